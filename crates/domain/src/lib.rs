@@ -1,0 +1,19 @@
+//! The rules of Counterfoil, without I/O, clock or randomness of their own.
+//!
+//! Everything that decides lives here: whether a coupon may be honoured ([`verdict`]), what an operation does
+//! ([`transition`]), how codes and tokens look ([`codes`], [`tokens`]). Head office, the counter and the simulator
+//! run the same functions, so a rule is written once.
+//!
+//! Money is integer minor units, times are UTC milliseconds since 1970, ids are UUIDv7 newtypes.
+
+pub mod codes;
+pub mod coupons;
+pub mod ids;
+pub mod offline;
+pub mod operations;
+pub mod people;
+pub mod pickups;
+pub mod time;
+pub mod tokens;
+pub mod transition;
+pub mod verdict;

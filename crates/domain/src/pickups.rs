@@ -1,0 +1,110 @@
+//! Pickup orders: goods waiting in a store.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    ids::{DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId},
+    time::Millis,
+};
+
+/// One product of a pickup order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderLine {
+    /// Article.
+    pub sku: String,
+    /// Chinese name.
+    pub name_zh: String,
+    /// English name.
+    pub name_en: String,
+    /// Units, at least 1.
+    pub quantity: i64,
+    /// Price of one unit, minor units: what a wrong hand-over costs.
+    pub unit_price: i64,
+}
+
+/// A freeze on an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderFreeze {
+    /// Which.
+    pub freeze: FreezeId,
+    /// Deadline; past it the freeze holds nothing.
+    pub until: Millis,
+    /// Who took it.
+    pub device: DeviceId,
+}
+
+/// Where a pickup order stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum OrderState {
+    /// Waiting in the store.
+    Ready {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        freeze: Option<OrderFreeze>,
+    },
+    /// Handed over by one operation.
+    Collected {
+        operation: OperationId,
+        at: Millis,
+        store: StoreId,
+    },
+    /// Sent back to the warehouse.
+    Returned,
+    /// Called off.
+    Cancelled,
+}
+
+impl OrderState {
+    /// The word in databases and messages.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Ready { .. } => "ready",
+            Self::Collected { .. } => "collected",
+            Self::Returned => "returned",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Goods waiting in a store for a member or a courier.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// Its id.
+    pub id: OrderId,
+    /// The order number people know.
+    pub number: String,
+    /// Its pickup code; unique within the tenant among orders not yet collected.
+    pub code: String,
+    /// The store where it waits.
+    pub store: StoreId,
+    /// Whose it is.
+    pub member: Option<MemberId>,
+    /// Who may collect, in words.
+    pub collector: String,
+    /// Until when it waits; `None` = open.
+    pub deadline: Option<Millis>,
+    /// What waits.
+    pub lines: Vec<OrderLine>,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub state: OrderState,
+    /// Grows by one with every stored change.
+    pub version: i64,
+}
+
+impl Order {
+    /// The freeze that holds it at this instant, if any.
+    pub fn frozen_by(&self, now: Millis) -> Option<OrderFreeze> {
+        match self.state {
+            OrderState::Ready { freeze: Some(freeze) } if now < freeze.until => Some(freeze),
+            _ => None,
+        }
+    }
+
+    /// What the goods are worth, minor units; saturates rather than wraps.
+    pub fn worth(&self) -> i64 {
+        self.lines.iter().fold(0i64, |sum, line| {
+            sum.saturating_add(line.unit_price.saturating_mul(line.quantity))
+        })
+    }
+}

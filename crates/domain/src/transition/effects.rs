@@ -1,0 +1,263 @@
+//! What a fact does. A fact is never refused: where it does not fit, it leaves an exception behind.
+
+use super::{Case, Changes, CouponEntry, Doing, Entity, NeedKeys, State, Subject};
+use crate::{
+    coupons::{Coupon, CouponState},
+    ids::{CouponId, FreezeId, MemberId, OperationId, OrderId, StoreId},
+    operations::{Action, ExceptionKind, Outcome},
+    pickups::{Order, OrderState},
+};
+
+/// Applies one fact: the outcome and the rows as they are afterwards.
+///
+/// At head office the outcome is final. At a counter it is a forecast: an exception means "conflict expected".
+///
+/// # Errors
+/// [`NeedKeys`] when a row that matters was not loaded.
+pub fn effect(state: &State, action: &Action, doing: &Doing) -> Result<(Outcome, Changes), NeedKeys> {
+    let mut changes = Changes::default();
+    let exception = match action {
+        Action::RedeemCoupon {
+            coupon,
+            member,
+            freeze,
+            worth,
+            ..
+        } => redeem(state, *coupon, *member, *freeze, *worth, doing, &mut changes)?,
+        Action::CollectOrder { order, freeze, worth } => collect(state, *order, *freeze, *worth, doing, &mut changes)?,
+        Action::VoidRedemption { target, .. } => void(state, *target, doing, &mut changes)?,
+        Action::FailedAttempt { .. } => None,
+    };
+    let outcome = match exception {
+        None => Outcome::Applied,
+        Some(exception) => Outcome::AppliedWithException { exception },
+    };
+    Ok((outcome, changes))
+}
+
+fn open_case(
+    changes: &mut Changes,
+    doing: &Doing,
+    kind: ExceptionKind,
+    subject: Option<Subject>,
+    loss: i64,
+) -> Option<ExceptionKind> {
+    changes.cases.push(Case {
+        operation: doing.operation,
+        kind,
+        store: doing.store,
+        subject,
+        loss,
+    });
+    Some(kind)
+}
+
+/// Tells the store itself and every store that holds the member.
+fn tell(
+    state: &State,
+    member: Option<MemberId>,
+    home: Option<StoreId>,
+    doing: &Doing,
+    entity: Entity,
+    changes: &mut Changes,
+) -> Result<(), NeedKeys> {
+    let mut stores = vec![doing.store];
+    stores.extend(home.filter(|store| *store != doing.store));
+    if let Some(id) = member
+        && let Some(member) = state.member(id)?
+    {
+        for store in &member.recent_stores {
+            if !stores.contains(store) {
+                stores.push(*store);
+            }
+        }
+        if let Some(recent) = member.seen_at(doing.store) {
+            let mut member = member.clone();
+            member.recent_stores = recent;
+            changes.feed.push((doing.store, Entity::Member(member.id)));
+            changes.members.push(member);
+        }
+    }
+    changes.feed.extend(stores.into_iter().map(|store| (store, entity)));
+    Ok(())
+}
+
+fn change_coupon(
+    state: &State,
+    coupon: &Coupon,
+    next: CouponState,
+    what: &'static str,
+    doing: &Doing,
+    changes: &mut Changes,
+) -> Result<(), NeedKeys> {
+    tell(
+        state,
+        coupon.member,
+        coupon.home_store,
+        doing,
+        Entity::Coupon(coupon.id),
+        changes,
+    )?;
+    let coupon = Coupon {
+        state: next,
+        version: coupon.version + 1,
+        ..coupon.clone()
+    };
+    changes.entries.push(CouponEntry {
+        coupon: coupon.id,
+        version: coupon.version,
+        what,
+        at: doing.times.occurred_at,
+        store: doing.store,
+        device: doing.device,
+        actor: doing.actor,
+        source: doing.operation.0,
+    });
+    changes.coupons.push(coupon);
+    Ok(())
+}
+
+fn redeem(
+    state: &State,
+    id: CouponId,
+    member: Option<MemberId>,
+    freeze: Option<FreezeId>,
+    worth: i64,
+    doing: &Doing,
+    changes: &mut Changes,
+) -> Result<Option<ExceptionKind>, NeedKeys> {
+    let subject = Some(Subject::Coupon(id));
+    let Some(coupon) = state.coupon(id)? else {
+        // Head office has never heard of it, or lost it in a restore: the goods are gone all the same.
+        return Ok(open_case(changes, doing, ExceptionKind::StateConflict, subject, worth));
+    };
+    let redeemed = CouponState::Redeemed {
+        operation: doing.operation,
+        at: doing.times.occurred_at,
+        store: doing.store,
+    };
+    let when = doing.times.believable();
+    let exception = match coupon.state {
+        CouponState::Redeemed { .. } => {
+            return Ok(open_case(changes, doing, ExceptionKind::DoubleRedeem, subject, worth));
+        }
+        CouponState::Frozen { freeze: held, .. } if freeze == Some(held) => None,
+        CouponState::Frozen { until, .. } if doing.times.received_at < until => Some(ExceptionKind::RedeemWhileFrozen),
+        CouponState::Available | CouponState::Frozen { .. } | CouponState::Expired => {
+            let in_time = coupon.valid_until.is_none_or(|until| when < until)
+                && coupon.valid_from.is_none_or(|from| when >= from);
+            let owner = match (coupon.member, member) {
+                (Some(owner), Some(presenter)) => owner == presenter,
+                _ => true,
+            };
+            // A granted freeze is head office's own word that it was in time.
+            if !in_time && freeze.is_none() {
+                Some(ExceptionKind::Late)
+            } else if !owner {
+                Some(ExceptionKind::StateConflict)
+            } else {
+                None
+            }
+        }
+    };
+    change_coupon(state, coupon, redeemed, "redeemed", doing, changes)?;
+    Ok(exception.and_then(|kind| open_case(changes, doing, kind, subject, worth)))
+}
+
+fn change_order(
+    state: &State,
+    order: &Order,
+    next: OrderState,
+    doing: &Doing,
+    changes: &mut Changes,
+) -> Result<(), NeedKeys> {
+    tell(
+        state,
+        order.member,
+        Some(order.store),
+        doing,
+        Entity::Order(order.id),
+        changes,
+    )?;
+    changes.orders.push(Order {
+        state: next,
+        version: order.version + 1,
+        ..order.clone()
+    });
+    Ok(())
+}
+
+fn collect(
+    state: &State,
+    id: OrderId,
+    freeze: Option<FreezeId>,
+    worth: i64,
+    doing: &Doing,
+    changes: &mut Changes,
+) -> Result<Option<ExceptionKind>, NeedKeys> {
+    let subject = Some(Subject::Order(id));
+    let Some(order) = state.order(id)? else {
+        return Ok(open_case(changes, doing, ExceptionKind::StateConflict, subject, worth));
+    };
+    let exception = match &order.state {
+        OrderState::Collected { .. } => {
+            return Ok(open_case(changes, doing, ExceptionKind::DoublePickup, subject, worth));
+        }
+        OrderState::Returned | OrderState::Cancelled => {
+            return Ok(open_case(changes, doing, ExceptionKind::StateConflict, subject, worth));
+        }
+        OrderState::Ready { freeze: held } => {
+            let held_by_other =
+                held.is_some_and(|held| doing.times.received_at < held.until && freeze != Some(held.freeze));
+            (held_by_other || order.store != doing.store).then_some(ExceptionKind::StateConflict)
+        }
+    };
+    let collected = OrderState::Collected {
+        operation: doing.operation,
+        at: doing.times.occurred_at,
+        store: doing.store,
+    };
+    change_order(state, order, collected, doing, changes)?;
+    Ok(exception.and_then(|kind| open_case(changes, doing, kind, subject, worth)))
+}
+
+fn void(
+    state: &State,
+    target: OperationId,
+    doing: &Doing,
+    changes: &mut Changes,
+) -> Result<Option<ExceptionKind>, NeedKeys> {
+    let Some(undone) = state.operation(target)? else {
+        return Ok(open_case(changes, doing, ExceptionKind::StateConflict, None, 0));
+    };
+    let subject = undone.subject;
+    // What it redeemed is given back only if this very operation holds it: after a double redemption the first one
+    // keeps the coupon, and voiding the second only closes its case.
+    let mut fits = undone.device == doing.device;
+    if fits {
+        match subject {
+            Some(Subject::Coupon(id)) => match state.coupon(id)? {
+                Some(coupon) if matches!(coupon.state, CouponState::Redeemed { operation, .. } if operation == target) =>
+                {
+                    let back = coupon.state_when_given_back(doing.times.received_at);
+                    change_coupon(state, coupon, back, "voided", doing, changes)?;
+                }
+                _ => fits = undone.outcome != Outcome::Applied,
+            },
+            Some(Subject::Order(id)) => match state.order(id)? {
+                Some(order) if matches!(order.state, OrderState::Collected { operation, .. } if operation == target) => {
+                    change_order(state, order, OrderState::Ready { freeze: None }, doing, changes)?;
+                }
+                _ => fits = undone.outcome != Outcome::Applied,
+            },
+            None => fits = false,
+        }
+    }
+    if !fits {
+        return Ok(open_case(changes, doing, ExceptionKind::StateConflict, subject, 0));
+    }
+    if undone.outcome != Outcome::Applied {
+        changes.closed_cases.push(target);
+    }
+    Ok(None)
+}

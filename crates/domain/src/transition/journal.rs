@@ -1,0 +1,175 @@
+//! The journal on arrival: dedupe, order, forks; then the effect.
+
+use super::{Answer, Applied, Arrival, Changes, Device, DeviceStatus, Doing, NeedKeys, State, Stored, Subject, effect};
+use crate::{
+    operations::{Action, Outcome, QuarantineReason, Times},
+    time::Millis,
+};
+
+pub(super) fn arrive(state: &State, arrival: &Arrival, received_at: Millis) -> Result<(Answer, Changes), NeedKeys> {
+    let Some(device) = state.device(arrival.device)? else {
+        return Ok((Answer::UnknownDevice, Changes::default()));
+    };
+    if arrival.epoch > device.epoch || arrival.seq < 1 {
+        return Ok(fork(device, arrival));
+    }
+    let closed_epoch = arrival.epoch < device.epoch;
+    if closed_epoch || arrival.seq <= device.last_seq {
+        match state.position(arrival.device, arrival.epoch, arrival.seq)? {
+            Some(id) => {
+                let id = *id;
+                return Ok(match state.operation(id)? {
+                    Some(known) if known.id == arrival.id && known.fingerprint == arrival.fingerprint => (
+                        Answer::Done {
+                            outcome: known.outcome,
+                            replayed: true,
+                        },
+                        Changes::default(),
+                    ),
+                    _ => fork(device, arrival),
+                });
+            }
+            None if !closed_epoch => return Ok(fork(device, arrival)),
+            None => {}
+        }
+    }
+    if device.status == DeviceStatus::Frozen {
+        return Ok(fork(device, arrival));
+    }
+    // The same operation at another place is a second branch too. Only rows known to this group are looked at here:
+    // the unique index on the id finds the others, and then the group is decided again with them loaded.
+    if let Some(Some(_)) = state.operations.get(&arrival.id) {
+        return Ok(fork(device, arrival));
+    }
+    if closed_epoch {
+        return Ok(store(
+            device,
+            arrival,
+            quarantined(QuarantineReason::ClosedEpoch),
+            Changes::default(),
+            false,
+        ));
+    }
+    if arrival.seq > device.last_seq + 1 {
+        return Ok((
+            Answer::Gap {
+                expected: device.last_seq + 1,
+            },
+            Changes::default(),
+        ));
+    }
+    // The first operation of a later epoch names the head of the one before, wherever that was cut.
+    let opens_epoch = arrival.epoch > 1 && arrival.seq == 1;
+    if arrival.prev_hash != device.last_hash && !opens_epoch {
+        return Ok(fork(device, arrival));
+    }
+    if device.status == DeviceStatus::Revoked {
+        return Ok(store(
+            device,
+            arrival,
+            quarantined(QuarantineReason::DeviceRevoked),
+            Changes::default(),
+            true,
+        ));
+    }
+    let Some(action) = &arrival.action else {
+        return Ok(store(
+            device,
+            arrival,
+            quarantined(QuarantineReason::Unreadable),
+            Changes::default(),
+            true,
+        ));
+    };
+    let doing = Doing {
+        operation: arrival.id,
+        device: device.id,
+        store: device.store,
+        actor: arrival.actor,
+        times: Times {
+            occurred_at: arrival.occurred_at,
+            received_at,
+            settled_at: device.settled_at,
+        },
+    };
+    let (outcome, changes) = effect(state, action, &doing)?;
+    Ok(store(device, arrival, outcome, changes, true))
+}
+
+/// Stores an operation without effect: for the one that panicked its handler or broke a constraint.
+///
+/// # Errors
+/// [`NeedKeys`] when its device was not loaded.
+pub fn isolate(state: &State, arrival: &Arrival) -> Result<(Answer, Changes), NeedKeys> {
+    Ok(match state.device(arrival.device)? {
+        Some(device) => store(
+            device,
+            arrival,
+            quarantined(QuarantineReason::HandlerFailed),
+            Changes::default(),
+            true,
+        ),
+        None => (Answer::UnknownDevice, Changes::default()),
+    })
+}
+
+fn quarantined(reason: QuarantineReason) -> Outcome {
+    Outcome::Quarantined { reason }
+}
+
+fn store(
+    device: &Device,
+    arrival: &Arrival,
+    outcome: Outcome,
+    mut changes: Changes,
+    advance: bool,
+) -> (Answer, Changes) {
+    if advance {
+        changes.device = Some(Device {
+            last_seq: arrival.seq,
+            last_hash: arrival.fingerprint,
+            version: device.version + 1,
+            ..device.clone()
+        });
+    }
+    let subject = match arrival.action {
+        Some(Action::RedeemCoupon { coupon, .. }) => Some(Subject::Coupon(coupon)),
+        Some(Action::CollectOrder { order, .. }) => Some(Subject::Order(order)),
+        _ => None,
+    };
+    changes.stored = Some(Stored {
+        applied: Applied {
+            id: arrival.id,
+            device: arrival.device,
+            epoch: arrival.epoch,
+            seq: arrival.seq,
+            fingerprint: arrival.fingerprint,
+            subject,
+            outcome,
+        },
+        arrival: arrival.clone(),
+        store: device.store,
+    });
+    (
+        Answer::Done {
+            outcome,
+            replayed: false,
+        },
+        changes,
+    )
+}
+
+fn fork(device: &Device, arrival: &Arrival) -> (Answer, Changes) {
+    let mut changes = Changes {
+        branch: Some(arrival.clone()),
+        ..Changes::default()
+    };
+    if device.status == DeviceStatus::Active {
+        changes.device = Some(Device {
+            status: DeviceStatus::Frozen,
+            version: device.version + 1,
+            ..device.clone()
+        });
+    }
+    (Answer::Fork, changes)
+}

@@ -1,0 +1,463 @@
+//! The pure transition: what a command does to the rows it touches.
+//!
+//! Both sides run *prefetch, decide, store*: they load the rows behind a command's keys into a [`State`], call
+//! [`decide`] (head office) or [`effect`] (either side), absorb the [`Changes`] so that the next command of the group
+//! sees them, and store all of them in one transaction. A refusal changes nothing. A key that was not loaded is
+//! asked for with [`NeedKeys`]; nothing here guesses that a row does not exist.
+
+mod effects;
+mod freezes;
+mod journal;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+pub use effects::effect;
+pub use journal::isolate;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    coupons::{Coupon, Template},
+    ids::{ClerkId, CouponId, DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TemplateId},
+    operations::{Action, ExceptionKind, Outcome, Times},
+    people::Member,
+    pickups::Order,
+    time::Millis,
+    verdict::Reason,
+};
+
+/// SHA-256 of an operation's canonical bytes.
+pub type Fingerprint = [u8; 32];
+
+/// A row that a command reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Key {
+    /// A device.
+    Device(DeviceId),
+    /// An operation by its id.
+    Operation(OperationId),
+    /// An operation by its place in a journal.
+    Position(DeviceId, i64, i64),
+    /// A template version.
+    Template(TemplateId, i64),
+    /// A coupon.
+    Coupon(CouponId),
+    /// A pickup order.
+    Order(OrderId),
+    /// A member.
+    Member(MemberId),
+    /// A freeze.
+    Freeze(FreezeId),
+}
+
+/// Rows that must be loaded before the command can be decided.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("rows are missing: {0:?}")]
+pub struct NeedKeys(pub Vec<Key>);
+
+/// The thing an operation is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(tag = "subject", content = "id", rename_all = "snake_case")]
+pub enum Subject {
+    /// A coupon.
+    Coupon(CouponId),
+    /// A pickup order.
+    Order(OrderId),
+}
+
+/// Whether a device may work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceStatus {
+    /// It works.
+    Active,
+    /// Its journal forked: a person decides.
+    Frozen,
+    /// It was revoked: what it still delivers is quarantined.
+    Revoked,
+}
+
+impl DeviceStatus {
+    /// The word in databases and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Frozen => "frozen",
+            Self::Revoked => "revoked",
+        }
+    }
+    /// Reads [`DeviceStatus::as_str`] back.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Active, Self::Frozen, Self::Revoked]
+            .into_iter()
+            .find(|status| status.as_str() == word)
+    }
+}
+
+/// A device and the head of its journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Which.
+    pub id: DeviceId,
+    /// Where it stands.
+    pub store: StoreId,
+    /// May it work.
+    pub status: DeviceStatus,
+    /// The epoch of its journal, from 1; a fork closes one and opens the next.
+    pub epoch: i64,
+    /// Last applied sequence number of that epoch, 0 = none.
+    pub last_seq: i64,
+    /// Fingerprint of that operation; of an epoch's beginning see [`genesis`].
+    pub last_hash: Fingerprint,
+    /// Last instant at which it had nothing left to deliver and pulled.
+    pub settled_at: Option<Millis>,
+    /// Grows by one with every stored change.
+    pub version: i64,
+}
+
+/// What the first operation of the first epoch names as its predecessor.
+pub const fn genesis() -> Fingerprint {
+    [0; 32]
+}
+
+/// An operation as it arrives: its place in the journal, and what it says, already read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its id.
+    pub id: OperationId,
+    /// Who made it.
+    pub device: DeviceId,
+    /// Epoch of the journal.
+    pub epoch: i64,
+    /// Place in the journal, from 1, gapless.
+    pub seq: i64,
+    /// Fingerprint of its predecessor.
+    pub prev_hash: Fingerprint,
+    /// Its own fingerprint.
+    pub fingerprint: Fingerprint,
+    /// The clerk or manager who did it.
+    pub actor: Option<ClerkId>,
+    /// The device's clock when it happened.
+    pub occurred_at: Millis,
+    /// What happened; `None` when the payload does not read here.
+    pub action: Option<Action>,
+    /// Its exact bytes, which are stored as they came.
+    pub body: Arc<[u8]>,
+}
+
+/// An operation as head office has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Its id.
+    pub id: OperationId,
+    /// Who made it.
+    pub device: DeviceId,
+    /// Epoch of the journal.
+    pub epoch: i64,
+    /// Place in the journal.
+    pub seq: i64,
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// What it is about.
+    pub subject: Option<Subject>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// What became of a freeze.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FreezeStatus {
+    /// Head office said yes, until then.
+    Granted { until: Millis },
+    /// Head office said no, and why.
+    Refused { reasons: Vec<Reason> },
+    /// Its owner gave it back, perhaps before it ever arrived.
+    Cancelled,
+}
+
+/// A question for a freeze, and its answer. The answer is stored, so asking again gives the same one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Freeze {
+    /// Made by who asks.
+    pub id: FreezeId,
+    /// Who asked.
+    pub device: DeviceId,
+    /// What for; `None` when it was cancelled before it arrived.
+    pub subject: Option<Subject>,
+    /// When it was asked.
+    pub asked_at: Millis,
+    /// The answer.
+    pub status: FreezeStatus,
+}
+
+/// A case: a person must look at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Case {
+    /// The operation that broke a rule.
+    pub operation: OperationId,
+    /// Which rule.
+    pub kind: ExceptionKind,
+    /// The store that bears the loss.
+    pub store: StoreId,
+    /// What it is about.
+    pub subject: Option<Subject>,
+    /// The loss, minor units.
+    pub loss: i64,
+}
+
+/// One line of a coupon's own record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CouponEntry {
+    /// Which coupon.
+    pub coupon: CouponId,
+    /// The coupon's version after it: the line's number.
+    pub version: i64,
+    /// What happened: `redeemed`, `voided`, `frozen`, `unfrozen`.
+    pub what: &'static str,
+    /// When, by the clock of whoever did it.
+    pub at: Millis,
+    /// Where.
+    pub store: StoreId,
+    /// On which device.
+    pub device: DeviceId,
+    /// By whom.
+    pub actor: Option<ClerkId>,
+    /// The operation or freeze behind it.
+    pub source: uuid::Uuid,
+}
+
+/// A row that others must hear of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Entity {
+    /// A coupon changed.
+    Coupon(CouponId),
+    /// A pickup order changed.
+    Order(OrderId),
+    /// A member changed.
+    Member(MemberId),
+}
+
+/// The rows a group of commands may read. A key that maps to `None` was looked for and does not exist.
+#[derive(Debug, Clone, Default)]
+pub struct State {
+    /// Devices.
+    pub devices: BTreeMap<DeviceId, Option<Device>>,
+    /// Operations by id.
+    pub operations: BTreeMap<OperationId, Option<Applied>>,
+    /// Operations by place.
+    pub positions: BTreeMap<(DeviceId, i64, i64), Option<OperationId>>,
+    /// Template versions.
+    pub templates: BTreeMap<(TemplateId, i64), Option<Arc<Template>>>,
+    /// Coupons.
+    pub coupons: BTreeMap<CouponId, Option<Coupon>>,
+    /// Pickup orders.
+    pub orders: BTreeMap<OrderId, Option<Order>>,
+    /// Members.
+    pub members: BTreeMap<MemberId, Option<Member>>,
+    /// Freezes.
+    pub freezes: BTreeMap<FreezeId, Option<Freeze>>,
+}
+
+fn loaded<K: Ord, V>(rows: &BTreeMap<K, Option<V>>, id: K, key: Key) -> Result<Option<&V>, NeedKeys> {
+    rows.get(&id).map(Option::as_ref).ok_or_else(|| NeedKeys(vec![key]))
+}
+
+impl State {
+    fn device(&self, id: DeviceId) -> Result<Option<&Device>, NeedKeys> {
+        loaded(&self.devices, id, Key::Device(id))
+    }
+    fn operation(&self, id: OperationId) -> Result<Option<&Applied>, NeedKeys> {
+        loaded(&self.operations, id, Key::Operation(id))
+    }
+    fn position(&self, device: DeviceId, epoch: i64, seq: i64) -> Result<Option<&OperationId>, NeedKeys> {
+        loaded(&self.positions, (device, epoch, seq), Key::Position(device, epoch, seq))
+    }
+    fn template(&self, id: TemplateId, version: i64) -> Result<Option<&Template>, NeedKeys> {
+        Ok(loaded(&self.templates, (id, version), Key::Template(id, version))?.map(Arc::as_ref))
+    }
+    fn coupon(&self, id: CouponId) -> Result<Option<&Coupon>, NeedKeys> {
+        loaded(&self.coupons, id, Key::Coupon(id))
+    }
+    fn order(&self, id: OrderId) -> Result<Option<&Order>, NeedKeys> {
+        loaded(&self.orders, id, Key::Order(id))
+    }
+    fn member(&self, id: MemberId) -> Result<Option<&Member>, NeedKeys> {
+        loaded(&self.members, id, Key::Member(id))
+    }
+    fn freeze(&self, id: FreezeId) -> Result<Option<&Freeze>, NeedKeys> {
+        loaded(&self.freezes, id, Key::Freeze(id))
+    }
+
+    /// Takes the changes of one command in, so that the next one sees them.
+    pub fn absorb(&mut self, changes: &Changes) {
+        for coupon in &changes.coupons {
+            self.coupons.insert(coupon.id, Some(coupon.clone()));
+        }
+        for order in &changes.orders {
+            self.orders.insert(order.id, Some(order.clone()));
+        }
+        for member in &changes.members {
+            self.members.insert(member.id, Some(member.clone()));
+        }
+        for freeze in &changes.freezes {
+            self.freezes.insert(freeze.id, Some(freeze.clone()));
+        }
+        if let Some(device) = &changes.device {
+            self.devices.insert(device.id, Some(device.clone()));
+        }
+        if let Some(stored) = &changes.stored {
+            let applied = &stored.applied;
+            self.operations.insert(applied.id, Some(applied.clone()));
+            self.positions
+                .insert((applied.device, applied.epoch, applied.seq), Some(applied.id));
+        }
+    }
+}
+
+/// An operation that goes into head office's copy of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// What later commands need to know of it.
+    pub applied: Applied,
+    /// As it arrived.
+    pub arrival: Arrival,
+    /// Where it was made.
+    pub store: StoreId,
+}
+
+/// What one command changes: whole rows as they are afterwards, versions already grown.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Coupons.
+    pub coupons: Vec<Coupon>,
+    /// Pickup orders.
+    pub orders: Vec<Order>,
+    /// Members seen at a new store.
+    pub members: Vec<Member>,
+    /// Freezes asked for or cancelled.
+    pub freezes: Vec<Freeze>,
+    /// Lines for coupons' own records.
+    pub entries: Vec<CouponEntry>,
+    /// New cases.
+    pub cases: Vec<Case>,
+    /// Operations whose case is closed because they were voided.
+    pub closed_cases: Vec<OperationId>,
+    /// The device and its journal's head.
+    pub device: Option<Device>,
+    /// The operation itself, with its outcome.
+    pub stored: Option<Stored>,
+    /// An operation of a second branch, kept for a person to look at.
+    pub branch: Option<Arrival>,
+    /// Who must hear of which row.
+    pub feed: Vec<(StoreId, Entity)>,
+}
+
+/// What head office is asked to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// An operation arrived in a push.
+    Operation(Arrival),
+    /// A device asks for a freeze.
+    Freeze {
+        id: FreezeId,
+        device: DeviceId,
+        subject: Subject,
+        presented_by: Option<MemberId>,
+        now: Millis,
+    },
+    /// A device gives a freeze back.
+    CancelFreeze {
+        id: FreezeId,
+        device: DeviceId,
+        now: Millis,
+    },
+}
+
+impl Command {
+    /// The rows it is sure to read. More may turn out to be needed: see [`NeedKeys`].
+    pub fn keys(&self) -> Vec<Key> {
+        match self {
+            Self::Operation(arrival) => {
+                let mut keys = vec![Key::Device(arrival.device)];
+                match &arrival.action {
+                    Some(Action::RedeemCoupon { coupon, .. }) => keys.push(Key::Coupon(*coupon)),
+                    Some(Action::CollectOrder { order, .. }) => keys.push(Key::Order(*order)),
+                    Some(Action::VoidRedemption { target, .. }) => keys.push(Key::Operation(*target)),
+                    Some(Action::FailedAttempt { .. }) | None => {}
+                }
+                keys
+            }
+            Self::Freeze {
+                id, device, subject, ..
+            } => {
+                vec![Key::Device(*device), Key::Freeze(*id), subject.key()]
+            }
+            Self::CancelFreeze { id, device, .. } => vec![Key::Device(*device), Key::Freeze(*id)],
+        }
+    }
+}
+
+impl Subject {
+    /// The key of its row.
+    pub fn key(self) -> Key {
+        match self {
+            Self::Coupon(id) => Key::Coupon(id),
+            Self::Order(id) => Key::Order(id),
+        }
+    }
+}
+
+/// What head office answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// The operation ended so; `replayed` when it had ended so before.
+    Done { outcome: Outcome, replayed: bool },
+    /// Operations are missing before this one.
+    Gap { expected: i64 },
+    /// The journal has two branches; the device is frozen from now on.
+    Fork,
+    /// The freeze is granted until then, for this much worth.
+    Granted { until: Millis },
+    /// The freeze is refused.
+    Refused { reasons: Vec<Reason> },
+    /// The freeze is given back, or was none.
+    Cancelled,
+    /// The same id was used for another question.
+    AnotherQuestion,
+    /// The device may not ask: it is frozen or revoked.
+    DeviceBarred { status: DeviceStatus },
+    /// No such device.
+    UnknownDevice,
+}
+
+/// Decides one command on the loaded rows. Changes nothing itself.
+///
+/// # Errors
+/// [`NeedKeys`] when a row that matters was not loaded; load it and decide again.
+pub fn decide(state: &State, command: &Command, received_at: Millis) -> Result<(Answer, Changes), NeedKeys> {
+    match command {
+        Command::Operation(arrival) => journal::arrive(state, arrival, received_at),
+        Command::Freeze {
+            id,
+            device,
+            subject,
+            presented_by,
+            now,
+        } => freezes::ask(state, *id, *device, *subject, *presented_by, *now),
+        Command::CancelFreeze { id, device, now } => freezes::cancel(state, *id, *device, *now),
+    }
+}
+
+/// Who does it, where, when: what an effect needs to know besides the rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Doing {
+    /// The operation.
+    pub operation: OperationId,
+    /// On which device.
+    pub device: DeviceId,
+    /// In which store.
+    pub store: StoreId,
+    /// By whom.
+    pub actor: Option<ClerkId>,
+    /// When.
+    pub times: Times,
+}

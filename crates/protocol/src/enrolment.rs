@@ -1,0 +1,81 @@
+//! `POST /v1/enrol`: a new device trades a one-time code for its place in a store.
+//!
+//! The device makes its key pair and stores it before it asks. Asking again with the same code and the same key
+//! gives the same answer, so a lost answer loses nothing.
+
+use counterfoil_domain::{
+    ids::{DeviceId, HistoryId, TenantId},
+    people::Store,
+    time::Millis,
+};
+use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
+use serde::{Deserialize, Serialize};
+
+/// How long a one-time code lives, ms.
+pub const CODE_LASTS: Millis = 15 * counterfoil_domain::time::MINUTE;
+/// What an enrolment QR begins with; then `<address>#<code>`.
+pub const QR_PREFIX: &str = "CFENROL:";
+
+/// The question.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EnrolRequest {
+    /// The one-time code, upper case, with or without the dash.
+    pub code: String,
+    /// The device's public key, 64 hex digits.
+    pub public_key: String,
+    /// Proof that the device holds the private key: signature over the code, 128 hex digits.
+    pub proof: String,
+    /// What people call the device.
+    pub name: String,
+    /// Version of the program.
+    pub app_version: String,
+}
+
+/// The answer.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EnrolResponse {
+    /// The chain.
+    pub tenant: TenantId,
+    /// The shop.
+    pub store: Store,
+    /// The device's id from now on.
+    pub device: DeviceId,
+    /// Epoch of its journal.
+    pub epoch: i64,
+    /// Head office's history.
+    pub history_id: HistoryId,
+    /// Head office's clock, UTC ms.
+    pub server_time: Millis,
+}
+
+/// A code as people type it, brought to the one form that is hashed and signed: upper case, letters and digits only.
+pub fn normal_code(code: &str) -> String {
+    code.chars()
+        .filter(char::is_ascii_alphanumeric)
+        .map(|c| c.to_ascii_uppercase())
+        .take(64)
+        .collect()
+}
+
+fn message(code: &str) -> Vec<u8> {
+    format!("counterfoil enrol 1\n{}", normal_code(code)).into_bytes()
+}
+
+impl EnrolRequest {
+    /// The proof for this code.
+    pub fn prove(code: &str, key: &SigningKey) -> String {
+        hex::encode(key.sign(&message(code)).to_bytes())
+    }
+
+    /// The device's public key, if its form is right and the proof holds.
+    pub fn verified_key(&self) -> Option<VerifyingKey> {
+        let mut key = [0u8; 32];
+        hex::decode_to_slice(&self.public_key, &mut key).ok()?;
+        let key = VerifyingKey::from_bytes(&key).ok()?;
+        let mut proof = [0u8; 64];
+        hex::decode_to_slice(&self.proof, &mut proof).ok()?;
+        key.verify_strict(&message(&self.code), &Signature::from_bytes(&proof))
+            .ok()?;
+        Some(key)
+    }
+}
