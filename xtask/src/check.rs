@@ -41,7 +41,7 @@ const STEPS: &[Step] = &[
         ]))
     }),
     ("licences, bans, sources", || {
-        let deny = setup::tool("cargo-deny", "0.18.3", "checks the dependencies' licences and sources")?;
+        let deny = setup::tool("cargo-deny", "0.20.2", "checks the dependencies' licences and sources")?;
         let mut command = shell::command(deny, ["--workspace", "check", "bans", "licenses", "sources"]);
         command.current_dir(crate::places::root());
         shell::run(command)
