@@ -68,8 +68,9 @@ impl Display {
     pub fn picture(&self, file: &Path) -> Result<(usize, String)> {
         let mut target = std::ffi::OsString::from("png:");
         target.push(file);
-        let mut import = shell::command("import", ["-silent", "-display", &self.0, "-window", "root"]);
+        let mut import = shell::command("import", ["-silent", "-window", "root"]);
         import.arg(&target);
+        self.apply(&mut import);
         shell::capture(import)?;
         let mut identify = shell::command("identify", ["-format", "%k %#"]);
         identify.arg(&target);

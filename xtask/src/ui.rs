@@ -21,6 +21,7 @@ pub fn install() -> Result<()> {
         return Ok(());
     }
     shell::run(shell::npm(["ci", "--no-progress"]))?;
+    fs::create_dir_all(folder().join("node_modules"))?;
     fs::write(stamp, lock)?;
     Ok(())
 }
