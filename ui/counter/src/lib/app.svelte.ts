@@ -1,0 +1,111 @@
+import { getContext, setContext } from 'svelte';
+import { Desk } from '../screens/desk/desk.svelte';
+import type { AppState, Backend, Problem, Result, ScanSource } from './backend';
+import { locale, showLocale } from './locale.svelte';
+import type { Place } from './sentences';
+
+export type Screen = 'desk' | 'queue' | 'settings';
+
+/** What every screen shares: the state of the counter, which screen is shown, and the desk with what lies on it. */
+export class App {
+  state = $state.raw<AppState | null>(null);
+  /** Why there is no state at all, or why the last app-wide step failed. */
+  problem = $state.raw<Problem | null>(null);
+  screen = $state<Screen>('desk');
+  helpOpen = $state(false);
+  /** A dialog that must not be torn away by a scan; what is scanned meanwhile is held. */
+  busyDialog = $state(false);
+  heldScan = $state<string | null>(null);
+  /** A scan came while nobody was signed in. */
+  scanIgnored = $state(false);
+  now = $state(Date.now());
+
+  readonly desk: Desk;
+
+  constructor(readonly backend: Backend) {
+    this.desk = new Desk(backend);
+  }
+
+  /** For sentences: the store's zone and the currency of the counter. */
+  get place(): Place {
+    return { timeZone: this.state?.store?.timeZone, currency: this.state?.limits?.currency };
+  }
+
+  async start(): Promise<void> {
+    showLocale(navigator.language.startsWith('zh') ? 'zh-CN' : 'en');
+    await this.backend.onStateChanged((state) => this.#show(state)).catch(() => undefined);
+    this.take(await this.backend.appState());
+  }
+
+  /** Shows the state of an answer, or its problem; true when it went well. */
+  take(answer: Result<AppState>): boolean {
+    if (answer.status === 'error') {
+      this.problem = answer.error;
+      return false;
+    }
+    this.problem = null;
+    this.#show(answer.data);
+    return true;
+  }
+
+  async switchLocale(next: 'zh-CN' | 'en'): Promise<void> {
+    // Shown at once; a machine that can't remember it still speaks the language asked for.
+    showLocale(next);
+    this.take(await this.backend.setLocale(next));
+    showLocale(next);
+  }
+
+  async signOut(): Promise<void> {
+    this.desk.clear();
+    this.desk.recent = [];
+    this.screen = 'desk';
+    this.take(await this.backend.signOut());
+  }
+
+  /** A scan is welcome on every screen and lost on none. */
+  scanned(text: string, source: ScanSource = 'scanned'): void {
+    if (this.state?.phase !== 'desk') {
+      this.scanIgnored = true;
+      return;
+    }
+    if (this.busyDialog) {
+      this.heldScan = text;
+      return;
+    }
+    this.helpOpen = false;
+    this.screen = 'desk';
+    void this.desk.lookUp(text, source);
+  }
+
+  openDialog(): void {
+    this.busyDialog = true;
+  }
+
+  closeDialog(): void {
+    this.busyDialog = false;
+    const held = this.heldScan;
+    this.heldScan = null;
+    if (held !== null) this.scanned(held);
+  }
+
+  #show(state: AppState): void {
+    const before = this.state;
+    this.state = state;
+    this.now = Date.now();
+    if (before === null || before.locale !== state.locale) showLocale(state.locale);
+    if (before?.phase !== state.phase) this.scanIgnored = false;
+    if (before?.phase === 'desk' && state.phase !== 'desk') this.desk.clear();
+  }
+}
+
+const KEY = Symbol('counter');
+
+export function provideApp(app: App): void {
+  setContext(KEY, app);
+}
+
+export function useApp(): App {
+  return getContext<App>(KEY);
+}
+
+export { locale };

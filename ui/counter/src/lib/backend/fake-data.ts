@@ -1,0 +1,126 @@
+import type { CouponView, MemberView, OrderView, QueueRow, RuleView, StoreView } from './index';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+
+export const STORE: StoreView = {
+  id: 's-01',
+  code: 'SH-012',
+  nameZh: '静安寺店',
+  nameEn: 'Jing’an Temple',
+  timeZone: 'Asia/Shanghai',
+};
+
+export const OTHER_STORE: StoreView = {
+  id: 's-02',
+  code: 'SH-007',
+  nameZh: '徐家汇店',
+  nameEn: 'Xujiahui',
+  timeZone: 'Asia/Shanghai',
+};
+
+export const CLERKS = [
+  { id: 'c-1', name: '林小满', role: 'manager' as const, pin: '2468' },
+  { id: 'c-2', name: '陈雨', role: 'clerk' as const, pin: '1234' },
+  { id: 'c-3', name: 'Maya Patel', role: 'clerk' as const, pin: '4321' },
+];
+
+const MEMBER: MemberView = { id: 'm-1', number: '6000 1288', name: '王**', phone: '138****6620' };
+
+const NO_RULE: RuleView = {
+  threshold: null,
+  amount: null,
+  percentBp: null,
+  maxDiscount: null,
+  sku: null,
+  quantity: null,
+  maxTimes: null,
+};
+
+function coupon(code: string, now: number, over: Partial<CouponView>): CouponView {
+  return {
+    id: code,
+    code,
+    nameZh: '洗护满减券',
+    nameEn: 'Hair care, threshold coupon',
+    ruleKind: 'threshold_off',
+    rule: { ...NO_RULE, threshold: 19900, amount: 2000 },
+    state: 'available',
+    validFrom: now - 10 * DAY,
+    validUntil: now + 20 * DAY,
+    member: MEMBER,
+    offline: 'floorLimit',
+    currency: 'CNY',
+    ...over,
+  };
+}
+
+export function demoCoupons(now: number): CouponView[] {
+  return [
+    coupon('260411000000012345', now, {}),
+    coupon('260411000000023452', now, {
+      nameZh: '会员日八五折券',
+      nameEn: 'Member day, 15% off',
+      ruleKind: 'percent_off',
+      rule: { ...NO_RULE, percentBp: 1500, maxDiscount: 5000 },
+      offline: 'onlineOnly',
+    }),
+    coupon('260411000000034569', now, {
+      nameZh: '新客立减券',
+      nameEn: 'Welcome, ¥30 off',
+      ruleKind: 'amount_off',
+      rule: { ...NO_RULE, amount: 3000 },
+      state: 'expired',
+      validUntil: now - 2 * DAY,
+    }),
+  ];
+}
+
+export function demoOrders(now: number): OrderView[] {
+  const order: OrderView = {
+    id: 'o-1',
+    number: 'ZT20260411-0087',
+    code: '40718826',
+    state: 'ready',
+    collector: '王**',
+    member: MEMBER,
+    deadline: now + 3 * DAY,
+    store: STORE,
+    lines: [
+      { sku: 'A-100', nameZh: '氨基酸洗发水 500ml', nameEn: 'Amino shampoo 500 ml', quantity: 2 },
+      { sku: 'B-220', nameZh: '山茶花护发精油 80ml', nameEn: 'Camellia hair oil 80 ml', quantity: 1 },
+      { sku: 'C-310', nameZh: '旅行套装', nameEn: 'Travel set', quantity: 1 },
+    ],
+  };
+  return [
+    order,
+    { ...order, id: 'o-2', number: 'ZT20260410-0031', code: '40718834', store: OTHER_STORE },
+    { ...order, id: 'o-3', number: 'ZT20260409-0112', code: '40718842', state: 'collected' },
+  ];
+}
+
+export function demoQueue(now: number): QueueRow[] {
+  const row = (seq: number, minutes: number, over: Partial<QueueRow>): QueueRow => ({
+    opId: `op-${seq}`,
+    seq,
+    epoch: 1,
+    kind: 'redeemCoupon',
+    title: '洗护满减券 / Hair care',
+    at: now - minutes * 60_000,
+    clerk: '陈雨',
+    state: 'applied',
+    exception: null,
+    deliveredAt: now - minutes * 60_000 + 900,
+    voided: false,
+    voidable: true,
+    ...over,
+  });
+  return [
+    row(106, 34, { kind: 'collectOrder', title: 'ZT20260411-0064', clerk: 'Maya Patel' }),
+    row(105, 71, {}),
+    row(104, 96, { state: 'exception', exception: 'already_redeemed', voidable: false }),
+    row(103, 140, { title: '会员日八五折券 / Member day', voided: true, voidable: false }),
+    row(102, 180, { kind: 'collectOrder', title: 'ZT20260410-0019' }),
+    row(101, 240, { title: '新客立减券 / Welcome' }),
+  ];
+}

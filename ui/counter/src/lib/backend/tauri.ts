@@ -1,0 +1,35 @@
+import type { Answer, Backend } from './index';
+import { commands, events } from './bindings';
+
+/** The bindings throw only when the bridge itself fails; screens see that as a problem like any other. */
+async function guarded<T>(answer: Answer<T>): Answer<T> {
+  try {
+    return await answer;
+  } catch (error) {
+    return { status: 'error', error: { code: 'internal', params: {}, detail: String(error) } };
+  }
+}
+
+export const tauriBackend: Backend = {
+  appState: () => guarded(commands.appState()),
+  setLocale: (locale) => guarded(commands.setLocale(locale)),
+  connect: (address, code) => guarded(commands.connect(address, code)),
+  startSingleShop: (shop, manager, pin) => guarded(commands.startSingleShop(shop, manager, pin)),
+  startDemo: () => guarded(commands.startDemo()),
+  clerks: () => guarded(commands.clerks()),
+  signIn: (clerkId, pin) => guarded(commands.signIn(clerkId, pin)),
+  signOut: () => guarded(commands.signOut()),
+  lookUp: (text, source) => guarded(commands.lookUp(text, source)),
+  readPicture: (base64) => guarded(commands.readPicture(base64)),
+  confirm: (ticket) => guarded(commands.confirm(ticket)),
+  voidRedemption: (opId, reason, managerId, pin) =>
+    guarded(commands.voidRedemption(opId, reason, managerId, pin)),
+  queue: (state, beforeSeq) => guarded(commands.queue(state, beforeSeq)),
+  syncNow: () => guarded(commands.syncNow()),
+  cameras: () => guarded(commands.cameras()),
+  openCamera: (index) => guarded(commands.openCamera(index)),
+  cameraFrame: () => guarded(commands.cameraFrame()),
+  closeCamera: () => guarded(commands.closeCamera()),
+  demoHints: () => guarded(commands.demoHints()),
+  onStateChanged: (listener) => events.stateChanged.listen((event) => listener(event.payload)),
+};

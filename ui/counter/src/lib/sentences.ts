@@ -1,0 +1,60 @@
+/** Stable codes become sentences here, and nowhere else. */
+
+import { count, dateTime, instant, money } from '@counterfoil/shared';
+import * as messages from '../paraglide/messages.js';
+import type { Problem, Reason } from './backend';
+import { locale } from './locale.svelte';
+
+type Message = (inputs: Record<string, string>) => string;
+
+const all = messages as unknown as Record<string, Message | undefined>;
+
+export interface Place {
+  /** The store's zone; times without one are in the machine's. */
+  timeZone?: string | undefined;
+  /** For amounts in minor units among the parameters. */
+  currency?: string | undefined;
+}
+
+/** How long to wait when head office says "busy" without saying how long. */
+const DEFAULT_WAIT_SECONDS = '10';
+
+function readable(params: Record<string, string | undefined>, place: Place): Record<string, string> {
+  const when = (text: string | undefined) => {
+    const ms = instant(text);
+    return ms === null ? text || messages.unknown_time() : dateTime(ms, locale(), place.timeZone);
+  };
+  const number = (text: string | undefined) =>
+    text !== undefined && /^\d+$/.test(text) ? count(Number(text), locale()) : (text ?? '');
+  const limit = params.limit;
+  const inLanguage = locale() === 'zh-CN' ? params.store_zh : params.store_en;
+  return {
+    at: when(params.at),
+    until: when(params.until),
+    by: params.by || messages.unknown_person(),
+    store: inLanguage || params.store || params.store_zh || params.store_en || messages.unknown_store(),
+    left: params.left === undefined ? messages.unknown_number() : number(params.left),
+    seconds: number(params.seconds ?? params.retry_after ?? DEFAULT_WAIT_SECONDS),
+    limit:
+      limit !== undefined && /^\d+$/.test(limit)
+        ? money(Number(limit), params.currency ?? place.currency ?? 'CNY', locale())
+        : (limit ?? messages.unknown_number()),
+  };
+}
+
+export function reasonSentence(reason: Reason, place: Place = {}): string {
+  const message = all[`reason_${reason.code}`];
+  if (!message) return messages.reason_other({ code: reason.code });
+  return message(readable(reason.params, place));
+}
+
+/** What happened, and what about it: whether anything was lost and what to do next. */
+export function problemSentences(problem: Problem, place: Place = {}): { what: string; next: string } {
+  const what = all[`problem_${problem.code}`];
+  const next = all[`problem_${problem.code}_next`];
+  if (!what || !next) {
+    return { what: messages.problem_other({ code: problem.code }), next: messages.problem_other_next() };
+  }
+  const params = readable(problem.params, place);
+  return { what: what(params), next: next(params) };
+}

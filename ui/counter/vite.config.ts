@@ -1,0 +1,27 @@
+import { paraglideVitePlugin } from '@inlang/paraglide-js';
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import tailwindcss from '@tailwindcss/vite';
+import { svelteTesting } from '@testing-library/svelte/vite';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  // The desktop shell serves the files from its own scheme, so every address is relative.
+  base: './',
+  plugins: [
+    paraglideVitePlugin({
+      project: './project.inlang',
+      outdir: './src/paraglide',
+      emitTsDeclarations: true,
+    }),
+    svelte(),
+    tailwindcss(),
+    svelteTesting(),
+  ],
+  build: {
+    // WebKitGTK 2.40 and WebView2 of 2023.
+    target: ['safari16.4', 'chrome111'],
+    sourcemap: false,
+  },
+  server: { host: '127.0.0.1', port: 5173, strictPort: true },
+  test: { environment: 'happy-dom', setupFiles: ['./src/test-setup.ts'] },
+});

@@ -1,0 +1,4 @@
+export * from './format';
+export * from './sound';
+export * from './theme';
+export * from './wedge';
