@@ -1,0 +1,273 @@
+//! What a text is, by its form alone. Whether such a coupon or order exists is for the counter to find out.
+
+use crate::format::Format;
+
+/// Longest text that is looked at, bytes. What a QR code can hold is longer, what this chain issues is not.
+pub const MAX_TEXT: usize = 1024;
+
+const TOKEN: &str = "CF1:";
+const ENROLMENT: &str = "CFENROL:";
+const COUPON_DIGITS: usize = 18;
+const PICKUP_DIGITS: usize = 8;
+/// Mobile numbers of mainland China: 1, then 3 to 9, then nine digits.
+const PHONE_DIGITS: usize = 11;
+
+/// How a text came to the desk. It decides where the form alone leaves a doubt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Source {
+    Typed,
+    Pasted,
+    /// Keystrokes of a USB scanner, which do not say what kind of symbol was read.
+    Scanned,
+    /// Read from a picture or a camera frame.
+    Symbol(Format),
+}
+
+/// What a text is, brought to its one form.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scanned {
+    /// 18 digits.
+    Coupon(String),
+    /// 8 digits.
+    Pickup(String),
+    /// A product's barcode with a correct check digit: EAN-13 as 13 digits, also for UPC-A; EAN-8 as 8.
+    Product(String),
+    /// Begins like a signed token; `domain::tokens` reads it.
+    Token(String),
+    /// An enrolment QR, case kept: it carries an address.
+    Enrolment(String),
+    /// A mobile number, 11 digits without the country's prefix.
+    Phone(String),
+    /// `M` and digits.
+    Member(String),
+    /// None of these; trimmed, at most [`MAX_TEXT`] bytes. Empty when nothing was left.
+    Unknown(String),
+}
+
+/// Says what a text is.
+///
+/// Full-width characters (an input method left on), spaces, dashes, control and invisible characters are undone
+/// first. Eight digits are a pickup code, unless they came as an EAN-8 symbol.
+pub fn classify(text: &str, source: Source) -> Scanned {
+    if text.len() > MAX_TEXT {
+        return Scanned::Unknown(cut(&plain(cut(text))).to_owned());
+    }
+    let text = plain(text);
+
+    if let Some(rest) = without_prefix(&text, ENROLMENT) {
+        return Scanned::Enrolment(format!("{ENROLMENT}{rest}"));
+    }
+    let compact: String = text.chars().filter(|&c| !c.is_whitespace() && !is_dash(c)).collect();
+    if let Some(rest) = without_prefix(&compact, TOKEN) {
+        // Caps Lock turns a scanner's letters round; a token has capitals only.
+        let rest = rest.to_ascii_uppercase();
+        if !rest.is_empty() && rest.chars().all(is_qr_alphanumeric) {
+            return Scanned::Token(format!("{TOKEN}{rest}"));
+        }
+        return Scanned::Unknown(text);
+    }
+    if let Some(digits) = mobile_number(&compact) {
+        return Scanned::Phone(digits.to_owned());
+    }
+    if is_digits(&compact) {
+        return by_digits(compact, source).unwrap_or(Scanned::Unknown(text));
+    }
+    if let Some(rest) = without_prefix(&compact, "M")
+        && is_digits(rest)
+        && (4..=20).contains(&rest.len())
+    {
+        return Scanned::Member(format!("M{rest}"));
+    }
+    Scanned::Unknown(text)
+}
+
+fn by_digits(digits: String, source: Source) -> Option<Scanned> {
+    let as_barcode = matches!(source, Source::Symbol(format) if format.is_retail());
+    match digits.len() {
+        COUPON_DIGITS => Some(Scanned::Coupon(digits)),
+        PICKUP_DIGITS if as_barcode => is_gtin(&digits).then_some(Scanned::Product(digits)),
+        PICKUP_DIGITS => Some(Scanned::Pickup(digits)),
+        12 => is_gtin(&digits).then(|| Scanned::Product(format!("0{digits}"))),
+        13 => is_gtin(&digits).then_some(Scanned::Product(digits)),
+        _ => None,
+    }
+}
+
+/// Whether these are 8, 12 or 13 digits of which the last is the check digit (GS1 General Specifications, 7.9).
+pub fn is_gtin(digits: &str) -> bool {
+    if !matches!(digits.len(), 8 | 12 | 13) || !is_digits(digits) {
+        return false;
+    }
+    let sum: u32 = digits
+        .bytes()
+        .rev()
+        .enumerate()
+        .map(|(place, digit)| u32::from(digit - b'0') * if place % 2 == 0 { 1 } else { 3 })
+        .sum();
+    sum.is_multiple_of(10)
+}
+
+fn mobile_number(compact: &str) -> Option<&str> {
+    let digits = compact
+        .strip_prefix("+86")
+        .or_else(|| compact.strip_prefix("0086"))
+        .unwrap_or(compact);
+    let bytes = digits.as_bytes();
+    (digits.len() == PHONE_DIGITS && is_digits(digits) && bytes[0] == b'1' && (b'3'..=b'9').contains(&bytes[1]))
+        .then_some(digits)
+}
+
+/// Full-width to plain, invisible characters gone, no space at the ends.
+fn plain(text: &str) -> String {
+    let text: String = text
+        .chars()
+        .map(|c| match c {
+            '\u{ff01}'..='\u{ff5e}' => char::from_u32(c as u32 - 0xfee0).unwrap_or(c),
+            '\u{3000}' | '\u{a0}' => ' ',
+            '\t' | '\r' | '\n' => ' ',
+            c => c,
+        })
+        .filter(|&c| !c.is_control() && !is_invisible(c))
+        .collect();
+    text.trim().to_owned()
+}
+
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+}
+
+fn is_dash(c: char) -> bool {
+    matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{30fc}' | '\u{ff70}')
+}
+
+fn is_digits(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The set of the QR alphanumeric mode, without the space and the dash, which were taken out before.
+fn is_qr_alphanumeric(c: char) -> bool {
+    matches!(c, '0'..='9' | 'A'..='Z' | '$' | '%' | '*' | '+' | '.' | '/' | ':')
+}
+
+fn without_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(MAX_TEXT)]
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn typed(text: &str) -> Scanned {
+        classify(text, Source::Typed)
+    }
+
+    #[test]
+    fn each_kind_by_its_form() {
+        let cases = [
+            ("100120260712345678", Scanned::Coupon("100120260712345678".into())),
+            ("12345607", Scanned::Pickup("12345607".into())),
+            ("6901028075763", Scanned::Product("6901028075763".into())),
+            ("036000291452", Scanned::Product("0036000291452".into())),
+            ("CF1:ABC234", Scanned::Token("CF1:ABC234".into())),
+            (
+                "CFENROL:https://hq.example/a#K7",
+                Scanned::Enrolment("CFENROL:https://hq.example/a#K7".into()),
+            ),
+            ("13800138000", Scanned::Phone("13800138000".into())),
+            ("+86 138-0013-8000", Scanned::Phone("13800138000".into())),
+            ("m00012345", Scanned::Member("M00012345".into())),
+            ("hello", Scanned::Unknown("hello".into())),
+            ("", Scanned::Unknown(String::new())),
+        ];
+        for (text, expected) in cases {
+            assert_eq!(typed(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_people_and_scanners_add_is_undone() {
+        let coupon = Scanned::Coupon("100120260712345678".into());
+        for text in [
+            "1001 2026 0712 3456 78",
+            "1001-2026-0712-3456-78",
+            "１００１２０２６０７１２３４５６７８",
+            "\u{feff}100120260712345678\r\n",
+            "\u{2}100120260712345678\u{3}",
+            "　1001–20260712—345678　",
+        ] {
+            assert_eq!(typed(text), coupon, "{text:?}");
+        }
+        assert_eq!(typed("cf1:abc234\r"), Scanned::Token("CF1:ABC234".into()));
+    }
+
+    #[test]
+    fn eight_digits_are_a_product_only_as_a_product_barcode() {
+        assert_eq!(
+            classify("96385074", Source::Symbol(Format::Ean8)),
+            Scanned::Product("96385074".into())
+        );
+        for source in [
+            Source::Typed,
+            Source::Pasted,
+            Source::Scanned,
+            Source::Symbol(Format::QrCode),
+        ] {
+            assert_eq!(classify("96385074", source), Scanned::Pickup("96385074".into()));
+        }
+        assert_eq!(
+            classify("96385075", Source::Symbol(Format::Ean8)),
+            Scanned::Unknown("96385075".into())
+        );
+    }
+
+    #[test]
+    fn near_misses_stay_unknown() {
+        for text in [
+            "6901028075764",
+            "10012026071234567",
+            "12800138000",
+            "CF1:",
+            "CF1:a_b",
+            "CF2:ABC",
+            "1001202607123456７x",
+            "M12",
+        ] {
+            assert!(matches!(typed(text), Scanned::Unknown(_)), "{text}");
+        }
+    }
+
+    #[test]
+    fn long_text_is_cut() {
+        let Scanned::Unknown(text) = typed(&"券".repeat(5_000)) else {
+            panic!("a long text is nothing known");
+        };
+        assert!(text.len() <= MAX_TEXT && text.starts_with('券'));
+        assert!(matches!(typed(&"1".repeat(MAX_TEXT + 1)), Scanned::Unknown(_)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_something(text in any::<String>(), format in 0..Format::ALL.len()) {
+            for source in [Source::Typed, Source::Scanned, Source::Symbol(Format::ALL[format])] {
+                classify(&text, source);
+            }
+        }
+
+        #[test]
+        fn saying_it_twice_changes_nothing(text in "[0-9０-９ A-Za-zＡ-Ｚ:.+-]{0,40}") {
+            let once = typed(&text);
+            let again = match &once {
+                Scanned::Coupon(t) | Scanned::Pickup(t) | Scanned::Product(t) | Scanned::Token(t)
+                | Scanned::Enrolment(t) | Scanned::Phone(t) | Scanned::Member(t) | Scanned::Unknown(t) => typed(t),
+            };
+            prop_assert_eq!(once, again);
+        }
+    }
+}
