@@ -140,13 +140,17 @@ fn mirror(suite: &str) -> Option<String> {
 
 /// Names, certificates and package sources as on this machine; no passwords.
 fn network(root: &Path) -> Result<()> {
-    for name in ["etc/resolv.conf", "etc/hosts"] {
+    for name in ["etc/resolv.conf", "etc/hosts", "etc/apt/sources.list"] {
         let here = Path::new("/").join(name);
         if here.is_file() {
             let there = root.join(name);
             let _ = fs::remove_file(&there);
             fs::copy(here, there)?;
         }
+    }
+    // debootstrap's own list would name the same source twice.
+    if Path::new("/etc/apt/sources.list.d").is_dir() && !Path::new("/etc/apt/sources.list").exists() {
+        let _ = fs::remove_file(root.join("etc/apt/sources.list"));
     }
     let folders = [
         "etc/ssl/certs",
