@@ -1,1 +1,133 @@
-//! 
+//! Head office: the centre that issues coupons and pickup orders and to which every shop delivers its operations.
+//!
+//! `counterfoil-hq serve` runs it as a server; the desktop app's single-shop mode runs it inside its own process.
+
+pub mod clock;
+pub mod coupons;
+pub mod db;
+pub mod engine;
+pub mod http;
+pub mod members;
+pub mod pickups;
+pub mod questions;
+pub mod stores;
+pub mod sync;
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    num::NonZeroU32,
+    sync::Arc,
+};
+
+use axum::serve::ListenerExt;
+use counterfoil_domain::ids::{DeviceId, HistoryId, StoreId, TenantId};
+use ed25519_dalek::VerifyingKey;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    clock::{Clock, Random},
+    db::{Db, DbError},
+    engine::{Engine, Parts},
+    sync::{http::Pushing, watch::Watch},
+};
+
+/// Devices whose public keys are kept in memory.
+const DEVICE_KEYS: u64 = 100_000;
+/// Tries to enrol from one address in a minute.
+const ENROL_TRIES: NonZeroU32 = NonZeroU32::new(20).unwrap();
+
+/// Everything the routes need.
+#[derive(Debug)]
+pub struct App {
+    /// The database.
+    pub db: Arc<Db>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// The one writer of operations and freezes.
+    pub engine: Engine,
+    /// Who waits for news.
+    pub watch: Arc<Watch>,
+    /// Which devices are pushing.
+    pub pushing: Pushing,
+    /// Public keys of devices; they never change.
+    pub device_keys: moka::sync::Cache<(TenantId, DeviceId), (StoreId, VerifyingKey)>,
+    /// Tries to enrol.
+    pub enrol_limit: DefaultKeyedRateLimiter<IpAddr>,
+    /// Cancelled when the process is to stop.
+    pub stopping: CancellationToken,
+}
+
+impl App {
+    /// Opens the database and starts the engine.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub async fn open(url: &str, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Arc<Self>, DbError> {
+        let db = Arc::new(Db::open(url, clock.as_ref(), random.as_ref()).await?);
+        let watch = Arc::new(Watch::default());
+        let engine = Engine::start(Parts {
+            db: Arc::clone(&db),
+            clock: Arc::clone(&clock),
+            random: Arc::clone(&random),
+            watch: Arc::clone(&watch),
+        });
+        Ok(Arc::new(Self {
+            db,
+            clock,
+            random,
+            engine,
+            watch,
+            pushing: Pushing::default(),
+            device_keys: moka::sync::Cache::new(DEVICE_KEYS),
+            enrol_limit: RateLimiter::keyed(Quota::per_minute(ENROL_TRIES)),
+            stopping: CancellationToken::new(),
+        }))
+    }
+
+    /// Begins a new history, unless somebody else already has: this database was restored from a backup, and what
+    /// counters know of it may not have happened here.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn begin_history(&self, old: HistoryId) -> Result<(), DbError> {
+        let now = self.clock.now();
+        let random = clock::bytes(self.random.as_ref()).map_err(|error| DbError::config(error.to_string()))?;
+        let mut lease = self.db.lease().await?;
+        let mut transaction = lease.begin().await?;
+        sqlx::query("UPDATE history SET history_id = $1, began_at = $2 WHERE history_id = $3")
+            .bind(HistoryId::new(now, random).bytes().to_vec())
+            .bind(now)
+            .bind(old.bytes().to_vec())
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await?;
+        Ok(())
+    }
+}
+
+/// Answers requests on `listener` until `app.stopping` is cancelled; requests under way are finished.
+///
+/// # Errors
+/// When the socket fails.
+pub async fn serve(app: Arc<App>, listener: TcpListener, metrics: Option<PrometheusHandle>) -> std::io::Result<()> {
+    let watcher = tokio::spawn(sync::http::watch_other_processes(Arc::clone(&app)));
+    let stopping = app.stopping.clone();
+    let service = http::router(Arc::clone(&app), metrics).into_make_service_with_connect_info::<SocketAddr>();
+    // Small answers go out at once: a clerk waits for them.
+    let listener = listener.tap_io(|stream| {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "can't switch off Nagle's algorithm");
+        }
+    });
+    axum::serve(listener, service)
+        .with_graceful_shutdown(async move { stopping.cancelled().await })
+        .await?;
+    watcher.abort();
+    app.db.close().await;
+    Ok(())
+}

@@ -1,0 +1,2 @@
+//! Head office's program.
+fn main() {}

@@ -1,0 +1,3 @@
+//! Templates and coupons at head office.
+
+pub mod rows;

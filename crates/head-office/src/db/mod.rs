@@ -1,0 +1,285 @@
+//! Head office's database: SQLite or PostgreSQL behind one set of statements.
+//!
+//! One writer connection a process, leased in turn; a few readers. What differs between the two engines is here and
+//! nowhere else.
+
+pub mod batch;
+mod error;
+
+use std::{path::Path, str::FromStr, time::Duration};
+
+use counterfoil_domain::ids::HistoryId;
+pub use error::{DbError, Trouble};
+use sqlx::{
+    Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Transaction,
+    any::{AnyConnectOptions, AnyPoolOptions},
+};
+use tokio::sync::{Mutex, MutexGuard};
+
+use crate::clock::{Clock, Random};
+
+/// Which engine is behind the URL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// SQLite, in a file.
+    Sqlite,
+    /// PostgreSQL 14 or newer.
+    Postgres,
+}
+
+impl Dialect {
+    /// Ends a `SELECT` of rows that are about to be changed.
+    pub fn lock_suffix(self) -> &'static str {
+        match self {
+            Self::Sqlite => "",
+            Self::Postgres => " FOR NO KEY UPDATE",
+        }
+    }
+    fn begin_write(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN",
+        }
+    }
+    fn begin_snapshot(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN",
+            Self::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        }
+    }
+}
+
+/// Oldest SQLite without the WAL-reset corruption bug.
+const SQLITE_AT_LEAST: (u32, u32, u32) = (3, 51, 3);
+const POSTGRES_AT_LEAST: i64 = 140_000;
+
+static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/head-office");
+
+/// The open database.
+#[derive(Debug)]
+pub struct Db {
+    dialect: Dialect,
+    options: AnyConnectOptions,
+    writer: Mutex<Option<AnyConnection>>,
+    readers: AnyPool,
+}
+
+/// The writer connection, for as long as it is held.
+#[derive(Debug)]
+pub struct Lease<'a> {
+    slot: MutexGuard<'a, Option<AnyConnection>>,
+    db: &'a Db,
+}
+
+impl Db {
+    /// Opens the database, brings its schema up to date and asserts its settings.
+    ///
+    /// `url` is `sqlite:FILE` (made when missing) or `postgres://...`.
+    ///
+    /// # Errors
+    /// [`DbError`] when the URL is neither, the engine is too old, the schema is newer than this program, or the
+    /// database can't be opened.
+    pub async fn open(url: &str, clock: &dyn Clock, random: &dyn Random) -> Result<Self, DbError> {
+        sqlx::any::install_default_drivers();
+        let (dialect, url) = if let Some(file) = url.strip_prefix("sqlite:") {
+            let file = file.trim_start_matches("//");
+            if let Some(folder) = Path::new(file).parent()
+                && !folder.as_os_str().is_empty()
+                && !folder.is_dir()
+            {
+                return Err(DbError::config(format!(
+                    "the folder {} does not exist",
+                    folder.display()
+                )));
+            }
+            (Dialect::Sqlite, format!("sqlite:{file}?mode=rwc"))
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            (Dialect::Postgres, url.to_owned())
+        } else {
+            return Err(DbError::config("a database is named sqlite:FILE or postgres://..."));
+        };
+        let options = AnyConnectOptions::from_str(&url)?;
+        let readers = AnyPoolOptions::new()
+            .max_connections(8)
+            .acquire_timeout(Duration::from_secs(10))
+            .after_connect(move |connection, _| Box::pin(async move { prepare(connection, dialect, false).await }))
+            .connect_lazy_with(options.clone());
+        let db = Self {
+            dialect,
+            options,
+            writer: Mutex::new(None),
+            readers,
+        };
+        let mut lease = db.lease().await?;
+        lease.migrate(clock, random).await?;
+        drop(lease);
+        if dialect == Dialect::Sqlite {
+            private(url.trim_start_matches("sqlite:").trim_end_matches("?mode=rwc"));
+        }
+        Ok(db)
+    }
+
+    /// Which engine it is.
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// Waits for the writer connection; connects anew if the last one broke.
+    ///
+    /// # Errors
+    /// [`DbError`] when there is no connection to be had.
+    pub async fn lease(&self) -> Result<Lease<'_>, DbError> {
+        let mut slot = self.writer.lock().await;
+        if slot.is_none() {
+            let mut connection = AnyConnection::connect_with(&self.options).await?;
+            prepare(&mut connection, self.dialect, true).await?;
+            *slot = Some(connection);
+        }
+        Ok(Lease { slot, db: self })
+    }
+
+    /// A transaction that sees one state of the database throughout, and only reads.
+    ///
+    /// # Errors
+    /// [`DbError`] when no connection is free in time.
+    pub async fn snapshot(&self) -> Result<Transaction<'static, Any>, DbError> {
+        Ok(self.readers.begin_with(self.dialect.begin_snapshot()).await?)
+    }
+
+    /// Which history this database is.
+    ///
+    /// # Errors
+    /// [`DbError`] of the query.
+    pub async fn history(&self) -> Result<HistoryId, DbError> {
+        let mut snapshot = self.snapshot().await?;
+        history(&mut snapshot).await
+    }
+
+    /// Closes every connection; SQLite folds its write-ahead log back.
+    pub async fn close(&self) {
+        self.readers.close().await;
+        if let Some(connection) = self.writer.lock().await.take() {
+            let _ = connection.close().await;
+        }
+    }
+}
+
+/// Reads the history's id on a connection.
+///
+/// # Errors
+/// [`DbError`] of the query.
+pub async fn history(connection: &mut AnyConnection) -> Result<HistoryId, DbError> {
+    let row = sqlx::query("SELECT history_id FROM history")
+        .fetch_one(connection)
+        .await?;
+    batch::id(&row, "history_id", HistoryId::from_bytes)
+}
+
+impl Lease<'_> {
+    /// Begins a transaction that writes; dropped without a commit it is rolled back.
+    ///
+    /// # Errors
+    /// [`DbError`] when the connection broke or another process holds SQLite's lock for too long.
+    pub async fn begin(&mut self) -> Result<Transaction<'_, Any>, DbError> {
+        let sql = self.db.dialect.begin_write();
+        match self.slot.as_mut() {
+            Some(connection) => Ok(connection.begin_with(sql).await?),
+            None => Err(DbError::config("the connection is gone")),
+        }
+    }
+
+    /// Gives the connection up: the next lease connects anew. Called when an error left its state unknown.
+    pub fn discard(&mut self) {
+        *self.slot = None;
+    }
+
+    async fn migrate(&mut self, clock: &dyn Clock, random: &dyn Random) -> Result<(), DbError> {
+        let Some(connection) = self.slot.as_mut() else {
+            return Err(DbError::config("the connection is gone"));
+        };
+        MIGRATOR.run(&mut *connection).await?;
+        let mut fresh = [0u8; 10];
+        random.fill(&mut fresh).map_err(|e| DbError::config(e.to_string()))?;
+        sqlx::query(
+            "INSERT INTO history (singleton, history_id, began_at) VALUES (1, $1, $2) ON CONFLICT (singleton) DO NOTHING",
+        )
+        .bind(HistoryId::new(clock.now(), fresh).bytes().to_vec())
+        .bind(clock.now())
+        .execute(&mut *connection)
+        .await?;
+        Ok(())
+    }
+}
+
+async fn prepare(connection: &mut AnyConnection, dialect: Dialect, writer: bool) -> Result<(), sqlx::Error> {
+    let refuse = |what: String| sqlx::Error::Configuration(what.into());
+    match dialect {
+        Dialect::Sqlite => {
+            let version: String = sqlx::query_scalar("SELECT sqlite_version()")
+                .fetch_one(&mut *connection)
+                .await?;
+            let mut parts = version.split('.').map(|part| part.parse::<u32>().unwrap_or(0));
+            let mut part = || parts.next().unwrap_or(0);
+            if (part(), part(), part()) < SQLITE_AT_LEAST {
+                return Err(refuse(format!("SQLite {version} is older than 3.51.3")));
+            }
+            // The cache holds a chain's working set, so that a group of commands reads no file.
+            let cache = if writer { -512 * 1024 } else { -32 * 1024 };
+            for (name, value) in [
+                ("busy_timeout", "10000"),
+                ("journal_mode", "WAL"),
+                ("synchronous", "FULL"),
+                ("foreign_keys", "ON"),
+                ("mmap_size", "0"),
+                ("temp_store", "MEMORY"),
+                ("wal_autocheckpoint", "8000"),
+            ] {
+                let sql = format!("PRAGMA {name} = {value}");
+                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
+            }
+            sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA cache_size = {cache}")))
+                .execute(&mut *connection)
+                .await?;
+            for (name, wanted) in [("journal_mode", "wal"), ("synchronous", "2"), ("foreign_keys", "1")] {
+                let sql = format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}");
+                let found: String = sqlx::query_scalar(AssertSqlSafe(sql))
+                    .fetch_one(&mut *connection)
+                    .await?;
+                if found != wanted {
+                    return Err(refuse(format!("SQLite has {name} = {found}, needed is {wanted}")));
+                }
+            }
+        }
+        Dialect::Postgres => {
+            let version: String = sqlx::query_scalar("SELECT current_setting('server_version_num')")
+                .fetch_one(&mut *connection)
+                .await?;
+            if version.parse::<i64>().unwrap_or(0) < POSTGRES_AT_LEAST {
+                return Err(refuse(format!("PostgreSQL {version} is older than 14")));
+            }
+            for sql in [
+                "SET lock_timeout = '5s'",
+                "SET idle_in_transaction_session_timeout = '30s'",
+                "SET statement_timeout = '60s'",
+                "SET tcp_user_timeout = '15s'",
+                "SET synchronous_commit = on",
+            ] {
+                sqlx::raw_sql(sql).execute(&mut *connection).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the file from other users of the machine.
+fn private(file: &str) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if let Err(error) = std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)) {
+            tracing::warn!(%error, "can't restrict the database file to its owner");
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = file;
+}

@@ -1,0 +1,505 @@
+//! One group of commands: load, decide, store, commit.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
+
+use counterfoil_domain::{
+    coupons::Template,
+    ids::{CouponId, DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId},
+    time::Millis,
+    transition::{Answer, Changes, Command, Device, Key, NeedKeys, State, decide, isolate},
+};
+use sqlx::AnyConnection;
+
+use super::{Answered, Parts, Refusal, Settled, TRIES};
+use crate::{
+    coupons,
+    db::{DbError, Trouble},
+    members, pickups, stores,
+    sync::{
+        feed::{self, Item},
+        rows,
+    },
+};
+
+/// Most rounds of loading what turned out to be needed.
+const ROUNDS: usize = 4;
+/// Template versions kept in memory; they never change once published.
+const TEMPLATES: usize = 10_000;
+
+/// The writer's own things.
+pub(super) struct Writer {
+    parts: Parts,
+    settled: Settled,
+    templates: HashMap<(TenantId, TemplateId, i64), Arc<Template>>,
+}
+
+/// What to do differently on another try.
+#[derive(Default)]
+struct Care {
+    /// Look every operation's id up first: somebody was first with one of them.
+    look_up_ids: bool,
+    /// Set these operations aside: their handler panics, or they break a constraint.
+    isolate: BTreeSet<usize>,
+}
+
+/// A decided group, coalesced: one row a key, with the version it was loaded at.
+#[derive(Default)]
+struct Work {
+    answers: Vec<(Answer, Option<StoreId>)>,
+    changes: Changes,
+    devices: BTreeSet<DeviceId>,
+    coupons: BTreeSet<CouponId>,
+    orders: BTreeSet<OrderId>,
+    members: BTreeSet<MemberId>,
+    freezes: BTreeSet<FreezeId>,
+    stored: Vec<counterfoil_domain::transition::Stored>,
+    branches: Vec<counterfoil_domain::transition::Arrival>,
+    news: BTreeMap<StoreId, Vec<Item>>,
+}
+
+/// Versions as loaded: what a conditional update compares with.
+#[derive(Default)]
+struct Loaded {
+    devices: BTreeMap<DeviceId, i64>,
+    coupons: BTreeMap<CouponId, i64>,
+    orders: BTreeMap<OrderId, i64>,
+}
+
+impl Writer {
+    pub(super) fn new(parts: Parts, settled: Settled) -> Self {
+        Self {
+            parts,
+            settled,
+            templates: HashMap::new(),
+        }
+    }
+
+    /// Does a group. A trouble that blames nobody is tried again; a broken constraint is narrowed down by halving
+    /// the group until the culprit stands alone, and that one is quarantined.
+    pub(super) async fn work(&mut self, tenant: TenantId, commands: &[Command]) -> Result<Vec<Answered>, Refusal> {
+        let mut answers = Vec::with_capacity(commands.len());
+        let mut pieces = vec![commands];
+        while let Some(piece) = pieces.pop() {
+            match self.persist(tenant, piece).await {
+                Ok(done) => answers.extend(done),
+                Err(error) if error.trouble() == Trouble::Constraint && piece.len() > 1 => {
+                    let (first, second) = piece.split_at(piece.len() / 2);
+                    pieces.push(second);
+                    pieces.push(first);
+                }
+                Err(error) => {
+                    tracing::error!(%error, commands = piece.len(), "a group of commands failed");
+                    return Err(error.trouble().into());
+                }
+            }
+        }
+        Ok(answers)
+    }
+
+    async fn persist(&mut self, tenant: TenantId, commands: &[Command]) -> Result<Vec<Answered>, DbError> {
+        let mut care = Care::default();
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let error = match self.attempt(tenant, commands, &care).await {
+                Ok(answers) => return Ok(answers),
+                Err(error) => error,
+            };
+            match error.trouble() {
+                Trouble::Again if tries < TRIES => {
+                    tracing::debug!(%error, tries, "a group is done again");
+                    care.look_up_ids |= matches!(error, DbError::RowCount { .. });
+                    if !matches!(error, DbError::RowCount { .. }) {
+                        tokio::time::sleep(std::time::Duration::from_millis(5 << tries.min(6))).await;
+                    }
+                }
+                Trouble::Constraint if commands.len() == 1 && care.isolate.is_empty() => {
+                    tracing::error!(%error, "an operation breaks a constraint; it is set aside");
+                    care.isolate.insert(0);
+                }
+                _ => return Err(error),
+            }
+        }
+    }
+
+    async fn attempt(&mut self, tenant: TenantId, commands: &[Command], care: &Care) -> Result<Vec<Answered>, DbError> {
+        let db = Arc::clone(&self.parts.db);
+        let mut lease = db.lease().await?;
+        let result = async {
+            let mut transaction = lease.begin().await?;
+            let result = self.in_transaction(&mut transaction, tenant, commands, care).await?;
+            transaction.commit().await?;
+            Ok::<_, DbError>(result)
+        }
+        .await;
+        let (answers, heads) = match result {
+            Ok(done) => done,
+            Err(error) => {
+                // After a lost connection or an unknown commit the connection's state is unknown too.
+                if matches!(&error, DbError::Sqlx(error) if !matches!(error, sqlx::Error::Database(_))) {
+                    lease.discard();
+                }
+                return Err(error);
+            }
+        };
+        drop(lease);
+        for (store, number) in heads {
+            self.parts.watch.moved(tenant, store, number);
+        }
+        Ok(answers)
+    }
+
+    async fn in_transaction(
+        &mut self,
+        connection: &mut AnyConnection,
+        tenant: TenantId,
+        commands: &[Command],
+        care: &Care,
+    ) -> Result<(Vec<Answered>, BTreeMap<StoreId, i64>), DbError> {
+        let now = self.parts.clock.now();
+        let mut keys: BTreeSet<Key> = commands.iter().flat_map(Command::keys).collect();
+        if care.look_up_ids {
+            keys.extend(commands.iter().filter_map(|command| match command {
+                Command::Operation(arrival) => Some(Key::Operation(arrival.id)),
+                _ => None,
+            }));
+        }
+        let mut state = State::default();
+        let mut loaded = Loaded::default();
+        let mut rounds = 0;
+        let work = loop {
+            self.load(connection, tenant, &mut keys, &mut state, &mut loaded)
+                .await?;
+            match decide_all(state.clone(), commands, care, now) {
+                Ok(work) => break work,
+                Err(NeedKeys(more)) => {
+                    rounds += 1;
+                    if rounds > ROUNDS {
+                        return Err(DbError::config(format!("keys are still missing: {more:?}")));
+                    }
+                    keys.extend(more);
+                }
+            }
+        };
+        let (work, state) = work;
+        let heads = self.store(connection, tenant, &work, &state, &loaded, now).await?;
+        let mut answers = Vec::with_capacity(work.answers.len());
+        for (answer, store) in work.answers {
+            let feed = match (&answer, store) {
+                (Answer::Done { .. }, Some(store)) => match heads.get(&store) {
+                    Some(number) => *number,
+                    None => feed::head(connection, tenant, store).await?.number,
+                },
+                _ => 0,
+            };
+            answers.push(Answered { answer, feed });
+        }
+        Ok((answers, heads))
+    }
+
+    /// Loads the rows behind the keys, and the rows that those are sure to need: a coupon's and an order's member, a
+    /// voided operation's subject. `keys` is empty afterwards.
+    async fn load(
+        &mut self,
+        connection: &mut AnyConnection,
+        tenant: TenantId,
+        keys: &mut BTreeSet<Key>,
+        state: &mut State,
+        loaded: &mut Loaded,
+    ) -> Result<(), DbError> {
+        let lock = self.parts.db.dialect().lock_suffix();
+        let mut wanted = Wanted::default();
+        for key in std::mem::take(keys) {
+            wanted.add(key);
+        }
+        // The order of the tables is the same everywhere, and each statement locks in the order of its keys.
+        if !wanted.devices.is_empty() {
+            for id in &wanted.devices {
+                state.devices.insert(*id, None);
+            }
+            for mut device in stores::rows::load_devices(connection, tenant, &wanted.devices, lock).await? {
+                loaded.devices.insert(device.id, device.version);
+                device.settled_at = device.settled_at.max(self.settled.get(device.id));
+                state.devices.insert(device.id, Some(device));
+            }
+        }
+        let mut found = Vec::new();
+        if !wanted.positions.is_empty() {
+            for place in &wanted.positions {
+                state.positions.insert(*place, None);
+            }
+            found.extend(rows::load_positions(connection, tenant, &wanted.positions).await?);
+        }
+        if !wanted.operations.is_empty() {
+            for id in &wanted.operations {
+                state.operations.insert(*id, None);
+            }
+            found.extend(rows::load(connection, tenant, &wanted.operations).await?);
+        }
+        for applied in found {
+            if let Some(subject) = applied.subject {
+                wanted.add_unless_known(subject.key(), state);
+            }
+            state
+                .positions
+                .insert((applied.device, applied.epoch, applied.seq), Some(applied.id));
+            state.operations.insert(applied.id, Some(applied));
+        }
+        if !wanted.coupons.is_empty() {
+            for id in &wanted.coupons {
+                state.coupons.insert(*id, None);
+            }
+            for coupon in coupons::rows::load(connection, tenant, &wanted.coupons, lock).await? {
+                loaded.coupons.insert(coupon.id, coupon.version);
+                if let Some(member) = coupon.member {
+                    wanted.add_unless_known(Key::Member(member), state);
+                }
+                state.coupons.insert(coupon.id, Some(coupon));
+            }
+        }
+        if !wanted.orders.is_empty() {
+            for id in &wanted.orders {
+                state.orders.insert(*id, None);
+            }
+            for order in pickups::rows::load(connection, tenant, &wanted.orders, lock).await? {
+                loaded.orders.insert(order.id, order.version);
+                if let Some(member) = order.member {
+                    wanted.add_unless_known(Key::Member(member), state);
+                }
+                state.orders.insert(order.id, Some(order));
+            }
+        }
+        if !wanted.freezes.is_empty() {
+            for id in &wanted.freezes {
+                state.freezes.insert(*id, None);
+            }
+            for freeze in rows::load_freezes(connection, tenant, &wanted.freezes, lock).await? {
+                state.freezes.insert(freeze.id, Some(freeze));
+            }
+        }
+        wanted.members.sort_unstable();
+        wanted.members.dedup();
+        if !wanted.members.is_empty() {
+            for id in &wanted.members {
+                state.members.insert(*id, None);
+            }
+            for (_, member) in members::rows::load(connection, tenant, &wanted.members).await? {
+                state.members.insert(member.id, Some(member));
+            }
+        }
+        self.load_templates(connection, tenant, &wanted.templates, state).await
+    }
+
+    async fn load_templates(
+        &mut self,
+        connection: &mut AnyConnection,
+        tenant: TenantId,
+        wanted: &[(TemplateId, i64)],
+        state: &mut State,
+    ) -> Result<(), DbError> {
+        let mut missing = Vec::new();
+        for &(id, version) in wanted {
+            match self.templates.get(&(tenant, id, version)) {
+                Some(template) => {
+                    state.templates.insert((id, version), Some(Arc::clone(template)));
+                }
+                None => {
+                    state.templates.insert((id, version), None);
+                    missing.push((id, version));
+                }
+            }
+        }
+        if missing.is_empty() {
+            return Ok(());
+        }
+        if self.templates.len() > TEMPLATES {
+            self.templates.clear();
+        }
+        for (_, template) in coupons::rows::load_templates(connection, tenant, &missing).await? {
+            let key = (template.id, template.version);
+            self.templates.insert((tenant, key.0, key.1), Arc::clone(&template));
+            state.templates.insert(key, Some(template));
+        }
+        Ok(())
+    }
+
+    async fn store(
+        &self,
+        connection: &mut AnyConnection,
+        tenant: TenantId,
+        work: &Work,
+        state: &State,
+        loaded: &Loaded,
+        now: Millis,
+    ) -> Result<BTreeMap<StoreId, i64>, DbError> {
+        let devices: Vec<(i64, &Device)> = changed(&work.devices, &state.devices, &loaded.devices);
+        if !devices.is_empty() {
+            stores::rows::update_devices(connection, tenant, &devices).await?;
+        }
+        if !work.stored.is_empty() {
+            rows::insert(connection, tenant, &work.stored, now).await?;
+        }
+        let coupons = changed(&work.coupons, &state.coupons, &loaded.coupons);
+        if !coupons.is_empty() {
+            coupons::rows::update(connection, tenant, &coupons).await?;
+        }
+        if !work.changes.entries.is_empty() {
+            coupons::rows::insert_entries(connection, tenant, &work.changes.entries).await?;
+        }
+        let orders = changed(&work.orders, &state.orders, &loaded.orders);
+        if !orders.is_empty() {
+            pickups::rows::update(connection, tenant, &orders).await?;
+        }
+        let members: Vec<_> = work
+            .members
+            .iter()
+            .filter_map(|id| state.members.get(id)?.clone())
+            .collect();
+        if !members.is_empty() {
+            members::rows::update_stores(connection, tenant, &members).await?;
+        }
+        let freezes: Vec<_> = work
+            .freezes
+            .iter()
+            .filter_map(|id| state.freezes.get(id)?.clone())
+            .collect();
+        if !freezes.is_empty() {
+            rows::store_freezes(connection, tenant, &freezes).await?;
+        }
+        if !work.changes.cases.is_empty() {
+            rows::insert_cases(connection, tenant, &work.changes.cases, now).await?;
+        }
+        if !work.changes.closed_cases.is_empty() {
+            rows::close_cases(connection, tenant, &work.changes.closed_cases, now).await?;
+        }
+        if !work.branches.is_empty() {
+            rows::insert_branches(connection, tenant, &work.branches, now).await?;
+        }
+        if work.news.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mut mark = [0u8; 8];
+        self.parts
+            .random
+            .fill(&mut mark)
+            .map_err(|error| DbError::config(error.to_string()))?;
+        feed::append(connection, tenant, &work.news, i64::from_be_bytes(mark)).await
+    }
+}
+
+fn changed<'s, K: Ord + Copy, V>(
+    ids: &BTreeSet<K>,
+    rows: &'s BTreeMap<K, Option<V>>,
+    loaded: &BTreeMap<K, i64>,
+) -> Vec<(i64, &'s V)> {
+    ids.iter()
+        .filter_map(|id| Some((*loaded.get(id)?, rows.get(id)?.as_ref()?)))
+        .collect()
+}
+
+#[derive(Default)]
+struct Wanted {
+    devices: Vec<DeviceId>,
+    operations: Vec<OperationId>,
+    positions: Vec<(DeviceId, i64, i64)>,
+    templates: Vec<(TemplateId, i64)>,
+    coupons: Vec<CouponId>,
+    orders: Vec<OrderId>,
+    members: Vec<MemberId>,
+    freezes: Vec<FreezeId>,
+}
+
+impl Wanted {
+    fn add(&mut self, key: Key) {
+        match key {
+            Key::Device(id) => self.devices.push(id),
+            Key::Operation(id) => self.operations.push(id),
+            Key::Position(device, epoch, seq) => self.positions.push((device, epoch, seq)),
+            Key::Template(id, version) => self.templates.push((id, version)),
+            Key::Coupon(id) => self.coupons.push(id),
+            Key::Order(id) => self.orders.push(id),
+            Key::Member(id) => self.members.push(id),
+            Key::Freeze(id) => self.freezes.push(id),
+        }
+    }
+
+    fn add_unless_known(&mut self, key: Key, state: &State) {
+        let known = match key {
+            Key::Coupon(id) => state.coupons.contains_key(&id) || self.coupons.contains(&id),
+            Key::Order(id) => state.orders.contains_key(&id) || self.orders.contains(&id),
+            Key::Member(id) => state.members.contains_key(&id),
+            _ => false,
+        };
+        if !known {
+            self.add(key);
+        }
+    }
+}
+
+/// Decides every command on the rows, each seeing what the ones before it changed.
+fn decide_all(mut state: State, commands: &[Command], care: &Care, now: Millis) -> Result<(Work, State), NeedKeys> {
+    let mut work = Work::default();
+    let mut missing = Vec::new();
+    for (place, command) in commands.iter().enumerate() {
+        let set_aside = care.isolate.contains(&place);
+        let decided = match command {
+            Command::Operation(arrival) if set_aside => isolate(&state, arrival),
+            _ => match catch_unwind(AssertUnwindSafe(|| decide(&state, command, now))) {
+                Ok(decided) => decided,
+                Err(_) => match command {
+                    // The handler panicked. The operation is a fact all the same: it is kept, without effect.
+                    Command::Operation(arrival) => isolate(&state, arrival),
+                    _ => Ok((Answer::Refused { reasons: Vec::new() }, Changes::default())),
+                },
+            },
+        };
+        // All that is missing is asked for at once; what was decided after the first gap is decided again.
+        let (answer, changes) = match decided {
+            Ok(decided) => decided,
+            Err(NeedKeys(more)) => {
+                missing.extend(more);
+                continue;
+            }
+        };
+        state.absorb(&changes);
+        let store = match command {
+            Command::Operation(arrival) => state.devices.get(&arrival.device).and_then(|device| device.as_ref()),
+            _ => None,
+        }
+        .map(|device| device.store);
+        work.take(answer, store, changes);
+    }
+    if missing.is_empty() {
+        Ok((work, state))
+    } else {
+        Err(NeedKeys(missing))
+    }
+}
+
+impl Work {
+    fn take(&mut self, answer: Answer, store: Option<StoreId>, changes: Changes) {
+        self.answers.push((answer, store));
+        self.devices.extend(changes.device.iter().map(|device| device.id));
+        self.coupons.extend(changes.coupons.iter().map(|coupon| coupon.id));
+        self.orders.extend(changes.orders.iter().map(|order| order.id));
+        self.members.extend(changes.members.iter().map(|member| member.id));
+        self.freezes.extend(changes.freezes.iter().map(|freeze| freeze.id));
+        self.changes.entries.extend(changes.entries);
+        self.changes.cases.extend(changes.cases);
+        self.changes.closed_cases.extend(changes.closed_cases);
+        self.stored.extend(changes.stored);
+        self.branches.extend(changes.branch);
+        for (store, entity) in changes.feed {
+            let items = self.news.entry(store).or_default();
+            let item = Item::from(entity);
+            // One line a row and commit is enough: a page carries the row as it is when it is read.
+            if items.last() != Some(&item) {
+                items.push(item);
+            }
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The engine: prefetch, decide, store.
+//!
+//! One writer takes what is waiting, loads the rows behind it with one statement a table, runs the pure transition
+//! in order, stores all changes with one conditional statement a table, commits once, and answers everybody. See
+//! docs/ARCHITECTURE.md for why.
+
+mod group;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex},
+};
+
+use counterfoil_domain::{
+    ids::{DeviceId, TenantId},
+    time::Millis,
+    transition::{Answer, Command},
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::{
+    clock::{Clock, Random},
+    db::{Db, Trouble},
+    sync::watch::Watch,
+};
+
+/// Most commands of one group. More gain nothing and make the first one wait.
+const GROUP_COMMANDS: usize = 512;
+/// Jobs up to this many commands are interactive: somebody stands at a desk.
+pub const INTERACTIVE: usize = 20;
+const INTERACTIVE_QUEUE: usize = 4_096;
+const BULK_QUEUE: usize = 256;
+/// How often a group is tried again before whoever waits is told to come back.
+const TRIES: u32 = 8;
+
+/// The answer to one command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// What was decided.
+    pub answer: Answer,
+    /// Number in the device's store's feed by which the effect is to be seen.
+    pub feed: i64,
+}
+
+/// Why a job was not done. Nothing of it has happened, as far as anybody knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Too much is waiting.
+    #[error("too much is waiting")]
+    Busy,
+    /// The database can't be written.
+    #[error("the database can't be written")]
+    Storage,
+    /// It failed for a reason of our own.
+    #[error("it failed")]
+    Failed,
+}
+
+struct Job {
+    tenant: TenantId,
+    commands: Vec<Command>,
+    reply: oneshot::Sender<Result<Vec<Answered>, Refusal>>,
+}
+
+/// Handle to the engine.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    interactive: mpsc::Sender<Job>,
+    bulk: mpsc::Sender<Job>,
+    settled: Settled,
+}
+
+/// When each device last had nothing left to deliver. Kept in memory, stored with the device's next operation: after
+/// a restart a device is judged by the older, more lenient value.
+#[derive(Debug, Clone, Default)]
+pub struct Settled(Arc<Mutex<HashMap<DeviceId, Millis>>>);
+
+impl Settled {
+    fn get(&self, device: DeviceId) -> Option<Millis> {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .get(&device)
+            .copied()
+    }
+    /// The device had nothing left to deliver at this instant.
+    pub fn set(&self, device: DeviceId, at: Millis) {
+        self.0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(device, at);
+    }
+}
+
+/// What the engine works with.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The database.
+    pub db: Arc<Db>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Marks of commits.
+    pub random: Arc<dyn Random>,
+    /// Who waits for news.
+    pub watch: Arc<Watch>,
+}
+
+impl Engine {
+    /// Starts the writer. It ends when the last handle is dropped.
+    pub fn start(parts: Parts) -> Self {
+        let (interactive, interactive_jobs) = mpsc::channel(INTERACTIVE_QUEUE);
+        let (bulk, bulk_jobs) = mpsc::channel(BULK_QUEUE);
+        let settled = Settled::default();
+        let writer = group::Writer::new(parts, settled.clone());
+        tokio::spawn(run(writer, interactive_jobs, bulk_jobs));
+        Self {
+            interactive,
+            bulk,
+            settled,
+        }
+    }
+
+    /// When devices were last settled.
+    pub fn settled(&self) -> &Settled {
+        &self.settled
+    }
+
+    /// Has these commands done, in order, in one transaction with whatever else is waiting.
+    ///
+    /// # Errors
+    /// [`Refusal`]; the same commands may be sent again, the rows decide what is already done.
+    pub async fn submit(&self, tenant: TenantId, commands: Vec<Command>) -> Result<Vec<Answered>, Refusal> {
+        if commands.is_empty() {
+            return Ok(Vec::new());
+        }
+        let queue = if commands.len() <= INTERACTIVE {
+            &self.interactive
+        } else {
+            &self.bulk
+        };
+        let (reply, answer) = oneshot::channel();
+        queue
+            .try_send(Job {
+                tenant,
+                commands,
+                reply,
+            })
+            .map_err(|_| Refusal::Busy)?;
+        answer.await.map_err(|_| Refusal::Failed)?
+    }
+}
+
+/// Takes jobs of one tenant that fit one group: interactive ones first, but always one bulk job if there is any.
+struct Intake {
+    interactive: mpsc::Receiver<Job>,
+    bulk: mpsc::Receiver<Job>,
+    waiting: VecDeque<Job>,
+    waiting_bulk: VecDeque<Job>,
+}
+
+impl Intake {
+    async fn next(&mut self) -> Option<Vec<Job>> {
+        if self.waiting.is_empty() && self.waiting_bulk.is_empty() {
+            tokio::select! {
+                biased;
+                Some(job) = self.interactive.recv() => self.waiting.push_back(job),
+                Some(job) = self.bulk.recv() => self.waiting_bulk.push_back(job),
+                else => return None,
+            }
+        }
+        while self.waiting.len() < GROUP_COMMANDS
+            && let Ok(job) = self.interactive.try_recv()
+        {
+            self.waiting.push_back(job);
+        }
+        while self.waiting_bulk.len() < 4
+            && let Ok(job) = self.bulk.try_recv()
+        {
+            self.waiting_bulk.push_back(job);
+        }
+        let tenant = self.waiting.front().or(self.waiting_bulk.front())?.tenant;
+        let mut group = Vec::new();
+        let mut commands = 0;
+        if let Some(place) = self.waiting_bulk.iter().position(|job| job.tenant == tenant)
+            && let Some(job) = self.waiting_bulk.remove(place)
+        {
+            commands += job.commands.len();
+            group.push(job);
+        }
+        for queue in [&mut self.waiting, &mut self.waiting_bulk] {
+            let mut rest = VecDeque::new();
+            while let Some(job) = queue.pop_front() {
+                if job.tenant == tenant && commands + job.commands.len() <= GROUP_COMMANDS {
+                    commands += job.commands.len();
+                    group.push(job);
+                } else {
+                    rest.push_back(job);
+                }
+            }
+            *queue = rest;
+        }
+        Some(group)
+    }
+}
+
+async fn run(mut writer: group::Writer, interactive: mpsc::Receiver<Job>, bulk: mpsc::Receiver<Job>) {
+    let mut intake = Intake {
+        interactive,
+        bulk,
+        waiting: VecDeque::new(),
+        waiting_bulk: VecDeque::new(),
+    };
+    while let Some(jobs) = intake.next().await {
+        let Some(tenant) = jobs.first().map(|job| job.tenant) else {
+            continue;
+        };
+        let mut commands = Vec::new();
+        let mut replies = Vec::with_capacity(jobs.len());
+        for job in jobs {
+            replies.push((job.commands.len(), job.reply));
+            commands.extend(job.commands);
+        }
+        let result = writer.work(tenant, &commands).await;
+        let mut answers = match result {
+            Ok(answers) => answers.into_iter(),
+            Err(refusal) => {
+                for (_, reply) in replies {
+                    // Whoever asked may have gone; then nobody needs the answer.
+                    let _ = reply.send(Err(refusal));
+                }
+                continue;
+            }
+        };
+        for (count, reply) in replies {
+            let _ = reply.send(Ok(answers.by_ref().take(count).collect()));
+        }
+    }
+}
+
+impl From<Trouble> for Refusal {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Again => Self::Busy,
+            Trouble::Storage => Self::Storage,
+            _ => Self::Failed,
+        }
+    }
+}

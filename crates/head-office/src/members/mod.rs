@@ -1,0 +1,3 @@
+//! Members at head office.
+
+pub mod rows;

@@ -1,0 +1,3 @@
+//! Pickup orders at head office.
+
+pub mod rows;

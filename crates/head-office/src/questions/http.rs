@@ -1,0 +1,162 @@
+//! Routes of freezes and look-ups.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, State},
+};
+use counterfoil_domain::{
+    coupons::Coupon,
+    ids::FreezeId,
+    pickups::Order,
+    transition::{Answer, Command, DeviceStatus},
+};
+use counterfoil_protocol::{
+    problem::Code,
+    questions::{FreezeRequest, FreezeResponse, LookupRequest, LookupResponse},
+};
+
+use crate::{
+    App, coupons,
+    http::{ApiError, IdempotencyKey, SignedRequest},
+    pickups,
+    sync::{feed::Item, page},
+};
+
+/// `POST /v1/freezes`.
+///
+/// # Errors
+/// Problems of the signature, of the key, and `idempotency_key_reused`.
+pub async fn freeze(
+    State(app): State<Arc<App>>,
+    IdempotencyKey(key): IdempotencyKey,
+    request: SignedRequest,
+) -> Result<Json<FreezeResponse>, ApiError> {
+    let asked: FreezeRequest = request.read()?;
+    if key != asked.id.to_string() {
+        return Err(ApiError::detailed(
+            Code::Malformed,
+            "the Idempotency-Key is not the freeze's id",
+        ));
+    }
+    let command = Command::Freeze {
+        id: asked.id,
+        device: request.device,
+        subject: asked.subject,
+        presented_by: asked.presented_by,
+        now: request.now,
+    };
+    decide(&app, &request, command).await
+}
+
+/// `DELETE /v1/freezes/{id}`.
+///
+/// # Errors
+/// Problems of the signature.
+pub async fn cancel(
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    request: SignedRequest,
+) -> Result<Json<FreezeResponse>, ApiError> {
+    let id: FreezeId = id
+        .parse()
+        .map_err(|_| ApiError::detailed(Code::Malformed, "the id is not a UUID"))?;
+    let command = Command::CancelFreeze {
+        id,
+        device: request.device,
+        now: request.now,
+    };
+    decide(&app, &request, command).await
+}
+
+async fn decide(app: &App, request: &SignedRequest, command: Command) -> Result<Json<FreezeResponse>, ApiError> {
+    let mut answers = app.engine.submit(request.tenant, vec![command]).await?;
+    let answer = answers.pop().ok_or_else(ApiError::internal)?.answer;
+    match answer {
+        Answer::Granted { until } => Ok(Json(FreezeResponse::Granted { until })),
+        // An empty list of reasons is a handler that failed, not a refusal.
+        Answer::Refused { reasons } if !reasons.is_empty() => Ok(Json(FreezeResponse::Refused { reasons })),
+        Answer::Cancelled => Ok(Json(FreezeResponse::Cancelled)),
+        Answer::AnotherQuestion => Err(ApiError::new(Code::IdempotencyKeyReused)),
+        Answer::DeviceBarred { status } => Err(barred(status)),
+        Answer::UnknownDevice => Err(ApiError::new(Code::BadSignature)),
+        Answer::Refused { .. } | Answer::Done { .. } | Answer::Gap { .. } | Answer::Fork => Err(ApiError::internal()),
+    }
+}
+
+/// The problem of a device that may not ask.
+pub fn barred(status: DeviceStatus) -> ApiError {
+    ApiError::new(match status {
+        DeviceStatus::Revoked => Code::DeviceRevoked,
+        DeviceStatus::Frozen | DeviceStatus::Active => Code::DeviceFrozen,
+    })
+}
+
+/// `POST /v1/lookups`.
+///
+/// # Errors
+/// Problems of the signature.
+pub async fn look_up(State(app): State<Arc<App>>, request: SignedRequest) -> Result<Json<LookupResponse>, ApiError> {
+    let asked: LookupRequest = request.read()?;
+    let rows = find(&app, &request, asked).await?;
+    Ok(Json(LookupResponse {
+        server_time: request.now,
+        rows,
+    }))
+}
+
+async fn find(
+    app: &App,
+    request: &SignedRequest,
+    asked: LookupRequest,
+) -> Result<Vec<counterfoil_protocol::sync::Row>, ApiError> {
+    let tenant = request.tenant;
+    let mut snapshot = app.db.snapshot().await?;
+    let device = crate::stores::rows::load_devices(&mut snapshot, tenant, &[request.device], "").await?;
+    match device.first() {
+        Some(device) if device.status == DeviceStatus::Active => {}
+        Some(device) => return Err(barred(device.status)),
+        None => return Err(ApiError::new(Code::BadSignature)),
+    }
+    let mut items = Vec::new();
+    match asked {
+        LookupRequest::CouponCode(code) => {
+            push_coupon(&mut items, coupons::rows::by_code(&mut snapshot, tenant, &code).await?);
+        }
+        LookupRequest::Coupon(id) => {
+            push_coupon(
+                &mut items,
+                coupons::rows::load(&mut snapshot, tenant, &[id], "").await?.pop(),
+            );
+        }
+        LookupRequest::PickupCode(code) => {
+            push_order(&mut items, pickups::rows::by_code(&mut snapshot, tenant, &code).await?);
+        }
+        LookupRequest::Order(id) => {
+            push_order(
+                &mut items,
+                pickups::rows::load(&mut snapshot, tenant, &[id], "").await?.pop(),
+            );
+        }
+        LookupRequest::Member(id) => items.push(Item::Member(id)),
+    }
+    Ok(page::images(&mut snapshot, tenant, &items).await?)
+}
+
+/// What a coupon refers to goes before it.
+fn push_coupon(items: &mut Vec<Item>, coupon: Option<Coupon>) {
+    if let Some(coupon) = coupon {
+        items.push(Item::Template(coupon.template, coupon.template_version));
+        items.extend(coupon.member.map(Item::Member));
+        items.push(Item::Coupon(coupon.id));
+    }
+}
+
+fn push_order(items: &mut Vec<Item>, order: Option<Order>) {
+    if let Some(order) = order {
+        items.extend(order.member.map(Item::Member));
+        items.push(Item::Store(order.store));
+        items.push(Item::Order(order.id));
+    }
+}

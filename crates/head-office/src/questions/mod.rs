@@ -1,0 +1,3 @@
+//! What a counter asks before it writes: freezes and look-ups.
+
+pub mod http;

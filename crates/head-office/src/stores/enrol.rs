@@ -1,0 +1,194 @@
+//! One-time codes, and what a new device gets for one.
+
+use counterfoil_domain::{
+    ids::{DeviceId, StoreId, TenantId},
+    time::Millis,
+    transition::genesis,
+};
+use counterfoil_protocol::{
+    enrolment::{CODE_LASTS, EnrolRequest, EnrolResponse, normal_code},
+    problem::Code,
+};
+use sha2::{Digest, Sha256};
+use sqlx::Row;
+
+use super::rows;
+use crate::{
+    App,
+    clock::{self, Clock, Random},
+    db::{self, Db, DbError, batch},
+    http::ApiError,
+};
+
+/// Letters and digits that are not mistaken for each other (Crockford's base 32).
+const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// 10 characters of 5 bits.
+const CODE_CHARACTERS: usize = 10;
+
+fn code_hash(code: &str) -> [u8; 32] {
+    Sha256::digest(normal_code(code).as_bytes()).into()
+}
+
+/// Makes a one-time code for a new device of this store: 15 minutes, one use. Only its hash is stored.
+///
+/// # Errors
+/// The database's.
+pub async fn make_code(
+    db: &Db,
+    clock: &dyn Clock,
+    random: &dyn Random,
+    tenant: TenantId,
+    store: StoreId,
+) -> Result<String, DbError> {
+    let bytes: [u8; CODE_CHARACTERS] = clock::bytes(random).map_err(|error| DbError::config(error.to_string()))?;
+    let code: String = bytes
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]))
+        .collect();
+    let now = clock.now();
+    let mut lease = db.lease().await?;
+    let mut transaction = lease.begin().await?;
+    sqlx::query(
+        "INSERT INTO enrol_codes (code_hash, tenant, store, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
+    )
+    .bind(code_hash(&code).to_vec())
+    .bind(tenant.bytes().to_vec())
+    .bind(store.bytes().to_vec())
+    .bind(now)
+    .bind(now + CODE_LASTS)
+    .execute(&mut *transaction)
+    .await?;
+    audit(
+        &mut transaction,
+        random,
+        tenant,
+        now,
+        "admin",
+        "enrol_code.made",
+        &store.to_string(),
+    )
+    .await?;
+    transaction.commit().await?;
+    Ok(format!("{}-{}", &code[..5], &code[5..]))
+}
+
+/// Trades a code for a place. The same code with the same key again gives the same place.
+///
+/// # Errors
+/// `malformed` when key or proof are wrong, `enrol_code_invalid` for every other reason, all alike.
+pub async fn enrol(app: &App, request: &EnrolRequest) -> Result<EnrolResponse, ApiError> {
+    let Some(key) = request.verified_key() else {
+        return Err(ApiError::detailed(
+            Code::Malformed,
+            "the public key or the proof of holding it is wrong",
+        ));
+    };
+    let name: String = request.name.chars().filter(|c| !c.is_control()).take(80).collect();
+    let now = app.clock.now();
+    let hash = code_hash(&request.code);
+    let mut lease = app.db.lease().await?;
+    let mut transaction = lease.begin().await.map_err(ApiError::from)?;
+    let row = sqlx::query("SELECT tenant, store, expires_at, device FROM enrol_codes WHERE code_hash = $1")
+        .bind(hash.to_vec())
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(DbError::from)?;
+    let refused = || ApiError::new(Code::EnrolCodeInvalid);
+    let row = row.ok_or_else(refused)?;
+    let tenant = batch::id(&row, "tenant", TenantId::from_bytes)?;
+    let store = batch::id(&row, "store", StoreId::from_bytes)?;
+    let expires_at: Millis = row.try_get("expires_at").map_err(DbError::from)?;
+    let used_by = batch::id_or_null(&row, "device", DeviceId::from_bytes)?;
+    let device = match used_by {
+        Some(device) => {
+            let known = rows::device_key(&mut transaction, tenant, device).await?;
+            if known.is_none_or(|(_, known)| known != key.to_bytes()) {
+                return Err(refused());
+            }
+            device
+        }
+        None if now >= expires_at => return Err(refused()),
+        None => {
+            let random = clock::bytes(app.random.as_ref()).map_err(|_| ApiError::internal())?;
+            let device = DeviceId::new(now, random);
+            let used = sqlx::query("UPDATE enrol_codes SET device = $1 WHERE code_hash = $2 AND device IS NULL")
+                .bind(device.bytes().to_vec())
+                .bind(hash.to_vec())
+                .execute(&mut *transaction)
+                .await
+                .map_err(DbError::from)?;
+            if used.rows_affected() != 1 {
+                return Err(refused());
+            }
+            sqlx::query(
+                "INSERT INTO devices (tenant, id, store, name, public_key, status, epoch, last_seq, last_hash, enrolled_at, version) VALUES ($1, $2, $3, $4, $5, 'active', 1, 0, $6, $7, 1)",
+            )
+            .bind(tenant.bytes().to_vec())
+            .bind(device.bytes().to_vec())
+            .bind(store.bytes().to_vec())
+            .bind(name)
+            .bind(key.to_bytes().to_vec())
+            .bind(genesis().to_vec())
+            .bind(now)
+            .execute(&mut *transaction)
+            .await
+            .map_err(DbError::from)?;
+            audit(
+                &mut transaction,
+                app.random.as_ref(),
+                tenant,
+                now,
+                "device",
+                "device.enrolled",
+                &device.to_string(),
+            )
+            .await?;
+            device
+        }
+    };
+    let store = rows::load_stores(&mut transaction, tenant, &[store])
+        .await?
+        .pop()
+        .ok_or_else(ApiError::internal)?;
+    let known = rows::load_devices(&mut transaction, tenant, &[device], "")
+        .await?
+        .pop()
+        .ok_or_else(ApiError::internal)?;
+    let history_id = db::history(&mut transaction).await?;
+    transaction.commit().await.map_err(DbError::from)?;
+    Ok(EnrolResponse {
+        tenant,
+        store: store.store,
+        device,
+        epoch: known.epoch,
+        history_id,
+        server_time: now,
+    })
+}
+
+/// Adds a line to the audit log; `detail` must hold no secret.
+///
+/// # Errors
+/// The database's.
+pub async fn audit(
+    connection: &mut sqlx::AnyConnection,
+    random: &dyn Random,
+    tenant: TenantId,
+    now: Millis,
+    actor: &str,
+    action: &str,
+    detail: &str,
+) -> Result<(), DbError> {
+    let random = clock::bytes(random).map_err(|error| DbError::config(error.to_string()))?;
+    let id = counterfoil_domain::ids::OperationId::new(now, random);
+    sqlx::query("INSERT INTO audit (tenant, id, at, actor, action, detail) VALUES ($1, $2, $3, $4, $5, $6)")
+        .bind(tenant.bytes().to_vec())
+        .bind(id.bytes().to_vec())
+        .bind(now)
+        .bind(actor.to_owned())
+        .bind(action.to_owned())
+        .bind(detail.to_owned())
+        .execute(connection)
+        .await?;
+    Ok(())
+}

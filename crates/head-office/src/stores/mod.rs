@@ -1,0 +1,5 @@
+//! Tenants, stores, their people and their devices.
+
+pub mod enrol;
+pub mod http;
+pub mod rows;

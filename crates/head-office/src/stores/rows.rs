@@ -1,0 +1,319 @@
+//! SQL of tenants, stores, clerks, devices and keys.
+
+use counterfoil_domain::{
+    ids::{ClerkId, DeviceId, StoreId, TenantId},
+    offline::OfflineLimits,
+    people::{Clerk, Role, Store},
+    time::Millis,
+    tokens::TokenKey,
+    transition::{Device, DeviceStatus},
+};
+use sqlx::{AnyConnection, Row, any::AnyRow};
+
+use crate::{
+    db::{
+        DbError,
+        batch::{Text, execute_all, fetch, hash, id},
+    },
+    select_by_id,
+};
+
+const SELECT_STORES: Text = select_by_id!(
+    "SELECT id, code, name_zh, name_en, time_zone, max_count, max_amount, max_each, max_per_member, max_hours, version FROM stores"
+);
+const SELECT_CLERKS: Text = select_by_id!("SELECT id, store, name, role, pin_hash, active, version FROM clerks");
+const SELECT_DEVICES: Text =
+    select_by_id!("SELECT id, store, status, epoch, last_seq, last_hash, settled_at, version FROM devices");
+const UPDATE_DEVICES: Text = Text {
+    head: "UPDATE devices SET status = v.column3, last_seq = v.column4, last_hash = v.column5, settled_at = v.column6, version = v.column7 FROM (VALUES ",
+    tail: ") AS v WHERE devices.tenant = $1 AND devices.id = v.column1 AND devices.version = v.column2",
+    columns: 7,
+    tenant_first: false,
+    pad: true,
+};
+const SELECT_KEYS: Text = Text {
+    head: "SELECT key_id, public_key, version FROM token_keys WHERE tenant = $1 AND key_id IN (VALUES ",
+    tail: ")",
+    columns: 1,
+    tenant_first: false,
+    pad: true,
+};
+
+/// A store as a row: with its limits and the row's version.
+#[derive(Debug, Clone)]
+pub struct StoreRow {
+    /// The store.
+    pub store: Store,
+    /// What its counters may do offline.
+    pub limits: OfflineLimits,
+    /// Version of the row.
+    pub version: i64,
+}
+
+/// Loads stores.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn load_stores(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    ids: &[StoreId],
+) -> Result<Vec<StoreRow>, DbError> {
+    fetch(connection, SELECT_STORES, "", tenant, ids, |b, id| {
+        b.bytes(id.bytes());
+    })
+    .await?
+    .iter()
+    .map(read_store)
+    .collect()
+}
+
+fn read_store(row: &AnyRow) -> Result<StoreRow, DbError> {
+    Ok(StoreRow {
+        store: Store {
+            id: id(row, "id", StoreId::from_bytes)?,
+            code: row.try_get("code")?,
+            name_zh: row.try_get("name_zh")?,
+            name_en: row.try_get("name_en")?,
+            time_zone: row.try_get("time_zone")?,
+        },
+        limits: OfflineLimits {
+            max_count: row.try_get("max_count")?,
+            max_amount: row.try_get("max_amount")?,
+            max_each: row.try_get("max_each")?,
+            max_per_member: row.try_get("max_per_member")?,
+            max_hours: row.try_get("max_hours")?,
+        },
+        version: row.try_get("version")?,
+    })
+}
+
+/// Stores a new store.
+///
+/// # Errors
+/// A constraint when the code is taken.
+pub async fn insert_store(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    store: &Store,
+    limits: &OfflineLimits,
+    now: Millis,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "INSERT INTO stores (tenant, id, code, name_zh, name_en, time_zone, max_count, max_amount, max_each, max_per_member, max_hours, created_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1)",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(store.id.bytes().to_vec())
+    .bind(store.code.clone())
+    .bind(store.name_zh.clone())
+    .bind(store.name_en.clone())
+    .bind(store.time_zone.clone())
+    .bind(limits.max_count)
+    .bind(limits.max_amount)
+    .bind(limits.max_each)
+    .bind(limits.max_per_member)
+    .bind(limits.max_hours)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Loads clerks with the version of their row.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn load_clerks(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    ids: &[ClerkId],
+) -> Result<Vec<(i64, Clerk)>, DbError> {
+    fetch(connection, SELECT_CLERKS, "", tenant, ids, |b, id| {
+        b.bytes(id.bytes());
+    })
+    .await?
+    .iter()
+    .map(|row| {
+        let role: String = row.try_get("role")?;
+        let clerk = Clerk {
+            id: id(row, "id", ClerkId::from_bytes)?,
+            store: id(row, "store", StoreId::from_bytes)?,
+            name: row.try_get("name")?,
+            role: Role::parse(&role).ok_or(DbError::Decode { column: "role" })?,
+            pin_hash: row.try_get("pin_hash")?,
+            active: row.try_get::<i64, _>("active")? == 1,
+        };
+        Ok((row.try_get("version")?, clerk))
+    })
+    .collect()
+}
+
+/// Stores a new clerk.
+///
+/// # Errors
+/// A constraint when the name is taken in this store.
+pub async fn insert_clerk(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    clerk: &Clerk,
+    now: Millis,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "INSERT INTO clerks (tenant, id, store, name, role, pin_hash, active, created_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 1)",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(clerk.id.bytes().to_vec())
+    .bind(clerk.store.bytes().to_vec())
+    .bind(clerk.name.clone())
+    .bind(clerk.role.as_str().to_owned())
+    .bind(clerk.pin_hash.clone())
+    .bind(i64::from(clerk.active))
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn read_device(row: &AnyRow) -> Result<Device, DbError> {
+    let status: String = row.try_get("status")?;
+    Ok(Device {
+        id: id(row, "id", DeviceId::from_bytes)?,
+        store: id(row, "store", StoreId::from_bytes)?,
+        status: DeviceStatus::parse(&status).ok_or(DbError::Decode { column: "status" })?,
+        epoch: row.try_get("epoch")?,
+        last_seq: row.try_get("last_seq")?,
+        last_hash: hash(row, "last_hash")?,
+        settled_at: row.try_get("settled_at")?,
+        version: row.try_get("version")?,
+    })
+}
+
+/// Loads devices; `lock` holds them until the transaction ends.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn load_devices(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    ids: &[DeviceId],
+    lock: &'static str,
+) -> Result<Vec<Device>, DbError> {
+    fetch(connection, SELECT_DEVICES, lock, tenant, ids, |b, id| {
+        b.bytes(id.bytes());
+    })
+    .await?
+    .iter()
+    .map(read_device)
+    .collect()
+}
+
+/// Stores devices that changed, each with the version it was loaded at.
+///
+/// # Errors
+/// [`DbError::RowCount`] when one of them is no longer at that version.
+pub async fn update_devices(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    devices: &[(i64, &Device)],
+) -> Result<(), DbError> {
+    execute_all(
+        connection,
+        "devices",
+        UPDATE_DEVICES,
+        tenant,
+        devices,
+        |b, (loaded, device)| {
+            b.bytes(device.id.bytes())
+                .number(*loaded)
+                .text(device.status.as_str())
+                .number(device.last_seq)
+                .bytes(&device.last_hash)
+                .number_or_null(device.settled_at)
+                .number(device.version);
+        },
+    )
+    .await
+}
+
+/// A device's store and public key: what a signature is checked with. Neither ever changes.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn device_key(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    device: DeviceId,
+) -> Result<Option<(StoreId, [u8; 32])>, DbError> {
+    let row = sqlx::query("SELECT store, public_key FROM devices WHERE tenant = $1 AND id = $2")
+        .bind(tenant.bytes().to_vec())
+        .bind(device.bytes().to_vec())
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| Ok((id(&row, "store", StoreId::from_bytes)?, hash(&row, "public_key")?)))
+        .transpose()
+}
+
+/// Loads public keys of tokens with the version of their row.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn load_token_keys(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    ids: &[u32],
+) -> Result<Vec<(i64, TokenKey)>, DbError> {
+    fetch(connection, SELECT_KEYS, "", tenant, ids, |b, id| {
+        b.number(i64::from(*id));
+    })
+    .await?
+    .iter()
+    .map(|row| {
+        let key = TokenKey {
+            key_id: u32::try_from(row.try_get::<i64, _>("key_id")?)
+                .map_err(|_| DbError::Decode { column: "key_id" })?,
+            public_key: hex::encode(hash(row, "public_key")?),
+        };
+        Ok((row.try_get("version")?, key))
+    })
+    .collect()
+}
+
+/// Finds a tenant by its code; with no code, the only one there is.
+///
+/// # Errors
+/// The driver's, and [`DbError::Config`] when there is none, or more than one and no code.
+pub async fn find_tenant(connection: &mut AnyConnection, code: Option<&str>) -> Result<TenantId, DbError> {
+    let rows = sqlx::query("SELECT tenant, code FROM tenants ORDER BY code")
+        .fetch_all(connection)
+        .await?;
+    let mut found = Vec::new();
+    for row in &rows {
+        if code.is_none_or(|code| row.try_get::<String, _>("code").is_ok_and(|found| found == code)) {
+            found.push(id(row, "tenant", TenantId::from_bytes)?);
+        }
+    }
+    match (found.as_slice(), code) {
+        ([one], _) => Ok(*one),
+        ([], Some(code)) => Err(DbError::config(format!("there is no tenant {code}"))),
+        ([], None) => Err(DbError::config(
+            "there is no tenant yet; add one with `admin tenant add`",
+        )),
+        _ => Err(DbError::config("there are several tenants; name one with --tenant")),
+    }
+}
+
+/// Finds a store by its code.
+///
+/// # Errors
+/// The driver's, and [`DbError::Config`] when there is none.
+pub async fn find_store(connection: &mut AnyConnection, tenant: TenantId, code: &str) -> Result<StoreId, DbError> {
+    let row = sqlx::query("SELECT id FROM stores WHERE tenant = $1 AND code = $2")
+        .bind(tenant.bytes().to_vec())
+        .bind(code.to_owned())
+        .fetch_optional(connection)
+        .await?;
+    match row {
+        Some(row) => id(&row, "id", StoreId::from_bytes),
+        None => Err(DbError::config(format!("there is no store {code}"))),
+    }
+}

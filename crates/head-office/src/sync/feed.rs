@@ -1,0 +1,260 @@
+//! Feeds: what changed, in the order of commits.
+//!
+//! Numbers are given in the last statements before a commit, stores in sorted order, so a reader never sees a number
+//! without the rows behind it and never skips a late commit.
+
+use std::collections::BTreeMap;
+
+use counterfoil_domain::{
+    ids::{ClerkId, CouponId, MemberId, OrderId, StoreId, TemplateId, TenantId},
+    transition::Entity,
+};
+use sqlx::{AnyConnection, Row};
+
+use crate::db::{
+    DbError,
+    batch::{Text, execute_all, fetch, id},
+};
+
+/// A row that some counters hold a copy of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Item {
+    /// A store of the chain.
+    Store(StoreId),
+    /// What a store's counters may do offline.
+    Limits(StoreId),
+    /// A clerk.
+    Clerk(ClerkId),
+    /// A member.
+    Member(MemberId),
+    /// A template version.
+    Template(TemplateId, i64),
+    /// A coupon.
+    Coupon(CouponId),
+    /// A pickup order.
+    Order(OrderId),
+    /// A public key of tokens.
+    TokenKey(u32),
+}
+
+impl From<Entity> for Item {
+    fn from(entity: Entity) -> Self {
+        match entity {
+            Entity::Coupon(id) => Self::Coupon(id),
+            Entity::Order(id) => Self::Order(id),
+            Entity::Member(id) => Self::Member(id),
+        }
+    }
+}
+
+impl Item {
+    fn columns(&self) -> (&'static str, Vec<u8>) {
+        match self {
+            Self::Store(id) => ("store", id.bytes().to_vec()),
+            Self::Limits(id) => ("limits", id.bytes().to_vec()),
+            Self::Clerk(id) => ("clerk", id.bytes().to_vec()),
+            Self::Member(id) => ("member", id.bytes().to_vec()),
+            Self::Template(id, version) => {
+                let mut bytes = id.bytes().to_vec();
+                bytes.extend_from_slice(&version.to_be_bytes());
+                ("template", bytes)
+            }
+            Self::Coupon(id) => ("coupon", id.bytes().to_vec()),
+            Self::Order(id) => ("order", id.bytes().to_vec()),
+            Self::TokenKey(id) => ("token_key", id.to_be_bytes().to_vec()),
+        }
+    }
+
+    fn parse(entity: &str, bytes: &[u8]) -> Option<Self> {
+        match entity {
+            "store" => StoreId::from_bytes(bytes).ok().map(Self::Store),
+            "limits" => StoreId::from_bytes(bytes).ok().map(Self::Limits),
+            "clerk" => ClerkId::from_bytes(bytes).ok().map(Self::Clerk),
+            "member" => MemberId::from_bytes(bytes).ok().map(Self::Member),
+            "template" => {
+                let (id, version) = bytes.split_at_checked(16)?;
+                let version = i64::from_be_bytes(version.try_into().ok()?);
+                TemplateId::from_bytes(id).ok().map(|id| Self::Template(id, version))
+            }
+            "coupon" => CouponId::from_bytes(bytes).ok().map(Self::Coupon),
+            "order" => OrderId::from_bytes(bytes).ok().map(Self::Order),
+            "token_key" => bytes.try_into().ok().map(|id| Self::TokenKey(u32::from_be_bytes(id))),
+            _ => None,
+        }
+    }
+}
+
+const ADVANCE: Text = Text {
+    head: "INSERT INTO feed_heads (tenant, store, number, mark) VALUES ",
+    tail: " ON CONFLICT (tenant, store) DO UPDATE SET number = feed_heads.number + excluded.number, mark = excluded.mark RETURNING store, number",
+    columns: 3,
+    tenant_first: true,
+    // A repeated row would count twice.
+    pad: false,
+};
+const INSERT: Text = Text {
+    head: "INSERT INTO feed (tenant, store, number, entity, id, mark) VALUES ",
+    tail: " ON CONFLICT DO NOTHING",
+    columns: 5,
+    tenant_first: true,
+    pad: true,
+};
+
+/// Where a feed stands.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Head {
+    /// The last number given.
+    pub number: i64,
+    /// The mark of the commit that gave it.
+    pub mark: i64,
+}
+
+/// Appends to feeds; to be called last before a commit. Answers where each feed stands afterwards.
+///
+/// `news` must be sorted by store; an item twice in one feed is told once.
+///
+/// # Errors
+/// The driver's.
+pub async fn append(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    news: &BTreeMap<StoreId, Vec<Item>>,
+    mark: i64,
+) -> Result<BTreeMap<StoreId, i64>, DbError> {
+    let counts: Vec<(StoreId, i64)> = news
+        .iter()
+        .map(|(store, items)| (*store, i64::try_from(items.len()).unwrap_or(i64::MAX)))
+        .collect();
+    let rows = fetch(connection, ADVANCE, "", tenant, &counts, |b, (store, count)| {
+        b.bytes(store.bytes()).number(*count).number(mark);
+    })
+    .await?;
+    let mut heads = BTreeMap::new();
+    for row in &rows {
+        heads.insert(id(row, "store", StoreId::from_bytes)?, row.try_get::<i64, _>("number")?);
+    }
+    let mut lines = Vec::new();
+    for (store, items) in news {
+        let head = heads.get(store).copied().ok_or(DbError::Decode { column: "store" })?;
+        let first = head - i64::try_from(items.len()).unwrap_or(i64::MAX) + 1;
+        for (number, item) in (first..).zip(items) {
+            let (entity, id) = item.columns();
+            lines.push((*store, number, entity, id));
+        }
+    }
+    execute_all(
+        connection,
+        "feed",
+        INSERT,
+        tenant,
+        &lines,
+        |b, (store, number, entity, id)| {
+            b.bytes(store.bytes())
+                .number(*number)
+                .text(entity)
+                .bytes(id)
+                .number(mark);
+        },
+    )
+    .await?;
+    Ok(heads)
+}
+
+/// Where a feed stands now.
+///
+/// # Errors
+/// The driver's.
+pub async fn head(connection: &mut AnyConnection, tenant: TenantId, store: StoreId) -> Result<Head, DbError> {
+    let row = sqlx::query("SELECT number, mark FROM feed_heads WHERE tenant = $1 AND store = $2")
+        .bind(tenant.bytes().to_vec())
+        .bind(store.bytes().to_vec())
+        .fetch_optional(connection)
+        .await?;
+    match row {
+        Some(row) => Ok(Head {
+            number: row.try_get("number")?,
+            mark: row.try_get("mark")?,
+        }),
+        None => Ok(Head::default()),
+    }
+}
+
+/// Whether this feed has given this number in a commit of this mark. Number 0 is every feed's beginning.
+///
+/// # Errors
+/// The driver's.
+pub async fn knows(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    store: StoreId,
+    number: i64,
+    mark: i64,
+) -> Result<bool, DbError> {
+    if number == 0 {
+        return Ok(true);
+    }
+    let found: Option<i64> =
+        sqlx::query_scalar("SELECT mark FROM feed WHERE tenant = $1 AND store = $2 AND number = $3")
+            .bind(tenant.bytes().to_vec())
+            .bind(store.bytes().to_vec())
+            .bind(number)
+            .fetch_optional(connection)
+            .await?;
+    Ok(found == Some(mark))
+}
+
+/// A piece of a feed: what changed after `after`, at most `limit` lines, and where the reader then stands.
+#[derive(Debug, Clone, Default)]
+pub struct Piece {
+    /// What changed, each once.
+    pub items: Vec<Item>,
+    /// Where the reader stands after it.
+    pub head: Head,
+    /// Whether the limit cut it off.
+    pub more: bool,
+}
+
+/// Reads a piece of a feed.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn read(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    store: StoreId,
+    after: Head,
+    limit: i64,
+) -> Result<Piece, DbError> {
+    let rows = sqlx::query(
+        "SELECT number, entity, id, mark FROM feed WHERE tenant = $1 AND store = $2 AND number > $3 ORDER BY number LIMIT $4",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(store.bytes().to_vec())
+    .bind(after.number)
+    .bind(limit + 1)
+    .fetch_all(connection)
+    .await?;
+    let kept = usize::try_from(limit).unwrap_or(0);
+    let mut piece = Piece {
+        items: Vec::new(),
+        head: after,
+        more: rows.len() > kept,
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    for row in rows.iter().take(kept) {
+        let entity: String = row.try_get("entity")?;
+        let bytes: Vec<u8> = row.try_get("id")?;
+        let item = Item::parse(&entity, &bytes).ok_or(DbError::Decode { column: "entity" })?;
+        if seen.insert(item) {
+            piece.items.push(item);
+        }
+        piece.head = Head {
+            number: row.try_get("number")?,
+            mark: row.try_get("mark")?,
+        };
+    }
+    Ok(piece)
+}
+
+/// The feed of what concerns every store of the tenant.
+pub const TENANT_FEED: StoreId = StoreId(uuid::Uuid::nil());

@@ -1,0 +1,306 @@
+//! `POST /v1/sync`: push, then pull, with a long poll where there is nothing new.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Json, extract::State};
+use counterfoil_domain::{
+    ids::DeviceId,
+    transition::{Answer, Command, Device, DeviceStatus},
+};
+use counterfoil_protocol::{
+    PUSH_OPERATIONS, VERSION, operation,
+    problem::{Code, Problem},
+    sync::{DeviceView, LONGEST_WAIT, OperationOutcome, Page, Stopped, SyncRequest, SyncResponse},
+};
+
+use super::{
+    feed::{self, TENANT_FEED},
+    page,
+};
+use crate::{
+    App,
+    db::{self, DbError},
+    engine::Answered,
+    http::{ApiError, SignedRequest},
+    questions::http::barred,
+    stores,
+};
+
+/// `POST /v1/sync`.
+///
+/// # Errors
+/// Problems of the signature and of the journal; see the protocol.
+pub async fn sync(State(app): State<Arc<App>>, request: SignedRequest) -> Result<Json<SyncResponse>, ApiError> {
+    let asked: SyncRequest = request.read()?;
+    if asked.protocol != VERSION {
+        return Err(ApiError::detailed(
+            Code::UnsupportedVersion,
+            format!("spoken here: {VERSION}"),
+        ));
+    }
+    if asked.operations.len() > PUSH_OPERATIONS {
+        return Err(ApiError::detailed(
+            Code::TooLarge,
+            format!("at most {PUSH_OPERATIONS} operations"),
+        ));
+    }
+    same_history(&app, &request, &asked).await?;
+    let pushed = if asked.operations.is_empty() {
+        Pushed::default()
+    } else {
+        let _turn = app
+            .pushing
+            .enter(request.device)
+            .ok_or_else(|| ApiError::new(Code::InFlight))?;
+        push(&app, &request, &asked).await?
+    };
+    if pushed.stopped.is_none() && !asked.more_waiting {
+        app.engine.settled().set(request.device, app.clock.now());
+    }
+    let mut answer = pull(&app, &request, &asked).await?;
+    let quiet = pushed.outcomes.is_empty() && pushed.stopped.is_none();
+    if quiet
+        && asked.wait > 0
+        && answer
+            .page
+            .as_ref()
+            .is_some_and(|page| page.rows.is_empty() && !page.more)
+    {
+        answer = wait(&app, &request, &asked, answer).await?;
+    }
+    Ok(Json(SyncResponse {
+        outcomes: pushed.outcomes,
+        stopped: pushed.stopped,
+        ..answer
+    }))
+}
+
+/// Finds out whether counter and head office speak of the same history. After a restore from a backup they don't:
+/// either the id differs already, or the counter knows of something that this database has never done, and then this
+/// database begins a new history here and now.
+async fn same_history(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result<(), ApiError> {
+    let mut snapshot = app.db.snapshot().await?;
+    let history = db::history(&mut snapshot).await?;
+    let device = own_row(&mut snapshot, request).await?;
+    if history == asked.history_id {
+        let cursor = &asked.cursor;
+        let lost = (asked.epoch == device.epoch && asked.acknowledged_seq > device.last_seq)
+            || asked.epoch > device.epoch
+            || !feed::knows(
+                &mut snapshot,
+                request.tenant,
+                TENANT_FEED,
+                cursor.tenant_seq,
+                cursor.tenant_mark,
+            )
+            .await?
+            || !feed::knows(
+                &mut snapshot,
+                request.tenant,
+                request.store,
+                cursor.store_seq,
+                cursor.store_mark,
+            )
+            .await?;
+        if !lost {
+            return Ok(());
+        }
+        drop(snapshot);
+        tracing::error!(device = %request.device, "a counter knows more than this database: a backup was restored");
+        app.begin_history(history).await?;
+    }
+    let history = app.db.history().await?;
+    Err(Problem {
+        history_id: Some(history),
+        expected_seq: Some(device.last_seq + 1),
+        epoch: Some(device.epoch),
+        ..Problem::new(Code::HistoryChanged)
+    }
+    .into())
+}
+
+async fn own_row(connection: &mut sqlx::AnyConnection, request: &SignedRequest) -> Result<Device, ApiError> {
+    stores::rows::load_devices(connection, request.tenant, &[request.device], "")
+        .await?
+        .pop()
+        .ok_or_else(|| ApiError::new(Code::BadSignature))
+}
+
+#[derive(Default)]
+struct Pushed {
+    outcomes: Vec<OperationOutcome>,
+    stopped: Option<Stopped>,
+}
+
+async fn push(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result<Pushed, ApiError> {
+    let mut commands = Vec::with_capacity(asked.operations.len());
+    let mut places = Vec::with_capacity(asked.operations.len());
+    for (index, raw) in asked.operations.iter().enumerate() {
+        let (tenant, arrival) = operation::open(index, raw.get())
+            .map_err(|error| ApiError::detailed(Code::Malformed, error.to_string()))?;
+        if tenant != request.tenant || arrival.device != request.device {
+            return Err(ApiError::detailed(
+                Code::Malformed,
+                format!("operation {index} of the push was made by another device"),
+            ));
+        }
+        places.push((arrival.epoch, arrival.seq, arrival.id));
+        commands.push(Command::Operation(arrival));
+    }
+    let answers = app.engine.submit(request.tenant, commands).await?;
+    metrics::counter!("counterfoil_operations_total").increment(answers.len() as u64);
+    let mut pushed = Pushed::default();
+    for ((epoch, seq, op_id), Answered { answer, feed }) in places.into_iter().zip(answers) {
+        match answer {
+            Answer::Done { outcome, replayed } => {
+                pushed.outcomes.push(OperationOutcome {
+                    epoch,
+                    seq,
+                    op_id,
+                    outcome,
+                    replayed,
+                    feed,
+                });
+            }
+            Answer::Gap { expected } => pushed.stopped = Some(Stopped::Gap { expected_seq: expected }),
+            Answer::Fork => pushed.stopped = Some(Stopped::Fork),
+            Answer::DeviceBarred { status } => return Err(barred(status)),
+            _ => return Err(ApiError::internal()),
+        }
+        if pushed.stopped.is_some() {
+            break;
+        }
+    }
+    match pushed.stopped {
+        // Where nothing at all was taken, the status says so.
+        Some(Stopped::Gap { expected_seq }) if pushed.outcomes.is_empty() => Err(Problem {
+            expected_seq: Some(expected_seq),
+            ..Problem::new(Code::JournalGap)
+        }
+        .into()),
+        Some(Stopped::Fork) if pushed.outcomes.is_empty() => Err(ApiError::new(Code::JournalFork)),
+        _ => Ok(pushed),
+    }
+}
+
+/// The page and the device's place, of one snapshot.
+async fn pull(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result<SyncResponse, ApiError> {
+    let mut snapshot = app.db.snapshot().await?;
+    let device = own_row(&mut snapshot, request).await?;
+    // A revoked device delivers, and learns nothing more.
+    let page = if asked.page_rows > 0 && device.status != DeviceStatus::Revoked {
+        Some(
+            page::read(
+                &mut snapshot,
+                request.tenant,
+                request.store,
+                asked.cursor,
+                asked.page_rows,
+            )
+            .await?,
+        )
+    } else {
+        None
+    };
+    let history_id = db::history(&mut snapshot).await?;
+    snapshot.commit().await.map_err(DbError::from)?;
+    Ok(SyncResponse {
+        history_id,
+        server_time: app.clock.now(),
+        device: DeviceView {
+            status: device.status,
+            epoch: device.epoch,
+            last_applied_seq: device.last_seq,
+        },
+        outcomes: Vec::new(),
+        stopped: None,
+        page,
+    })
+}
+
+/// Waits until one of the two feeds moves, at most as long as asked.
+async fn wait(
+    app: &App,
+    request: &SignedRequest,
+    asked: &SyncRequest,
+    nothing: SyncResponse,
+) -> Result<SyncResponse, ApiError> {
+    let mut own = app.watch.subscribe(request.tenant, request.store);
+    let mut shared = app.watch.subscribe(request.tenant, TENANT_FEED);
+    // What moved between the first look and the subscription is seen by a second look.
+    let again = pull(app, request, asked).await?;
+    if again.page.as_ref().is_some_and(has_news) {
+        return Ok(again);
+    }
+    let longest = Duration::from_millis(asked.wait.clamp(0, LONGEST_WAIT).unsigned_abs());
+    let moved = async {
+        loop {
+            tokio::select! {
+                changed = own.changed() => if changed.is_err() { return },
+                changed = shared.changed() => if changed.is_err() { return },
+            }
+            let (own, shared) = (*own.borrow_and_update(), *shared.borrow_and_update());
+            if own > asked.cursor.store_seq || shared > asked.cursor.tenant_seq {
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = moved => pull(app, request, asked).await,
+        () = tokio::time::sleep(longest) => Ok(SyncResponse { server_time: app.clock.now(), ..nothing }),
+        () = app.stopping.cancelled() => Ok(SyncResponse { server_time: app.clock.now(), ..nothing }),
+    }
+}
+
+fn has_news(page: &Page) -> bool {
+    !page.rows.is_empty() || page.more
+}
+
+/// At most one push of a device at a time.
+#[derive(Debug, Default)]
+pub struct Pushing(std::sync::Mutex<std::collections::HashSet<DeviceId>>);
+
+/// A device's turn to push; ends when dropped.
+#[derive(Debug)]
+pub struct Turn<'a>(&'a Pushing, DeviceId);
+
+impl Pushing {
+    /// Takes the device's turn; `None` when another of its pushes is under way.
+    pub fn enter(&self, device: DeviceId) -> Option<Turn<'_>> {
+        let mut devices = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        devices.insert(device).then_some(Turn(self, device))
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .remove(&self.1);
+    }
+}
+
+/// Looks from time to time whether another process has moved a feed somebody waits for.
+pub async fn watch_other_processes(app: Arc<App>) {
+    loop {
+        tokio::select! {
+            () = app.stopping.cancelled() => return,
+            () = tokio::time::sleep(Duration::from_millis(300)) => {}
+        }
+        let listened = app.watch.listened();
+        if listened.is_empty() {
+            continue;
+        }
+        let Ok(mut snapshot) = app.db.snapshot().await else {
+            continue;
+        };
+        for (tenant, store) in listened {
+            match feed::head(&mut snapshot, tenant, store).await {
+                Ok(head) => app.watch.moved(tenant, store, head.number),
+                Err(error) => tracing::warn!(%error, "can't look at a feed"),
+            }
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Journals, feeds, freezes: what head office and counters exchange.
+
+pub mod feed;
+pub mod http;
+pub mod page;
+pub mod rows;
+pub mod watch;

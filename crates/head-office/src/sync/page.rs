@@ -1,0 +1,141 @@
+//! A page of the feeds: rows as they are now, of one snapshot of the database.
+
+use std::collections::BTreeMap;
+
+use counterfoil_domain::{
+    ids::{ClerkId, CouponId, MemberId, OrderId, StoreId, TemplateId, TenantId},
+    offline::OfflineLimits,
+};
+use counterfoil_protocol::sync::{Cursor, Image, PAGE_ROWS, Page, Row};
+use sqlx::AnyConnection;
+
+use super::feed::{self, Head, Item, TENANT_FEED};
+use crate::{coupons, db::DbError, members, pickups, stores};
+
+/// Reads the page after a cursor; tenant-wide rows come first, so that a coupon's template is there before it.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn read(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    store: StoreId,
+    cursor: Cursor,
+    rows: i64,
+) -> Result<Page, DbError> {
+    let limit = rows.clamp(1, PAGE_ROWS);
+    let after = Head {
+        number: cursor.tenant_seq,
+        mark: cursor.tenant_mark,
+    };
+    let shared = feed::read(connection, tenant, TENANT_FEED, after, limit).await?;
+    let after = Head {
+        number: cursor.store_seq,
+        mark: cursor.store_mark,
+    };
+    let left = limit - i64::try_from(shared.items.len()).unwrap_or(limit);
+    let own = if shared.more || left <= 0 {
+        // The store's feed waits for the next page, unless there is nothing in it.
+        let head = feed::head(connection, tenant, store).await?;
+        feed::Piece {
+            items: Vec::new(),
+            head: after,
+            more: head.number > after.number,
+        }
+    } else {
+        feed::read(connection, tenant, store, after, left).await?
+    };
+    let items: Vec<Item> = shared.items.into_iter().chain(own.items).collect();
+    Ok(Page {
+        rows: images(connection, tenant, &items).await?,
+        cursor: Cursor {
+            tenant_seq: shared.head.number,
+            tenant_mark: shared.head.mark,
+            store_seq: own.head.number,
+            store_mark: own.head.mark,
+        },
+        more: shared.more || own.more,
+    })
+}
+
+/// Loads the rows behind items, with one statement a table. What no longer exists is left out.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn images(connection: &mut AnyConnection, tenant: TenantId, items: &[Item]) -> Result<Vec<Row>, DbError> {
+    let mut wanted = Wanted::default();
+    for item in items {
+        wanted.add(*item);
+    }
+    let mut found: BTreeMap<Item, Row> = BTreeMap::new();
+    let mut put = |item: Item, version: i64, image: Image| {
+        found.insert(item, Row { version, image });
+    };
+    if !wanted.stores.is_empty() || !wanted.limits.is_empty() {
+        let ids: Vec<StoreId> = wanted.stores.iter().chain(&wanted.limits).copied().collect();
+        for row in stores::rows::load_stores(connection, tenant, &ids).await? {
+            let (id, limits): (StoreId, OfflineLimits) = (row.store.id, row.limits);
+            put(Item::Limits(id), row.version, Image::Limits { store: id, limits });
+            put(Item::Store(id), row.version, Image::Store(row.store));
+        }
+    }
+    if !wanted.keys.is_empty() {
+        for (version, key) in stores::rows::load_token_keys(connection, tenant, &wanted.keys).await? {
+            put(Item::TokenKey(key.key_id), version, Image::TokenKey(key));
+        }
+    }
+    if !wanted.clerks.is_empty() {
+        for (version, clerk) in stores::rows::load_clerks(connection, tenant, &wanted.clerks).await? {
+            put(Item::Clerk(clerk.id), version, Image::Clerk(clerk));
+        }
+    }
+    if !wanted.templates.is_empty() {
+        for (version, template) in coupons::rows::load_templates(connection, tenant, &wanted.templates).await? {
+            let item = Item::Template(template.id, template.version);
+            put(item, version, Image::Template(template.as_ref().clone()));
+        }
+    }
+    if !wanted.members.is_empty() {
+        for (version, member) in members::rows::load(connection, tenant, &wanted.members).await? {
+            put(Item::Member(member.id), version, Image::Member(member));
+        }
+    }
+    if !wanted.coupons.is_empty() {
+        for coupon in coupons::rows::load(connection, tenant, &wanted.coupons, "").await? {
+            put(Item::Coupon(coupon.id), coupon.version, Image::Coupon(coupon));
+        }
+    }
+    if !wanted.orders.is_empty() {
+        for order in pickups::rows::load(connection, tenant, &wanted.orders, "").await? {
+            put(Item::Order(order.id), order.version, Image::Order(order));
+        }
+    }
+    Ok(items.iter().filter_map(|item| found.remove(item)).collect())
+}
+
+#[derive(Default)]
+struct Wanted {
+    stores: Vec<StoreId>,
+    limits: Vec<StoreId>,
+    clerks: Vec<ClerkId>,
+    members: Vec<MemberId>,
+    templates: Vec<(TemplateId, i64)>,
+    coupons: Vec<CouponId>,
+    orders: Vec<OrderId>,
+    keys: Vec<u32>,
+}
+
+impl Wanted {
+    fn add(&mut self, item: Item) {
+        match item {
+            Item::Store(id) => self.stores.push(id),
+            Item::Limits(id) => self.limits.push(id),
+            Item::Clerk(id) => self.clerks.push(id),
+            Item::Member(id) => self.members.push(id),
+            Item::Template(id, version) => self.templates.push((id, version)),
+            Item::Coupon(id) => self.coupons.push(id),
+            Item::Order(id) => self.orders.push(id),
+            Item::TokenKey(id) => self.keys.push(id),
+        }
+    }
+}
