@@ -286,18 +286,18 @@ impl Place {
         display: Option<&Display>,
     ) -> Result<Child> {
         let log = File::create(self.file("counter.log"))?;
-        let data = self.file("counter");
         let mut command = Command::new(places::debug_binary("counterfoil"));
-        command.arg("--data-dir").arg(&data).current_dir(places::root());
+        command
+            .arg("--data-dir")
+            .arg(self.file("counter"))
+            .current_dir(places::root());
         if let Some(demo) = demo {
             let store = demo.stores.first().context("the demo data has no store")?;
-            let enrolled = self.file("enrolled");
-            if !enrolled.exists() || !data.exists() {
-                let code = shell::capture(self.head_office_command(&["device", "enrol-code", "--store", &store.code]))?;
-                command
-                    .env("COUNTERFOIL_CONNECT", address)
-                    .env("COUNTERFOIL_ENROL_CODE", code.trim());
-            }
+            // Only the app can tell whether it is enrolled, and then it leaves these two alone.
+            let code = shell::capture(self.head_office_command(&["device", "enrol-code", "--store", &store.code]))?;
+            command
+                .env("COUNTERFOIL_CONNECT", address)
+                .env("COUNTERFOIL_ENROL_CODE", code.trim());
             let here = |clerk: &&Clerk| clerk.store == store.code;
             let clerk = demo
                 .clerks
