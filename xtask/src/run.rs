@@ -336,7 +336,8 @@ impl Place {
             Some(demo) => tell_demo(demo),
             None => self.tell_first_steps(address),
         }
-        shell::say("Ctrl-C ends both; the data stays for the next run");
+        let folder = places::shown(&self.folder);
+        shell::say(format!("Ctrl-C ends both; the data stays for the next run (remove {folder} to start anew)"));
     }
 
     fn tell_first_steps(&self, address: &str) {
