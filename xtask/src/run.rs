@@ -337,7 +337,9 @@ impl Place {
             None => self.tell_first_steps(address),
         }
         let folder = places::shown(&self.folder);
-        shell::say(format!("Ctrl-C ends both; the data stays for the next run (remove {folder} to start anew)"));
+        shell::say(format!(
+            "Ctrl-C ends both; the data stays for the next run (remove {folder} to start anew)"
+        ));
     }
 
     fn tell_first_steps(&self, address: &str) {
