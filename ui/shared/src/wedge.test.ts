@@ -34,6 +34,13 @@ describe('WedgeDetector', () => {
     expect(detector.feed('Enter', at + 5)).toEqual({ kind: 'none' });
   });
 
+  it('forgives one hiccup of a busy machine', () => {
+    const detector = new WedgeDetector();
+    const at = type(detector, CODE.slice(0, 6), 3);
+    const end = type(detector, CODE.slice(6), 3, at + 70);
+    expect(detector.feed('Enter', end + 3)).toEqual({ kind: 'scan', text: CODE });
+  });
+
   it('drops what a person typed just before', () => {
     const detector = new WedgeDetector();
     detector.feed('9', 0);

@@ -7,13 +7,15 @@
  */
 
 export interface WedgeOptions {
-  /** Longest pause between two keys of one scan, in ms. Scanners need 1-20 ms, a fast typist some 60. */
-  maxGap: number;
+  /** A scan's usual pause between two keys, in ms: the median is at most this. A fast typist needs some 60. */
+  usualGap: number;
+  /** The longest single pause inside one scan, in ms. A busy PC delivers a scanner's keys in fits and starts. */
+  longestGap: number;
   /** Shortest scan. Pickup codes have 8 digits; PINs are shorter, so a PIN and Enter is never a scan. */
   minLength: number;
 }
 
-export const WEDGE_DEFAULTS: WedgeOptions = { maxGap: 35, minLength: 8 };
+export const WEDGE_DEFAULTS: WedgeOptions = { usualGap: 35, longestGap: 90, minLength: 8 };
 
 export type WedgeStep =
   | { kind: 'start' }
@@ -24,28 +26,39 @@ export type WedgeStep =
 /** The timing alone: no DOM, no clock of its own. */
 export class WedgeDetector {
   #text = '';
+  #gaps: number[] = [];
   #last = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: WedgeOptions = WEDGE_DEFAULTS) {}
 
   /** `key` is one printable character, or "Enter"; `at` in ms. */
   feed(key: string, at: number): WedgeStep {
-    const inTime = at - this.#last <= this.options.maxGap;
+    const gap = at - this.#last;
+    const inTime = gap <= this.options.longestGap;
     if (key === 'Enter') {
-      const text = inTime ? this.#text : '';
+      const text = inTime && median(this.#gaps) <= this.options.usualGap ? this.#text : '';
       this.reset();
       return text.length >= this.options.minLength ? { kind: 'scan', text } : { kind: 'none' };
     }
     if (key.length !== 1) return { kind: 'none' };
-    this.#text = inTime ? this.#text + key : key;
+    if (!inTime) this.reset();
+    else this.#gaps.push(gap);
+    this.#text += key;
     this.#last = at;
-    return { kind: inTime && this.#text.length > 1 ? 'more' : 'start' };
+    return { kind: this.#text.length > 1 ? 'more' : 'start' };
   }
 
   reset(): void {
     this.#text = '';
+    this.#gaps = [];
     this.#last = Number.NEGATIVE_INFINITY;
   }
+}
+
+/** Infinite for none, so that nothing is ever fast by default. */
+function median(values: number[]): number {
+  const sorted = values.toSorted((one, other) => one - other);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.POSITIVE_INFINITY;
 }
 
 type Field = HTMLInputElement | HTMLTextAreaElement;

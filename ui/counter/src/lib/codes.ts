@@ -41,6 +41,12 @@ export const PROBLEM_CODES = {
   device_revoked: [],
   device_frozen: [],
   journal_fork: [],
+  journal_gap: [],
+  history_changed: [],
+  in_flight: [],
+  idempotency_key_missing: [],
+  idempotency_key_reused: [],
+  storage_unavailable: [],
   bad_signature: [],
   clock_skew: [],
   too_large: [],
@@ -80,3 +86,16 @@ export const PROBLEM_CODES = {
   address_invalid: [],
   not_available: [],
 } as const satisfies Record<string, readonly string[]>;
+
+/** How a delivered operation may end in the queue: the exceptions, then the reasons for setting it aside. */
+export const EXCEPTION_CODES = [
+  'double_redeem',
+  'redeem_while_frozen',
+  'double_pickup',
+  'late',
+  'state_conflict',
+  'unreadable',
+  'device_revoked',
+  'closed_epoch',
+  'handler_failed',
+] as const;

@@ -31,7 +31,7 @@ function readable(params: Record<string, string | undefined>, place: Place): Rec
   return {
     at: when(params.at),
     until: when(params.until),
-    by: params.by || messages.unknown_person(),
+    by: params.by || inLanguage || params.store || messages.unknown_person(),
     store: inLanguage || params.store || params.store_zh || params.store_en || messages.unknown_store(),
     left: params.left === undefined ? messages.unknown_number() : number(params.left),
     seconds: number(params.seconds ?? params.retry_after ?? DEFAULT_WAIT_SECONDS),
@@ -43,9 +43,17 @@ function readable(params: Record<string, string | undefined>, place: Place): Rec
 }
 
 export function reasonSentence(reason: Reason, place: Place = {}): string {
-  const message = all[`reason_${reason.code}`];
+  const undated = reason.params.at ? undefined : all[`reason_${reason.code}_undated`];
+  const message = undated ?? all[`reason_${reason.code}`];
   if (!message) return messages.reason_other({ code: reason.code });
   return message(readable(reason.params, place));
+}
+
+/** Why an operation in the queue needs a person. An attempt that failed carries a reason's code instead. */
+export function exceptionSentence(code: string, place: Place = {}): string {
+  const message = all[`exception_${code}`];
+  if (message) return message({});
+  return all[`reason_${code}`] ? reasonSentence({ code, params: {} }, place) : messages.exception_other({ code });
 }
 
 /** What happened, and what about it: whether anything was lost and what to do next. */

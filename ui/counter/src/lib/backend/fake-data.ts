@@ -7,7 +7,7 @@ export const STORE: StoreView = {
   id: 's-01',
   code: 'SH-012',
   nameZh: '静安寺店',
-  nameEn: 'Jing’an Temple',
+  nameEn: "Jing'an Temple",
   timeZone: 'Asia/Shanghai',
 };
 
@@ -118,7 +118,7 @@ export function demoQueue(now: number): QueueRow[] {
   return [
     row(106, 34, { kind: 'collectOrder', title: 'ZT20260411-0064', clerk: 'Maya Patel' }),
     row(105, 71, {}),
-    row(104, 96, { state: 'exception', exception: 'already_redeemed', voidable: false }),
+    row(104, 96, { state: 'exception', exception: 'double_redeem', voidable: false }),
     row(103, 140, { title: '会员日八五折券 / Member day', voided: true, voidable: false }),
     row(102, 180, { kind: 'collectOrder', title: 'ZT20260410-0019' }),
     row(101, 240, { title: '新客立减券 / Welcome' }),

@@ -8,6 +8,7 @@
 import type {
   AppState,
   Backend,
+  Confirmation,
   CouponView,
   OrderView,
   Problem,
@@ -165,13 +166,13 @@ export class FakeBackend implements Backend {
     return this.#answer(ok({ text: this.pictureText, format: 'QRCode' }));
   }
 
-  async confirm(ticket: string) {
+  async confirm(ticket: string): Promise<Result<Confirmation>> {
     const held = this.#tickets.get(ticket);
     if (!held) return this.#answer(failed('ticket_stale'));
     this.#tickets.delete(ticket);
     held.done();
     const row = this.#append(held.kind, held.title);
-    return this.#answer(ok({ kind: 'done' as const, receipt: receiptOf(row) }));
+    return this.#answer(ok({ kind: 'done', receipt: receiptOf(row) }));
   }
 
   async voidRedemption(opId: string, reason: string, managerId: string, managerPin: string) {

@@ -119,7 +119,7 @@ export class Desk {
   async enter(now: number = Date.now()): Promise<void> {
     if (this.text.trim() !== '') return this.lookUp(this.text, 'typed');
     if (this.view.kind === 'verdict' && this.canConfirm) {
-      if (this.view.source !== 'typed' && now - this.view.shownAt < READING_TIME) return;
+      if (this.view.source === 'scanned' && now - this.view.shownAt < READING_TIME) return;
       return this.confirm();
     }
     if (this.view.kind === 'done') this.clear();

@@ -1,6 +1,11 @@
 /** How a verdict looks: never by colour alone, so each has its own icon and words. */
 
-import { CircleCheckBig, CircleQuestionMark, Info, OctagonX, UserRound, WifiOff } from '@lucide/svelte';
+import CircleCheckBig from '@lucide/svelte/icons/circle-check-big';
+import CircleQuestionMark from '@lucide/svelte/icons/circle-question-mark';
+import Info from '@lucide/svelte/icons/info';
+import OctagonX from '@lucide/svelte/icons/octagon-x';
+import UserRound from '@lucide/svelte/icons/user-round';
+import WifiOff from '@lucide/svelte/icons/wifi-off';
 import type { Verdict } from '../../lib/backend';
 import { m } from '../../paraglide/messages.js';
 

@@ -1,4 +1,8 @@
-import { CircleAlert, CircleCheck, CloudUpload, ShieldAlert, TriangleAlert } from '@lucide/svelte';
+import CircleAlert from '@lucide/svelte/icons/circle-alert';
+import CircleCheck from '@lucide/svelte/icons/circle-check';
+import CloudUpload from '@lucide/svelte/icons/cloud-upload';
+import ShieldAlert from '@lucide/svelte/icons/shield-alert';
+import TriangleAlert from '@lucide/svelte/icons/triangle-alert';
 import { m } from '../../paraglide/messages.js';
 
 interface StateLook {

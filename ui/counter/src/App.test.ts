@@ -1,0 +1,218 @@
+import { cleanup, fireEvent, render, screen, waitFor, within } from '@testing-library/svelte';
+import { afterEach, describe, expect, it } from 'vitest';
+import AppWindow from './App.svelte';
+import { App } from './lib/app.svelte';
+import type { AppState } from './lib/backend';
+import { FakeBackend } from './lib/backend/fake';
+import { CLERKS, STORE } from './lib/backend/fake-data';
+
+const COUPON = '260411000000012345';
+const PICKUP_ELSEWHERE = '40718834';
+
+const AT_THE_DESK: Partial<AppState> = {
+  phase: 'desk',
+  mode: 'demo',
+  store: STORE,
+  clerk: { id: 'c-1', name: '林小满', role: 'manager', lockedUntil: null },
+};
+
+async function open(state: Partial<AppState> = {}) {
+  const backend = new FakeBackend();
+  backend.start({ locale: 'en', ...state });
+  const counter = new App(backend);
+  await counter.start();
+  render(AppWindow, { counter });
+  return { backend, counter };
+}
+
+const find = (id: string) => screen.findByTestId(id);
+
+async function type(id: string, value: string) {
+  await fireEvent.input(await find(id), { target: { value } });
+}
+
+async function click(id: string) {
+  await fireEvent.click(await find(id));
+}
+
+async function press(key: string, target: Element = document.body) {
+  await fireEvent.keyDown(target, { key });
+}
+
+/** As a USB scanner does it: a burst, then Enter. */
+async function scan(code: string, target: Element = document.body) {
+  for (const key of [...code, 'Enter']) {
+    const event = new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true });
+    target.dispatchEvent(event);
+    if (!event.defaultPrevented && key !== 'Enter' && target instanceof HTMLInputElement) target.value += key;
+  }
+}
+
+afterEach(() => cleanup());
+
+describe('first start', () => {
+  it('connects, and says what is wrong with an address', async () => {
+    const { counter } = await open();
+    await click('first-connect');
+    await type('connect-address', 'hq');
+    await type('connect-code', 'ABCD-1234');
+    await fireEvent.submit((await find('connect-code')).closest('form') as HTMLFormElement);
+    expect((await find('problem')).dataset.code).toBe('address_invalid');
+    await type('connect-address', 'https://hq.example.com');
+    await fireEvent.submit((await find('connect-code')).closest('form') as HTMLFormElement);
+    await waitFor(() => expect(counter.state?.phase).toBe('signIn'));
+  });
+
+  it('opens a single shop', async () => {
+    const { counter } = await open();
+    await click('first-single');
+    await type('single-shop-name', 'Corner');
+    await type('single-manager-name', 'Ann');
+    await type('single-manager-pin', '1234');
+    await fireEvent.submit((await find('single-manager-pin')).closest('form') as HTMLFormElement);
+    await waitFor(() => expect(counter.state?.mode).toBe('singleShop'));
+  });
+
+  it('starts the demo, signs in, redeems', async () => {
+    const { counter } = await open();
+    await click('first-demo');
+    await click('clerk-陈雨');
+    await type('pin-input', '9999');
+    await click('pin-submit');
+    expect((await find('problem')).dataset.code).toBe('wrong_pin');
+    await type('pin-input', '1234');
+    await click('pin-submit');
+    await waitFor(() => expect(counter.state?.phase).toBe('desk'));
+    await type('omnibox', COUPON);
+    await press('Enter', await find('omnibox'));
+    expect((await find('verdict-decision')).dataset.decision).toBe('honour');
+    await click('confirm');
+    expect((await find('receipt')).dataset.delivery).toBe('confirmed');
+  });
+});
+
+describe('the desk', () => {
+  it('switches the language of what is already shown', async () => {
+    await open(AT_THE_DESK);
+    await type('omnibox', PICKUP_ELSEWHERE);
+    await press('Enter', await find('omnibox'));
+    expect((await find('reasons')).textContent).toContain('Xujiahui');
+    await click('lang-zh');
+    await waitFor(() => expect(screen.getByTestId('reasons').textContent).toContain('徐家汇店'));
+    expect(screen.getByTestId('verdict-decision').textContent).toContain('不可交货');
+    expect(document.documentElement.lang).toBe('zh-CN');
+    await click('lang-en');
+    await waitFor(() => expect(screen.getByTestId('verdict-decision').textContent).toContain("Don't hand over"));
+  });
+
+  it('shows the banner and counts what waits while offline', async () => {
+    const { backend } = await open(AT_THE_DESK);
+    expect(screen.queryByTestId('banner-offline')).toBeNull();
+    backend.setOnline(false);
+    expect((await find('banner-offline')).textContent).toContain('Nothing is lost');
+    await scan(COUPON);
+    await click('confirm');
+    expect((await find('receipt')).dataset.delivery).toBe('toBeDelivered');
+    expect((await find('queue-count')).textContent?.trim()).toBe('1');
+    backend.setOnline(true);
+    await waitFor(() => expect(screen.getByTestId('queue-count').textContent?.trim()).toBe('0'));
+    expect(screen.queryByTestId('banner-offline')).toBeNull();
+  });
+
+  it('takes a paste and a dropped picture', async () => {
+    const { backend } = await open(AT_THE_DESK);
+    await find('omnibox');
+    const paste = new Event('paste', { bubbles: true, cancelable: true });
+    Object.assign(paste, { clipboardData: { files: [], getData: () => ` ${COUPON}\n` } });
+    document.body.dispatchEvent(paste);
+    await find('verdict');
+    expect(backend.lookUps.at(-1)).toEqual({ text: COUPON, source: 'pasted' });
+
+    const drop = new Event('drop', { bubbles: true, cancelable: true });
+    Object.assign(drop, { dataTransfer: { files: [new File(['picture'], 'code.png')] } });
+    document.body.dispatchEvent(drop);
+    await waitFor(() => expect(backend.lookUps.at(-1)).toEqual({ text: '40718826', source: 'camera' }));
+  });
+
+  it('clears with Esc', async () => {
+    const { counter } = await open(AT_THE_DESK);
+    await scan(COUPON);
+    await find('verdict');
+    await press('Escape');
+    expect(counter.desk.view.kind).toBe('idle');
+  });
+
+  it('offers the demo codes', async () => {
+    await open(AT_THE_DESK);
+    const hints = await screen.findAllByTestId('hint-pickup');
+    await fireEvent.click(hints[0] as HTMLElement);
+    expect((await find('verdict')).dataset.decision).toBe('honour');
+  });
+});
+
+describe('the queue', () => {
+  it('is reached by F8, filters, and leads back by a scan', async () => {
+    const { counter } = await open(AT_THE_DESK);
+    await press('F8');
+    expect(await screen.findAllByTestId('queue-row')).toHaveLength(6);
+    await click('filter-exception');
+    await waitFor(() => expect(screen.getAllByTestId('queue-row')).toHaveLength(1));
+    expect(screen.getByTestId('queue-row').dataset.state).toBe('exception');
+    await scan(COUPON);
+    expect(counter.screen).toBe('desk');
+    await find('verdict');
+  });
+
+  it('voids with a reason and a manager; a scan meanwhile is kept out of the fields and looked up after', async () => {
+    const { backend, counter } = await open(AT_THE_DESK);
+    await press('F8');
+    const row = (await screen.findAllByTestId('queue-row'))[0] as HTMLElement;
+    await fireEvent.click(within(row).getByTestId('void-open'));
+    await type('void-reason', 'returned');
+    const reason = (await find('void-reason')) as HTMLInputElement;
+    await scan(COUPON, reason);
+    expect(reason.value).toBe('returned');
+    expect((await find('held-scan')).textContent).toContain('260411');
+    expect(backend.lookUps).toEqual([]);
+
+    await type('void-pin', '0000');
+    const form = reason.closest('form') as HTMLFormElement;
+    await waitFor(() => expect((screen.getByTestId('void-manager') as HTMLSelectElement).value).toBe('c-1'));
+    await fireEvent.submit(form);
+    expect((await find('problem')).dataset.code).toBe('wrong_pin');
+    await type('void-pin', CLERKS[0]?.pin ?? '');
+    await fireEvent.submit(form);
+    await waitFor(() => expect(backend.lookUps).toEqual([{ text: COUPON, source: 'scanned' }]));
+    expect(counter.screen).toBe('desk');
+  });
+});
+
+describe('elsewhere', () => {
+  it('a scan at the sign-in does not become a PIN', async () => {
+    const { backend } = await open({ phase: 'signIn', mode: 'demo', store: STORE });
+    await click('clerk-陈雨');
+    const pin = (await find('pin-input')) as HTMLInputElement;
+    await scan(COUPON, pin);
+    expect(pin.value).toBe('');
+    expect(backend.lookUps).toEqual([]);
+    expect(await screen.findByText(/Sign in first/)).toBeTruthy();
+  });
+
+  it('shows a notice of the shell with its code', async () => {
+    await open({ ...AT_THE_DESK, notice: { code: 'database_read_only', params: {}, detail: '' } });
+    expect((await find('problem')).dataset.code).toBe('database_read_only');
+  });
+
+  it('F1 opens the help, and signing out leaves nothing on the desk', async () => {
+    const { counter } = await open(AT_THE_DESK);
+    await press('F1');
+    await find('help');
+    await press('F1');
+    await scan(COUPON);
+    await find('verdict');
+    await click('nav-settings');
+    await click('sign-out');
+    await waitFor(() => expect(counter.state?.phase).toBe('signIn'));
+    expect(counter.desk.view.kind).toBe('idle');
+  });
+});

@@ -1,0 +1,174 @@
+import { beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Verdict } from '../../lib/backend';
+import { FakeBackend } from '../../lib/backend/fake';
+import { Desk, PICTURE_LIMIT } from './desk.svelte';
+
+const COUPON = '260411000000012345';
+const EXPIRED = '260411000000034569';
+const PICKUP = '40718826';
+
+let backend: FakeBackend;
+let desk: Desk;
+
+beforeEach(() => {
+  backend = new FakeBackend();
+  desk = new Desk(backend);
+});
+
+/** Lets a test decide when the backend answers. */
+function gate() {
+  let open = () => {};
+  const opened = new Promise<void>((resolve) => (open = resolve));
+  return { open, opened };
+}
+
+describe('looking up', () => {
+  it('shows a verdict', async () => {
+    await desk.lookUp(` ${COUPON} `, 'typed');
+    expect(desk.view).toMatchObject({ kind: 'verdict', verdict: { decision: 'honour', action: 'redeem' } });
+    expect(backend.lookUps).toEqual([{ text: COUPON, source: 'typed' }]);
+  });
+
+  it('asks nothing for nothing', async () => {
+    await desk.lookUp('   ', 'pasted');
+    expect(desk.view.kind).toBe('idle');
+    expect(backend.lookUps).toEqual([]);
+  });
+
+  it('drops an answer that is overtaken by a later question', async () => {
+    const { open, opened } = gate();
+    const real = backend.lookUp.bind(backend);
+    vi.spyOn(backend, 'lookUp').mockImplementation(async (text, source) => {
+      if (text === COUPON) await opened;
+      return real(text, source);
+    });
+    const first = desk.lookUp(COUPON, 'scanned');
+    await desk.lookUp(PICKUP, 'scanned');
+    open();
+    await first;
+    expect(desk.view).toMatchObject({ kind: 'verdict', text: PICKUP });
+  });
+
+  it('drops an answer that comes after Esc', async () => {
+    const pending = desk.lookUp(COUPON, 'typed');
+    desk.clear();
+    await pending;
+    expect(desk.view.kind).toBe('idle');
+  });
+});
+
+describe('confirming', () => {
+  it('acts once on what is shown', async () => {
+    await desk.lookUp(COUPON, 'typed');
+    const confirm = vi.spyOn(backend, 'confirm');
+    const pressed = desk.confirm();
+    expect(desk.canConfirm).toBe(false);
+    await Promise.all([pressed, desk.confirm()]);
+    expect(confirm).toHaveBeenCalledTimes(1);
+    expect(desk.view).toMatchObject({ kind: 'done', receipt: { delivery: 'confirmed' } });
+    expect(desk.recent).toHaveLength(1);
+  });
+
+  it('says that it is still to be delivered while offline', async () => {
+    backend.setOnline(false);
+    await desk.lookUp(COUPON, 'typed');
+    expect(desk.view).toMatchObject({ verdict: { decision: 'honourOffline' } });
+    await desk.confirm();
+    expect(desk.view).toMatchObject({ kind: 'done', receipt: { delivery: 'toBeDelivered' } });
+  });
+
+  it('does nothing with a refusal', async () => {
+    await desk.lookUp(EXPIRED, 'typed');
+    await desk.confirm();
+    expect(desk.view).toMatchObject({ kind: 'verdict', verdict: { decision: 'refuse' } });
+  });
+
+  it('keeps the verdict when the answer is a problem', async () => {
+    await desk.lookUp(COUPON, 'typed');
+    vi.spyOn(backend, 'confirm').mockResolvedValueOnce({
+      status: 'error',
+      error: { code: 'busy', params: {}, detail: '' },
+    });
+    await desk.confirm();
+    expect(desk.confirmProblem?.code).toBe('busy');
+    expect(desk.canConfirm).toBe(true);
+    await desk.confirm();
+    expect(desk.view.kind).toBe('done');
+  });
+
+  it('does not offer a stale verdict again', async () => {
+    await desk.lookUp(COUPON, 'typed');
+    vi.spyOn(backend, 'confirm').mockResolvedValueOnce({
+      status: 'error',
+      error: { code: 'ticket_stale', params: {}, detail: '' },
+    });
+    await desk.confirm();
+    expect(desk.canConfirm).toBe(false);
+  });
+
+  it('shows the new verdict when head office refuses', async () => {
+    await desk.lookUp(COUPON, 'typed');
+    const verdict: Verdict = {
+      ticket: null,
+      decision: 'refuse',
+      subject: { kind: 'unknown', text: COUPON },
+      reasons: [{ code: 'redeemed', params: {} }],
+      action: null,
+      shownAt: 0,
+    };
+    vi.spyOn(backend, 'confirm').mockResolvedValueOnce({ status: 'ok', data: { kind: 'refused', verdict } });
+    await desk.confirm();
+    expect(desk.view).toMatchObject({ kind: 'verdict', verdict: { decision: 'refuse' } });
+  });
+
+  it('holds a scan that comes meanwhile, and looks it up next', async () => {
+    await desk.lookUp(COUPON, 'typed');
+    const pressed = desk.confirm();
+    await desk.lookUp(PICKUP, 'scanned');
+    expect(desk.held).toBe(PICKUP);
+    await pressed;
+    expect(desk.view).toMatchObject({ kind: 'verdict', text: PICKUP });
+    expect(desk.recent).toHaveLength(1);
+  });
+});
+
+describe('Enter', () => {
+  it('looks up, confirms, makes room', async () => {
+    desk.text = COUPON;
+    await desk.enter();
+    expect(desk.view.kind).toBe('verdict');
+    await desk.enter();
+    expect(desk.view.kind).toBe('done');
+    await desk.enter();
+    expect(desk.view.kind).toBe('idle');
+  });
+
+  it('does not confirm a scan before anybody can have read it', async () => {
+    await desk.lookUp(COUPON, 'scanned');
+    await desk.enter();
+    expect(desk.view.kind).toBe('verdict');
+    await desk.enter(Date.now() + 1000);
+    expect(desk.view.kind).toBe('done');
+  });
+});
+
+describe('pictures', () => {
+  it('are read and looked up', async () => {
+    await desk.readPicture(new Blob(['picture']));
+    expect(backend.lookUps).toEqual([{ text: PICKUP, source: 'camera' }]);
+    expect(desk.view).toMatchObject({ kind: 'verdict', verdict: { action: 'collect' } });
+  });
+
+  it('of more than 20 MB are refused unread', async () => {
+    const read = vi.spyOn(backend, 'readPicture');
+    await desk.readPicture(new Blob([new Uint8Array(PICTURE_LIMIT + 1)]));
+    expect(desk.view).toMatchObject({ kind: 'problem', problem: { code: 'picture_too_large' } });
+    expect(read).not.toHaveBeenCalled();
+  });
+
+  it('without a code are a problem', async () => {
+    backend.pictureText = null;
+    await desk.readPicture(new Blob(['picture']));
+    expect(desk.view).toMatchObject({ kind: 'problem', problem: { code: 'picture_without_code' } });
+  });
+});
