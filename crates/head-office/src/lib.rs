@@ -12,6 +12,8 @@ pub mod pickups;
 pub mod questions;
 pub mod stores;
 pub mod sync;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 use std::{
     net::{IpAddr, SocketAddr},

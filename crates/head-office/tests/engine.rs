@@ -12,10 +12,10 @@ use counterfoil_domain::{
     transition::{Answer, Command, Subject},
     verdict::Reason,
 };
-use counterfoil_head_office::{App, clock::SystemRandom};
 use counterfoil_head_office::clock::Clock;
+use counterfoil_head_office::{App, clock::SystemRandom};
 
-on_both! {
+counterfoil_head_office::on_both! {
     a_redemption_has_one_effect_and_replays_its_outcome,
     a_push_may_hold_the_same_operation_twice,
     a_gap_is_named_and_changes_nothing,
@@ -41,20 +41,34 @@ fn exception(exception: ExceptionKind) -> Answer {
     done(Outcome::AppliedWithException { exception }, false)
 }
 
-const APPLIED: Answer = Answer::Done { outcome: Outcome::Applied, replayed: false };
-const AGAIN: Answer = Answer::Done { outcome: Outcome::Applied, replayed: true };
+const APPLIED: Answer = Answer::Done {
+    outcome: Outcome::Applied,
+    replayed: false,
+};
+const AGAIN: Answer = Answer::Done {
+    outcome: Outcome::Applied,
+    replayed: true,
+};
 
 async fn a_redemption_has_one_effect_and_replays_its_outcome(on: On) {
     let chain = chain(on, 300).await;
     let mut counter = chain.counter().await;
-    let pushed: Vec<_> =
-        chain.coupons.iter().map(|id| counter.make(chain.redeem(*id, None), START)).collect();
+    let pushed: Vec<_> = chain
+        .coupons
+        .iter()
+        .map(|id| counter.make(chain.redeem(*id, None), START))
+        .collect();
     let answers = chain.push(&pushed).await;
     assert!(answers.iter().all(|answer| *answer == APPLIED), "{answers:?}");
     let entries = chain.number("SELECT COUNT(*) FROM coupon_entries").await;
     let feed = chain.number("SELECT COUNT(*) FROM feed").await;
     assert_eq!(entries, 300);
-    assert_eq!(chain.number("SELECT COUNT(*) FROM coupons WHERE state = 'redeemed'").await, 300);
+    assert_eq!(
+        chain
+            .number("SELECT COUNT(*) FROM coupons WHERE state = 'redeemed'")
+            .await,
+        300
+    );
 
     let answers = chain.push(&pushed).await;
     assert!(answers.iter().all(|answer| *answer == AGAIN), "{answers:?}");
@@ -73,11 +87,13 @@ async fn a_push_may_hold_the_same_operation_twice(on: On) {
 async fn a_gap_is_named_and_changes_nothing(on: On) {
     let chain = chain(on, 3).await;
     let mut counter = chain.counter().await;
-    let [one, two, three] =
-        [0, 1, 2].map(|n| counter.make(chain.redeem(chain.coupons[n], None), START));
+    let [one, two, three] = [0, 1, 2].map(|n| counter.make(chain.redeem(chain.coupons[n], None), START));
     assert_eq!(chain.push(&[two.clone()]).await, [Answer::Gap { expected: 1 }]);
     assert_eq!(chain.number("SELECT COUNT(*) FROM operations").await, 0);
-    assert_eq!(chain.push(&[one, three.clone()]).await, [APPLIED, Answer::Gap { expected: 2 }]);
+    assert_eq!(
+        chain.push(&[one, three.clone()]).await,
+        [APPLIED, Answer::Gap { expected: 2 }]
+    );
     assert_eq!(chain.push(&[two, three]).await, [APPLIED, APPLIED]);
 }
 
@@ -93,10 +109,18 @@ async fn a_second_branch_freezes_the_device_and_is_kept(on: On) {
     (counter.seq, counter.head) = (seq, head);
     let other_two = counter.make(chain.redeem(chain.coupons[2], None), START);
     let other_three = counter.make(chain.redeem(chain.coupons[3], None), START);
-    assert_eq!(chain.push(&[other_two.clone(), other_three]).await, [Answer::Fork, Answer::Fork]);
+    assert_eq!(
+        chain.push(&[other_two.clone(), other_three]).await,
+        [Answer::Fork, Answer::Fork]
+    );
     assert_eq!(chain.coupon(chain.coupons[2]).await.state, CouponState::Available);
     assert_eq!(chain.number("SELECT COUNT(*) FROM branches").await, 2);
-    assert_eq!(chain.number("SELECT COUNT(*) FROM devices WHERE status = 'frozen'").await, 1);
+    assert_eq!(
+        chain
+            .number("SELECT COUNT(*) FROM devices WHERE status = 'frozen'")
+            .await,
+        1
+    );
     assert_eq!(chain.push(&[other_two]).await, [Answer::Fork]);
     assert_eq!(chain.number("SELECT COUNT(*) FROM branches").await, 2);
 }
@@ -113,7 +137,9 @@ async fn the_second_shop_to_redeem_gets_a_case(on: On) {
     };
     assert_eq!(operation, one.id);
     assert_eq!(
-        chain.number("SELECT CAST(SUM(loss) AS BIGINT) FROM exceptions WHERE status = 'open'").await,
+        chain
+            .number("SELECT CAST(SUM(loss) AS BIGINT) FROM exceptions WHERE status = 'open'")
+            .await,
         2_000
     );
 }
@@ -123,17 +149,31 @@ async fn a_freeze_holds_lapses_and_is_confirmed(on: On) {
     let (mut first, second) = (chain.counter().await, chain.counter().await);
     let (mine, theirs) = (FreezeId::new(START, random10()), FreezeId::new(START, random10()));
     let until = START + FREEZE_LASTS;
-    assert_eq!(chain.freeze(&first, mine, chain.coupons[0]).await, Answer::Granted { until });
-    assert_eq!(chain.freeze(&first, mine, chain.coupons[0]).await, Answer::Granted { until });
-    assert_eq!(chain.freeze(&first, mine, chain.coupons[1]).await, Answer::AnotherQuestion);
-    let refused = Answer::Refused { reasons: vec![Reason::Frozen { until }] };
+    assert_eq!(
+        chain.freeze(&first, mine, chain.coupons[0]).await,
+        Answer::Granted { until }
+    );
+    assert_eq!(
+        chain.freeze(&first, mine, chain.coupons[0]).await,
+        Answer::Granted { until }
+    );
+    assert_eq!(
+        chain.freeze(&first, mine, chain.coupons[1]).await,
+        Answer::AnotherQuestion
+    );
+    let refused = Answer::Refused {
+        reasons: vec![Reason::Frozen { until }],
+    };
     assert_eq!(chain.freeze(&second, theirs, chain.coupons[0]).await, refused);
     // Asked again after the freeze has lapsed, the stored answer stays; a new question gets a new answer.
     chain.clock.advance(FREEZE_LASTS);
     assert_eq!(chain.freeze(&second, theirs, chain.coupons[0]).await, refused);
     let later = FreezeId::new(START, random10());
     let until = START + 2 * FREEZE_LASTS;
-    assert_eq!(chain.freeze(&second, later, chain.coupons[0]).await, Answer::Granted { until });
+    assert_eq!(
+        chain.freeze(&second, later, chain.coupons[0]).await,
+        Answer::Granted { until }
+    );
 
     // The first counter redeemed on its freeze, but the operation comes late: the other one holds the coupon now.
     let one = first.make(chain.redeem(chain.coupons[0], Some(mine)), START);
@@ -148,12 +188,20 @@ async fn a_cancel_that_overtakes_its_freeze_closes_the_door(on: On) {
     let chain = chain(on, 1).await;
     let counter = chain.counter().await;
     let id = FreezeId::new(START, random10());
-    let cancel = Command::CancelFreeze { id, device: counter.device, now: START };
+    let cancel = Command::CancelFreeze {
+        id,
+        device: counter.device,
+        now: START,
+    };
     assert_eq!(chain.submit(vec![cancel.clone()]).await[0].answer, Answer::Cancelled);
     assert_eq!(chain.freeze(&counter, id, chain.coupons[0]).await, Answer::Cancelled);
     let id = FreezeId::new(START, random10());
     chain.freeze(&counter, id, chain.coupons[0]).await;
-    let cancel = Command::CancelFreeze { id, device: counter.device, now: START };
+    let cancel = Command::CancelFreeze {
+        id,
+        device: counter.device,
+        now: START,
+    };
     assert_eq!(chain.submit(vec![cancel]).await[0].answer, Answer::Cancelled);
     assert_eq!(chain.coupon(chain.coupons[0]).await.state, CouponState::Available);
 }
@@ -175,28 +223,45 @@ async fn an_operation_that_breaks_a_constraint_is_set_aside_alone(on: On) {
     let answers = chain.push(&pushed).await;
     for (n, answer) in answers.iter().enumerate() {
         let wanted = match n {
-            4 => done(Outcome::Quarantined { reason: QuarantineReason::HandlerFailed }, false),
+            4 => done(
+                Outcome::Quarantined {
+                    reason: QuarantineReason::HandlerFailed,
+                },
+                false,
+            ),
             _ => APPLIED,
         };
         assert_eq!(*answer, wanted, "operation {n}");
     }
-    assert_eq!(chain.push(&pushed[4..5]).await, [done(
-        Outcome::Quarantined { reason: QuarantineReason::HandlerFailed },
-        true
-    )]);
+    assert_eq!(
+        chain.push(&pushed[4..5]).await,
+        [done(
+            Outcome::Quarantined {
+                reason: QuarantineReason::HandlerFailed
+            },
+            true
+        )]
+    );
 }
 
 async fn what_a_revoked_device_delivers_is_quarantined(on: On) {
     let chain = chain(on, 1).await;
     let mut counter = chain.counter().await;
-    chain.run("UPDATE devices SET status = 'revoked', version = version + 1").await;
+    chain
+        .run("UPDATE devices SET status = 'revoked', version = version + 1")
+        .await;
     let one = counter.make(chain.redeem(chain.coupons[0], None), START);
-    let revoked = Outcome::Quarantined { reason: QuarantineReason::DeviceRevoked };
+    let revoked = Outcome::Quarantined {
+        reason: QuarantineReason::DeviceRevoked,
+    };
     assert_eq!(chain.push(&[one.clone()]).await, [done(revoked, false)]);
     assert_eq!(chain.push(&[one]).await, [done(revoked, true)]);
     assert_eq!(chain.coupon(chain.coupons[0]).await.state, CouponState::Available);
     let id = FreezeId::new(START, random10());
-    assert!(matches!(chain.freeze(&counter, id, chain.coupons[0]).await, Answer::DeviceBarred { .. }));
+    assert!(matches!(
+        chain.freeze(&counter, id, chain.coupons[0]).await,
+        Answer::DeviceBarred { .. }
+    ));
 }
 
 async fn what_does_not_read_keeps_its_place(on: On) {
@@ -205,7 +270,9 @@ async fn what_does_not_read_keeps_its_place(on: On) {
     let mut one = counter.make(chain.redeem(chain.coupons[0], None), START);
     one.action = None;
     let two = counter.make(chain.redeem(chain.coupons[1], None), START);
-    let unreadable = Outcome::Quarantined { reason: QuarantineReason::Unreadable };
+    let unreadable = Outcome::Quarantined {
+        reason: QuarantineReason::Unreadable,
+    };
     assert_eq!(chain.push(&[one, two]).await, [done(unreadable, false), APPLIED]);
 }
 
@@ -216,7 +283,10 @@ async fn being_late_is_judged_by_a_believable_time(on: On) {
     let in_time = counter.make(chain.redeem(chain.coupons[0], None), START + 23 * HOUR);
     let late = counter.make(chain.redeem(chain.coupons[1], None), START + 25 * HOUR);
     chain.clock.advance(72 * HOUR);
-    assert_eq!(chain.push(&[in_time, late]).await, [APPLIED, exception(ExceptionKind::Late)]);
+    assert_eq!(
+        chain.push(&[in_time, late]).await,
+        [APPLIED, exception(ExceptionKind::Late)]
+    );
     // A device that had nothing left at hour 72 can't have redeemed at hour 1.
     chain.app.engine.settled().set(counter.device, chain.clock.now());
     let back_dated = counter.make(chain.redeem(chain.coupons[2], None), START + HOUR);
@@ -237,7 +307,10 @@ async fn a_void_gives_back_what_its_own_operation_took(on: On) {
     let one = counter.make(chain.redeem(chain.coupons[0], None), START);
     let undo = counter.make(void(one.id), START);
     let again = counter.make(chain.redeem(chain.coupons[0], None), START);
-    assert_eq!(chain.push(&[one.clone(), undo, again]).await, [APPLIED, APPLIED, APPLIED]);
+    assert_eq!(
+        chain.push(&[one.clone(), undo, again]).await,
+        [APPLIED, APPLIED, APPLIED]
+    );
     // The first redemption is void already; a second void does not touch the third operation's.
     let twice = counter.make(void(one.id), START);
     assert_eq!(chain.push(&[twice]).await, [exception(ExceptionKind::StateConflict)]);
@@ -245,7 +318,10 @@ async fn a_void_gives_back_what_its_own_operation_took(on: On) {
     let undo = counter.make(void(order.id), START);
     assert_eq!(chain.push(&[order]).await, [APPLIED]);
     assert_eq!(chain.push(&[undo]).await, [APPLIED]);
-    assert_eq!(chain.number("SELECT COUNT(*) FROM orders WHERE state = 'ready'").await, 3);
+    assert_eq!(
+        chain.number("SELECT COUNT(*) FROM orders WHERE state = 'ready'").await,
+        3
+    );
 }
 
 async fn a_void_of_a_double_redemption_closes_its_case(on: On) {
@@ -258,8 +334,16 @@ async fn a_void_of_a_double_redemption_closes_its_case(on: On) {
         chain.push(&[one, two, undo]).await,
         [APPLIED, exception(ExceptionKind::DoubleRedeem), APPLIED]
     );
-    assert_eq!(chain.number("SELECT COUNT(*) FROM exceptions WHERE status = 'voided'").await, 1);
-    assert!(matches!(chain.coupon(chain.coupons[0]).await.state, CouponState::Redeemed { .. }));
+    assert_eq!(
+        chain
+            .number("SELECT COUNT(*) FROM exceptions WHERE status = 'voided'")
+            .await,
+        1
+    );
+    assert!(matches!(
+        chain.coupon(chain.coupons[0]).await.state,
+        CouponState::Redeemed { .. }
+    ));
 }
 
 async fn an_order_is_handed_over_once(on: On) {
@@ -267,11 +351,32 @@ async fn an_order_is_handed_over_once(on: On) {
     let (mut first, mut second) = (chain.counter().await, chain.counter().await);
     let id = FreezeId::new(START, random10());
     let subject = Subject::Order(chain.orders[0]);
-    let ask = Command::Freeze { id, device: first.device, subject, presented_by: None, now: START };
-    assert_eq!(chain.submit(vec![ask]).await[0].answer, Answer::Granted { until: START + FREEZE_LASTS });
-    let one = first.make(Action::CollectOrder { order: chain.orders[0], worth: 1_000, freeze: Some(id) }, START);
+    let ask = Command::Freeze {
+        id,
+        device: first.device,
+        subject,
+        presented_by: None,
+        now: START,
+    };
+    assert_eq!(
+        chain.submit(vec![ask]).await[0].answer,
+        Answer::Granted {
+            until: START + FREEZE_LASTS
+        }
+    );
+    let one = first.make(
+        Action::CollectOrder {
+            order: chain.orders[0],
+            worth: 1_000,
+            freeze: Some(id),
+        },
+        START,
+    );
     let two = second.make(chain.collect(chain.orders[0]), START);
-    assert_eq!(chain.push(&[one, two]).await, [APPLIED, exception(ExceptionKind::DoublePickup)]);
+    assert_eq!(
+        chain.push(&[one, two]).await,
+        [APPLIED, exception(ExceptionKind::DoublePickup)]
+    );
 }
 
 async fn race(chain: &Chain, app: Arc<App>, counter: &common::Counter) -> usize {
@@ -288,20 +393,32 @@ async fn race(chain: &Chain, app: Arc<App>, counter: &common::Counter) -> usize 
             })
             .collect();
         let answers = app.engine.submit(chain.tenant, commands).await.unwrap();
-        granted += answers.iter().filter(|answered| matches!(answered.answer, Answer::Granted { .. })).count();
+        granted += answers
+            .iter()
+            .filter(|answered| matches!(answered.answer, Answer::Granted { .. }))
+            .count();
     }
     granted
 }
 
 async fn two_processes_race_for_the_same_coupons(on: On) {
     let chain = chain(on, 400).await;
-    let other = App::open(&chain.fresh.url, chain.clock.clone(), Arc::new(SystemRandom)).await.unwrap();
+    let other = App::open(&chain.fresh.url, chain.clock.clone(), Arc::new(SystemRandom))
+        .await
+        .unwrap();
     let (first, second) = (chain.counter().await, chain.counter().await);
-    let (a, b) = tokio::join!(
-        race(&chain, chain.app.clone(), &first),
-        race(&chain, other, &second)
-    );
+    let (a, b) = tokio::join!(race(&chain, chain.app.clone(), &first), race(&chain, other, &second));
     assert_eq!(a + b, 400, "{a} + {b}");
-    assert_eq!(chain.number("SELECT COUNT(*) FROM coupons WHERE state = 'frozen'").await, 400);
-    assert_eq!(chain.number("SELECT COUNT(*) FROM freezes WHERE status = 'granted'").await, 400);
+    assert_eq!(
+        chain
+            .number("SELECT COUNT(*) FROM coupons WHERE state = 'frozen'")
+            .await,
+        400
+    );
+    assert_eq!(
+        chain
+            .number("SELECT COUNT(*) FROM freezes WHERE status = 'granted'")
+            .await,
+        400
+    );
 }

@@ -1,0 +1,334 @@
+//! For tests and benchmarks: a small chain on a fresh database of either engine, and a device that makes operations
+//! as a counter does. Only with the feature `testing`, which no shipped program has.
+
+#![expect(missing_debug_implementations, reason = "nobody prints a fixture")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a fixture that fails fails its test"
+)]
+
+use std::sync::Arc;
+
+use crate::{
+    App,
+    clock::{Clock, ManualClock, SystemRandom},
+    coupons,
+    engine::Answered,
+    members, pickups, stores,
+};
+use counterfoil_domain::{
+    coupons::{Coupon, CouponState, OfflinePolicy, Rule},
+    ids::{BatchId, CouponId, DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId},
+    operations::Action,
+    people::{Member, Store},
+    pickups::{Order, OrderLine, OrderState},
+    transition::{Answer, Arrival, Command, genesis},
+};
+use counterfoil_protocol::operation::{ACTION_VERSION, Envelope, Evidence, open, seal};
+use ed25519_dalek::SigningKey;
+use sqlx::{AnyConnection, Connection, Row};
+
+/// Which engine a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum On {
+    Sqlite,
+    Postgres,
+}
+
+/// Declares the same test for both engines.
+#[macro_export]
+macro_rules! on_both {
+    ($($name:ident),+ $(,)?) => {
+        mod sqlite { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $name() { super::$name($crate::testing::On::Sqlite).await; })+ }
+        mod postgres { $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)] async fn $name() { super::$name($crate::testing::On::Postgres).await; })+ }
+    };
+}
+
+/// A fresh database that goes when this is dropped.
+pub struct Fresh {
+    pub url: String,
+    _folder: Option<tempfile::TempDir>,
+}
+
+pub async fn fresh(on: On) -> Fresh {
+    sqlx::any::install_default_drivers();
+    match on {
+        On::Sqlite => {
+            let folder = tempfile::tempdir().unwrap();
+            Fresh {
+                url: format!("sqlite:{}/head-office.db", folder.path().display()),
+                _folder: Some(folder),
+            }
+        }
+        On::Postgres => {
+            let server = std::env::var("COUNTERFOIL_TEST_POSTGRES")
+                .expect("no PostgreSQL for the tests: run `cargo xtask test`, which starts one");
+            let name = format!("cf_{}", hex::encode(crate::clock::bytes::<8>(&SystemRandom).unwrap()));
+            let mut admin = AnyConnection::connect(&server).await.unwrap();
+            sqlx::query(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
+                .execute(&mut admin)
+                .await
+                .unwrap();
+            admin.close().await.unwrap();
+            let (base, _) = server.rsplit_once('/').unwrap();
+            Fresh {
+                url: format!("{base}/{name}"),
+                _folder: None,
+            }
+        }
+    }
+}
+
+pub const START: i64 = 1_795_000_000_000;
+pub const HOUR: i64 = 3_600_000;
+
+/// A tenant with one store, one template, some coupons and orders, all of one member.
+pub struct Chain {
+    pub fresh: Fresh,
+    pub clock: Arc<ManualClock>,
+    pub app: Arc<App>,
+    pub tenant: TenantId,
+    pub store: StoreId,
+    pub member: MemberId,
+    pub template: TemplateId,
+    pub coupons: Vec<CouponId>,
+    pub orders: Vec<OrderId>,
+}
+
+pub fn random10() -> [u8; 10] {
+    crate::clock::bytes(&SystemRandom).unwrap()
+}
+
+pub async fn chain(on: On, coupon_count: usize) -> Chain {
+    chain_at(on, coupon_count, START).await
+}
+
+/// The same, with everything made at another time.
+pub async fn chain_at(on: On, coupon_count: usize, now: i64) -> Chain {
+    let fresh = fresh(on).await;
+    let clock = Arc::new(ManualClock::at(now));
+    let app = App::open(&fresh.url, clock.clone(), Arc::new(SystemRandom))
+        .await
+        .unwrap();
+    let tenant = TenantId::new(now, random10());
+    let store = StoreId::new(now, random10());
+    let member = MemberId::new(now, random10());
+    let template = TemplateId::new(now, random10());
+    let batch = BatchId::new(now, random10());
+    let mut lease = app.db.lease().await.unwrap();
+    let mut tx = lease.begin().await.unwrap();
+    sqlx::query("INSERT INTO tenants (tenant, code, name, currency, code_key, created_at) VALUES ($1, 'demo', 'Demo', 'CNY', $2, $3)")
+        .bind(tenant.bytes().to_vec()).bind(vec![7u8; 32]).bind(now).execute(&mut *tx).await.unwrap();
+    let shop = Store {
+        id: store,
+        code: "s-01".into(),
+        name_zh: "一店".into(),
+        name_en: "First".into(),
+        time_zone: "Asia/Shanghai".into(),
+    };
+    stores::rows::insert_store(&mut tx, tenant, &shop, &Default::default(), now)
+        .await
+        .unwrap();
+    let person = Member {
+        id: member,
+        number: "M1".into(),
+        name: "王小明".into(),
+        phone: "13800000000".into(),
+        recent_stores: vec![store],
+    };
+    members::rows::insert(&mut tx, tenant, &[person], now).await.unwrap();
+    sqlx::query("INSERT INTO templates (tenant, id, template_version, status, name_zh, name_en, category, product_line, currency, rule, scope, stacking, member_limit, limit_counts, offline, floor_limit, worth_unbounded, created_at, version) VALUES ($1, $2, 1, 'published', '减', 'Off', 'c', 'p', 'CNY', $3, '{}', '{}', 0, 'taken', $4, 0, 0, $5, 1)")
+        .bind(tenant.bytes().to_vec()).bind(template.bytes().to_vec())
+        .bind(serde_json::to_string(&Rule::AmountOff { amount: 2_000 }).unwrap())
+        .bind(OfflinePolicy::HomeStore.as_str().to_owned())
+        .bind(now).execute(&mut *tx).await.unwrap();
+    sqlx::query("INSERT INTO batches (tenant, id, template, template_version, size, made, claimed, status, created_at) VALUES ($1, $2, $3, 1, 10, 10, 10, 'ready', $4)")
+        .bind(tenant.bytes().to_vec()).bind(batch.bytes().to_vec()).bind(template.bytes().to_vec()).bind(now).execute(&mut *tx).await.unwrap();
+    let made: Vec<Coupon> = (0..coupon_count)
+        .map(|n| Coupon {
+            id: CouponId::new(now, random10()),
+            code: format!("{n:018}"),
+            member: Some(member),
+            template,
+            template_version: 1,
+            batch,
+            home_store: Some(store),
+            valid_from: None,
+            valid_until: Some(now + 24 * HOUR),
+            state: CouponState::Available,
+            version: 1,
+        })
+        .collect();
+    if !made.is_empty() {
+        assert_eq!(
+            coupons::rows::insert(&mut tx, tenant, &made).await.unwrap(),
+            made.len() as u64
+        );
+    }
+    let orders: Vec<Order> = (0..3)
+        .map(|n| Order {
+            id: OrderId::new(now, random10()),
+            number: format!("O{n}"),
+            code: format!("{n:08}"),
+            store,
+            member: Some(member),
+            collector: "member".into(),
+            deadline: None,
+            lines: vec![OrderLine {
+                sku: "A".into(),
+                name_zh: "甲".into(),
+                name_en: "A".into(),
+                quantity: 2,
+                unit_price: 500,
+            }],
+            state: OrderState::Ready { freeze: None },
+            version: 1,
+        })
+        .collect();
+    pickups::rows::insert(&mut tx, tenant, &orders, now).await.unwrap();
+    tx.commit().await.unwrap();
+    drop(lease);
+    Chain {
+        fresh,
+        clock,
+        app,
+        tenant,
+        store,
+        member,
+        template,
+        coupons: made.iter().map(|c| c.id).collect(),
+        orders: orders.iter().map(|o| o.id).collect(),
+    }
+}
+
+/// A device that makes operations as a counter does.
+pub struct Counter {
+    pub tenant: TenantId,
+    pub device: DeviceId,
+    pub key: SigningKey,
+    pub epoch: i64,
+    pub seq: i64,
+    pub head: [u8; 32],
+}
+
+impl Chain {
+    /// A new device of the first store.
+    pub async fn counter(&self) -> Counter {
+        let key = SigningKey::from_bytes(&crate::clock::bytes(&SystemRandom).unwrap());
+        let device = DeviceId::new(START, random10());
+        let mut lease = self.app.db.lease().await.unwrap();
+        let mut tx = lease.begin().await.unwrap();
+        sqlx::query("INSERT INTO devices (tenant, id, store, name, public_key, status, epoch, last_seq, last_hash, enrolled_at, version) VALUES ($1, $2, $3, 'd', $4, 'active', 1, 0, $5, $6, 1)")
+            .bind(self.tenant.bytes().to_vec()).bind(device.bytes().to_vec()).bind(self.store.bytes().to_vec())
+            .bind(key.verifying_key().to_bytes().to_vec()).bind(genesis().to_vec()).bind(START).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+        Counter {
+            tenant: self.tenant,
+            device,
+            key,
+            epoch: 1,
+            seq: 0,
+            head: genesis(),
+        }
+    }
+
+    pub fn redeem(&self, coupon: CouponId, freeze: Option<FreezeId>) -> Action {
+        Action::RedeemCoupon {
+            coupon,
+            template: self.template,
+            template_version: 1,
+            worth: 2_000,
+            member: None,
+            freeze,
+        }
+    }
+
+    pub fn collect(&self, order: OrderId) -> Action {
+        Action::CollectOrder {
+            order,
+            worth: 1_000,
+            freeze: None,
+        }
+    }
+
+    pub async fn submit(&self, commands: Vec<Command>) -> Vec<Answered> {
+        self.app.engine.submit(self.tenant, commands).await.unwrap()
+    }
+
+    pub async fn push(&self, arrivals: &[Arrival]) -> Vec<Answer> {
+        let commands = arrivals.iter().cloned().map(Command::Operation).collect();
+        self.submit(commands)
+            .await
+            .into_iter()
+            .map(|answered| answered.answer)
+            .collect()
+    }
+
+    pub async fn freeze(&self, counter: &Counter, id: FreezeId, coupon: CouponId) -> Answer {
+        let subject = counterfoil_domain::transition::Subject::Coupon(coupon);
+        let command = Command::Freeze {
+            id,
+            device: counter.device,
+            subject,
+            presented_by: None,
+            now: self.clock.now(),
+        };
+        self.submit(vec![command]).await.remove(0).answer
+    }
+
+    pub async fn number(&self, sql: &'static str) -> i64 {
+        let mut snapshot = self.app.db.snapshot().await.unwrap();
+        sqlx::query(sql)
+            .fetch_one(&mut *snapshot)
+            .await
+            .unwrap()
+            .try_get(0)
+            .unwrap()
+    }
+
+    pub async fn run(&self, sql: &'static str) {
+        let mut lease = self.app.db.lease().await.unwrap();
+        let mut tx = lease.begin().await.unwrap();
+        sqlx::query(sql).execute(&mut *tx).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+
+    pub async fn coupon(&self, id: CouponId) -> Coupon {
+        let mut snapshot = self.app.db.snapshot().await.unwrap();
+        coupons::rows::load(&mut snapshot, self.tenant, &[id], "")
+            .await
+            .unwrap()
+            .remove(0)
+    }
+}
+
+impl Counter {
+    /// The next operation of this journal, as it arrives.
+    pub fn make(&mut self, action: Action, occurred_at: i64) -> Arrival {
+        open(0, &self.seal(action, occurred_at)).unwrap().1
+    }
+
+    /// The next operation of this journal, as it is sent.
+    pub fn seal(&mut self, action: Action, occurred_at: i64) -> String {
+        self.seq += 1;
+        let envelope = Envelope {
+            op_id: OperationId::new(occurred_at, random10()),
+            tenant: self.tenant,
+            device: self.device,
+            epoch: self.epoch,
+            seq: self.seq,
+            prev_hash: self.head,
+            version: ACTION_VERSION,
+            actor: None,
+            occurred_at,
+            monotonic: self.seq,
+            boot_id: "boot".into(),
+            evidence: Evidence::Code,
+            action,
+        };
+        let sealed = seal(&envelope).unwrap();
+        self.head = sealed.fingerprint;
+        sealed.text
+    }
+}
