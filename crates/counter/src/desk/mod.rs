@@ -1,0 +1,181 @@
+//! What a clerk does: look something up, confirm what was shown, undo it.
+
+mod confirm;
+mod judge;
+mod lookup;
+mod reasons;
+pub(crate) mod tickets;
+mod void;
+
+pub(crate) use confirm::confirm;
+use counterfoil_domain::{
+    coupons::{Coupon, Template},
+    ids::{MemberId, OperationId},
+    people::{Member, Store},
+    pickups::Order,
+    time::Millis,
+};
+use counterfoil_protocol::operation::Evidence;
+pub(crate) use lookup::look_up;
+pub use reasons::Explained;
+use serde::Serialize;
+pub(crate) use void::void;
+
+use crate::journal::{Place, Title};
+
+/// What was read or typed, once somebody has said what form it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scanned {
+    /// 18 digits.
+    CouponCode(String),
+    /// 8 digits.
+    PickupCode(String),
+    /// `CF1:...`, signed by head office.
+    Token(String),
+    /// A membership number.
+    MemberNumber(String),
+    /// A phone number.
+    Phone(String),
+    /// Anything else.
+    Other(String),
+}
+
+impl Scanned {
+    /// The text itself.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::CouponCode(text)
+            | Self::PickupCode(text)
+            | Self::Token(text)
+            | Self::MemberNumber(text)
+            | Self::Phone(text)
+            | Self::Other(text) => text,
+        }
+    }
+
+    pub(crate) fn evidence(&self) -> Evidence {
+        match self {
+            Self::Token(_) => Evidence::Token,
+            _ => Evidence::Code,
+        }
+    }
+}
+
+/// What the counter says about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Decision {
+    /// It may be honoured; confirming asks head office first.
+    Honour,
+    /// Head office can't be asked, and the rules allow it all the same.
+    HonourOffline,
+    /// No, and why.
+    Refuse,
+    /// It needs head office's word, which can't be had: don't hand over.
+    Unconfirmed,
+    /// Nothing to redeem.
+    Info,
+}
+
+/// What confirming does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum DeskAction {
+    /// Uses the coupon up.
+    Redeem,
+    /// Hands the order over, whole.
+    Collect,
+}
+
+/// What it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Subject {
+    /// A coupon.
+    #[serde(rename_all = "camelCase")]
+    Coupon {
+        /// As the local copy has it, pending operations laid over. Of a coupon known by its token only: its id and
+        /// template, with an empty code.
+        coupon: Box<Coupon>,
+        /// The rule it was issued under, if it is here.
+        template: Option<Box<Template>>,
+        /// Whose it is, if they are here.
+        member: Option<Member>,
+    },
+    /// A pickup order.
+    #[serde(rename_all = "camelCase")]
+    Order {
+        /// As the local copy has it.
+        order: Box<Order>,
+        /// Whose it is, if they are here.
+        member: Option<Member>,
+        /// Where it waits, if that store is known.
+        store: Option<Store>,
+    },
+    /// A member.
+    Member {
+        /// Who.
+        member: Member,
+    },
+    /// Nothing that is known.
+    Unknown {
+        /// What was read.
+        text: String,
+    },
+}
+
+/// What was found, what may be done with it, and every reason against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Verdict {
+    /// Confirms exactly this; only with [`Decision::Honour`] and [`Decision::HonourOffline`].
+    pub ticket: Option<String>,
+    /// May it be honoured.
+    pub decision: Decision,
+    /// What it is.
+    pub subject: Subject,
+    /// All of them. Beside a decision to honour: what is worth knowing all the same.
+    pub reasons: Vec<Explained>,
+    /// What confirming does.
+    pub action: Option<DeskAction>,
+    /// When, UTC ms.
+    pub shown_at: Millis,
+}
+
+/// Whether head office knows already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Delivery {
+    /// Head office had said yes before.
+    Confirmed,
+    /// It was decided here; head office will be told.
+    ToBeDelivered,
+}
+
+/// What was done. It is on the disk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Receipt {
+    /// The operation.
+    pub op_id: OperationId,
+    /// Its place in the journal.
+    pub place: Place,
+    /// When, UTC ms.
+    pub at: Millis,
+    /// Whether head office knows already.
+    pub delivery: Delivery,
+    /// What was redeemed or handed over.
+    pub title: Title,
+}
+
+/// What confirming came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Confirmation {
+    /// Done: green.
+    Done(Receipt),
+    /// Not done, and why; nothing was written.
+    Refused(Box<Verdict>),
+}
+
+/// A member who is known to stand there, if any.
+pub(crate) type PresentedBy = Option<MemberId>;

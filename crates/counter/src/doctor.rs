@@ -1,0 +1,1 @@
+//! Is everything in order? One line per question.

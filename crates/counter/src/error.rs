@@ -1,0 +1,168 @@
+//! What can go wrong, each with a stable code for people and programs.
+
+use std::collections::BTreeMap;
+
+use counterfoil_domain::time::Millis;
+use counterfoil_protocol::problem::Problem;
+
+use crate::{ambient::NoRandomness, db::Fault, http::Unanswered};
+
+/// What went wrong. Nothing that was confirmed before is lost by any of them.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The counter has no place in a store yet.
+    #[error("this counter is not enrolled")]
+    NotEnrolled,
+    /// It has one already.
+    #[error("this counter is enrolled already")]
+    AlreadyEnrolled,
+    /// Head office's address is not an http or https address.
+    #[error("not an address of a head office: {0}")]
+    AddressInvalid(String),
+    /// Head office gave no answer.
+    #[error("head office gave no answer: {0}")]
+    Unanswered(#[from] Unanswered),
+    /// Head office answered with a problem.
+    #[error("head office answered {}: {}", .0.code, .0.detail.as_deref().unwrap_or(&.0.title))]
+    HeadOffice(Box<Problem>),
+    /// The device was revoked: it may do nothing more.
+    #[error("this device was revoked")]
+    DeviceRevoked,
+    /// The device's journal forked: a person at head office decides.
+    #[error("this device is frozen until a person at head office has decided")]
+    DeviceFrozen,
+    /// The PIN is wrong.
+    #[error("wrong PIN, {left} tries left")]
+    WrongPin {
+        /// How often it may be tried before the clerk is locked.
+        left: u32,
+    },
+    /// Too many wrong PINs.
+    #[error("locked until {until}")]
+    PinLocked {
+        /// UTC ms.
+        until: Millis,
+    },
+    /// The PIN does not have the form of one.
+    #[error("a PIN has 6 to 12 digits")]
+    PinTooShort,
+    /// Nobody is signed in.
+    #[error("nobody is signed in")]
+    NotSignedIn,
+    /// This person may not do that, or is not known at this store.
+    #[error("this person may not do that")]
+    NotAllowed,
+    /// What was shown is too old, or is not what would be confirmed.
+    #[error("what was shown is no longer current; look it up again")]
+    TicketStale,
+    /// The operation can't be voided.
+    #[error("the operation can't be voided: {0}")]
+    OperationNotVoidable(&'static str),
+    /// A void needs a reason.
+    #[error("a void needs a reason")]
+    ReasonMissing,
+    /// Another process drains the journal in this folder.
+    #[error("another process is syncing this data folder")]
+    DataDirLocked,
+    /// The database.
+    #[error("{}: {detail}", .fault.code())]
+    Database {
+        /// What kind of trouble.
+        fault: Fault,
+        /// What SQLite said.
+        detail: String,
+    },
+    /// A file or folder.
+    #[error("{what}: {source}")]
+    File {
+        /// What was tried.
+        what: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// The device's private key is missing or does not read.
+    #[error("the device key does not read: {0}")]
+    Key(String),
+    /// No random bytes.
+    #[error(transparent)]
+    NoRandomness(#[from] NoRandomness),
+    /// A mistake in the program.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// The stable code.
+    pub fn code(&self) -> &str {
+        match self {
+            Self::NotEnrolled => "not_enrolled",
+            Self::AlreadyEnrolled => "already_enrolled",
+            Self::AddressInvalid(_) => "address_invalid",
+            Self::Unanswered(why) => why.code(),
+            Self::HeadOffice(problem) => &problem.code,
+            Self::DeviceRevoked => "device_revoked",
+            Self::DeviceFrozen => "device_frozen",
+            Self::WrongPin { .. } => "wrong_pin",
+            Self::PinLocked { .. } => "pin_locked",
+            Self::PinTooShort => "pin_too_short",
+            Self::NotSignedIn => "not_signed_in",
+            Self::NotAllowed => "not_allowed",
+            Self::TicketStale => "ticket_stale",
+            Self::OperationNotVoidable(_) => "operation_not_voidable",
+            Self::ReasonMissing => "reason_missing",
+            Self::DataDirLocked => "data_dir_locked",
+            Self::Database { fault, .. } => fault.code(),
+            Self::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "disk_full",
+            Self::File { .. } | Self::Key(_) | Self::NoRandomness(_) | Self::Internal(_) => "internal",
+        }
+    }
+
+    /// What a sentence about it needs to name.
+    pub fn params(&self) -> BTreeMap<String, String> {
+        let one = |name: &str, value: String| BTreeMap::from([(name.to_owned(), value)]);
+        match self {
+            Self::WrongPin { left } => one("left", left.to_string()),
+            Self::PinLocked { until } => one("until", until.to_string()),
+            Self::HeadOffice(problem) => problem
+                .retry_after
+                .map(|seconds| one("retry_after", seconds.to_string()))
+                .unwrap_or_default(),
+            Self::AddressInvalid(address) => one("address", address.clone()),
+            _ => BTreeMap::new(),
+        }
+    }
+
+    pub(crate) fn database(fault: Fault, detail: impl Into<String>) -> Self {
+        Self::Database {
+            fault,
+            detail: detail.into(),
+        }
+    }
+
+    pub(crate) fn file(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
+        let what = what.into();
+        move |source| Self::File { what, source }
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        Self::database(Fault::of(&error), error.to_string())
+    }
+}
+
+/// A row of the local database that does not read: somebody else wrote it, or the disk did.
+impl From<serde_json::Error> for Error {
+    fn from(error: serde_json::Error) -> Self {
+        Self::database(Fault::Corrupt, format!("a stored row does not read: {error}"))
+    }
+}
+
+impl From<counterfoil_domain::ids::NotAnId> for Error {
+    fn from(error: counterfoil_domain::ids::NotAnId) -> Self {
+        Self::database(Fault::Corrupt, error.to_string())
+    }
+}
+
+/// The usual result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -1,0 +1,329 @@
+//! Requests to head office: signed, bounded in time and size, with every way of failing told apart.
+
+use std::{error::Error as _, net::IpAddr, time::Duration};
+
+use counterfoil_domain::{
+    ids::{DeviceId, TenantId},
+    time::Millis,
+};
+use counterfoil_protocol::{
+    problem::Problem,
+    signing::{DEVICE, IDEMPOTENCY_KEY, SIGNATURE, Signed, TENANT, TIME},
+};
+use ed25519_dalek::SigningKey;
+use reqwest::{Method, header::CONTENT_TYPE};
+use serde::{Serialize, de::DeserializeOwned};
+use url::{Host, Url};
+
+use crate::error::{Error, Result};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+/// No answer of head office is larger; whatever is, isn't head office.
+const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+
+/// Why there was no answer of head office at all.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unanswered {
+    /// Nobody listens there, or the name does not resolve.
+    #[error("unreachable: {0}")]
+    Unreachable(String),
+    /// The line broke while the answer was waited for: the question may have arrived.
+    #[error("the line broke: {0}")]
+    Broken(String),
+    /// It takes too long.
+    #[error("timed out")]
+    TimedOut,
+    /// The certificate does not fit.
+    #[error("no secure connection: {0}")]
+    Tls(String),
+    /// Somebody else answered: a captive portal, a proxy, another server.
+    #[error("not head office's answer: {0}")]
+    Foreign(String),
+    /// The line is known to be down, so nobody was asked.
+    #[error("offline")]
+    Offline,
+}
+
+impl Unanswered {
+    /// The stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unreachable(_) | Self::Broken(_) | Self::Foreign(_) => "unreachable",
+            Self::TimedOut => "timeout",
+            Self::Tls(_) => "tls_failed",
+            Self::Offline => "offline",
+        }
+    }
+
+    fn of(error: &reqwest::Error) -> Self {
+        if error.is_timeout() {
+            return Self::TimedOut;
+        }
+        let mut words = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            words = cause.to_string();
+            source = cause.source();
+        }
+        // rustls errors reach us as text only, several layers down.
+        let tls = ["certificate", "tls", "handshake"]
+            .iter()
+            .any(|word| words.to_ascii_lowercase().contains(word));
+        match (tls, error.is_connect()) {
+            (true, _) => Self::Tls(words),
+            (false, true) => Self::Unreachable(words),
+            (false, false) => Self::Broken(words),
+        }
+    }
+
+    /// Whether head office may have got the question all the same.
+    pub fn may_have_arrived(&self) -> bool {
+        matches!(self, Self::TimedOut | Self::Broken(_) | Self::Foreign(_))
+    }
+}
+
+/// Why a request did not succeed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// No answer.
+    Unanswered(Unanswered),
+    /// An answer that says no.
+    Problem(Box<Problem>),
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Unanswered(why) => Self::Unanswered(why),
+            Failure::Problem(problem) => Self::HeadOffice(problem),
+        }
+    }
+}
+
+/// Brings what people type to an address: `https://` where they leave it out, no path, no query.
+///
+/// # Errors
+/// `address_invalid`.
+pub fn parse_address(typed: &str) -> Result<Url> {
+    let typed = typed.trim();
+    let invalid = || Error::AddressInvalid(typed.chars().take(200).collect());
+    let with_scheme = if typed.contains("://") {
+        typed.to_owned()
+    } else {
+        format!("https://{typed}")
+    };
+    let mut url = Url::parse(&with_scheme).map_err(|_| invalid())?;
+    let plain = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none();
+    if !plain {
+        return Err(invalid());
+    }
+    url.set_query(None);
+    url.set_fragment(None);
+    url.set_path("");
+    Ok(url)
+}
+
+/// Whether others on the way can read along: plain http to anywhere but this machine or a private network.
+pub fn is_exposed(address: &Url) -> bool {
+    if address.scheme() == "https" {
+        return false;
+    }
+    let private = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => ip.is_loopback() || ip.is_private() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    };
+    match address.host() {
+        Some(Host::Ipv4(ip)) => !private(IpAddr::V4(ip)),
+        Some(Host::Ipv6(ip)) => !private(IpAddr::V6(ip)),
+        Some(Host::Domain(name)) => name != "localhost",
+        None => true,
+    }
+}
+
+/// The connection pool. One for the whole counter.
+#[derive(Debug, Clone)]
+pub struct Http(reqwest::Client);
+
+/// What a device signs with.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    /// Head office.
+    pub address: Url,
+    /// The chain.
+    pub tenant: TenantId,
+    /// This device.
+    pub device: DeviceId,
+    /// Its private key.
+    pub key: std::sync::Arc<SigningKey>,
+}
+
+/// How one request is sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Sending<'a> {
+    /// Head office's time as this device knows it.
+    pub time: Millis,
+    /// How long to wait for the whole answer.
+    pub timeout: Duration,
+    /// Names a question.
+    pub idempotency_key: Option<&'a str>,
+}
+
+impl Http {
+    /// Builds the pool.
+    ///
+    /// # Errors
+    /// When TLS can't be set up.
+    pub fn new() -> Result<Self> {
+        reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .redirect(reqwest::redirect::Policy::none())
+            .pool_idle_timeout(Duration::from_secs(60))
+            .tcp_keepalive(Duration::from_secs(15))
+            .tcp_nodelay(true)
+            .user_agent(concat!("counterfoil/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map(Self)
+            .map_err(|error| Error::Internal(error.to_string()))
+    }
+
+    /// Sends JSON without a signature: enrolment only.
+    pub async fn post_unsigned<T: DeserializeOwned>(
+        &self,
+        address: &Url,
+        path: &str,
+        body: &impl Serialize,
+        timeout: Duration,
+    ) -> Result<T, Failure> {
+        let body = write(body)?;
+        self.send(address, Method::POST, path, body, timeout, |request| request)
+            .await
+    }
+
+    /// Sends signed JSON.
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        who: &Credentials,
+        path: &str,
+        body: &impl Serialize,
+        sending: Sending<'_>,
+    ) -> Result<T, Failure> {
+        self.signed(who, Method::POST, path, write(body)?, sending).await
+    }
+
+    /// Sends a signed DELETE.
+    pub async fn delete<T: DeserializeOwned>(
+        &self,
+        who: &Credentials,
+        path: &str,
+        sending: Sending<'_>,
+    ) -> Result<T, Failure> {
+        self.signed(who, Method::DELETE, path, Vec::new(), sending).await
+    }
+
+    async fn signed<T: DeserializeOwned>(
+        &self,
+        who: &Credentials,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        sending: Sending<'_>,
+    ) -> Result<T, Failure> {
+        let signature = Signed {
+            method: method.as_str(),
+            path,
+            tenant: who.tenant,
+            device: who.device,
+            time: sending.time,
+            body: &body,
+        }
+        .sign(&who.key);
+        self.send(&who.address, method, path, body, sending.timeout, |request| {
+            let request = request
+                .header(TENANT, who.tenant.to_string())
+                .header(DEVICE, who.device.to_string())
+                .header(TIME, sending.time)
+                .header(SIGNATURE, &signature);
+            match sending.idempotency_key {
+                Some(key) => request.header(IDEMPOTENCY_KEY, key),
+                None => request,
+            }
+        })
+        .await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        address: &Url,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        timeout: Duration,
+        headers: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> Result<T, Failure> {
+        let unanswered = |error: reqwest::Error| Failure::Unanswered(Unanswered::of(&error));
+        let foreign = |what: String| Failure::Unanswered(Unanswered::Foreign(what));
+        let url = address.join(path).map_err(|error| foreign(error.to_string()))?;
+        let mut request = self.0.request(method, url).timeout(timeout);
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        }
+        let mut response = headers(request).send().await.map_err(unanswered)?;
+        let status = response.status();
+        let mut answer = Vec::new();
+        while let Some(chunk) = response.chunk().await.map_err(unanswered)? {
+            if answer.len() + chunk.len() > LARGEST_ANSWER {
+                return Err(foreign(format!("more than {LARGEST_ANSWER} bytes")));
+            }
+            answer.extend_from_slice(&chunk);
+        }
+        if status.is_success() {
+            return serde_json::from_slice(&answer).map_err(|error| foreign(format!("{status}: {error}")));
+        }
+        match serde_json::from_slice::<Problem>(&answer) {
+            Ok(problem) => Err(Failure::Problem(Box::new(problem))),
+            Err(_) => Err(foreign(format!("status {status} without a problem"))),
+        }
+    }
+}
+
+fn write(body: &impl Serialize) -> Result<Vec<u8>, Failure> {
+    serde_json::to_vec(body).map_err(|error| Failure::Unanswered(Unanswered::Foreign(error.to_string())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_brought_to_one_form() {
+        for (typed, address) in [
+            ("hq.example.com", Some("https://hq.example.com/")),
+            (" http://127.0.0.1:8080/console?x#y ", Some("http://127.0.0.1:8080/")),
+            ("https://hq.example.com:8443", Some("https://hq.example.com:8443/")),
+            ("ftp://hq.example.com", None),
+            ("https://me:secret@hq.example.com", None),
+            ("", None),
+            ("https://", None),
+        ] {
+            assert_eq!(parse_address(typed).ok().as_ref().map(Url::as_str), address, "{typed}");
+        }
+    }
+
+    #[test]
+    fn plain_http_over_the_internet_is_noticed() {
+        for (address, exposed) in [
+            ("https://hq.example.com", false),
+            ("http://hq.example.com", true),
+            ("http://8.8.8.8", true),
+            ("http://127.0.0.1:1", false),
+            ("http://localhost:1", false),
+            ("http://192.168.1.2", false),
+            ("http://[::1]:1", false),
+        ] {
+            assert_eq!(is_exposed(&parse_address(address).unwrap()), exposed, "{address}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! Who this counter is: one row, written at enrolment, and how far it has read.
+
+use counterfoil_domain::{
+    ids::{DeviceId, HistoryId, TenantId},
+    offline::ClockState,
+    people::Store,
+    time::Millis,
+    transition::DeviceStatus,
+};
+use counterfoil_protocol::{enrolment::EnrolResponse, sync::Cursor};
+use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
+
+use crate::{
+    db::Fault,
+    error::{Error, Result},
+};
+
+/// The row.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// The chain.
+    pub tenant: TenantId,
+    /// The shop.
+    pub store: Store,
+    /// This device.
+    pub device: DeviceId,
+    /// Head office's address.
+    pub address: String,
+    /// Epoch of the journal that new operations go to.
+    pub epoch: i64,
+    /// As head office last said.
+    pub device_status: DeviceStatus,
+    /// The history that the cursor belongs to.
+    pub history_id: HistoryId,
+    /// How far the feeds were read.
+    pub cursor: Cursor,
+    /// Under which generation they are read.
+    pub generation: i64,
+    /// Whether that generation is not complete yet.
+    pub resyncing: bool,
+    /// Latest time ever seen.
+    pub clock_high_water: Millis,
+    /// Last complete pull, by this device's clock.
+    pub last_pull: Option<Millis>,
+    /// Last answer of any kind, by this device's clock.
+    pub last_contact: Option<Millis>,
+    /// This device's clock minus head office's.
+    pub skew: Option<Millis>,
+    /// Head office's clock when last heard.
+    pub server_time: Millis,
+}
+
+impl Identity {
+    /// The clock for the offline rules.
+    pub fn clock(&self, now: Millis) -> ClockState {
+        ClockState {
+            now,
+            high_water: self.clock_high_water,
+            last_pull: self.last_pull,
+            skew: self.skew,
+        }
+    }
+
+    /// Head office's time as this device knows it: what validity is judged by and requests are signed with.
+    pub fn true_time(&self, now: Millis) -> Millis {
+        now.saturating_sub(self.skew.unwrap_or(0))
+    }
+}
+
+const COLUMNS: &str = "SELECT tenant, store, device, address, epoch, device_status, history_id, tenant_seq, tenant_mark, \
+     store_seq, store_mark, generation, resyncing, clock_high_water, last_pull, last_contact, skew, server_time \
+     FROM identity";
+
+fn read(row: &SqliteRow) -> Result<Identity> {
+    let status: String = row.try_get(5)?;
+    Ok(Identity {
+        tenant: TenantId::from_bytes(row.try_get(0)?)?,
+        store: serde_json::from_str(row.try_get(1)?)?,
+        device: DeviceId::from_bytes(row.try_get(2)?)?,
+        address: row.try_get(3)?,
+        epoch: row.try_get(4)?,
+        device_status: DeviceStatus::parse(&status)
+            .ok_or_else(|| Error::database(Fault::Corrupt, format!("device status {status}")))?,
+        history_id: HistoryId::from_bytes(row.try_get(6)?)?,
+        cursor: Cursor {
+            tenant_seq: row.try_get(7)?,
+            tenant_mark: row.try_get(8)?,
+            store_seq: row.try_get(9)?,
+            store_mark: row.try_get(10)?,
+        },
+        generation: row.try_get(11)?,
+        resyncing: row.try_get::<i64, _>(12)? != 0,
+        clock_high_water: row.try_get(13)?,
+        last_pull: row.try_get(14)?,
+        last_contact: row.try_get(15)?,
+        skew: row.try_get(16)?,
+        server_time: row.try_get(17)?,
+    })
+}
+
+/// The row, if the counter is enrolled.
+pub async fn find(db: &mut SqliteConnection) -> Result<Option<Identity>> {
+    sqlx::query(COLUMNS)
+        .fetch_optional(db)
+        .await?
+        .as_ref()
+        .map(read)
+        .transpose()
+}
+
+/// The row of a counter that must be enrolled.
+pub async fn load(db: &mut SqliteConnection) -> Result<Identity> {
+    find(db).await?.ok_or(Error::NotEnrolled)
+}
+
+/// Writes the row at enrolment.
+pub async fn create(db: &mut SqliteConnection, address: &str, place: &EnrolResponse, now: Millis) -> Result<()> {
+    sqlx::query(
+        "INSERT INTO identity (one, tenant, store, device, address, epoch, device_status, history_id, \
+         clock_high_water, last_contact, skew, server_time) VALUES (1, ?, ?, ?, ?, ?, 'active', ?, ?, ?, ?, ?)",
+    )
+    .bind(place.tenant.bytes().as_slice())
+    .bind(serde_json::to_string(&place.store)?)
+    .bind(place.device.bytes().as_slice())
+    .bind(address)
+    .bind(place.epoch)
+    .bind(place.history_id.bytes().as_slice())
+    .bind(now)
+    .bind(now)
+    .bind(now.saturating_sub(place.server_time))
+    .bind(place.server_time)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Head office was heard: what its clock says, and that ours is what it is.
+pub async fn heard(db: &mut SqliteConnection, now: Millis, server_time: Millis) -> Result<()> {
+    // Head office's clock vouches for ours: a jump forward that was put right must not bar the counter for years.
+    sqlx::query("UPDATE identity SET last_contact = ?1, skew = ?1 - ?2, server_time = ?2, clock_high_water = ?1")
+        .bind(now)
+        .bind(server_time)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// The clock's mark moves forward only.
+pub async fn saw_time(db: &mut SqliteConnection, now: Millis) -> Result<()> {
+    sqlx::query("UPDATE identity SET clock_high_water = ?1 WHERE clock_high_water < ?1")
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// What head office says of this device. A later epoch is one that a person opened after a fork.
+pub async fn set_device(db: &mut SqliteConnection, status: DeviceStatus, epoch: i64) -> Result<()> {
+    sqlx::query(
+        "UPDATE identity SET device_status = ?1, epoch = MAX(epoch, ?2) WHERE device_status <> ?1 OR epoch < ?2",
+    )
+    .bind(status.as_str())
+    .bind(epoch)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Moves the cursor at the end of a page.
+pub async fn set_cursor(db: &mut SqliteConnection, cursor: &Cursor) -> Result<()> {
+    sqlx::query("UPDATE identity SET tenant_seq = ?, tenant_mark = ?, store_seq = ?, store_mark = ?")
+        .bind(cursor.tenant_seq)
+        .bind(cursor.tenant_mark)
+        .bind(cursor.store_seq)
+        .bind(cursor.store_mark)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Begins to read the feeds from zero, under a new generation.
+pub async fn begin_resync(db: &mut SqliteConnection, history: HistoryId) -> Result<()> {
+    sqlx::query(
+        "UPDATE identity SET history_id = ?, tenant_seq = 0, tenant_mark = 0, store_seq = 0, store_mark = 0, \
+         generation = generation + 1, resyncing = 1",
+    )
+    .bind(history.bytes().as_slice())
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The feeds are read to their end.
+pub async fn pulled_all(db: &mut SqliteConnection, now: Millis) -> Result<()> {
+    sqlx::query("UPDATE identity SET last_pull = ?, resyncing = 0")
+        .bind(now)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// The store's own name changed.
+pub async fn set_store(db: &mut SqliteConnection, store: &Store) -> Result<()> {
+    sqlx::query("UPDATE identity SET store = ?")
+        .bind(serde_json::to_string(store)?)
+        .execute(db)
+        .await?;
+    Ok(())
+}

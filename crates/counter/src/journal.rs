@@ -1,0 +1,371 @@
+//! The journal: what happened at this counter, in order, as a hash chain. Written once, never edited.
+
+use counterfoil_domain::{
+    ids::{ClerkId, CouponId, DeviceId, MemberId, OperationId, OrderId, TenantId},
+    offline::OfflineUsage,
+    operations::{Action, Outcome},
+    time::{DAY, Millis},
+    transition::{Fingerprint, Subject, genesis},
+};
+use counterfoil_protocol::{
+    operation::{ACTION_VERSION, Envelope, Evidence, seal},
+    sync::OperationOutcome,
+};
+use serde::Serialize;
+use sqlx::{Row, SqliteConnection};
+
+use crate::{
+    db::Fault,
+    error::{Error, Result},
+};
+
+/// How long delivered operations are kept, by head office's clock.
+pub const KEPT: Millis = 90 * DAY;
+
+/// A place in the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Place {
+    /// Epoch, from 1.
+    pub epoch: i64,
+    /// Number within it, from 1.
+    pub seq: i64,
+}
+
+/// What the next operation continues.
+#[derive(Debug, Clone, Copy)]
+pub struct Head {
+    /// Where it will stand.
+    pub next: Place,
+    /// What it names as its predecessor.
+    pub hash: Fingerprint,
+}
+
+/// When and where an operation is made.
+#[derive(Debug, Clone)]
+pub struct Moment {
+    /// Head office's time as this device knows it.
+    pub at: Millis,
+    /// Milliseconds since boot.
+    pub monotonic: Millis,
+    /// Which boot.
+    pub boot_id: String,
+    /// For the operation's id.
+    pub random: [u8; 10],
+}
+
+/// An operation to be written.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// What happened.
+    pub action: Action,
+    /// By whom.
+    pub clerk: Option<ClerkId>,
+    /// Their name, for the queue.
+    pub clerk_name: String,
+    /// What it is called in the queue, Chinese and English.
+    pub title: Title,
+    /// What it is about.
+    pub subject: Option<Subject>,
+    /// Whose it was.
+    pub member: Option<MemberId>,
+    /// What was shown.
+    pub evidence: Evidence,
+    /// Head office granted a freeze.
+    pub confirmed: bool,
+}
+
+/// A name in both languages.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Title {
+    /// 中文.
+    pub zh: String,
+    /// English.
+    pub en: String,
+}
+
+/// An operation as it was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Written {
+    /// Its id.
+    pub op_id: OperationId,
+    /// Its place.
+    pub place: Place,
+    /// When.
+    pub at: Millis,
+}
+
+fn fingerprint(bytes: &[u8]) -> Result<Fingerprint> {
+    bytes
+        .try_into()
+        .map_err(|_| Error::database(Fault::Corrupt, "a fingerprint is 32 bytes"))
+}
+
+/// Where the journal of this epoch goes on. The first operation of a later epoch names the head of the one before.
+pub async fn head(db: &mut SqliteConnection, epoch: i64) -> Result<Head> {
+    let last = sqlx::query("SELECT epoch, seq, fingerprint FROM journal ORDER BY epoch DESC, seq DESC LIMIT 1")
+        .fetch_optional(db)
+        .await?;
+    let Some(last) = last else {
+        return Ok(Head {
+            next: Place { epoch, seq: 1 },
+            hash: genesis(),
+        });
+    };
+    let (last_epoch, last_seq): (i64, i64) = (last.try_get(0)?, last.try_get(1)?);
+    let seq = if last_epoch == epoch { last_seq + 1 } else { 1 };
+    Ok(Head {
+        next: Place { epoch, seq },
+        hash: fingerprint(last.try_get(2)?)?,
+    })
+}
+
+fn subject_columns(subject: Option<Subject>) -> (Option<&'static str>, Option<Vec<u8>>) {
+    match subject {
+        Some(Subject::Coupon(id)) => (Some("coupon"), Some(id.bytes().to_vec())),
+        Some(Subject::Order(id)) => (Some("order"), Some(id.bytes().to_vec())),
+        None => (None, None),
+    }
+}
+
+/// Reads the two columns back.
+pub fn subject_of(kind: Option<&str>, id: Option<&[u8]>) -> Result<Option<Subject>> {
+    Ok(match (kind, id) {
+        (Some("coupon"), Some(id)) => Some(Subject::Coupon(CouponId::from_bytes(id)?)),
+        (Some("order"), Some(id)) => Some(Subject::Order(OrderId::from_bytes(id)?)),
+        _ => None,
+    })
+}
+
+/// Writes one operation at the end of the journal, and that it lies over its row.
+pub async fn append(
+    db: &mut SqliteConnection,
+    tenant: TenantId,
+    device: DeviceId,
+    head: Head,
+    moment: Moment,
+    draft: &Draft,
+) -> Result<Written> {
+    let op_id = OperationId::new(moment.at, moment.random);
+    let sealed = seal(&Envelope {
+        op_id,
+        tenant,
+        device,
+        epoch: head.next.epoch,
+        seq: head.next.seq,
+        prev_hash: head.hash,
+        version: ACTION_VERSION,
+        actor: draft.clerk,
+        occurred_at: moment.at,
+        monotonic: moment.monotonic,
+        boot_id: moment.boot_id,
+        evidence: draft.evidence,
+        action: draft.action.clone(),
+    })
+    .map_err(|error| Error::Internal(format!("an operation can't be written as JSON: {error}")))?;
+    let (kind, subject) = subject_columns(draft.subject);
+    sqlx::query(
+        "INSERT INTO journal (epoch, seq, op_id, kind, occurred_at, fingerprint, prev_hash, body, clerk, clerk_name, \
+         title_zh, title_en, subject_kind, subject, worth, member, confirmed) \
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    )
+    .bind(head.next.epoch)
+    .bind(head.next.seq)
+    .bind(op_id.bytes().as_slice())
+    .bind(draft.action.kind())
+    .bind(moment.at)
+    .bind(sealed.fingerprint.as_slice())
+    .bind(head.hash.as_slice())
+    .bind(sealed.text)
+    .bind(draft.clerk.map(|id| id.bytes().to_vec()))
+    .bind(&draft.clerk_name)
+    .bind(&draft.title.zh)
+    .bind(&draft.title.en)
+    .bind(kind)
+    .bind(&subject)
+    .bind(draft.action.worth())
+    .bind(draft.member.map(|id| id.bytes().to_vec()))
+    .bind(i64::from(draft.confirmed))
+    .execute(&mut *db)
+    .await?;
+    if let (Some(entity), Some(id)) = (kind, subject) {
+        sqlx::query("INSERT INTO touches (entity, id, epoch, seq) VALUES (?, ?, ?, ?)")
+            .bind(entity)
+            .bind(id)
+            .bind(head.next.epoch)
+            .bind(head.next.seq)
+            .execute(db)
+            .await?;
+    }
+    Ok(Written {
+        op_id,
+        place: head.next,
+        at: moment.at,
+    })
+}
+
+/// Operations to be delivered next.
+#[derive(Debug, Default)]
+pub struct Batch {
+    /// Their canonical texts, in order.
+    pub texts: Vec<String>,
+    /// Whether others wait behind them.
+    pub more: bool,
+}
+
+/// The oldest pending operations of one epoch, at most so many and so many bytes.
+pub async fn pending(db: &mut SqliteConnection, most: usize, most_bytes: usize) -> Result<Batch> {
+    let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+    let rows = sqlx::query("SELECT epoch, body FROM journal WHERE state = 'pending' ORDER BY epoch, seq LIMIT ?")
+        .bind(limit)
+        .fetch_all(db)
+        .await?;
+    let mut batch = Batch::default();
+    let mut first_epoch = None;
+    let mut bytes = 0usize;
+    for row in &rows {
+        let (epoch, text): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
+        bytes = bytes.saturating_add(text.len() + 1);
+        let another_epoch = *first_epoch.get_or_insert(epoch) != epoch;
+        // One operation is always sent: alone it can't be split.
+        if another_epoch || batch.texts.len() >= most || (bytes > most_bytes && !batch.texts.is_empty()) {
+            batch.more = true;
+            break;
+        }
+        batch.texts.push(text);
+    }
+    Ok(batch)
+}
+
+/// How many wait.
+pub async fn pending_count(db: &mut SqliteConnection) -> Result<i64> {
+    Ok(
+        sqlx::query_scalar("SELECT COUNT(*) FROM journal WHERE state = 'pending'")
+            .fetch_one(db)
+            .await?,
+    )
+}
+
+/// The highest sequence number of this epoch below which every outcome is here.
+pub async fn acknowledged(db: &mut SqliteConnection, epoch: i64) -> Result<i64> {
+    let (first_pending, last): (Option<i64>, Option<i64>) = sqlx::query_as(
+        "SELECT (SELECT MIN(seq) FROM journal WHERE state = 'pending' AND epoch = ?1), \
+         (SELECT MAX(seq) FROM journal WHERE epoch = ?1)",
+    )
+    .bind(epoch)
+    .fetch_one(db)
+    .await?;
+    Ok(first_pending.map_or(last.unwrap_or(0), |seq| seq - 1))
+}
+
+#[derive(Serialize)]
+struct OutcomeRow<'a> {
+    epoch: i64,
+    seq: i64,
+    outcome: &'a str,
+    detail: Option<&'a str>,
+    feed: i64,
+}
+
+/// Notes how operations ended. Returns how many were news.
+pub async fn settle(db: &mut SqliteConnection, outcomes: &[OperationOutcome], server_time: Millis) -> Result<u64> {
+    if outcomes.is_empty() {
+        return Ok(0);
+    }
+    let rows: Vec<OutcomeRow<'_>> = outcomes
+        .iter()
+        .map(|ended| OutcomeRow {
+            epoch: ended.epoch,
+            seq: ended.seq,
+            outcome: ended.outcome.as_str(),
+            detail: ended.outcome.detail(),
+            feed: ended.feed,
+        })
+        .collect();
+    let rows = serde_json::to_string(&rows).map_err(|error| Error::Internal(error.to_string()))?;
+    let done = sqlx::query(
+        "UPDATE journal SET state = 'settled', conflict = 0, outcome = ended.value ->> 'outcome', \
+         detail = ended.value ->> 'detail', feed = ended.value ->> 'feed', delivered_at = ?2 \
+         FROM json_each(?1) AS ended WHERE journal.epoch = ended.value ->> 'epoch' \
+         AND journal.seq = ended.value ->> 'seq' AND journal.state = 'pending'",
+    )
+    .bind(rows)
+    .bind(server_time)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Head office lost what it had from here on: these operations wait again, and lie over their rows again.
+pub async fn rewind(db: &mut SqliteConnection, from: Place) -> Result<u64> {
+    let done = sqlx::query(
+        "UPDATE journal SET state = 'pending', earlier_outcome = outcome, earlier_detail = detail, outcome = NULL, \
+         detail = NULL, feed = NULL, delivered_at = NULL \
+         WHERE state = 'settled' AND (epoch > ?1 OR (epoch = ?1 AND seq >= ?2))",
+    )
+    .bind(from.epoch)
+    .bind(from.seq)
+    .execute(&mut *db)
+    .await?;
+    sqlx::query(
+        "INSERT OR IGNORE INTO touches (entity, id, epoch, seq) SELECT subject_kind, subject, epoch, seq FROM journal \
+         WHERE state = 'pending' AND subject IS NOT NULL AND (epoch > ?1 OR (epoch = ?1 AND seq >= ?2))",
+    )
+    .bind(from.epoch)
+    .bind(from.seq)
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// Removes what was delivered long ago. The head stays: the chain goes on from it.
+pub async fn prune(db: &mut SqliteConnection, server_time: Millis) -> Result<u64> {
+    let done = sqlx::query(
+        "DELETE FROM journal WHERE state = 'settled' AND delivered_at < ? \
+         AND (epoch, seq) < (SELECT epoch, seq FROM journal ORDER BY epoch DESC, seq DESC LIMIT 1) \
+         AND NOT EXISTS (SELECT 1 FROM touches WHERE touches.epoch = journal.epoch AND touches.seq = journal.seq)",
+    )
+    .bind(server_time.saturating_sub(KEPT))
+    .execute(db)
+    .await?;
+    Ok(done.rows_affected())
+}
+
+/// What this counter did alone and has not delivered yet, and how much of it for this member.
+pub async fn usage(db: &mut SqliteConnection, member: Option<MemberId>) -> Result<OfflineUsage> {
+    let (count, amount, by_member): (i64, i64, i64) = sqlx::query_as(
+        "SELECT COUNT(*), COALESCE(SUM(worth), 0), COUNT(*) FILTER (WHERE member = ?) FROM journal \
+         WHERE state = 'pending' AND confirmed = 0 AND voided_by IS NULL AND kind IN ('redeem_coupon', 'collect_order')",
+    )
+    .bind(member.map(|id| id.bytes().to_vec()))
+    .fetch_one(db)
+    .await?;
+    Ok(OfflineUsage {
+        count,
+        amount,
+        by_member,
+    })
+}
+
+/// This counter's own redemption of a coupon that the local copy knows nothing of.
+pub async fn own_redemption(db: &mut SqliteConnection, coupon: CouponId) -> Result<Option<(OperationId, Millis)>> {
+    let found = sqlx::query(
+        "SELECT op_id, occurred_at FROM journal WHERE subject = ? AND kind = 'redeem_coupon' AND voided_by IS NULL \
+         AND outcome IS NOT 'quarantined' ORDER BY epoch DESC, seq DESC LIMIT 1",
+    )
+    .bind(coupon.bytes().as_slice())
+    .fetch_optional(db)
+    .await?;
+    found
+        .map(|row| Ok((OperationId::from_bytes(row.try_get(0)?)?, row.try_get(1)?)))
+        .transpose()
+}
+
+/// How an operation ended, if it has.
+pub fn outcome_of(outcome: Option<&str>, detail: Option<&str>) -> Result<Option<Outcome>> {
+    outcome
+        .map(|word| {
+            Outcome::parse(word, detail)
+                .ok_or_else(|| Error::database(Fault::Corrupt, format!("outcome {word} {detail:?}")))
+        })
+        .transpose()
+}

@@ -1,0 +1,325 @@
+//! Copies of head office's rows: found by what people type, overwritten by what the feed says.
+
+use counterfoil_domain::{
+    coupons::{Coupon, Template},
+    ids::{ClerkId, CouponId, MemberId, OrderId, StoreId, TemplateId},
+    offline::OfflineLimits,
+    people::{Clerk, Member, Store},
+    pickups::Order,
+    tokens::TokenKey,
+    transition::Subject,
+};
+use counterfoil_protocol::sync::{Image, Row};
+use serde::de::DeserializeOwned;
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
+
+use crate::error::Result;
+
+/// Where a row is kept.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Key {
+    /// The kind of row.
+    pub entity: &'static str,
+    /// Its id, as bytes.
+    pub id: Vec<u8>,
+}
+
+/// A row as the local copy has it.
+#[derive(Debug, Clone)]
+pub struct Held<T> {
+    /// The row, with pending operations laid over.
+    pub row: T,
+    /// It was asked for and may have changed since without a word.
+    pub asked: bool,
+    /// An operation of this counter lies over it, so this counter knows best.
+    pub touched: bool,
+}
+
+impl Key {
+    /// Of a coupon or a pickup order.
+    pub fn of_subject(subject: Subject) -> Self {
+        match subject {
+            Subject::Coupon(id) => Self::coupon(id),
+            Subject::Order(id) => Self::order(id),
+        }
+    }
+    /// Of a coupon.
+    pub fn coupon(id: CouponId) -> Self {
+        Self::new("coupon", id.bytes())
+    }
+    /// Of a pickup order.
+    pub fn order(id: OrderId) -> Self {
+        Self::new("order", id.bytes())
+    }
+    fn new(entity: &'static str, id: &[u8]) -> Self {
+        Self {
+            entity,
+            id: id.to_vec(),
+        }
+    }
+    fn template(id: TemplateId, version: i64) -> Self {
+        let mut bytes = id.bytes().to_vec();
+        bytes.extend_from_slice(&version.to_be_bytes());
+        Self::new("template", &bytes)
+    }
+    /// Which coupon or pickup order it is the key of.
+    pub fn subject(&self) -> Result<Option<Subject>> {
+        Ok(match self.entity {
+            "coupon" => Some(Subject::Coupon(CouponId::from_bytes(&self.id)?)),
+            "order" => Some(Subject::Order(OrderId::from_bytes(&self.id)?)),
+            _ => None,
+        })
+    }
+}
+
+struct Filed {
+    key: Key,
+    lookup: Option<String>,
+    lookup2: Option<String>,
+    image: String,
+}
+
+fn file(image: &Image) -> Result<Filed> {
+    let (key, lookup, lookup2, image) = match image {
+        Image::Store(row) => (
+            Key::new("store", row.id.bytes()),
+            None,
+            None,
+            serde_json::to_string(row)?,
+        ),
+        Image::Clerk(row) => (
+            Key::new("clerk", row.id.bytes()),
+            Some(row.store.to_string()),
+            None,
+            serde_json::to_string(row)?,
+        ),
+        Image::Member(row) => (
+            Key::new("member", row.id.bytes()),
+            Some(row.number.clone()),
+            Some(row.phone.clone()),
+            serde_json::to_string(row)?,
+        ),
+        Image::Template(row) => (
+            Key::template(row.id, row.version),
+            None,
+            None,
+            serde_json::to_string(row)?,
+        ),
+        Image::Coupon(row) => (
+            Key::coupon(row.id),
+            Some(row.code.clone()),
+            None,
+            serde_json::to_string(row)?,
+        ),
+        Image::Order(row) => (
+            Key::order(row.id),
+            Some(row.code.clone()),
+            None,
+            serde_json::to_string(row)?,
+        ),
+        Image::TokenKey(row) => (
+            Key::new("token_key", &row.key_id.to_be_bytes()),
+            None,
+            None,
+            serde_json::to_string(row)?,
+        ),
+        Image::Limits { store, limits } => (
+            Key::new("limits", store.bytes()),
+            None,
+            None,
+            serde_json::to_string(limits)?,
+        ),
+    };
+    Ok(Filed {
+        key,
+        lookup,
+        lookup2,
+        image,
+    })
+}
+
+/// Writes rows as head office sent them: never an older version over a newer one of the same generation. A row with
+/// operations over it takes them as its base; lay the operations over it again afterwards.
+pub async fn store(db: &mut SqliteConnection, rows: &[Row], generation: i64, asked: bool) -> Result<Vec<Key>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let filed = rows.iter().map(|row| file(&row.image)).collect::<Result<Vec<_>>>()?;
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "INSERT INTO replica (entity, id, lookup, lookup2, version, generation, asked, image) ",
+    );
+    let keys = filed.iter().map(|filed| filed.key.clone()).collect();
+    query.push_values(filed.into_iter().zip(rows), |mut values, (filed, row)| {
+        values
+            .push_bind(filed.key.entity)
+            .push_bind(filed.key.id)
+            .push_bind(filed.lookup)
+            .push_bind(filed.lookup2)
+            .push_bind(row.version)
+            .push_bind(generation)
+            .push_bind(i64::from(asked))
+            .push_bind(filed.image);
+    });
+    query.push(
+        " ON CONFLICT (entity, id) DO UPDATE SET lookup = excluded.lookup, lookup2 = excluded.lookup2, \
+         version = excluded.version, generation = excluded.generation, asked = MIN(asked, excluded.asked), \
+         image = CASE WHEN base IS NULL THEN excluded.image ELSE image END, \
+         base = CASE WHEN base IS NULL THEN NULL ELSE excluded.image END \
+         WHERE excluded.generation > generation OR excluded.version >= version",
+    );
+    query.build().execute(db).await?;
+    Ok(keys)
+}
+
+/// Removes what the feed, read from zero, no longer mentions, except what operations still lie over.
+pub async fn drop_older_generations(db: &mut SqliteConnection, generation: i64) -> Result<()> {
+    sqlx::query(
+        "DELETE FROM replica WHERE generation < ? AND NOT EXISTS \
+         (SELECT 1 FROM touches WHERE touches.entity = replica.entity AND touches.id = replica.id)",
+    )
+    .bind(generation)
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Removes what a revoked device must not keep: members, their coupons and orders. The journal stays.
+pub async fn wipe(db: &mut SqliteConnection) -> Result<()> {
+    sqlx::query("DELETE FROM touches").execute(&mut *db).await?;
+    sqlx::query("DELETE FROM replica WHERE entity IN ('member', 'coupon', 'order')")
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+fn held<T: DeserializeOwned>(row: &SqliteRow) -> Result<Held<T>> {
+    Ok(Held {
+        row: serde_json::from_str(row.try_get(0)?)?,
+        asked: row.try_get::<i64, _>(1)? != 0,
+        touched: row.try_get::<i64, _>(2)? != 0,
+    })
+}
+
+async fn by_id<T: DeserializeOwned>(db: &mut SqliteConnection, key: &Key) -> Result<Option<Held<T>>> {
+    sqlx::query("SELECT image, asked, base IS NOT NULL FROM replica WHERE entity = ? AND id = ?")
+        .bind(key.entity)
+        .bind(key.id.as_slice())
+        .fetch_optional(db)
+        .await?
+        .as_ref()
+        .map(held)
+        .transpose()
+}
+
+async fn by_lookup<T: DeserializeOwned>(db: &mut SqliteConnection, entity: &str, lookup: &str) -> Result<Vec<Held<T>>> {
+    sqlx::query("SELECT image, asked, base IS NOT NULL FROM replica WHERE entity = ? AND lookup = ?")
+        .bind(entity)
+        .bind(lookup)
+        .fetch_all(db)
+        .await?
+        .iter()
+        .map(held)
+        .collect()
+}
+
+/// A coupon.
+pub async fn coupon(db: &mut SqliteConnection, id: CouponId) -> Result<Option<Held<Coupon>>> {
+    by_id(db, &Key::coupon(id)).await
+}
+
+/// A coupon by its code.
+pub async fn coupon_by_code(db: &mut SqliteConnection, code: &str) -> Result<Option<Held<Coupon>>> {
+    Ok(by_lookup(db, "coupon", code).await?.into_iter().next())
+}
+
+/// A pickup order.
+pub async fn order(db: &mut SqliteConnection, id: OrderId) -> Result<Option<Held<Order>>> {
+    by_id(db, &Key::order(id)).await
+}
+
+/// A pickup order by its code. Codes are used again after a rest: one that waits here goes before one that waits
+/// elsewhere, and that before the latest that is gone.
+pub async fn order_by_code(db: &mut SqliteConnection, code: &str, here: StoreId) -> Result<Option<Held<Order>>> {
+    let mut found: Vec<Held<Order>> = by_lookup(db, "order", code).await?;
+    found.sort_by_key(|held| {
+        let ready = matches!(held.row.state, counterfoil_domain::pickups::OrderState::Ready { .. });
+        (ready && held.row.store == here, ready, held.row.id)
+    });
+    Ok(found.pop())
+}
+
+/// A template version.
+pub async fn template(db: &mut SqliteConnection, id: TemplateId, version: i64) -> Result<Option<Template>> {
+    Ok(by_id(db, &Key::template(id, version)).await?.map(|held| held.row))
+}
+
+/// A member.
+pub async fn member(db: &mut SqliteConnection, id: MemberId) -> Result<Option<Member>> {
+    Ok(by_id(db, &Key::new("member", id.bytes())).await?.map(|held| held.row))
+}
+
+/// A member by number.
+pub async fn member_by_number(db: &mut SqliteConnection, number: &str) -> Result<Option<Member>> {
+    Ok(by_lookup(db, "member", number)
+        .await?
+        .into_iter()
+        .next()
+        .map(|held| held.row))
+}
+
+/// A member by phone number.
+pub async fn member_by_phone(db: &mut SqliteConnection, phone: &str) -> Result<Option<Member>> {
+    let found: Option<String> =
+        sqlx::query_scalar("SELECT image FROM replica WHERE entity = 'member' AND lookup2 = ? LIMIT 1")
+            .bind(phone)
+            .fetch_optional(db)
+            .await?;
+    Ok(found.map(|image| serde_json::from_str(&image)).transpose()?)
+}
+
+/// A shop of the chain.
+pub async fn shop(db: &mut SqliteConnection, id: StoreId) -> Result<Option<Store>> {
+    Ok(by_id(db, &Key::new("store", id.bytes())).await?.map(|held| held.row))
+}
+
+/// A person at this store.
+pub async fn clerk(db: &mut SqliteConnection, id: ClerkId) -> Result<Option<Clerk>> {
+    Ok(by_id(db, &Key::new("clerk", id.bytes())).await?.map(|held| held.row))
+}
+
+/// Everybody who may work at this store.
+pub async fn clerks(db: &mut SqliteConnection, store: StoreId) -> Result<Vec<Clerk>> {
+    let found: Vec<Held<Clerk>> = by_lookup(db, "clerk", &store.to_string()).await?;
+    let mut clerks: Vec<Clerk> = found
+        .into_iter()
+        .map(|held| held.row)
+        .filter(|clerk| clerk.active)
+        .collect();
+    clerks.sort_by(|a, b| a.name.cmp(&b.name).then(a.id.cmp(&b.id)));
+    Ok(clerks)
+}
+
+/// Head office's public keys.
+pub async fn token_keys(db: &mut SqliteConnection) -> Result<Vec<TokenKey>> {
+    let found: Vec<String> = sqlx::query_scalar("SELECT image FROM replica WHERE entity = 'token_key'")
+        .fetch_all(db)
+        .await?;
+    found.iter().map(|image| Ok(serde_json::from_str(image)?)).collect()
+}
+
+/// What this store's counters may do alone.
+pub async fn limits(db: &mut SqliteConnection, store: StoreId) -> Result<OfflineLimits> {
+    Ok(by_id(db, &Key::new("limits", store.bytes()))
+        .await?
+        .map(|held| held.row)
+        .unwrap_or_default())
+}
+
+/// The currency of this chain's coupons, as far as any is known.
+pub async fn currency(db: &mut SqliteConnection) -> Result<Option<String>> {
+    Ok(
+        sqlx::query_scalar("SELECT image ->> 'currency' FROM replica WHERE entity = 'template' LIMIT 1")
+            .fetch_optional(db)
+            .await?,
+    )
+}

@@ -1,0 +1,342 @@
+//! Turns the engine: reads the database for it, sends what it says, writes down what comes back.
+
+use std::{sync::Arc, time::Duration};
+
+use counterfoil_domain::time::Millis;
+use counterfoil_protocol::{REQUEST_BYTES, VERSION, paths, sync::SyncRequest};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use tokio::{sync::watch, task::JoinHandle};
+
+use super::{
+    DrainLock, apply,
+    engine::{Heard, LinkState, Plan, Step, View},
+};
+use crate::{
+    Inner,
+    error::{Error, Result},
+    http::{Failure, Sending},
+    identity::{self, Identity},
+    journal,
+};
+
+/// Beyond the wait that head office was asked for: the way there and back.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+/// Room in a request for what stands around the operations.
+const REQUEST_FRAME: usize = 8 * 1024;
+/// How often a process that does not drain looks whether it may, and a waiting one whether another journaled.
+const GLANCE: Duration = Duration::from_secs(1);
+/// Another process that reached head office so lately speaks for this one too.
+const FRESH_CONTACT: Millis = 60_000;
+const PRUNE_EVERY: Millis = counterfoil_domain::time::DAY;
+
+/// What one run of [`crate::Counter::sync_once`] did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Operations whose outcome came.
+    pub pushed: u64,
+    /// Rows read.
+    pub pulled: u64,
+    /// Operations that still wait.
+    pub pending: i64,
+    /// Operations that ended in an exception or in quarantine, in all.
+    pub exceptions: i64,
+    /// Why it stopped before everything was delivered: a stable code.
+    #[serde(skip)]
+    pub problem: Option<String>,
+}
+
+/// A running sync. Dropping it stops the sync at once, which loses nothing.
+#[derive(Debug)]
+pub struct SyncHandle {
+    stop: watch::Sender<bool>,
+    task: Option<JoinHandle<()>>,
+}
+
+impl SyncHandle {
+    /// Lets what is being written down be finished, then stops.
+    pub async fn stop(mut self) {
+        let _ = self.stop.send(true);
+        if let Some(task) = self.task.take() {
+            let _ = task.await;
+        }
+    }
+}
+
+impl Drop for SyncHandle {
+    fn drop(&mut self) {
+        if let Some(task) = self.task.take() {
+            task.abort();
+        }
+    }
+}
+
+pub(crate) fn start(inner: Arc<Inner>) -> SyncHandle {
+    let (stop, mut stopped) = watch::channel(false);
+    let task = tokio::spawn(async move {
+        let work = drain_for_ever(&inner);
+        tokio::select! {
+            () = work => {}
+            _ = stopped.wait_for(|stop| *stop) => {}
+        }
+        inner.set_drains(false);
+    });
+    SyncHandle { stop, task: Some(task) }
+}
+
+async fn drain_for_ever(inner: &Arc<Inner>) {
+    loop {
+        match drain(inner).await {
+            Ok(()) => {}
+            Err(Error::NotEnrolled) => {
+                inner.wake.notified().await;
+                continue;
+            }
+            Err(error) => {
+                tracing::error!(code = error.code(), %error, "sync stopped for a moment");
+                inner.set_trouble(&error);
+            }
+        }
+        glance(inner).await;
+    }
+}
+
+async fn glance(inner: &Inner) {
+    let _ = tokio::time::timeout(GLANCE, inner.wake.notified()).await;
+}
+
+async fn drain(inner: &Arc<Inner>) -> Result<()> {
+    let who = identity::load(&mut *inner.db.read().await?).await?;
+    let Some(_lock) = DrainLock::try_take(&inner.folder)? else {
+        inner.set_drains(false);
+        return observe(inner, &who).await;
+    };
+    inner.set_drains(true);
+    let mut pruned_at = Millis::MIN;
+    loop {
+        let who = identity::load(&mut *inner.db.read().await?).await?;
+        let pending = journal::pending_count(&mut *inner.db.read().await?).await?;
+        let view = View {
+            pending,
+            device: who.device_status,
+        };
+        let step = inner.engine().next(inner.now(), view);
+        match step {
+            Step::Sleep { until } => {
+                let left = until.saturating_sub(inner.clock.monotonic()).max(1);
+                let left = Duration::from_millis(u64::try_from(left).unwrap_or(1));
+                // A new operation does not shorten a wait that a failure made necessary; a person's wish does.
+                tokio::select! {
+                    () = tokio::time::sleep(left) => {}
+                    () = inner.hurry.notified() => inner.engine().hurry(),
+                }
+            }
+            Step::Send(plan) => {
+                let before = inner.engine().link().clone();
+                let done = exchange(inner, &who, plan, true).await?;
+                if inner.engine().link() != &before || done.as_ref().is_some_and(|done| done.changed) {
+                    inner.changed();
+                }
+                let now = inner.clock.monotonic();
+                if done.is_some() && now.saturating_sub(pruned_at) > PRUNE_EVERY {
+                    pruned_at = now;
+                    prune(inner).await?;
+                }
+            }
+        }
+    }
+}
+
+/// Another process drains this folder: what it learns shows here too.
+async fn observe(inner: &Inner, who: &Identity) -> Result<()> {
+    let now = inner.now();
+    let fresh = who
+        .last_contact
+        .is_some_and(|at| now.wall.saturating_sub(at) < FRESH_CONTACT);
+    let newer = inner.note_contact(who.last_contact);
+    if fresh && newer && inner.engine().link().state != LinkState::Online {
+        inner.engine().heard_by_another(now);
+    }
+    // What is waiting and what was delivered changes without this process hearing of it.
+    let counts = crate::queue::counts(&mut *inner.db.read().await?).await?;
+    if inner.note_counts(counts) {
+        inner.changed();
+    }
+    Ok(())
+}
+
+async fn prune(inner: &Inner) -> Result<()> {
+    let mut writer = inner.db.write().await;
+    let mut tx = writer.begin().await?;
+    let who = identity::load(&mut tx).await?;
+    journal::prune(&mut tx, who.server_time).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+/// What one exchange did.
+#[derive(Debug, Default)]
+pub(crate) struct Exchanged {
+    pushed: u64,
+    pulled: u64,
+    more: bool,
+    changed: bool,
+}
+
+/// Sends one request and writes its answer down. `None` when it was dropped because something more urgent came.
+async fn exchange(inner: &Inner, who: &Identity, plan: Plan, interruptible: bool) -> Result<Option<Exchanged>> {
+    let mut reader = inner.db.read().await?;
+    let batch = if plan.push == 0 {
+        journal::Batch {
+            more: journal::pending_count(&mut reader).await? > 0,
+            ..journal::Batch::default()
+        }
+    } else {
+        journal::pending(&mut reader, plan.push, REQUEST_BYTES - REQUEST_FRAME).await?
+    };
+    let acknowledged_seq = journal::acknowledged(&mut reader, who.epoch).await?;
+    drop(reader);
+    let sent = batch.texts.len();
+    let operations = batch
+        .texts
+        .into_iter()
+        .map(RawValue::from_string)
+        .collect::<Result<Vec<_>, _>>()?;
+    let request = SyncRequest {
+        protocol: VERSION,
+        history_id: who.history_id,
+        cursor: who.cursor,
+        epoch: who.epoch,
+        acknowledged_seq,
+        operations,
+        more_waiting: batch.more,
+        page_rows: plan.page_rows,
+        wait: plan.wait,
+        app_version: env!("CARGO_PKG_VERSION").to_owned(),
+    };
+    let credentials = inner.credentials(who)?;
+    let sending = Sending {
+        time: who.true_time(inner.clock.now()),
+        timeout: ANSWER_TIMEOUT + Duration::from_millis(u64::try_from(plan.wait).unwrap_or(0)),
+        idempotency_key: None,
+    };
+    let asking = inner.http.post(&credentials, paths::SYNC, &request, sending);
+    let heard = if interruptible && plan.wait > 0 {
+        tokio::select! {
+            heard = asking => heard,
+            // Nothing was pushed, so nothing is lost by not listening to the end.
+            () = something_urgent(inner) => return Ok(None),
+        }
+    } else {
+        asking.await
+    };
+    take_in(inner, sent, heard).await.map(Some)
+}
+
+async fn take_in(
+    inner: &Inner,
+    sent: usize,
+    heard: Result<counterfoil_protocol::sync::SyncResponse, Failure>,
+) -> Result<Exchanged> {
+    let jitter = inner.jitter()?;
+    let mut done = Exchanged::default();
+    let heard = match heard {
+        Ok(response) => {
+            let applied = apply::answer(&inner.db, sent, &response, inner.clock.now()).await?;
+            done.pushed = applied.pushed;
+            done.pulled = applied.pulled as u64;
+            done.changed = applied.changed;
+            done.more = applied.answered.more_rows || applied.answered.history_changed;
+            Heard::Answer(applied.answered)
+        }
+        Err(failure) => {
+            if let Failure::Problem(problem) = &failure {
+                done.changed = apply::problem(&inner.db, problem, inner.clock.now()).await?;
+            }
+            tracing::info!(?failure, "no exchange");
+            Heard::Failed(failure)
+        }
+    };
+    inner.engine().heard(inner.now(), &heard, jitter);
+    Ok(done)
+}
+
+/// Ends when an operation waits, or when somebody wants the line probed at once.
+async fn something_urgent(inner: &Inner) {
+    loop {
+        tokio::select! {
+            () = inner.hurry.notified() => {
+                inner.engine().hurry();
+                return;
+            }
+            () = glance(inner) => {}
+        }
+        // The breaker opened meanwhile because a question went unanswered: make sure at once.
+        if inner.engine().link().state != LinkState::Online {
+            return;
+        }
+        // Also one that another process wrote, which can't wake this one.
+        let Ok(mut reader) = inner.db.read().await else { return };
+        if !matches!(journal::pending_count(&mut reader).await, Ok(0)) {
+            return;
+        }
+    }
+}
+
+/// Delivers and pulls until nothing is left, or nothing more can be done now.
+pub(crate) async fn once(inner: &Arc<Inner>, patience: Duration) -> Result<Report> {
+    identity::load(&mut *inner.db.read().await?).await?;
+    let _lock = wait_for_lock(inner).await?;
+    let mut report = Report::default();
+    let begun = inner.clock.monotonic();
+    let patience = Millis::try_from(patience.as_millis()).unwrap_or(Millis::MAX);
+    loop {
+        let who = identity::load(&mut *inner.db.read().await?).await?;
+        let pending = journal::pending_count(&mut *inner.db.read().await?).await?;
+        let view = View {
+            pending,
+            device: who.device_status,
+        };
+        let step = inner.engine().next(inner.now(), view);
+        let plan = match step {
+            Step::Send(plan) => Plan { wait: 0, ..plan },
+            Step::Sleep { until } => {
+                let waited = until.saturating_sub(begun);
+                let offline = inner.engine().link().state == LinkState::Offline;
+                if offline || waited > patience {
+                    break;
+                }
+                let left = until.saturating_sub(inner.clock.monotonic()).max(1);
+                tokio::time::sleep(Duration::from_millis(u64::try_from(left).unwrap_or(1))).await;
+                continue;
+            }
+        };
+        let done = exchange(inner, &who, plan, false).await?.unwrap_or_default();
+        report.pushed += done.pushed;
+        report.pulled += done.pulled;
+        inner.changed();
+        let link = inner.engine().link().clone();
+        let still = journal::pending_count(&mut *inner.db.read().await?).await?;
+        // A problem while the line is up is one that waiting here does not solve.
+        let settled = link.state == LinkState::Online && !done.more && (still == 0 || link.problem.is_some());
+        if settled || link.state == LinkState::Offline {
+            break;
+        }
+    }
+    report.problem = inner.engine().link().problem.as_ref().map(|(code, _)| code.clone());
+    let counts = crate::queue::counts(&mut *inner.db.read().await?).await?;
+    report.pending = counts.pending;
+    report.exceptions = counts.exceptions;
+    Ok(report)
+}
+
+async fn wait_for_lock(inner: &Inner) -> Result<DrainLock> {
+    // Whoever holds it may be about to finish.
+    for _ in 0..20 {
+        if let Some(lock) = DrainLock::try_take(&inner.folder)? {
+            return Ok(lock);
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    Err(Error::DataDirLocked)
+}

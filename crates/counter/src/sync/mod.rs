@@ -1,0 +1,31 @@
+//! Delivering the journal and reading the feeds.
+
+pub mod apply;
+pub mod driver;
+pub mod engine;
+
+use std::{fs::File, path::Path};
+
+use fs4::fs_std::FileExt;
+
+use crate::{
+    db::lock_file,
+    error::{Error, Result},
+};
+
+/// Decides which process drains the journal. Draining twice would be safe, only wasteful.
+#[derive(Debug)]
+pub struct DrainLock(#[expect(dead_code, reason = "held for its lock")] File);
+
+impl DrainLock {
+    /// Takes the lock, if no other process holds it.
+    pub fn try_take(folder: &Path) -> Result<Option<Self>> {
+        let path = folder.join("sync.lock");
+        let file = lock_file(&path)?;
+        match FileExt::try_lock_exclusive(&file) {
+            Ok(true) => Ok(Some(Self(file))),
+            Ok(false) => Ok(None),
+            Err(error) => Err(Error::file(format!("locking {}", path.display()))(error)),
+        }
+    }
+}
