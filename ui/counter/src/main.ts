@@ -10,6 +10,6 @@ followSystemTheme();
 const target = document.getElementById('app');
 if (target) {
   const counter = new Counter(await openBackend());
-  await counter.start();
   mount(App, { target, props: { counter } });
+  await counter.start();
 }
