@@ -19,7 +19,6 @@ pub struct FreezeRequest {
     /// Made by who asks; asking again with it gives the same answer.
     pub id: FreezeId,
     /// What to freeze.
-    #[serde(flatten)]
     pub subject: Subject,
     /// The member who stands there, when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -56,7 +56,7 @@ pub struct NeedKeys(pub Vec<Key>);
 
 /// The thing an operation is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(tag = "subject", content = "id", rename_all = "snake_case")]
+#[serde(tag = "kind", content = "id", rename_all = "snake_case")]
 pub enum Subject {
     /// A coupon.
     Coupon(CouponId),

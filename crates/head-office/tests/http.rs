@@ -1,0 +1,398 @@
+//! The API for counters over real HTTP: what it takes and what it refuses, on both engines.
+
+mod common;
+
+use std::{sync::Arc, time::Duration};
+
+use common::{Chain, Counter, HOUR, On, START, chain, random10};
+use counterfoil_domain::{
+    ids::{FreezeId, HistoryId},
+    operations::Outcome,
+    transition::{DeviceStatus, Subject},
+};
+use counterfoil_head_office::{clock::Clock, serve, stores};
+use counterfoil_protocol::{
+    REQUEST_BYTES, VERSION,
+    enrolment::{EnrolRequest, EnrolResponse},
+    paths,
+    problem::Problem,
+    questions::{FreezeRequest, FreezeResponse, LookupRequest, LookupResponse},
+    signing::{self, Signed},
+    sync::{Cursor, Image, SyncRequest, SyncResponse},
+};
+use ed25519_dalek::SigningKey;
+use reqwest::{Method, StatusCode};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+counterfoil_head_office::on_both! {
+    a_device_enrols_once_with_a_code_and_again_with_the_same_key,
+    pushes_and_pulls_go_together,
+    what_is_wrongly_signed_is_refused_before_it_is_read,
+    what_is_too_large_or_cut_off_is_refused,
+    operations_out_of_order_are_named,
+    a_fork_is_refused_and_freezes_the_device,
+    a_revoked_device_delivers_but_learns_nothing,
+    a_long_poll_ends_when_there_is_news,
+    a_restored_database_begins_a_new_history,
+    questions_are_answered_once,
+    rows_are_looked_up_by_code,
+}
+
+struct Office {
+    chain: Chain,
+    address: String,
+    client: reqwest::Client,
+}
+
+impl Drop for Office {
+    fn drop(&mut self) {
+        self.chain.app.stopping.cancel();
+    }
+}
+
+async fn office(on: On, coupons: usize) -> Office {
+    let chain = chain(on, coupons).await;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(serve(Arc::clone(&chain.app), listener, None));
+    Office { chain, address, client: reqwest::Client::new() }
+}
+
+type Answer<T> = Result<T, (StatusCode, Problem)>;
+
+impl Office {
+    async fn send<T: DeserializeOwned>(
+        &self,
+        counter: &Counter,
+        method: Method,
+        path: &str,
+        body: Vec<u8>,
+        change: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+    ) -> Answer<T> {
+        let time = self.chain.clock.now();
+        let signed = Signed {
+            method: method.as_str(),
+            path,
+            tenant: self.chain.tenant,
+            device: counter.device,
+            time,
+            body: &body,
+        };
+        let signature = signed.sign(&counter.key);
+        let request = self
+            .client
+            .request(method, format!("{}{path}", self.address))
+            .header(signing::TENANT, self.chain.tenant.to_string())
+            .header(signing::DEVICE, counter.device.to_string())
+            .header(signing::TIME, time.to_string())
+            .header(signing::SIGNATURE, signature)
+            .body(body);
+        let response = change(request).send().await.unwrap();
+        let status = response.status();
+        if status.is_success() {
+            Ok(response.json().await.unwrap())
+        } else {
+            assert_eq!(response.headers()["content-type"], "application/problem+json");
+            Err((status, response.json().await.unwrap()))
+        }
+    }
+
+    async fn post<B: Serialize, T: DeserializeOwned>(&self, counter: &Counter, path: &str, body: &B) -> Answer<T> {
+        self.send(counter, Method::POST, path, serde_json::to_vec(body).unwrap(), |request| request).await
+    }
+
+    async fn ask(&self, operations: &[String]) -> SyncRequest {
+        SyncRequest {
+            protocol: VERSION,
+            history_id: self.chain.app.db.history().await.unwrap(),
+            cursor: Cursor::default(),
+            epoch: 1,
+            acknowledged_seq: 0,
+            operations: operations.iter().map(|text| RawValue::from_string(text.clone()).unwrap()).collect(),
+            more_waiting: false,
+            page_rows: 100,
+            wait: 0,
+            app_version: "test".into(),
+        }
+    }
+
+    async fn sync(&self, counter: &Counter, operations: &[String]) -> Answer<SyncResponse> {
+        self.post(counter, paths::SYNC, &self.ask(operations).await).await
+    }
+}
+
+fn code_of<T: std::fmt::Debug>(answer: Answer<T>) -> (u16, String) {
+    let (status, problem) = answer.unwrap_err();
+    assert_eq!(status.as_u16(), problem.status);
+    (problem.status, problem.code)
+}
+
+async fn a_device_enrols_once_with_a_code_and_again_with_the_same_key(on: On) {
+    let office = office(on, 0).await;
+    let (app, chain) = (&office.chain.app, &office.chain);
+    let code = stores::enrol::make_code(&app.db, chain.clock.as_ref(), app.random.as_ref(), chain.tenant, chain.store)
+        .await
+        .unwrap();
+    let enrol = async |code: &str, key: &SigningKey| {
+        let request = EnrolRequest {
+            code: code.to_lowercase(),
+            public_key: hex::encode(key.verifying_key().to_bytes()),
+            proof: EnrolRequest::prove(code, key),
+            name: "till 1".into(),
+            app_version: "1".into(),
+        };
+        office.client.post(format!("{}{}", office.address, paths::ENROL)).json(&request).send().await.unwrap()
+    };
+    let (mine, other) = (SigningKey::from_bytes(&[5; 32]), SigningKey::from_bytes(&[6; 32]));
+    let first: EnrolResponse = enrol(&code, &mine).await.json().await.unwrap();
+    assert_eq!(first.store.id, chain.store);
+    // The answer was lost: asking again gives the same place. Somebody else gets nothing.
+    let again: EnrolResponse = enrol(&code, &mine).await.json().await.unwrap();
+    assert_eq!(again.device, first.device);
+    let refused: Problem = enrol(&code, &other).await.json().await.unwrap();
+    assert_eq!(refused.code, "enrol_code_invalid");
+    let unknown: Problem = enrol("AAAAA-AAAAA", &mine).await.json().await.unwrap();
+    assert_eq!(unknown.code, "enrol_code_invalid");
+    let late = stores::enrol::make_code(&app.db, chain.clock.as_ref(), app.random.as_ref(), chain.tenant, chain.store)
+        .await
+        .unwrap();
+    chain.clock.advance(HOUR / 4);
+    assert_eq!(enrol(&late, &other).await.json::<Problem>().await.unwrap().code, "enrol_code_invalid");
+    assert_eq!(chain.number("SELECT COUNT(*) FROM devices").await, 1);
+    assert_eq!(chain.number("SELECT COUNT(*) FROM audit WHERE action = 'device.enrolled'").await, 1);
+}
+
+async fn pushes_and_pulls_go_together(on: On) {
+    let office = office(on, 2).await;
+    let mut counter = office.chain.counter().await;
+    let operation = counter.seal(office.chain.redeem(office.chain.coupons[0], None), START);
+    let first = office.sync(&counter, &[operation.clone()]).await.unwrap();
+    assert_eq!(first.outcomes.len(), 1);
+    assert_eq!((first.outcomes[0].outcome, first.outcomes[0].replayed), (Outcome::Applied, false));
+    assert_eq!(first.device.last_applied_seq, 1);
+    let page = first.page.unwrap();
+    assert!(page.cursor.store_seq >= first.outcomes[0].feed);
+    assert!(matches!(&page.rows[0].image, Image::Coupon(coupon) if coupon.id == office.chain.coupons[0]));
+
+    let again = office.sync(&counter, &[operation]).await.unwrap();
+    assert_eq!((again.outcomes[0].outcome, again.outcomes[0].replayed), (Outcome::Applied, true));
+    let mut ask = office.ask(&[]).await;
+    ask.cursor = page.cursor;
+    let later: SyncResponse = office.post(&counter, paths::SYNC, &ask).await.unwrap();
+    assert_eq!(later.page.unwrap().rows, []);
+}
+
+async fn what_is_wrongly_signed_is_refused_before_it_is_read(on: On) {
+    let office = office(on, 1).await;
+    let counter = office.chain.counter().await;
+    let send = async |body: &[u8], name: &'static str, value: String| {
+        let answer: Answer<SyncResponse> = office
+            .send(&counter, Method::POST, paths::SYNC, body.to_vec(), |request| {
+                let mut request = request.build().unwrap();
+                request.headers_mut().insert(name, value.parse().unwrap());
+                reqwest::RequestBuilder::from_parts(office.client.clone(), request)
+            })
+            .await;
+        code_of(answer)
+    };
+    let bad = (401, "bad_signature".to_owned());
+    assert_eq!(send(b"not json", signing::SIGNATURE, "00".repeat(64)).await, bad);
+    assert_eq!(send(b"{}", signing::SIGNATURE, "short".into()).await, bad);
+    assert_eq!(send(b"{}", signing::DEVICE, uuid::Uuid::nil().to_string()).await, bad);
+    assert_eq!(send(b"{}", signing::DEVICE, "x".into()).await, bad);
+    assert_eq!(send(b"{}", signing::TIME, "1".into()).await, bad);
+    // Rightly signed, but an hour ago by head office's clock.
+    let body = serde_json::to_vec(&office.ask(&[]).await).unwrap();
+    let time = START - HOUR;
+    let signed = Signed {
+        method: "POST",
+        path: paths::SYNC,
+        tenant: office.chain.tenant,
+        device: counter.device,
+        time,
+        body: &body,
+    };
+    let response = office
+        .client
+        .post(format!("{}{}", office.address, paths::SYNC))
+        .header(signing::TENANT, office.chain.tenant.to_string())
+        .header(signing::DEVICE, counter.device.to_string())
+        .header(signing::TIME, time.to_string())
+        .header(signing::SIGNATURE, signed.sign(&counter.key))
+        .body(body.clone())
+        .send()
+        .await
+        .unwrap();
+    let problem: Problem = response.json().await.unwrap();
+    assert_eq!((problem.code.as_str(), problem.server_time), ("clock_skew", Some(START)));
+}
+
+async fn what_is_too_large_or_cut_off_is_refused(on: On) {
+    let office = office(on, 1).await;
+    let mut counter = office.chain.counter().await;
+    let whole = vec![b' '; REQUEST_BYTES + 1];
+    let answer: Answer<SyncResponse> = office.send(&counter, Method::POST, paths::SYNC, whole, |r| r).await;
+    assert_eq!(code_of(answer), (413, "too_large".into()));
+    let operation = counter.seal(office.chain.redeem(office.chain.coupons[0], None), START);
+    let body = serde_json::to_vec(&office.ask(&[operation.clone()]).await).unwrap();
+    let cut = body[..body.len() / 2].to_vec();
+    let answer: Answer<SyncResponse> = office.send(&counter, Method::POST, paths::SYNC, cut, |r| r).await;
+    assert_eq!(code_of(answer), (400, "malformed".into()));
+    let many = vec![operation; 201];
+    assert_eq!(code_of(office.sync(&counter, &many).await), (413, "too_large".into()));
+    let mut newer = office.ask(&[]).await;
+    newer.protocol = 99;
+    let answer: Answer<SyncResponse> = office.post(&counter, paths::SYNC, &newer).await;
+    assert_eq!(code_of(answer), (400, "unsupported_version".into()));
+    let nowhere: Answer<SyncResponse> = office.post(&counter, "/v1/nowhere", &newer).await;
+    assert_eq!(code_of(nowhere), (404, "not_found".into()));
+    assert_eq!(office.chain.number("SELECT COUNT(*) FROM operations").await, 0);
+}
+
+async fn operations_out_of_order_are_named(on: On) {
+    let office = office(on, 3).await;
+    let mut counter = office.chain.counter().await;
+    let [one, two, three] =
+        [0, 1, 2].map(|n| counter.seal(office.chain.redeem(office.chain.coupons[n], None), START));
+    let (_, gap) = office.sync(&counter, &[three.clone()]).await.unwrap_err();
+    assert_eq!((gap.code.as_str(), gap.status, gap.expected_seq), ("journal_gap", 409, Some(1)));
+    let partly = office.sync(&counter, &[one, three.clone()]).await.unwrap();
+    assert_eq!(partly.outcomes.len(), 1);
+    assert!(partly.stopped.is_some());
+    assert_eq!(office.sync(&counter, &[two, three]).await.unwrap().outcomes.len(), 2);
+    // Another device's operation in this device's push.
+    let mut other = office.chain.counter().await;
+    let foreign = other.seal(office.chain.redeem(office.chain.coupons[0], None), START);
+    assert_eq!(code_of(office.sync(&counter, &[foreign]).await), (400, "malformed".into()));
+}
+
+async fn a_fork_is_refused_and_freezes_the_device(on: On) {
+    let office = office(on, 2).await;
+    let mut counter = office.chain.counter().await;
+    let one = counter.seal(office.chain.redeem(office.chain.coupons[0], None), START);
+    office.sync(&counter, &[one]).await.unwrap();
+    counter.seq = 0;
+    counter.head = [0; 32];
+    let branch = counter.seal(office.chain.redeem(office.chain.coupons[1], None), START);
+    assert_eq!(code_of(office.sync(&counter, &[branch]).await), (422, "journal_fork".into()));
+    assert_eq!(office.sync(&counter, &[]).await.unwrap().device.status, DeviceStatus::Frozen);
+    let ask = FreezeRequest {
+        id: FreezeId::new(START, random10()),
+        subject: Subject::Coupon(office.chain.coupons[1]),
+        presented_by: None,
+    };
+    let body = serde_json::to_vec(&ask).unwrap();
+    let key = ask.id.to_string();
+    let answer: Answer<FreezeResponse> = office
+        .send(&counter, Method::POST, paths::FREEZES, body, |r| r.header(signing::IDEMPOTENCY_KEY, key))
+        .await;
+    assert_eq!(code_of(answer), (403, "device_frozen".into()));
+}
+
+async fn a_revoked_device_delivers_but_learns_nothing(on: On) {
+    let office = office(on, 1).await;
+    let mut counter = office.chain.counter().await;
+    office.chain.run("UPDATE devices SET status = 'revoked', version = version + 1").await;
+    let one = counter.seal(office.chain.redeem(office.chain.coupons[0], None), START);
+    let answer = office.sync(&counter, &[one]).await.unwrap();
+    assert!(matches!(answer.outcomes[0].outcome, Outcome::Quarantined { .. }));
+    assert_eq!(answer.device.status, DeviceStatus::Revoked);
+    assert!(answer.page.is_none());
+    let look: Answer<LookupResponse> =
+        office.post(&counter, paths::LOOKUPS, &LookupRequest::CouponCode("000000000000000000".into())).await;
+    assert_eq!(code_of(look), (403, "device_revoked".into()));
+}
+
+async fn a_long_poll_ends_when_there_is_news(on: On) {
+    let office = office(on, 1).await;
+    let (waiting, mut busy) = (office.chain.counter().await, office.chain.counter().await);
+    let mut ask = office.ask(&[]).await;
+    ask.wait = 20_000;
+    let poll = office.post::<_, SyncResponse>(&waiting, paths::SYNC, &ask);
+    let work = async {
+        // The poll has to be there first; if it is not, the news is found by its first look.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let one = busy.seal(office.chain.redeem(office.chain.coupons[0], None), START);
+        office.sync(&busy, &[one]).await.unwrap();
+    };
+    let both = async { tokio::join!(poll, work) };
+    let (answer, ()) = tokio::time::timeout(Duration::from_secs(15), both).await.expect("the poll went on waiting");
+    assert_eq!(answer.unwrap().page.unwrap().rows.len(), 1);
+}
+
+async fn a_restored_database_begins_a_new_history(on: On) {
+    let office = office(on, 3).await;
+    let mut counter = office.chain.counter().await;
+    let one = counter.seal(office.chain.redeem(office.chain.coupons[0], None), START);
+    office.sync(&counter, &[one]).await.unwrap();
+    // The device holds the outcome of number 5; this database has never seen it.
+    let mut ask = office.ask(&[]).await;
+    ask.acknowledged_seq = 5;
+    let old = ask.history_id;
+    let (_, problem) = office.post::<_, SyncResponse>(&counter, paths::SYNC, &ask).await.unwrap_err();
+    assert_eq!((problem.code.as_str(), problem.expected_seq, problem.epoch), ("history_changed", Some(2), Some(1)));
+    assert_ne!(problem.history_id, Some(old));
+    // Another counter has read as far as a number that was since given out again, in another commit.
+    let mut ask = office.ask(&[]).await;
+    assert_eq!(Some(ask.history_id), problem.history_id);
+    ask.cursor = Cursor { store_seq: 1, store_mark: 42, ..Cursor::default() };
+    let (_, problem) = office.post::<_, SyncResponse>(&counter, paths::SYNC, &ask).await.unwrap_err();
+    assert_eq!(problem.code, "history_changed");
+    assert_ne!(problem.history_id, Some(ask.history_id));
+    // Somebody who still speaks of the first history is told of the present one, and begins none.
+    let mut ask = office.ask(&[]).await;
+    let present = ask.history_id;
+    ask.history_id = HistoryId::new(1, [1; 10]);
+    let (_, problem) = office.post::<_, SyncResponse>(&counter, paths::SYNC, &ask).await.unwrap_err();
+    assert_eq!(problem.history_id, Some(present));
+}
+
+async fn questions_are_answered_once(on: On) {
+    let office = office(on, 1).await;
+    let counter = office.chain.counter().await;
+    let ask = FreezeRequest {
+        id: FreezeId::new(START, random10()),
+        subject: Subject::Coupon(office.chain.coupons[0]),
+        presented_by: None,
+    };
+    let body = serde_json::to_vec(&ask).unwrap();
+    let missing: Answer<FreezeResponse> =
+        office.send(&counter, Method::POST, paths::FREEZES, body.clone(), |r| r).await;
+    assert_eq!(code_of(missing), (400, "idempotency_key_missing".into()));
+    let key = ask.id.to_string();
+    for _ in 0..2 {
+        let granted: Answer<FreezeResponse> = office
+            .send(&counter, Method::POST, paths::FREEZES, body.clone(), |r| {
+                r.header(signing::IDEMPOTENCY_KEY, &key)
+            })
+            .await;
+        assert!(matches!(granted, Ok(FreezeResponse::Granted { .. })));
+    }
+    let another = FreezeRequest { subject: Subject::Order(office.chain.orders[0]), ..ask };
+    let body = serde_json::to_vec(&another).unwrap();
+    let reused: Answer<FreezeResponse> = office
+        .send(&counter, Method::POST, paths::FREEZES, body, |r| r.header(signing::IDEMPOTENCY_KEY, &key))
+        .await;
+    assert_eq!(code_of(reused), (422, "idempotency_key_reused".into()));
+    let path = format!("{}/{key}", paths::FREEZES);
+    let cancelled: Answer<FreezeResponse> = office.send(&counter, Method::DELETE, &path, vec![], |r| r).await;
+    assert_eq!(cancelled, Ok(FreezeResponse::Cancelled));
+    assert_eq!(office.chain.number("SELECT COUNT(*) FROM coupons WHERE state = 'available'").await, 1);
+}
+
+async fn rows_are_looked_up_by_code(on: On) {
+    let office = office(on, 1).await;
+    let counter = office.chain.counter().await;
+    let look = async |asked: LookupRequest| {
+        office.post::<_, LookupResponse>(&counter, paths::LOOKUPS, &asked).await.unwrap().rows
+    };
+    let coupon = look(LookupRequest::CouponCode("000000000000000000".into())).await;
+    let kinds: Vec<_> = coupon.iter().map(|row| std::mem::discriminant(&row.image)).collect();
+    assert_eq!(kinds.len(), 3, "template, member, coupon: {coupon:?}");
+    assert!(matches!(coupon[2].image, Image::Coupon(_)));
+    assert_eq!(look(LookupRequest::CouponCode("000000000000000009".into())).await, []);
+    let order = look(LookupRequest::PickupCode("00000001".into())).await;
+    assert!(matches!(&order[2].image, Image::Order(order) if order.number == "O1"));
+    assert_eq!(look(LookupRequest::Order(office.chain.orders[2])).await.len(), 3);
+}
