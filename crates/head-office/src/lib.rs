@@ -2,6 +2,8 @@
 //!
 //! `counterfoil-hq serve` runs it as a server; the desktop app's single-shop mode runs it inside its own process.
 
+pub mod admin;
+pub mod cli;
 pub mod clock;
 pub mod coupons;
 pub mod db;
@@ -10,10 +12,12 @@ pub mod http;
 pub mod members;
 pub mod pickups;
 pub mod questions;
+pub mod seed;
 pub mod stores;
 pub mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod verify;
 
 use std::{
     net::{IpAddr, SocketAddr},

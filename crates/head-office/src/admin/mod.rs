@@ -15,19 +15,21 @@ use argon2::{
     Argon2,
     password_hash::{PasswordHasher, SaltString},
 };
-pub use coupons::{Granted, NewGrant, grant_coupons};
 use counterfoil_domain::{
-    ids::{ClerkId, OperatorId, StoreId, TenantId},
+    ids::{ClerkId, StoreId, TenantId},
     offline::OfflineLimits,
     people::{Clerk, Role, Store, pin_is_well_formed},
     time::Millis,
 };
+pub(crate) use coupons::line_and_category;
+pub use coupons::{Granted, NewGrant, grant_coupons};
 pub use devices::{Decided, new_epoch, revoke};
 pub use error::AdminError;
 pub use orders::{AddedOrder, NewOrder, add_order};
-pub(crate) use orders::{Candidates, free_code};
+pub(crate) use orders::{Candidates, first_code, free_code};
 use sha2::{Digest, Sha256};
 use sqlx::AnyConnection;
+use uuid::Uuid;
 
 use crate::{
     clock::{self, Clock, Random},
@@ -214,10 +216,10 @@ pub async fn add_operator(
     random: &dyn Random,
     tenant: TenantId,
     new: &NewOperator<'_>,
-) -> Result<(OperatorId, String), AdminError> {
+) -> Result<(Uuid, String), AdminError> {
     check_name("name", new.name)?;
     let now = clock.now();
-    let id = OperatorId::new(now, fresh(random)?);
+    let id = uuid::Builder::from_unix_timestamp_millis(u64::try_from(now).unwrap_or(0), &fresh(random)?).into_uuid();
     let token = format!("{TOKEN_PREFIX}{}", hex::encode(fresh::<32>(random)?));
     let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
     let mut lease = db.lease().await?;
@@ -312,10 +314,7 @@ fn check_code(field: &'static str, code: &str) -> Result<(), AdminError> {
     if fits {
         return Ok(());
     }
-    Err(AdminError::malformed(
-        field,
-        "1 to 32 letters, digits, - or _, as s-01",
-    ))
+    Err(AdminError::malformed(field, "1 to 32 letters, digits, - or _, as s-01"))
 }
 
 fn check_name(field: &'static str, name: &str) -> Result<(), AdminError> {

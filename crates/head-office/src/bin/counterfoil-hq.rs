@@ -1,2 +1,7 @@
 //! Head office's program.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    counterfoil_head_office::cli::main()
+}

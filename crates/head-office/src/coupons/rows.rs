@@ -5,6 +5,7 @@ use std::sync::Arc;
 use counterfoil_domain::{
     coupons::{Coupon, CouponState, OfflinePolicy, Template},
     ids::{BatchId, CouponId, DeviceId, FreezeId, MemberId, OperationId, StoreId, TemplateId, TenantId},
+    time::Millis,
     transition::CouponEntry,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
@@ -34,6 +35,10 @@ const INSERT: Text = Text {
     columns: 11,
     tenant_first: true,
     pad: true,
+};
+const INSERT_NEW: Text = Text {
+    tail: " ON CONFLICT DO NOTHING RETURNING id",
+    ..INSERT
 };
 const INSERT_ENTRIES: Text = Text {
     head: "INSERT INTO coupon_entries (tenant, coupon, version, what, at, store, device, actor, source) VALUES ",
@@ -151,20 +156,151 @@ pub async fn update(
 /// # Errors
 /// The driver's.
 pub async fn insert(connection: &mut AnyConnection, tenant: TenantId, coupons: &[Coupon]) -> Result<u64, DbError> {
-    execute(connection, INSERT, tenant, coupons, |b, coupon| {
-        b.bytes(coupon.id.bytes())
-            .text(&coupon.code)
-            .bytes_or_null(coupon.member.as_ref().map(|id| &id.bytes()[..]))
-            .bytes(coupon.template.bytes())
-            .number(coupon.template_version)
-            .bytes(coupon.batch.bytes())
-            .bytes_or_null(coupon.home_store.as_ref().map(|id| &id.bytes()[..]))
-            .number_or_null(coupon.valid_from)
-            .number_or_null(coupon.valid_until)
-            .text("available")
-            .number(coupon.version);
+    execute(connection, INSERT, tenant, coupons, bind_new).await
+}
+
+/// The same; the ids of the new ones.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert_new(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    coupons: &[Coupon],
+) -> Result<Vec<CouponId>, DbError> {
+    fetch(connection, INSERT_NEW, "", tenant, coupons, bind_new)
+        .await?
+        .iter()
+        .map(|row| id(row, "id", CouponId::from_bytes))
+        .collect()
+}
+
+fn bind_new(b: &mut Binds, coupon: &Coupon) {
+    b.bytes(coupon.id.bytes())
+        .text(&coupon.code)
+        .bytes_or_null(coupon.member.as_ref().map(|id| &id.bytes()[..]))
+        .bytes(coupon.template.bytes())
+        .number(coupon.template_version)
+        .bytes(coupon.batch.bytes())
+        .bytes_or_null(coupon.home_store.as_ref().map(|id| &id.bytes()[..]))
+        .number_or_null(coupon.valid_from)
+        .number_or_null(coupon.valid_until)
+        .text("available")
+        .number(coupon.version);
+}
+
+/// Begins an empty batch of a template version; one that exists stays as it is.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert_batch(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    batch: BatchId,
+    (template, version): (TemplateId, i64),
+    now: Millis,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "INSERT INTO batches (tenant, id, template, template_version, size, made, claimed, status, created_at) VALUES ($1, $2, $3, $4, 0, 0, 0, 'ready', $5) ON CONFLICT DO NOTHING",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(batch.bytes().to_vec())
+    .bind(template.bytes().to_vec())
+    .bind(version)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Adds coupons to a batch's numbers: so many made, so many of them given to a member.
+///
+/// # Errors
+/// [`DbError::RowCount`] when there is no such batch.
+pub async fn grow_batch(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    batch: BatchId,
+    made: i64,
+    claimed: i64,
+) -> Result<(), DbError> {
+    let found = sqlx::query(
+        "UPDATE batches SET size = size + $1, made = made + $1, claimed = claimed + $2 WHERE tenant = $3 AND id = $4",
+    )
+    .bind(made)
+    .bind(claimed)
+    .bind(tenant.bytes().to_vec())
+    .bind(batch.bytes().to_vec())
+    .execute(connection)
+    .await?
+    .rows_affected();
+    if found == 1 {
+        return Ok(());
+    }
+    Err(DbError::RowCount {
+        table: "batches",
+        expected: 1,
+        found,
     })
-    .await
+}
+
+/// A template version about to be published, with what counters need not know of it.
+#[derive(Debug, Clone)]
+pub struct NewTemplate {
+    /// The template.
+    pub template: Template,
+    /// Two digits of coupon codes, or words.
+    pub product_line: String,
+    /// As `product_line`.
+    pub category: String,
+    /// JSON, as in the settlement contract.
+    pub scope: String,
+    /// JSON, as in the settlement contract.
+    pub stacking: String,
+    /// Days of validity after the claim.
+    pub valid_days: i64,
+}
+
+/// Publishes a template version; false when it exists already.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert_template(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    new: &NewTemplate,
+    now: Millis,
+) -> Result<bool, DbError> {
+    let template = &new.template;
+    let rule = serde_json::to_string(&template.rule).map_err(|_| DbError::Decode { column: "rule" })?;
+    let stores = template
+        .stores
+        .as_ref()
+        .map(|stores| serde_json::to_string(stores).map_err(|_| DbError::Decode { column: "stores" }))
+        .transpose()?;
+    let inserted = sqlx::query(
+        "INSERT INTO templates (tenant, id, template_version, status, name_zh, name_en, category, product_line, currency, rule, scope, stacking, stores, valid_days, member_limit, limit_counts, offline, floor_limit, worth_unbounded, created_at, version) VALUES ($1, $2, $3, 'published', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, 'taken', $14, $15, $16, $17, 1) ON CONFLICT DO NOTHING",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(template.id.bytes().to_vec())
+    .bind(template.version)
+    .bind(template.name_zh.clone())
+    .bind(template.name_en.clone())
+    .bind(new.category.clone())
+    .bind(new.product_line.clone())
+    .bind(template.currency.clone())
+    .bind(rule)
+    .bind(new.scope.clone())
+    .bind(new.stacking.clone())
+    .bind(stores)
+    .bind(new.valid_days)
+    .bind(template.offline.as_str().to_owned())
+    .bind(template.floor_limit)
+    .bind(template.worth_unbounded)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(inserted.rows_affected() == 1)
 }
 
 /// Adds lines to coupons' own records.

@@ -5,12 +5,12 @@ use counterfoil_domain::{
     people::Member,
     time::Millis,
 };
-use sqlx::{AnyConnection, Row};
+use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use crate::{
     db::{
         DbError,
-        batch::{Text, execute_all, fetch, id},
+        batch::{Binds, Text, execute_all, fetch, id},
     },
     select_by_id,
 };
@@ -30,6 +30,10 @@ const INSERT: Text = Text {
     tenant_first: true,
     pad: true,
 };
+const INSERT_NEW: Text = Text {
+    tail: " ON CONFLICT DO NOTHING RETURNING id",
+    ..INSERT
+};
 
 fn stores(bytes: &[u8]) -> Result<Vec<StoreId>, DbError> {
     bytes
@@ -46,6 +50,16 @@ fn bytes(stores: &[StoreId]) -> Vec<u8> {
     stores.iter().flat_map(|store| *store.bytes()).collect()
 }
 
+fn read(row: &AnyRow) -> Result<Member, DbError> {
+    Ok(Member {
+        id: id(row, "id", MemberId::from_bytes)?,
+        number: row.try_get("number")?,
+        name: row.try_get("name")?,
+        phone: row.try_get("phone")?,
+        recent_stores: stores(&row.try_get::<Vec<u8>, _>("recent_stores")?)?,
+    })
+}
+
 /// Loads members with the version of their row.
 ///
 /// # Errors
@@ -60,17 +74,26 @@ pub async fn load(
     })
     .await?
     .iter()
-    .map(|row| {
-        let member = Member {
-            id: id(row, "id", MemberId::from_bytes)?,
-            number: row.try_get("number")?,
-            name: row.try_get("name")?,
-            phone: row.try_get("phone")?,
-            recent_stores: stores(&row.try_get::<Vec<u8>, _>("recent_stores")?)?,
-        };
-        Ok((row.try_get("version")?, member))
-    })
+    .map(|row| Ok((row.try_get("version")?, read(row)?)))
     .collect()
+}
+
+/// Finds the member with this number.
+///
+/// # Errors
+/// As [`load`].
+pub async fn by_number(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    number: &str,
+) -> Result<Option<Member>, DbError> {
+    let row =
+        sqlx::query("SELECT id, number, name, phone, recent_stores FROM members WHERE tenant = $1 AND number = $2")
+            .bind(tenant.bytes().to_vec())
+            .bind(number.to_owned())
+            .fetch_optional(connection)
+            .await?;
+    row.as_ref().map(read).transpose()
 }
 
 /// Stores where members were seen. Two writers at once: the later one wins, which loses at most a convenience.
@@ -98,7 +121,28 @@ pub async fn insert(
     members: &[Member],
     now: Millis,
 ) -> Result<(), DbError> {
-    execute_all(connection, "members", INSERT, tenant, members, |b, member| {
+    execute_all(connection, "members", INSERT, tenant, members, bind_new(now)).await
+}
+
+/// Stores those of the members that are new; their ids.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert_new(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    members: &[Member],
+    now: Millis,
+) -> Result<Vec<MemberId>, DbError> {
+    fetch(connection, INSERT_NEW, "", tenant, members, bind_new(now))
+        .await?
+        .iter()
+        .map(|row| id(row, "id", MemberId::from_bytes))
+        .collect()
+}
+
+fn bind_new(now: Millis) -> impl Fn(&mut Binds, &Member) {
+    move |b, member| {
         b.bytes(member.id.bytes())
             .text(&member.number)
             .text(&member.name)
@@ -106,6 +150,5 @@ pub async fn insert(
             .bytes(&bytes(&member.recent_stores))
             .number(now)
             .number(1);
-    })
-    .await
+    }
 }

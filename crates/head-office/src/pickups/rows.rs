@@ -1,5 +1,7 @@
 //! SQL of pickup orders and their codes.
 
+use std::collections::BTreeSet;
+
 use counterfoil_domain::{
     ids::{DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TenantId},
     pickups::{Order, OrderFreeze, OrderState},
@@ -38,6 +40,21 @@ const INSERT_CODES: Text = Text {
     tail: " ON CONFLICT DO NOTHING",
     columns: 2,
     tenant_first: true,
+    pad: true,
+};
+
+const REST: Text = Text {
+    head: "UPDATE pickup_codes SET rests_until = v.column2 FROM (VALUES ",
+    tail: ") AS v WHERE pickup_codes.tenant = $1 AND pickup_codes.order_id = v.column1",
+    columns: 2,
+    tenant_first: false,
+    pad: true,
+};
+const SELECT_TAKEN: Text = Text {
+    head: "SELECT code FROM pickup_codes WHERE tenant = $1 AND code IN (VALUES ",
+    tail: ")",
+    columns: 1,
+    tenant_first: false,
     pad: true,
 };
 
@@ -168,6 +185,53 @@ pub async fn insert(
     .await?;
     execute_all(connection, "pickup_codes", INSERT_CODES, tenant, orders, |b, order| {
         b.text(&order.code).bytes(order.id.bytes());
+    })
+    .await
+}
+
+/// Which of these codes are taken.
+///
+/// # Errors
+/// The driver's.
+pub async fn taken_codes(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    codes: &[String],
+) -> Result<BTreeSet<String>, DbError> {
+    fetch(connection, SELECT_TAKEN, "", tenant, codes, |b, code| {
+        b.text(code);
+    })
+    .await?
+    .iter()
+    .map(|row| Ok(row.try_get("code")?))
+    .collect()
+}
+
+/// Whether an order of this number exists.
+///
+/// # Errors
+/// The driver's.
+pub async fn number_exists(connection: &mut AnyConnection, tenant: TenantId, number: &str) -> Result<bool, DbError> {
+    let row = sqlx::query("SELECT id FROM orders WHERE tenant = $1 AND number = $2")
+        .bind(tenant.bytes().to_vec())
+        .bind(number.to_owned())
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Lets the code of a cancelled order rest until then.
+///
+/// # Errors
+/// The driver's.
+pub async fn rest_codes(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    orders: &[OrderId],
+    until: Millis,
+) -> Result<(), DbError> {
+    execute_all(connection, "pickup_codes", REST, tenant, orders, |b, order| {
+        b.bytes(order.bytes()).number(until);
     })
     .await
 }

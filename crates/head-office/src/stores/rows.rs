@@ -22,6 +22,13 @@ const SELECT_STORES: Text = select_by_id!(
     "SELECT id, code, name_zh, name_en, time_zone, max_count, max_amount, max_each, max_per_member, max_hours, version FROM stores"
 );
 const SELECT_CLERKS: Text = select_by_id!("SELECT id, store, name, role, pin_hash, active, version FROM clerks");
+const INSERT_CLERKS: Text = Text {
+    head: "INSERT INTO clerks (tenant, id, store, name, role, pin_hash, active, created_at, version) VALUES ",
+    tail: " ON CONFLICT DO NOTHING RETURNING id",
+    columns: 8,
+    tenant_first: true,
+    pad: true,
+};
 const SELECT_DEVICES: Text =
     select_by_id!("SELECT id, store, status, epoch, last_seq, last_hash, settled_at, version FROM devices");
 const UPDATE_DEVICES: Text = Text {
@@ -172,6 +179,32 @@ pub async fn insert_clerk(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Stores those of the clerks that are new; their ids.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert_new_clerks(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    clerks: &[Clerk],
+    now: Millis,
+) -> Result<Vec<ClerkId>, DbError> {
+    fetch(connection, INSERT_CLERKS, "", tenant, clerks, |b, clerk| {
+        b.bytes(clerk.id.bytes())
+            .bytes(clerk.store.bytes())
+            .text(&clerk.name)
+            .text(clerk.role.as_str())
+            .text(&clerk.pin_hash)
+            .number(i64::from(clerk.active))
+            .number(now)
+            .number(1);
+    })
+    .await?
+    .iter()
+    .map(|row| id(row, "id", ClerkId::from_bytes))
+    .collect()
 }
 
 fn read_device(row: &AnyRow) -> Result<Device, DbError> {

@@ -1,0 +1,130 @@
+//! What a person decides about a device. Another process may serve it meanwhile: conditional updates decide.
+
+use counterfoil_domain::{
+    ids::{DeviceId, TenantId},
+    transition::{Device, DeviceStatus},
+};
+
+use super::{ACTOR, AdminError};
+use crate::{
+    clock::{Clock, Random},
+    db::{Db, DbError, batch::id},
+    stores::{enrol::audit, rows},
+};
+
+/// A device after a decision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// How it stands.
+    pub status: DeviceStatus,
+    /// Epoch of its journal.
+    pub epoch: i64,
+    /// False when it stood so before.
+    pub changed: bool,
+}
+
+/// Revokes a device for ever: what it still delivers is quarantined.
+///
+/// # Errors
+/// [`AdminError`].
+pub async fn revoke(db: &Db, clock: &dyn Clock, random: &dyn Random, device: DeviceId) -> Result<Decided, AdminError> {
+    decide(db, clock, random, device, "device.revoked", |device| {
+        if device.status == DeviceStatus::Revoked {
+            return Ok(false);
+        }
+        device.status = DeviceStatus::Revoked;
+        Ok(true)
+    })
+    .await
+}
+
+/// Lets a device whose journal forked go on in a new epoch. The head of the old one stays: what the device has not
+/// delivered of it is quarantined.
+///
+/// # Errors
+/// [`AdminError::DeviceStatus`] when its journal has not forked.
+pub async fn new_epoch(
+    db: &Db,
+    clock: &dyn Clock,
+    random: &dyn Random,
+    device: DeviceId,
+) -> Result<Decided, AdminError> {
+    decide(db, clock, random, device, "device.new_epoch", |device| {
+        let hint = match device.status {
+            DeviceStatus::Frozen => {
+                device.status = DeviceStatus::Active;
+                device.epoch += 1;
+                device.last_seq = 0;
+                return Ok(true);
+            }
+            DeviceStatus::Active => "only a device whose journal has forked needs a new epoch",
+            DeviceStatus::Revoked => "enrol it anew with `device enrol-code`",
+        };
+        Err(AdminError::DeviceStatus {
+            status: device.status.as_str(),
+            hint,
+        })
+    })
+    .await
+}
+
+async fn decide(
+    db: &Db,
+    clock: &dyn Clock,
+    random: &dyn Random,
+    device: DeviceId,
+    action: &'static str,
+    change: impl Fn(&mut Device) -> Result<bool, AdminError>,
+) -> Result<Decided, AdminError> {
+    let mut lease = db.lease().await?;
+    let mut transaction = lease.begin().await?;
+    let tenant = sqlx::query("SELECT tenant FROM devices WHERE id = $1")
+        .bind(device.bytes().to_vec())
+        .fetch_optional(&mut *transaction)
+        .await
+        .map_err(DbError::from)?
+        .map(|row| id(&row, "tenant", TenantId::from_bytes))
+        .transpose()?
+        .ok_or_else(|| AdminError::NotFound(format!("there is no device {device}")))?;
+    // Locked, so that the version can't change between this read and the update.
+    let lock = db.dialect().lock_suffix();
+    let mut found = rows::load_devices(&mut transaction, tenant, &[device], lock)
+        .await?
+        .pop()
+        .ok_or(DbError::Decode { column: "id" })?;
+    let loaded = found.version;
+    let changed = change(&mut found)?;
+    if changed {
+        found.version += 1;
+        let updated = sqlx::query(
+            "UPDATE devices SET status = $1, epoch = $2, last_seq = $3, version = $4 WHERE tenant = $5 AND id = $6 AND version = $7",
+        )
+        .bind(found.status.as_str().to_owned())
+        .bind(found.epoch)
+        .bind(found.last_seq)
+        .bind(found.version)
+        .bind(tenant.bytes().to_vec())
+        .bind(device.bytes().to_vec())
+        .bind(loaded)
+        .execute(&mut *transaction)
+        .await
+        .map_err(DbError::from)?
+        .rows_affected();
+        if updated != 1 {
+            return Err(DbError::RowCount {
+                table: "devices",
+                expected: 1,
+                found: updated,
+            }
+            .into());
+        }
+        let detail = device.to_string();
+        audit(&mut transaction, random, tenant, clock.now(), ACTOR, action, &detail).await?;
+        transaction.commit().await.map_err(DbError::from)?;
+    }
+    Ok(Decided {
+        status: found.status,
+        epoch: found.epoch,
+        changed,
+    })
+}

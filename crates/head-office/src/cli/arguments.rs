@@ -1,0 +1,430 @@
+//! What can be typed.
+
+use std::net::SocketAddr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use counterfoil_domain::ids::{DeviceId, TemplateId};
+
+/// Head office of Counterfoil: issues coupons and pickup orders, and takes what every shop delivers.
+#[derive(Debug, Parser)]
+#[command(
+    name = "counterfoil-hq",
+    version,
+    after_help = "Examples:\n  counterfoil-hq seed --demo\n  counterfoil-hq device enrol-code --store s-01\n  counterfoil-hq serve --listen 0.0.0.0:7380"
+)]
+pub struct Arguments {
+    /// The database: a SQLite file, made when it is missing, or a PostgreSQL server.
+    ///
+    /// Example: --database sqlite:/var/lib/counterfoil/head-office.db
+    ///
+    /// Example: --database postgres://counterfoil@db.example/counterfoil
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "COUNTERFOIL_HQ_DATABASE",
+        default_value = "sqlite:head-office.db",
+        hide_env_values = true
+    )]
+    pub database: String,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Answer counters until stopped. Prints `listening on http://...` once it can.
+    #[command(after_help = "Example: counterfoil-hq serve --database sqlite:head-office.db --listen 127.0.0.1:7380")]
+    Serve(Serve),
+    /// Add what an empty head office needs first, and decide what only a person can.
+    #[command(subcommand)]
+    Admin(Admin),
+    /// Bring counters in.
+    #[command(subcommand)]
+    Device(Device),
+    /// Make demo or load data. Repeatable: the same seed adds nothing twice. Prints one JSON document.
+    #[command(
+        after_help = "Examples:\n  counterfoil-hq seed --demo\n  counterfoil-hq seed --stores 10 --members 20000 --coupons 100000 --pickups 5000 --seed 7"
+    )]
+    Seed(Seed),
+    /// Check every invariant on a live database. Prints one JSON line each; ends with 1 when one is broken.
+    #[command(after_help = "Example: counterfoil-hq verify --database sqlite:head-office.db")]
+    Verify,
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    /// Where to listen. Port 0 takes a free one, which is printed.
+    ///
+    /// Example: --listen 0.0.0.0:7380
+    #[arg(
+        long,
+        value_name = "ADDR:PORT",
+        env = "COUNTERFOIL_HQ_LISTEN",
+        default_value = "127.0.0.1:7380"
+    )]
+    pub listen: SocketAddr,
+    /// A NATS server for messages between several processes. Not available in this version.
+    ///
+    /// Example: --nats nats://127.0.0.1:4222
+    #[arg(long, value_name = "URL", env = "COUNTERFOIL_HQ_NATS", hide_env_values = true)]
+    pub nats: Option<String>,
+    /// What this process does.
+    ///
+    /// Example: --roles api,jobs
+    #[arg(
+        long,
+        value_name = "ROLES",
+        env = "COUNTERFOIL_HQ_ROLES",
+        value_delimiter = ',',
+        default_value = "api,fulfilment,jobs"
+    )]
+    pub roles: Vec<Role>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Role {
+    /// Answers counters.
+    Api,
+    /// Ships what was exchanged.
+    Fulfilment,
+    /// Does what is due at some time.
+    Jobs,
+}
+
+/// A noun with the one verb `add`.
+#[derive(Debug, Subcommand)]
+pub enum Add<T: Args> {
+    /// Add one. Prints one JSON line with its id.
+    Add(T),
+}
+
+impl<T: Args> Add<T> {
+    pub fn into_inner(self) -> T {
+        match self {
+            Self::Add(options) => options,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Admin {
+    /// Tenants: one chain each.
+    #[command(
+        subcommand,
+        after_help = "Example: counterfoil-hq admin tenant add --code shanlan --name 'Shanlan Coffee'"
+    )]
+    Tenant(Add<NewTenant>),
+    /// Stores of a chain.
+    #[command(
+        subcommand,
+        after_help = "Example: counterfoil-hq admin store add --code s-01 --name-zh 人民广场店 --name-en \"People's Square\""
+    )]
+    Store(Add<NewStore>),
+    /// Clerks and managers of a store.
+    #[command(
+        subcommand,
+        after_help = "Example: counterfoil-hq admin clerk add --store s-01 --name 林晓 --role manager --pin-stdin < pin.txt"
+    )]
+    Clerk(Add<NewClerk>),
+    /// People of head office. Prints the new token, once.
+    #[command(
+        subcommand,
+        after_help = "Example: counterfoil-hq admin operator add --name ops --role admin"
+    )]
+    Operator(Add<NewOperator>),
+    /// Decide about a counter.
+    #[command(subcommand)]
+    Device(DecideDevice),
+    /// Pickup orders.
+    #[command(
+        subcommand,
+        after_help = "Example: counterfoil-hq admin order add --store s-01 --number P-1 --collector Anna --lines '[{\"sku\":\"1\",\"name_zh\":\"豆\",\"name_en\":\"Beans\",\"quantity\":1,\"unit_price\":6800}]'"
+    )]
+    Order(Add<NewOrder>),
+    /// Coupons.
+    #[command(subcommand)]
+    Coupon(Grant),
+}
+
+#[derive(Debug, Args)]
+pub struct Tenant {
+    /// Code of the tenant; not needed where there is only one.
+    ///
+    /// Example: --tenant demo
+    #[arg(long = "tenant", value_name = "CODE", env = "COUNTERFOIL_HQ_TENANT")]
+    pub tenant: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct NewTenant {
+    /// Short code, unique.
+    ///
+    /// Example: --code shanlan
+    #[arg(long)]
+    pub code: String,
+    /// Name.
+    ///
+    /// Example: --name 'Shanlan Coffee'
+    #[arg(long)]
+    pub name: String,
+    /// Money of all its amounts, ISO 4217.
+    ///
+    /// Example: --currency CNY
+    #[arg(long, env = "COUNTERFOIL_HQ_CURRENCY", default_value = "CNY")]
+    pub currency: String,
+}
+
+#[derive(Debug, Args)]
+pub struct NewStore {
+    /// Short code, unique within the tenant.
+    ///
+    /// Example: --code s-01
+    #[arg(long)]
+    pub code: String,
+    /// Chinese name.
+    ///
+    /// Example: --name-zh 人民广场店
+    #[arg(long)]
+    pub name_zh: String,
+    /// English name.
+    ///
+    /// Example: --name-en "People's Square"
+    #[arg(long)]
+    pub name_en: String,
+    /// Time zone of its business day, IANA name.
+    ///
+    /// Example: --time-zone Asia/Shanghai
+    #[arg(long, env = "COUNTERFOIL_HQ_TIME_ZONE", default_value = "Asia/Shanghai")]
+    pub time_zone: String,
+    #[command(flatten)]
+    pub tenant: Tenant,
+}
+
+#[derive(Debug, Args)]
+pub struct NewClerk {
+    /// Code of the store.
+    ///
+    /// Example: --store s-01
+    #[arg(long)]
+    pub store: String,
+    /// Name as shown on the sign-in screen, unique within the store.
+    ///
+    /// Example: --name 林晓
+    #[arg(long)]
+    pub name: String,
+    /// A manager also voids redemptions.
+    ///
+    /// Example: --role manager
+    #[arg(long, value_enum)]
+    pub role: ClerkRole,
+    /// The PIN, 6 to 12 digits. Others on this machine may see it in the list of processes: better leave it out and
+    /// be asked, or use --pin-stdin.
+    ///
+    /// Example: --pin 135790
+    #[arg(
+        long,
+        env = "COUNTERFOIL_HQ_PIN",
+        hide_env_values = true,
+        conflicts_with = "pin_stdin"
+    )]
+    pub pin: Option<String>,
+    /// Read the PIN from the first line of standard input.
+    ///
+    /// Example: --pin-stdin < pin.txt
+    #[arg(long)]
+    pub pin_stdin: bool,
+    #[command(flatten)]
+    pub tenant: Tenant,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum ClerkRole {
+    /// Looks up, redeems, hands over.
+    Clerk,
+    /// Also voids, and sees exceptions.
+    Manager,
+}
+
+#[derive(Debug, Args)]
+pub struct NewOperator {
+    /// Name, unique within the tenant.
+    ///
+    /// Example: --name ops
+    #[arg(long)]
+    pub name: String,
+    /// What they may do.
+    ///
+    /// Example: --role auditor
+    #[arg(long, value_enum)]
+    pub role: OperatorRole,
+    #[command(flatten)]
+    pub tenant: Tenant,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub enum OperatorRole {
+    /// Everything.
+    Admin,
+    /// Templates, grants, cases.
+    Operator,
+    /// Packing and handing over.
+    Warehouse,
+    /// Looks, changes nothing.
+    Auditor,
+}
+
+impl OperatorRole {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Operator => "operator",
+            Self::Warehouse => "warehouse",
+            Self::Auditor => "auditor",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DecideDevice {
+    /// Revoke a counter for ever: what it still delivers is quarantined.
+    #[command(after_help = "Example: counterfoil-hq admin device revoke --device 019b76da-a800-7000-8000-000000000001")]
+    Revoke(DeviceOption),
+    /// Let a counter go on whose journal has forked: it gets a new epoch.
+    #[command(
+        after_help = "Example: counterfoil-hq admin device new-epoch --device 019b76da-a800-7000-8000-000000000001"
+    )]
+    NewEpoch(DeviceOption),
+}
+
+#[derive(Debug, Args)]
+pub struct DeviceOption {
+    /// Id of the counter, as its screen and `doctor` show it.
+    ///
+    /// Example: --device 019b76da-a800-7000-8000-000000000001
+    #[arg(long, value_name = "ID")]
+    pub device: DeviceId,
+}
+
+#[derive(Debug, Args)]
+pub struct NewOrder {
+    /// Code of the store where it waits.
+    ///
+    /// Example: --store s-01
+    #[arg(long)]
+    pub store: String,
+    /// Order number, unique within the tenant.
+    ///
+    /// Example: --number P-1
+    #[arg(long)]
+    pub number: String,
+    /// Who may collect, in words.
+    ///
+    /// Example: --collector 'Anna Chen'
+    #[arg(long)]
+    pub collector: String,
+    /// What waits, JSON; prices in minor units.
+    ///
+    /// Example: --lines '[{"sku":"1","name_zh":"豆","name_en":"Beans","quantity":1,"unit_price":6800}]'
+    #[arg(long, value_name = "JSON")]
+    pub lines: String,
+    /// Number of the member whose it is.
+    ///
+    /// Example: --member 000010000001
+    #[arg(long, value_name = "NUMBER")]
+    pub member: Option<String>,
+    /// Its pickup code, 8 digits; made when left out.
+    ///
+    /// Example: --code 12345600
+    #[arg(long)]
+    pub code: Option<String>,
+    /// How many days it waits; left out: no end.
+    ///
+    /// Example: --days 14
+    #[arg(long)]
+    pub days: Option<u32>,
+    #[command(flatten)]
+    pub tenant: Tenant,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Grant {
+    /// Give a member coupons. Prints one JSON line with their codes.
+    #[command(
+        after_help = "Example: counterfoil-hq admin coupon grant --member 000010000001 --template 019b76da-a800-7000-8000-000000000001 --count 2"
+    )]
+    Grant(GrantOptions),
+}
+
+#[derive(Debug, Args)]
+pub struct GrantOptions {
+    /// Number of the member.
+    ///
+    /// Example: --member 000010000001
+    #[arg(long, value_name = "NUMBER")]
+    pub member: String,
+    /// Id of the template; its latest published version is given.
+    ///
+    /// Example: --template 019b76da-a800-7000-8000-000000000001
+    #[arg(long, value_name = "ID")]
+    pub template: TemplateId,
+    /// How many.
+    ///
+    /// Example: --count 2
+    #[arg(long, default_value_t = 1)]
+    pub count: u32,
+    #[command(flatten)]
+    pub tenant: Tenant,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Device {
+    /// Make a one-time code for a new counter: 15 minutes, one use. Prints the code alone.
+    #[command(after_help = "Example: counterfoil-hq device enrol-code --store s-01")]
+    EnrolCode(EnrolCode),
+}
+
+#[derive(Debug, Args)]
+pub struct EnrolCode {
+    /// Code of the store that the counter is for.
+    ///
+    /// Example: --store s-01
+    #[arg(long)]
+    pub store: String,
+    #[command(flatten)]
+    pub tenant: Tenant,
+}
+
+#[derive(Debug, Args)]
+pub struct Seed {
+    /// Enough to look around: 3 stores, 60 members, 240 coupons, 40 pickup orders, where not said otherwise.
+    ///
+    /// Example: --demo
+    #[arg(long, env = "COUNTERFOIL_HQ_DEMO")]
+    pub demo: bool,
+    /// How many stores.
+    ///
+    /// Example: --stores 10
+    #[arg(long, value_name = "N", env = "COUNTERFOIL_HQ_STORES")]
+    pub stores: Option<u64>,
+    /// How many members.
+    ///
+    /// Example: --members 20000
+    #[arg(long, value_name = "N", env = "COUNTERFOIL_HQ_MEMBERS")]
+    pub members: Option<u64>,
+    /// How many coupons.
+    ///
+    /// Example: --coupons 100000
+    #[arg(long, value_name = "N", env = "COUNTERFOIL_HQ_COUPONS")]
+    pub coupons: Option<u64>,
+    /// How many pickup orders.
+    ///
+    /// Example: --pickups 5000
+    #[arg(long, value_name = "N", env = "COUNTERFOIL_HQ_PICKUPS")]
+    pub pickups: Option<u64>,
+    /// Which data: the same seed gives the same members, coupons and orders, another one adds others.
+    ///
+    /// Example: --seed 7
+    #[arg(long, value_name = "N", env = "COUNTERFOIL_HQ_SEED", default_value_t = crate::seed::Plan::DEMO.seed)]
+    pub seed: u64,
+}

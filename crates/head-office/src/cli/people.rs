@@ -1,0 +1,102 @@
+//! `admin tenant|store|clerk|operator add`.
+
+use std::io::{IsTerminal, Read};
+
+use counterfoil_domain::people::{PIN_MAX_DIGITS, Role};
+use serde_json::json;
+
+use super::{
+    CliError,
+    arguments::{ClerkRole, NewClerk, NewOperator, NewStore, NewTenant},
+    print,
+    work::open,
+};
+use crate::{
+    admin,
+    clock::{SystemClock, SystemRandom},
+};
+
+pub(super) async fn add_tenant(database: &str, options: NewTenant) -> Result<(), CliError> {
+    let db = open(database).await?;
+    let new = admin::NewTenant {
+        code: &options.code,
+        name: &options.name,
+        currency: &options.currency,
+    };
+    let tenant = admin::add_tenant(&db, &SystemClock, &SystemRandom, &new).await?;
+    db.close().await;
+    print(&json!({ "id": tenant, "code": options.code }).to_string())
+}
+
+pub(super) async fn add_store(database: &str, options: NewStore) -> Result<(), CliError> {
+    let db = open(database).await?;
+    let tenant = admin::find_tenant(&db, options.tenant.tenant.as_deref()).await?;
+    let new = admin::NewStore {
+        code: &options.code,
+        name_zh: &options.name_zh,
+        name_en: &options.name_en,
+        time_zone: &options.time_zone,
+    };
+    let store = admin::add_store(&db, &SystemClock, &SystemRandom, tenant, &new).await?;
+    db.close().await;
+    print(&json!({ "id": store, "code": options.code }).to_string())
+}
+
+pub(super) async fn add_clerk(database: &str, options: NewClerk) -> Result<(), CliError> {
+    let db = open(database).await?;
+    let tenant = admin::find_tenant(&db, options.tenant.tenant.as_deref()).await?;
+    let store = admin::find_store(&db, tenant, &options.store).await?;
+    let pin = pin(&options)?;
+    let new = admin::NewClerk {
+        name: &options.name,
+        role: match options.role {
+            ClerkRole::Clerk => Role::Clerk,
+            ClerkRole::Manager => Role::Manager,
+        },
+        pin: &pin,
+    };
+    let clerk = admin::add_clerk(&db, &SystemClock, &SystemRandom, tenant, store, &new).await?;
+    db.close().await;
+    print(&json!({ "id": clerk, "store": options.store, "name": options.name, "role": new.role }).to_string())
+}
+
+pub(super) async fn add_operator(database: &str, options: NewOperator) -> Result<(), CliError> {
+    let db = open(database).await?;
+    let tenant = admin::find_tenant(&db, options.tenant.tenant.as_deref()).await?;
+    let new = admin::NewOperator {
+        name: &options.name,
+        role: options.role.as_str(),
+    };
+    let (id, token) = admin::add_operator(&db, &SystemClock, &SystemRandom, tenant, &new).await?;
+    db.close().await;
+    print(&json!({ "id": id, "name": options.name, "role": new.role, "token": token }).to_string())
+}
+
+fn pin(options: &NewClerk) -> Result<zeroize::Zeroizing<String>, CliError> {
+    if let Some(pin) = &options.pin {
+        return Ok(pin.clone().into());
+    }
+    let unreadable = |error: std::io::Error| CliError::input("pin_missing", format!("No PIN could be read: {error}."));
+    if !options.pin_stdin && std::io::stdin().is_terminal() {
+        let first = zeroize::Zeroizing::new(rpassword::prompt_password("PIN: ").map_err(unreadable)?);
+        let second = zeroize::Zeroizing::new(rpassword::prompt_password("PIN again: ").map_err(unreadable)?);
+        if first != second {
+            return Err(CliError::input("pin_differs", "The two PINs differ."));
+        }
+        return Ok(first);
+    }
+    if !options.pin_stdin {
+        return Err(CliError::input(
+            "pin_missing",
+            "Nobody can be asked for the PIN here. Give it on standard input with --pin-stdin.",
+        ));
+    }
+    let mut text = zeroize::Zeroizing::new(String::new());
+    let longest = u64::try_from(PIN_MAX_DIGITS + 16).unwrap_or(u64::MAX);
+    std::io::stdin()
+        .take(longest)
+        .read_to_string(&mut text)
+        .map_err(unreadable)?;
+    let first = text.lines().next().unwrap_or_default().trim().to_owned();
+    Ok(first.into())
+}

@@ -1,0 +1,120 @@
+//! `serve`.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    CliError,
+    arguments::{Role, Serve},
+    print,
+};
+use crate::{
+    App,
+    clock::{SystemClock, SystemRandom},
+};
+
+/// How often the recorder of metrics clears up what nobody has asked for.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+pub(super) async fn serve(database: &str, options: Serve) -> Result<(), CliError> {
+    if options.nats.is_some() {
+        return Err(CliError::input(
+            "not_available",
+            "This version sends no messages through NATS. Leave --nats (COUNTERFOIL_HQ_NATS) out.",
+        ));
+    }
+    if !options.roles.contains(&Role::Api) {
+        return Err(CliError::input(
+            "not_available",
+            "In this version only the role api has work to do. Add it to --roles (COUNTERFOIL_HQ_ROLES).",
+        ));
+    }
+    // First of all: whoever starts it twice hears of it before the database is touched.
+    let listener = bind(options.listen).await?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| CliError::failed("internal", format!("The socket has no address: {error}.")))?;
+    let app = App::open(database, Arc::new(SystemClock), Arc::new(SystemRandom)).await?;
+    let metrics = recorder(&app.stopping)?;
+    stop_on_signal(app.stopping.clone())?;
+    let serving = tokio::spawn(crate::serve(app, listener, Some(metrics)));
+    print(&format!("listening on http://{address}"))?;
+    let failed = |what: String| CliError::failed("internal", format!("The server stopped: {what}."));
+    match serving.await {
+        Ok(Ok(())) => {
+            tracing::info!("stopped");
+            Ok(())
+        }
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let (code, hint) = match error.kind() {
+            std::io::ErrorKind::AddrInUse => (
+                "address_in_use",
+                "Another program listens there, perhaps another head office. Stop it, or choose another port with --listen",
+            ),
+            std::io::ErrorKind::PermissionDenied => (
+                "address_forbidden",
+                "This user may not listen there. Choose a port from 1024 with --listen",
+            ),
+            std::io::ErrorKind::AddrNotAvailable => (
+                "address_invalid",
+                "This machine has no such address. Choose another one with --listen",
+            ),
+            _ => ("address_invalid", "Choose another address with --listen"),
+        };
+        CliError::failed(code, format!("Can't listen on {address} ({error}). {hint}."))
+    })
+}
+
+fn recorder(stopping: &CancellationToken) -> Result<PrometheusHandle, CliError> {
+    let handle = PrometheusBuilder::new()
+        .install_recorder()
+        .map_err(|error| CliError::failed("internal", format!("Metrics can't be recorded: {error}.")))?;
+    let (kept, stopping) = (handle.clone(), stopping.clone());
+    tokio::spawn(async move {
+        while stopping.run_until_cancelled(tokio::time::sleep(UPKEEP)).await.is_some() {
+            kept.run_upkeep();
+        }
+    });
+    Ok(handle)
+}
+
+/// Stops gracefully on ctrl-c and on SIGTERM; on a second one at once.
+fn stop_on_signal(stopping: CancellationToken) -> Result<(), CliError> {
+    let failed =
+        |error: std::io::Error| CliError::failed("internal", format!("Signals can't be listened to: {error}."));
+    #[cfg(unix)]
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()).map_err(failed)?;
+    #[cfg(unix)]
+    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt()).map_err(failed)?;
+    #[cfg(not(unix))]
+    let _ = failed;
+    tokio::spawn(async move {
+        loop {
+            #[cfg(unix)]
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+            #[cfg(not(unix))]
+            if tokio::signal::ctrl_c().await.is_err() {
+                return;
+            }
+            if stopping.is_cancelled() {
+                tracing::warn!("stopped at once");
+                std::process::exit(1);
+            }
+            tracing::info!("stopping; requests under way are finished");
+            stopping.cancel();
+        }
+    });
+    Ok(())
+}

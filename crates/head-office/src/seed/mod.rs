@@ -1,0 +1,554 @@
+//! Demo and load data. The same seed gives the same rows, so doing it twice adds nothing twice, and asking for more
+//! adds the rest. Secrets (keys, salts) are random all the same.
+
+mod numbers;
+mod shown;
+mod templates;
+mod words;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use counterfoil_domain::{
+    codes::coupon_code,
+    coupons::{Coupon, CouponState},
+    ids::{BatchId, ClerkId, CouponId, MemberId, OrderId, StoreId, TenantId},
+    offline::OfflineLimits,
+    people::{Clerk, Member, Role, Store},
+    pickups::{Order, OrderState},
+    time::{DAY, HOUR, Millis},
+};
+use numbers::{Kind, Numbers, id};
+use serde::Serialize;
+use sqlx::Row;
+
+use crate::{
+    admin::{self, AdminError, NewTenant},
+    clock::{Clock, Random},
+    coupons::{self, rows::NewTemplate},
+    db::{Db, DbError, batch},
+    members, pickups, stores,
+    sync::feed::{Item, TENANT_FEED},
+};
+
+/// Code of the tenant that demo data belongs to.
+pub const TENANT: &str = "demo";
+/// Largest seed: five digits of members' and orders' numbers.
+pub const LARGEST_SEED: u64 = 99_999;
+/// Most stores.
+pub const MOST_STORES: u64 = 10_000;
+/// Most members of a seed: seven digits of their number.
+pub const MOST_MEMBERS: u64 = 9_999_999;
+/// Most coupons of a seed.
+pub const MOST_COUPONS: u64 = 50_000_000;
+/// Most pickup orders: half of the shard's codes.
+pub const MOST_PICKUPS: u64 = 500_000;
+
+/// Rows of one commit. Others get their turn between two of them.
+const CHUNK: u64 = 2_000;
+/// Coupon codes carry their day; demo coupons carry days that never are, one for each seed.
+const DEMO_DAY: u64 = 900_000;
+/// How long a cancelled order's code rests.
+const CODE_RESTS: Millis = 30 * DAY;
+
+/// How much there is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Plan {
+    /// Which data.
+    pub seed: u64,
+    /// Stores, from `s-01`.
+    pub stores: u64,
+    /// Members, spread over the stores.
+    pub members: u64,
+    /// Coupons, spread over stores, members and templates.
+    pub coupons: u64,
+    /// Pickup orders, spread over the stores.
+    pub pickups: u64,
+}
+
+impl Plan {
+    /// Enough to look around.
+    pub const DEMO: Self = Self {
+        seed: 1,
+        stores: 3,
+        members: 60,
+        coupons: 240,
+        pickups: 40,
+    };
+
+    fn check(&self) -> Result<(), DbError> {
+        for (what, value, least, most) in [
+            ("--seed", self.seed, 0, LARGEST_SEED),
+            ("--stores", self.stores, 1, MOST_STORES),
+            ("--members", self.members, 0, MOST_MEMBERS),
+            ("--coupons", self.coupons, 0, MOST_COUPONS),
+            ("--pickups", self.pickups, 0, MOST_PICKUPS),
+        ] {
+            if !(least..=most).contains(&value) {
+                return Err(DbError::config(format!("{what} must be {least} to {most}")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What there is now, for people and scripts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Seeded {
+    /// Code of the tenant.
+    pub tenant: String,
+    /// Its stores.
+    pub stores: Vec<SeededStore>,
+    /// Who can sign in, with PINs.
+    pub clerks: Vec<SeededClerk>,
+    /// Some coupons of the first store that can be redeemed now, of each offline policy.
+    pub coupons: Vec<SeededCoupon>,
+    /// Pickup codes of some orders that wait in the first store.
+    pub pickups: Vec<String>,
+    /// Texts of signed QR codes, of coupons and then of pickup orders, other ones than above where there are enough.
+    pub tokens: Vec<String>,
+    /// How much was added now.
+    pub added: Added,
+    /// Whether nothing had to be added.
+    pub already_there: bool,
+}
+
+/// How much was added.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Added {
+    /// Stores.
+    pub stores: u64,
+    /// Clerks.
+    pub clerks: u64,
+    /// Templates.
+    pub templates: u64,
+    /// Members.
+    pub members: u64,
+    /// Coupons.
+    pub coupons: u64,
+    /// Pickup orders.
+    pub pickups: u64,
+}
+
+/// A store of the demo.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeededStore {
+    /// Its code.
+    pub code: String,
+    /// Chinese name.
+    pub name_zh: String,
+    /// English name.
+    pub name_en: String,
+}
+
+/// Somebody who can sign in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeededClerk {
+    /// Code of the store.
+    pub store: String,
+    /// Name.
+    pub name: String,
+    /// PIN.
+    pub pin: String,
+    /// `clerk` or `manager`.
+    pub role: String,
+}
+
+/// A coupon that can be redeemed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeededCoupon {
+    /// Its code.
+    pub code: String,
+    /// Chinese name.
+    pub name_zh: String,
+    /// English name.
+    pub name_en: String,
+    /// `online_only`, `home_store` or `floor_limit`.
+    pub offline: String,
+}
+
+/// Makes the data; what is there already stays as it is.
+///
+/// # Errors
+/// The database's, and [`DbError::Config`] when the plan is too large.
+pub async fn seed(db: &Db, clock: &dyn Clock, random: &dyn Random, plan: &Plan) -> Result<Seeded, DbError> {
+    plan.check()?;
+    let mut work = Work::begin(db, clock, random, *plan).await?;
+    work.clerks().await?;
+    work.templates().await?;
+    for from in (0..plan.members).step_by(CHUNK as usize) {
+        work.members(from).await?;
+    }
+    for from in (0..plan.coupons).step_by(CHUNK as usize) {
+        work.coupons(from).await?;
+    }
+    for from in (0..plan.pickups).step_by(CHUNK as usize) {
+        work.pickups(from).await?;
+    }
+    work.show().await
+}
+
+struct Work<'a> {
+    db: &'a Db,
+    random: &'a dyn Random,
+    now: Millis,
+    plan: Plan,
+    tenant: TenantId,
+    currency: String,
+    code_key: [u8; 32],
+    stores: Vec<Store>,
+    templates: Vec<NewTemplate>,
+    added: Added,
+}
+
+type News = BTreeMap<StoreId, Vec<Item>>;
+
+impl<'a> Work<'a> {
+    /// The tenant and its stores.
+    async fn begin(db: &'a Db, clock: &dyn Clock, random: &'a dyn Random, plan: Plan) -> Result<Self, DbError> {
+        let now = clock.now();
+        let mut lease = db.lease().await?;
+        let mut transaction = lease.begin().await?;
+        let tenant = match admin::rows::tenant_by_code(&mut transaction, TENANT).await? {
+            Some(tenant) => tenant,
+            None => {
+                let new = NewTenant {
+                    code: TENANT,
+                    name: "山岚咖啡 Shanlan Coffee",
+                    currency: "CNY",
+                };
+                admin::insert_tenant(&mut transaction, now, random, &new).await?
+            }
+        };
+        let known = admin::rows::load_tenant(&mut transaction, tenant, "").await?;
+        let mut by_code: HashMap<String, StoreId> = HashMap::new();
+        for row in sqlx::query("SELECT code, id FROM stores WHERE tenant = $1")
+            .bind(tenant.bytes().to_vec())
+            .fetch_all(&mut *transaction)
+            .await?
+        {
+            by_code.insert(row.try_get("code")?, batch::id(&row, "id", StoreId::from_bytes)?);
+        }
+        let mut stores = Vec::new();
+        let mut news = News::new();
+        let mut added = Added::default();
+        for index in 0..plan.stores {
+            let code = format!("s-{:02}", index + 1);
+            let (name_zh, name_en) = words::store(usize::try_from(index).unwrap_or(usize::MAX - 1));
+            let (at, bytes) = id(0, Kind::Store, index);
+            let known = by_code.get(&code).copied();
+            let store = Store {
+                id: known.unwrap_or_else(|| StoreId::new(at, bytes)),
+                code,
+                name_zh,
+                name_en,
+                time_zone: "Asia/Shanghai".to_owned(),
+            };
+            if known.is_none() {
+                stores::rows::insert_store(&mut transaction, tenant, &store, &OfflineLimits::default(), now).await?;
+                news.entry(TENANT_FEED).or_default().push(Item::Store(store.id));
+                news.insert(store.id, vec![Item::Limits(store.id)]);
+                added.stores += 1;
+            }
+            stores.push(store);
+        }
+        admin::tell(&mut transaction, random, tenant, &news).await?;
+        transaction.commit().await?;
+        drop(lease);
+        Ok(Self {
+            db,
+            random,
+            now,
+            plan,
+            tenant,
+            currency: known.currency,
+            code_key: known.code_key,
+            stores,
+            templates: Vec::new(),
+            added,
+        })
+    }
+
+    async fn clerks(&mut self) -> Result<(), DbError> {
+        // Everybody of one place in the list shares a PIN and its hash: a slow hash for each of 30,000 clerks would
+        // take an hour, and these PINs are printed anyway.
+        let mut hashes = Vec::new();
+        for (name, manager, pin) in words::CLERKS {
+            let hash = admin::hash_pin(self.random, pin).map_err(as_database_error)?;
+            hashes.push((name, if manager { Role::Manager } else { Role::Clerk }, hash));
+        }
+        let mut clerks = Vec::new();
+        for (store, index) in self.stores.iter().zip(0u64..) {
+            for ((name, role, pin_hash), place) in hashes.iter().zip(0u64..) {
+                let (at, bytes) = id(0, Kind::Clerk, index * 100 + place);
+                clerks.push(Clerk {
+                    id: ClerkId::new(at, bytes),
+                    store: store.id,
+                    name: (*name).to_owned(),
+                    role: *role,
+                    pin_hash: pin_hash.clone(),
+                    active: true,
+                });
+            }
+        }
+        for chunk in clerks.chunks(CHUNK as usize) {
+            let mut lease = self.db.lease().await?;
+            let mut transaction = lease.begin().await?;
+            let new = stores::rows::insert_new_clerks(&mut transaction, self.tenant, chunk, self.now).await?;
+            let new: BTreeSet<ClerkId> = new.into_iter().collect();
+            let mut news = News::new();
+            for clerk in chunk.iter().filter(|clerk| new.contains(&clerk.id)) {
+                news.entry(clerk.store).or_default().push(Item::Clerk(clerk.id));
+            }
+            admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
+            transaction.commit().await?;
+            self.added.clerks += new.len() as u64;
+        }
+        Ok(())
+    }
+
+    async fn templates(&mut self) -> Result<(), DbError> {
+        let Some(first) = self.stores.first().map(|store| store.id) else {
+            return Ok(());
+        };
+        self.templates = templates::all(&self.currency, first);
+        let mut lease = self.db.lease().await?;
+        let mut transaction = lease.begin().await?;
+        let mut items = Vec::new();
+        for (new, index) in self.templates.iter().zip(0u64..) {
+            let template = &new.template;
+            if coupons::rows::insert_template(&mut transaction, self.tenant, new, self.now).await? {
+                items.push(Item::Template(template.id, template.version));
+            }
+            if self.plan.coupons > 0 {
+                let batch = self.batch(index);
+                let of = (template.id, template.version);
+                coupons::rows::insert_batch(&mut transaction, self.tenant, batch, of, self.now).await?;
+            }
+        }
+        self.added.templates += items.len() as u64;
+        if !items.is_empty() {
+            let news = News::from([(TENANT_FEED, items)]);
+            admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
+        }
+        transaction.commit().await?;
+        Ok(())
+    }
+
+    fn batch(&self, template: u64) -> BatchId {
+        let (at, bytes) = id(self.plan.seed, Kind::Batch, template);
+        BatchId::new(at, bytes)
+    }
+
+    /// The store of the `index`th thing.
+    fn store(&self, index: u64) -> Option<&Store> {
+        let place = index % self.plan.stores;
+        self.stores.get(usize::try_from(place).ok()?)
+    }
+
+    fn member_id(&self, index: u64) -> MemberId {
+        let (at, bytes) = id(self.plan.seed, Kind::Member, index);
+        MemberId::new(at, bytes)
+    }
+
+    /// A member of the store at `place` for its `nth` coupon or order, and how many members that store has.
+    fn member_of(&self, place: u64, nth: u64) -> Option<(MemberId, u64)> {
+        let count = (self.plan.members + self.plan.stores - 1 - place) / self.plan.stores;
+        (count > 0).then(|| (self.member_id(place + self.plan.stores * (nth % count)), count))
+    }
+
+    async fn members(&mut self, from: u64) -> Result<(), DbError> {
+        let mut made = Vec::new();
+        for index in from..self.plan.members.min(from + CHUNK) {
+            let mut numbers = Numbers::of(self.plan.seed, Kind::Member, index);
+            made.push(Member {
+                id: self.member_id(index),
+                number: format!("{:05}{index:07}", self.plan.seed),
+                name: words::member(&mut numbers),
+                phone: words::phone(&mut numbers),
+                recent_stores: self.store(index).map(|store| store.id).into_iter().collect(),
+            });
+        }
+        let mut lease = self.db.lease().await?;
+        let mut transaction = lease.begin().await?;
+        let new = members::rows::insert_new(&mut transaction, self.tenant, &made, self.now).await?;
+        let new: BTreeSet<MemberId> = new.into_iter().collect();
+        let mut news = News::new();
+        for member in made.iter().filter(|member| new.contains(&member.id)) {
+            for store in &member.recent_stores {
+                news.entry(*store).or_default().push(Item::Member(member.id));
+            }
+        }
+        admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
+        transaction.commit().await?;
+        self.added.members += new.len() as u64;
+        Ok(())
+    }
+
+    fn coupon_id(&self, index: u64) -> CouponId {
+        let (at, bytes) = id(self.plan.seed, Kind::Coupon, index);
+        CouponId::new(at, bytes)
+    }
+
+    fn coupon(&self, index: u64) -> Option<Coupon> {
+        let (place, nth) = (index % self.plan.stores, index / self.plan.stores);
+        // One in sixteen is a shop's own flyer, which belongs to whoever holds it.
+        let member = if nth % 16 == 15 {
+            None
+        } else {
+            self.member_of(place, nth)
+        };
+        // A member's second coupon is another one than the first.
+        let round = member.map_or(0, |(_, count)| nth / count);
+        let kind = (nth + round) % u64::try_from(self.templates.len()).ok()?;
+        let template = self.templates.get(usize::try_from(kind).ok()?)?;
+        let prefix = admin::line_and_category(&template.product_line, &template.category);
+        let day = u32::try_from(DEMO_DAY + self.plan.seed).ok()?;
+        let (valid_from, valid_until) = match nth % 16 {
+            13 => (self.now - 120 * DAY, self.now - 30 * DAY),
+            7 => (self.now + 7 * DAY, self.now + 97 * DAY),
+            _ => (self.now - HOUR, self.now + 365 * DAY),
+        };
+        Some(Coupon {
+            id: self.coupon_id(index),
+            code: coupon_code(&self.code_key, prefix, day, index)?,
+            member: member.map(|(id, _)| id),
+            template: template.template.id,
+            template_version: template.template.version,
+            batch: self.batch(kind),
+            home_store: self.store(index).map(|store| store.id),
+            valid_from: Some(valid_from),
+            valid_until: Some(valid_until),
+            state: CouponState::Available,
+            version: 1,
+        })
+    }
+
+    async fn coupons(&mut self, from: u64) -> Result<(), DbError> {
+        let until = self.plan.coupons.min(from + CHUNK);
+        let made: Vec<Coupon> = (from..until).filter_map(|index| self.coupon(index)).collect();
+        let mut lease = self.db.lease().await?;
+        let mut transaction = lease.begin().await?;
+        let new = coupons::rows::insert_new(&mut transaction, self.tenant, &made).await?;
+        let new: BTreeSet<CouponId> = new.into_iter().collect();
+        let mut news = News::new();
+        let mut grown: BTreeMap<BatchId, (i64, i64)> = BTreeMap::new();
+        for coupon in made.iter().filter(|coupon| new.contains(&coupon.id)) {
+            if let Some(store) = coupon.home_store {
+                news.entry(store).or_default().push(Item::Coupon(coupon.id));
+            }
+            let (made, claimed) = grown.entry(coupon.batch).or_default();
+            *made += 1;
+            *claimed += i64::from(coupon.member.is_some());
+        }
+        for (batch, (made, claimed)) in grown {
+            coupons::rows::grow_batch(&mut transaction, self.tenant, batch, made, claimed).await?;
+        }
+        admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
+        transaction.commit().await?;
+        self.added.coupons += new.len() as u64;
+        Ok(())
+    }
+
+    fn order_id(&self, index: u64) -> OrderId {
+        let (at, bytes) = id(self.plan.seed, Kind::Order, index);
+        OrderId::new(at, bytes)
+    }
+
+    /// The order without its code.
+    fn order(&self, index: u64) -> Option<Order> {
+        let (place, nth) = (index % self.plan.stores, index / self.plan.stores);
+        let mut numbers = Numbers::of(self.plan.seed, Kind::Order, index);
+        let member = self.member_of(place, nth).map(|(id, _)| id);
+        Some(Order {
+            id: self.order_id(index),
+            number: format!("P{:05}-{index:06}", self.plan.seed),
+            code: String::new(),
+            store: self.store(index)?.id,
+            member,
+            collector: if member.is_some() {
+                "会员本人 / the member"
+            } else {
+                "门店骑手 / the store's courier"
+            }
+            .to_owned(),
+            // Some have waited too long.
+            deadline: Some(if nth % 12 == 9 {
+                self.now - 2 * DAY
+            } else {
+                self.now + 14 * DAY
+            }),
+            lines: words::lines(&mut numbers),
+            state: if nth % 12 == 11 {
+                OrderState::Cancelled
+            } else {
+                OrderState::Ready { freeze: None }
+            },
+            version: 1,
+        })
+    }
+
+    async fn pickups(&mut self, from: u64) -> Result<(), DbError> {
+        let until = self.plan.pickups.min(from + CHUNK);
+        let mut lease = self.db.lease().await?;
+        let mut transaction = lease.begin().await?;
+        let ids: Vec<OrderId> = (from..until).map(|index| self.order_id(index)).collect();
+        let known: BTreeSet<OrderId> = pickups::rows::load(&mut transaction, self.tenant, &ids, "")
+            .await?
+            .into_iter()
+            .map(|order| order.id)
+            .collect();
+        let missing: Vec<u64> = (from..until)
+            .filter(|index| !known.contains(&self.order_id(*index)))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        // One query for everybody's first candidate; who finds it taken looks for another one alone.
+        let mut candidates = Vec::new();
+        for &index in &missing {
+            let mut numbers = Numbers::of(self.plan.seed, Kind::PickupCode, index);
+            let code = admin::first_code(&mut numbers)?;
+            candidates.push((index, numbers, code));
+        }
+        let codes: Vec<String> = candidates.iter().map(|(_, _, code)| code.clone()).collect();
+        let taken = pickups::rows::taken_codes(&mut transaction, self.tenant, &codes).await?;
+        let mut promised = BTreeSet::new();
+        let mut orders = Vec::new();
+        for (index, mut numbers, code) in candidates {
+            let code = if taken.contains(&code) || promised.contains(&code) {
+                admin::free_code(&mut transaction, self.tenant, &promised, &mut numbers)
+                    .await
+                    .map_err(as_database_error)?
+            } else {
+                code
+            };
+            promised.insert(code.clone());
+            orders.extend(self.order(index).map(|order| Order { code, ..order }));
+        }
+        pickups::rows::insert(&mut transaction, self.tenant, &orders, self.now).await?;
+        let cancelled: Vec<OrderId> = orders
+            .iter()
+            .filter(|order| order.state == OrderState::Cancelled)
+            .map(|order| order.id)
+            .collect();
+        if !cancelled.is_empty() {
+            let until = self.now + CODE_RESTS;
+            pickups::rows::rest_codes(&mut transaction, self.tenant, &cancelled, until).await?;
+        }
+        let mut news = News::new();
+        for order in &orders {
+            news.entry(order.store).or_default().push(Item::Order(order.id));
+        }
+        admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
+        transaction.commit().await?;
+        self.added.pickups += orders.len() as u64;
+        Ok(())
+    }
+}
+
+fn as_database_error(error: AdminError) -> DbError {
+    match error {
+        AdminError::Db(error) => error,
+        other => DbError::config(other.to_string()),
+    }
+}

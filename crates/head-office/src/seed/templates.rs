@@ -1,0 +1,152 @@
+//! Coupon templates of the demo: all kinds of rules, all offline policies.
+
+use counterfoil_domain::{
+    coupons::{OfflinePolicy, Rule, Template},
+    ids::{StoreId, TemplateId},
+};
+
+use super::numbers::{Kind, id};
+use crate::coupons::rows::NewTemplate;
+
+struct Draft {
+    zh: &'static str,
+    en: &'static str,
+    rule: Rule,
+    offline: OfflinePolicy,
+    floor_limit: i64,
+    /// Booked when a coupon without a bound of its own is used twice.
+    worth: i64,
+    first_store_only: bool,
+    exclusive: bool,
+}
+
+impl Draft {
+    fn new(zh: &'static str, en: &'static str, rule: Rule, offline: OfflinePolicy) -> Self {
+        Self {
+            zh,
+            en,
+            rule,
+            offline,
+            floor_limit: if offline == OfflinePolicy::FloorLimit { 5_000 } else { 0 },
+            worth: 0,
+            first_store_only: false,
+            exclusive: false,
+        }
+    }
+}
+
+fn drafts() -> Vec<Draft> {
+    use OfflinePolicy::{FloorLimit, HomeStore, OnlineOnly};
+    let percent = |percent_bp, max_discount| Rule::PercentOff {
+        percent_bp,
+        threshold: None,
+        max_discount,
+    };
+    let voucher = |sku: &str| Rule::ItemVoucher {
+        sku: sku.to_owned(),
+        quantity: 1,
+    };
+    vec![
+        Draft::new(
+            "满 100 减 20",
+            "¥20 off from ¥100",
+            Rule::ThresholdOff {
+                threshold: 10_000,
+                amount: 2_000,
+            },
+            FloorLimit,
+        ),
+        Draft::new("立减 10 元", "¥10 off", Rule::AmountOff { amount: 1_000 }, HomeStore),
+        Draft {
+            worth: 2_800,
+            ..Draft::new("美式咖啡兑换券", "Free Americano", voucher("6902001"), OnlineOnly)
+        },
+        Draft::new(
+            "每满 50 减 5，最多 4 次",
+            "¥5 off every ¥50, up to 4 times",
+            Rule::EveryOff {
+                threshold: 5_000,
+                amount: 500,
+                max_times: Some(4),
+            },
+            HomeStore,
+        ),
+        Draft::new(
+            "全场 85 折，最高减 30",
+            "15% off, ¥30 at most",
+            percent(1_500, Some(3_000)),
+            FloorLimit,
+        ),
+        Draft {
+            exclusive: true,
+            ..Draft::new(
+                "贵宾立减 200 元",
+                "VIP: ¥200 off",
+                Rule::AmountOff { amount: 20_000 },
+                OnlineOnly,
+            )
+        },
+        Draft {
+            worth: 1_500,
+            ..Draft::new("可颂兑换券", "Free croissant", voucher("6902002"), HomeStore)
+        },
+        // Worth more than its floor limit: offline it is refused for that reason.
+        Draft::new(
+            "满 500 减 80",
+            "¥80 off from ¥500",
+            Rule::ThresholdOff {
+                threshold: 50_000,
+                amount: 8_000,
+            },
+            FloorLimit,
+        ),
+        Draft {
+            worth: 5_000,
+            ..Draft::new("会员 9 折", "10% off for members", percent(1_000, None), HomeStore)
+        },
+        Draft {
+            first_store_only: true,
+            ..Draft::new(
+                "首店专享立减 15 元",
+                "¥15 off, first store only",
+                Rule::AmountOff { amount: 1_500 },
+                HomeStore,
+            )
+        },
+    ]
+}
+
+/// The demo's templates, always the same ones.
+pub fn all(currency: &str, first_store: StoreId) -> Vec<NewTemplate> {
+    drafts()
+        .into_iter()
+        .zip(0u64..)
+        .map(|(draft, index)| {
+            let (at, random) = id(0, Kind::Template, index);
+            NewTemplate {
+                // 10 = food and drink; 11 = gifts.
+                product_line: if index % 2 == 0 { "10" } else { "11" }.to_owned(),
+                category: format!("{:02}", index + 1),
+                scope: r#"{"all":true}"#.to_owned(),
+                stacking: if draft.exclusive {
+                    r#"{"exclusive":true}"#.to_owned()
+                } else {
+                    format!(r#"{{"group":"{}"}}"#, draft.rule.kind())
+                },
+                valid_days: 90,
+                template: Template {
+                    id: TemplateId::new(at, random),
+                    version: 1,
+                    name_zh: draft.zh.to_owned(),
+                    name_en: draft.en.to_owned(),
+                    currency: currency.to_owned(),
+                    stores: draft.first_store_only.then(|| vec![first_store]),
+                    offline: draft.offline,
+                    floor_limit: draft.floor_limit,
+                    worth_unbounded: draft.worth,
+                    rule: draft.rule,
+                },
+            }
+        })
+        .collect()
+}
