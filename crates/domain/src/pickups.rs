@@ -46,6 +46,8 @@ pub enum OrderState {
     Collected {
         operation: OperationId,
         at: Millis,
+        /// Where. The order itself has a field `store` beside it.
+        #[serde(rename = "collected_in")]
         store: StoreId,
     },
     /// Sent back to the warehouse.

@@ -26,6 +26,18 @@ pub(super) fn arrive(state: &State, arrival: &Arrival, received_at: Millis) -> R
                         },
                         Changes::default(),
                     ),
+                    // The tail of a branch that lost, delivered after a person has decided: kept beside the one that
+                    // won, not a second fork.
+                    _ if closed_epoch => (
+                        Answer::Done {
+                            outcome: quarantined(QuarantineReason::ClosedEpoch),
+                            replayed: false,
+                        },
+                        Changes {
+                            branch: Some(arrival.clone()),
+                            ..Changes::default()
+                        },
+                    ),
                     _ => fork(device, arrival),
                 });
             }
