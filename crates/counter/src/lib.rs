@@ -41,12 +41,15 @@ mod replica;
 mod salvage;
 mod status;
 pub mod sync;
+#[cfg(test)]
+mod testing;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
 pub use ambient::{Clock, Random, System};
 use counterfoil_domain::ids::{ClerkId, MemberId, OperationId};
 pub use desk::{Confirmation, Decision, Delivery, DeskAction, Explained, Receipt, Scanned, Subject, Verdict};
+pub use doctor::{Check, doctor};
 pub use error::{Error, Result};
 pub(crate) use inner::Inner;
 pub use journal::{Place, Title};

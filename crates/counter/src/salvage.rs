@@ -1,10 +1,181 @@
-//! After a damaged database file.
-use crate::error::Result;
-use std::path::Path;
-/// What was saved.
-#[derive(Debug)]
-pub struct Salvaged {}
-/// Saves.
-pub async fn salvage(_folder: &Path) -> Result<Salvaged> {
-    Ok(Salvaged {})
+//! After a damaged database file: keep it, take what can be read of the journal into a fresh one, read the rest from
+//! head office again.
+
+use std::path::{Path, PathBuf};
+
+use counterfoil_domain::time::Millis;
+use counterfoil_protocol::operation::fingerprint;
+use serde::Serialize;
+use sqlx::{
+    Column, ConnectOptions, Connection, Row, SqliteConnection, ValueRef,
+    sqlite::{SqliteConnectOptions, SqliteRow},
+};
+
+use crate::{
+    db::{Database, FILE_NAME, Fault},
+    error::{Error, Result},
+    identity,
+    sync::DrainLock,
+};
+
+/// What could be saved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Salvaged {
+    /// Where the damaged file is kept.
+    pub kept: PathBuf,
+    /// Operations taken over.
+    pub operations: u64,
+    /// Those of them that still wait for delivery.
+    pub pending: u64,
+    /// Places of the journal that could not be read, as far as they show.
+    pub lost: u64,
+}
+
+const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
+}
+
+fn rename_all(from: &Path, to: &Path) -> Result<()> {
+    for suffix in SUFFIXES {
+        let (from, to) = (with_suffix(from, suffix), with_suffix(to, suffix));
+        if from.exists() {
+            std::fs::rename(&from, &to).map_err(Error::file(format!("renaming {}", from.display())))?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts a fresh database in the place of a damaged one, with every operation that can still be read. No other process
+/// may have it open. `now` names the file that is kept.
+///
+/// # Errors
+/// `data_dir_locked`; `database_corrupt` when not even the counter's identity can be read: then everything stays as
+/// it was, and the counter must be enrolled anew in another folder.
+pub async fn salvage(folder: &Path, now: Millis) -> Result<Salvaged> {
+    let _lock = DrainLock::try_take(folder)?.ok_or(Error::DataDirLocked)?;
+    let path = folder.join(FILE_NAME);
+    let kept = folder.join(format!("{FILE_NAME}.corrupt-{now}"));
+    rename_all(&path, &kept)?;
+    match copy(&kept, folder).await {
+        Ok((operations, pending, lost)) => Ok(Salvaged {
+            kept,
+            operations,
+            pending,
+            lost,
+        }),
+        Err(error) => {
+            for suffix in SUFFIXES {
+                // Only what was begun a moment ago, and holds nothing that the kept file does not.
+                let _ = std::fs::remove_file(with_suffix(&path, suffix));
+            }
+            rename_all(&kept, &path)?;
+            Err(error)
+        }
+    }
+}
+
+async fn copy(kept: &Path, folder: &Path) -> Result<(u64, u64, u64)> {
+    let options = SqliteConnectOptions::new().filename(kept).disable_statement_logging();
+    let mut old = SqliteConnection::connect_with(&options).await?;
+    let identity = sqlx::query("SELECT * FROM identity")
+        .fetch_one(&mut old)
+        .await
+        .map_err(|error| Error::database(Fault::Corrupt, format!("the counter's identity can't be read: {error}")))?;
+
+    let fresh = Database::open(folder).await?;
+    let mut writer = fresh.write().await;
+    let mut tx = writer.begin().await?;
+    insert(&mut tx, "identity", &identity).await?;
+    let who = identity::load(&mut tx).await?;
+    identity::begin_resync(&mut tx, who.history_id).await?;
+    let (operations, mut lost) = copy_journal(&mut old, &mut tx).await?;
+    sqlx::query(
+        "INSERT INTO touches (entity, id, epoch, seq) SELECT subject_kind, subject, epoch, seq FROM journal \
+         WHERE state = 'pending' AND subject IS NOT NULL",
+    )
+    .execute(&mut *tx)
+    .await?;
+    let (pending, gaps): (i64, i64) = sqlx::query_as(
+        "SELECT (SELECT COUNT(*) FROM journal WHERE state = 'pending'), \
+         (SELECT COALESCE(SUM(n), 0) FROM (SELECT MAX(seq) - MIN(seq) + 1 - COUNT(*) AS n FROM journal GROUP BY epoch))",
+    )
+    .fetch_one(&mut *tx)
+    .await?;
+    lost = lost.max(u64::try_from(gaps).unwrap_or(0));
+    tx.commit().await?;
+    drop(writer);
+    fresh.close().await?;
+    let _ = old.close().await;
+    Ok((operations, u64::try_from(pending).unwrap_or(0), lost))
+}
+
+/// Copies row by row, stepping over what can't be read.
+async fn copy_journal(old: &mut SqliteConnection, new: &mut SqliteConnection) -> Result<(u64, u64)> {
+    let last: i64 = sqlx::query_scalar("SELECT MAX(rowid) FROM journal")
+        .fetch_one(&mut *old)
+        .await
+        .ok()
+        .flatten()
+        .unwrap_or(0);
+    let (mut copied, mut lost, mut at) = (0u64, 0u64, 0i64);
+    while at < last {
+        match sqlx::query("SELECT rowid AS place, * FROM journal WHERE rowid > ? ORDER BY rowid LIMIT 1")
+            .bind(at)
+            .fetch_optional(&mut *old)
+            .await
+        {
+            Ok(Some(row)) => {
+                at = row.try_get("place").unwrap_or(at + 1);
+                if is_whole(&row) {
+                    insert(new, "journal", &row).await?;
+                    copied += 1;
+                } else {
+                    lost += 1;
+                }
+            }
+            Ok(None) => break,
+            Err(_) => {
+                at += 1;
+                lost += 1;
+            }
+        }
+    }
+    Ok((copied, lost))
+}
+
+fn is_whole(row: &SqliteRow) -> bool {
+    let body: Result<&str, _> = row.try_get("body");
+    let hash: Result<&[u8], _> = row.try_get("fingerprint");
+    matches!((body, hash), (Ok(body), Ok(hash)) if fingerprint(body.as_bytes()).as_slice() == hash)
+}
+
+/// Writes a row with whatever columns it has; names and types come from this program's own schema.
+async fn insert(db: &mut SqliteConnection, table: &'static str, row: &SqliteRow) -> Result<()> {
+    let columns: Vec<usize> = (0..row.columns().len())
+        .filter(|&i| row.column(i).name() != "place")
+        .collect();
+    let mut query = sqlx::QueryBuilder::<sqlx::Sqlite>::new(format!("INSERT INTO {table} ("));
+    let mut names = query.separated(", ");
+    for &i in &columns {
+        names.push(row.column(i).name().to_owned());
+    }
+    query.push(") VALUES (");
+    let mut values = query.separated(", ");
+    for &i in &columns {
+        let raw = row.try_get_raw(i)?;
+        let kind = sqlx::TypeInfo::name(&*raw.type_info()).to_owned();
+        match (raw.is_null(), kind.as_str()) {
+            (true, _) => values.push_bind(None::<i64>),
+            (false, "TEXT") => values.push_bind(row.try_get::<String, _>(i)?),
+            (false, "BLOB") => values.push_bind(row.try_get::<Vec<u8>, _>(i)?),
+            (false, _) => values.push_bind(row.try_get::<i64, _>(i)?),
+        };
+    }
+    query.push(")");
+    query.build().execute(db).await?;
+    Ok(())
 }

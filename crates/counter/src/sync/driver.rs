@@ -54,7 +54,7 @@ pub struct SyncHandle {
 }
 
 impl SyncHandle {
-    /// Lets what is being written down be finished, then stops.
+    /// Stops, and waits until it has. What was not written down yet is asked for again next time.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
         if let Some(task) = self.task.take() {
@@ -88,10 +88,8 @@ async fn drain_for_ever(inner: &Arc<Inner>) {
     loop {
         match drain(inner).await {
             Ok(()) => {}
-            Err(Error::NotEnrolled) => {
-                inner.wake.notified().await;
-                continue;
-            }
+            // Another process may enrol this folder, so look now and then.
+            Err(Error::NotEnrolled) => {}
             Err(error) => {
                 tracing::error!(code = error.code(), %error, "sync stopped for a moment");
                 inner.set_trouble(&error);
@@ -183,8 +181,8 @@ pub(crate) struct Exchanged {
     changed: bool,
 }
 
-/// Sends one request and writes its answer down. `None` when it was dropped because something more urgent came.
-async fn exchange(inner: &Inner, who: &Identity, plan: Plan, interruptible: bool) -> Result<Option<Exchanged>> {
+/// What to ask, and how many operations it carries.
+pub(crate) async fn compose(inner: &Inner, who: &Identity, plan: Plan) -> Result<(SyncRequest, usize)> {
     let mut reader = inner.db.read().await?;
     let batch = if plan.push == 0 {
         journal::Batch {
@@ -195,13 +193,12 @@ async fn exchange(inner: &Inner, who: &Identity, plan: Plan, interruptible: bool
         journal::pending(&mut reader, plan.push, REQUEST_BYTES - REQUEST_FRAME).await?
     };
     let acknowledged_seq = journal::acknowledged(&mut reader, who.epoch).await?;
-    drop(reader);
-    let sent = batch.texts.len();
     let operations = batch
         .texts
         .into_iter()
         .map(RawValue::from_string)
         .collect::<Result<Vec<_>, _>>()?;
+    let sent = operations.len();
     let request = SyncRequest {
         protocol: VERSION,
         history_id: who.history_id,
@@ -214,6 +211,12 @@ async fn exchange(inner: &Inner, who: &Identity, plan: Plan, interruptible: bool
         wait: plan.wait,
         app_version: env!("CARGO_PKG_VERSION").to_owned(),
     };
+    Ok((request, sent))
+}
+
+/// Sends one request and writes its answer down. `None` when it was dropped because something more urgent came.
+async fn exchange(inner: &Inner, who: &Identity, plan: Plan, interruptible: bool) -> Result<Option<Exchanged>> {
+    let (request, sent) = compose(inner, who, plan).await?;
     let credentials = inner.credentials(who)?;
     let sending = Sending {
         time: who.true_time(inner.clock.now()),
@@ -233,7 +236,8 @@ async fn exchange(inner: &Inner, who: &Identity, plan: Plan, interruptible: bool
     take_in(inner, sent, heard).await.map(Some)
 }
 
-async fn take_in(
+/// Writes down what came back, and tells the engine.
+pub(crate) async fn take_in(
     inner: &Inner,
     sent: usize,
     heard: Result<counterfoil_protocol::sync::SyncResponse, Failure>,

@@ -404,3 +404,6 @@ fn backoff(failures: u32, jitter: u64) -> Millis {
     let part = jitter % u64::try_from(bound).unwrap_or(1).max(1);
     Millis::try_from(part).unwrap_or(bound).max(BACKOFF_LEAST)
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,6 +3,8 @@
 pub mod apply;
 pub mod driver;
 pub mod engine;
+#[cfg(test)]
+mod tests;
 
 use std::{fs::File, path::Path};
 
