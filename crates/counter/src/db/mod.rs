@@ -25,6 +25,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/counter");
 /// Older versions may lose the write-ahead log when two connections reset it at once.
 const OLDEST_SQLITE: [u32; 3] = [3, 51, 3];
 const READERS: u32 = 3;
+/// Takes the write lock at once, so that no transaction has to be given up half way.
+const BEGIN: &str = "BEGIN IMMEDIATE";
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Name of the database's file in the data folder.
@@ -35,6 +37,7 @@ pub const FILE_NAME: &str = "counter.sqlite";
 pub struct Database {
     writer: Mutex<SqliteConnection>,
     readers: SqlitePool,
+    options: SqliteConnectOptions,
     path: PathBuf,
 }
 
@@ -89,7 +92,11 @@ impl Database {
             .map_err(|error| Error::database(Fault::of_migration(&error), error.to_string()))?;
         check_settings(&mut writer).await?;
         // A file that can't be written says so only when it is written.
-        writer.begin_with("BEGIN IMMEDIATE").await?.rollback().await?;
+        let mut probe = writer.begin_with(BEGIN).await?;
+        sqlx::query("UPDATE identity SET epoch = epoch WHERE FALSE")
+            .execute(&mut *probe)
+            .await?;
+        probe.rollback().await?;
 
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
@@ -101,6 +108,7 @@ impl Database {
         Ok(Self {
             writer: Mutex::new(writer),
             readers,
+            options: options(&path, mode),
             path,
         })
     }
@@ -117,7 +125,10 @@ impl Database {
 
     /// The writer. Take [`Writer::begin`] for anything that must happen as a whole.
     pub async fn write(&self) -> Writer<'_> {
-        Writer(self.writer.lock().await)
+        Writer {
+            connection: self.writer.lock().await,
+            options: &self.options,
+        }
     }
 
     /// Closes every connection, so that the file can be moved.
@@ -129,7 +140,10 @@ impl Database {
 
 /// The one connection that writes.
 #[derive(Debug)]
-pub struct Writer<'a>(MutexGuard<'a, SqliteConnection>);
+pub struct Writer<'a> {
+    connection: MutexGuard<'a, SqliteConnection>,
+    options: &'a SqliteConnectOptions,
+}
 
 impl Writer<'_> {
     /// Begins a transaction that holds the write lock from its first moment.
@@ -137,7 +151,20 @@ impl Writer<'_> {
     /// # Errors
     /// As [`Database::open`], and `busy`.
     pub async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>> {
-        Ok(self.0.begin_with("BEGIN IMMEDIATE").await?)
+        // A full disk makes SQLite roll back by itself; sqlx then fails to roll back once more, and from there on
+        // believes that a transaction is open. Such a connection is of no more use.
+        if self.connection.is_in_transaction() && !self.is_usable().await {
+            *self.connection = SqliteConnection::connect_with(self.options).await?;
+        }
+        Ok(self.connection.begin_with(BEGIN).await?)
+    }
+
+    /// A transaction that was dropped a moment ago is still being rolled back: the next one waits for it.
+    async fn is_usable(&mut self) -> bool {
+        match self.connection.begin_with(BEGIN).await {
+            Ok(transaction) => transaction.rollback().await.is_ok(),
+            Err(error) => !matches!(error, sqlx::Error::InvalidSavePointStatement),
+        }
     }
 }
 
@@ -268,3 +295,6 @@ async fn check_settings(db: &mut SqliteConnection) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -179,3 +179,6 @@ pub enum Confirmation {
 
 /// A member who is known to stand there, if any.
 pub(crate) type PresentedBy = Option<MemberId>;
+
+#[cfg(test)]
+mod tests;

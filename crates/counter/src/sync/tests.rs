@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use counterfoil_domain::{
     coupons::{Coupon, CouponState},
     operations::Action,
-    pickups::{Order, OrderState},
+    pickups::Order,
     time::{DAY, MINUTE},
     transition::{DeviceStatus, Fingerprint, genesis},
 };

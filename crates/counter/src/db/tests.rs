@@ -1,0 +1,169 @@
+//! Files that can't be used: each says so, and nothing is lost.
+
+use std::{
+    io::{Seek, SeekFrom, Write},
+    os::unix::fs::PermissionsExt,
+    path::Path,
+};
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::{
+    Confirmation, Counter, Scanned,
+    desk::{confirm, look_up},
+    salvage,
+    testing::{HeadOffice, NOW, Shop, clerk_id, coupon},
+};
+
+async fn fault(folder: &Path) -> String {
+    Database::open(folder).await.unwrap_err().code().to_owned()
+}
+
+async fn run(folder: &Path, sql: &'static str) {
+    let options = SqliteConnectOptions::new().filename(folder.join(FILE_NAME));
+    let mut db = SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::query(sql).execute(&mut db).await.unwrap();
+    db.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_new_database_is_its_owners_alone() {
+    let folder = TempDir::new().unwrap();
+    let inside = folder.path().join("counter");
+    let db = Database::open(&inside).await.unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&inside), 0o700);
+    for name in [FILE_NAME, "counter.sqlite-wal", "counter.sqlite-shm", "open.lock"] {
+        assert_eq!(mode(&inside.join(name)), 0o600, "{name}");
+    }
+    db.close().await.unwrap();
+    // And a second time it is just opened.
+    Database::open(&inside).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_written_says_so() {
+    let folder = TempDir::new().unwrap();
+    Database::open(folder.path()).await.unwrap().close().await.unwrap();
+    let error = Database::open_as(folder.path(), Mode::ReadOnly).await.unwrap_err();
+    assert_eq!(error.code(), "database_read_only", "{error}");
+}
+
+#[tokio::test]
+async fn a_newer_schema_is_left_alone() {
+    for sql in [
+        "PRAGMA user_version = 9999",
+        "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+         VALUES (9999, 'tomorrow', TRUE, x'00', 0)",
+    ] {
+        let folder = TempDir::new().unwrap();
+        Database::open(folder.path()).await.unwrap().close().await.unwrap();
+        run(folder.path(), sql).await;
+        assert_eq!(fault(folder.path()).await, "database_newer", "{sql}");
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_database_is_kept() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join(FILE_NAME);
+    let text = "this is a shopping list, not a database ".repeat(200);
+    std::fs::write(&path, &text).unwrap();
+    assert_eq!(fault(folder.path()).await, "database_corrupt");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    // Not even its identity can be read: it stays as it is.
+    assert_eq!(
+        salvage(folder.path(), NOW).await.unwrap_err().code(),
+        "database_corrupt"
+    );
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+}
+
+#[tokio::test]
+async fn the_journal_is_saved_from_a_damaged_file() {
+    let mut office = HeadOffice::new(60, 0);
+    office.limits.max_per_member = 100;
+    let shop = Shop::of(&mut office).await;
+    let redeem = async |shop: &Shop, n: u8| {
+        shop.go_offline();
+        let scanned = Scanned::CouponCode(coupon(n, 1).code);
+        let ticket = look_up(&shop.inner, &scanned, None).await.unwrap().ticket.unwrap();
+        assert!(matches!(
+            confirm(&shop.inner, &ticket, clerk_id(1)).await.unwrap(),
+            Confirmation::Done(_)
+        ));
+    };
+    for n in [0, 1, 3] {
+        redeem(&shop, n).await;
+    }
+    shop.settle(&mut office).await;
+    for n in [4, 6] {
+        redeem(&shop, n).await;
+    }
+    let Shop { inner, clock, folder } = shop;
+    let random = inner.random.clone();
+    std::sync::Arc::try_unwrap(inner).unwrap().db.close().await.unwrap();
+
+    // Scribble over the copies of head office's rows.
+    let options = SqliteConnectOptions::new().filename(folder.path().join(FILE_NAME));
+    let mut db = SqliteConnection::connect_with(&options).await.unwrap();
+    let pages: Vec<i64> = sqlx::query_scalar("SELECT pageno FROM dbstat WHERE name = 'replica' AND pagetype = 'leaf'")
+        .fetch_all(&mut db)
+        .await
+        .unwrap();
+    db.close().await.unwrap();
+    assert!(pages.len() > 3);
+    let mut file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(folder.path().join(FILE_NAME))
+        .unwrap();
+    for page in &pages[1..3] {
+        file.seek(SeekFrom::Start(u64::try_from((page - 1) * 4096).unwrap()))
+            .unwrap();
+        file.write_all(&[0xAB; 4096]).unwrap();
+    }
+    drop(file);
+    let error = Counter::open(folder.path(), clock.clone(), random.clone())
+        .await
+        .unwrap_err();
+    assert_eq!(error.code(), "database_corrupt");
+
+    let saved = salvage(folder.path(), NOW).await.unwrap();
+    assert_eq!((saved.operations, saved.pending, saved.lost), (5, 2, 0));
+    assert!(saved.kept.exists());
+    let inner = crate::Inner::open(folder.path(), clock.clone(), random).await.unwrap();
+    inner.set_key(ed25519_dalek::SigningKey::from_bytes(&[7; 32]));
+    let shop = Shop {
+        inner: std::sync::Arc::new(inner),
+        clock,
+        folder,
+    };
+    shop.settle(&mut office).await;
+    let counts = crate::queue::counts(&mut shop.inner.db.read().await.unwrap())
+        .await
+        .unwrap();
+    assert_eq!((counts.pending, counts.delivered, counts.exceptions), (0, 5, 0));
+    // And the chain goes on.
+    redeem(&shop, 7).await;
+    shop.settle(&mut office).await;
+    assert_eq!(
+        office.state.devices[&crate::testing::device(1)]
+            .as_ref()
+            .unwrap()
+            .last_seq,
+        6
+    );
+}
+
+#[tokio::test]
+async fn two_processes_may_open_it_at_once_and_one_drains() {
+    let folder = TempDir::new().unwrap();
+    let (one, two) = tokio::join!(Database::open(folder.path()), Database::open(folder.path()));
+    let (_one, _two) = (one.unwrap(), two.unwrap());
+    let held = crate::sync::DrainLock::try_take(folder.path()).unwrap();
+    assert!(held.is_some());
+    assert!(crate::sync::DrainLock::try_take(folder.path()).unwrap().is_none());
+    drop(held);
+    assert!(crate::sync::DrainLock::try_take(folder.path()).unwrap().is_some());
+}

@@ -1,0 +1,614 @@
+//! The desk without a line: what is honoured, what isn't, and that confirming acts on what was shown.
+
+use counterfoil_domain::{
+    coupons::{Coupon, OfflinePolicy},
+    ids::{CouponId, OperationId, OrderId},
+    people::Role,
+    time::{HOUR, MINUTE, Millis},
+    tokens::{Bearer, Token, TokenKey},
+};
+use counterfoil_protocol::sync::{Image, Page, Row};
+use ed25519_dalek::SigningKey;
+use tempfile::TempDir;
+
+use super::{Confirmation, Decision, Delivery, Scanned, Subject, Verdict, confirm, look_up, void};
+use crate::{
+    identity, journal,
+    testing::{
+        HeadOffice, NOW, PIN, Shop, clerk, clerk_id, coupon, coupon_id, member_id, order, order_id, store_id, template,
+        template_id,
+    },
+};
+
+fn code(coupon: &Coupon) -> Scanned {
+    Scanned::CouponCode(coupon.code.clone())
+}
+
+fn codes(verdict: &Verdict) -> Vec<&str> {
+    verdict.reasons.iter().map(|reason| reason.code.as_str()).collect()
+}
+
+async fn offline_shop(office: &mut HeadOffice) -> Shop {
+    let shop = Shop::of(office).await;
+    shop.go_offline();
+    shop
+}
+
+async fn see(shop: &Shop, scanned: &Scanned) -> Verdict {
+    look_up(&shop.inner, scanned, None).await.unwrap()
+}
+
+async fn redeem(shop: &Shop, scanned: &Scanned) -> Confirmation {
+    let ticket = see(shop, scanned).await.ticket.unwrap();
+    confirm(&shop.inner, &ticket, clerk_id(1)).await.unwrap()
+}
+
+async fn journaled(shop: &Shop) -> i64 {
+    journal::pending_count(&mut shop.inner.db.read().await.unwrap())
+        .await
+        .unwrap()
+}
+
+/// Rows come as from head office, at the end of the feed.
+async fn receive(shop: &Shop, images: Vec<Image>) {
+    let who = identity::load(&mut shop.inner.db.read().await.unwrap()).await.unwrap();
+    let page = Page {
+        rows: images.into_iter().map(|image| Row { version: 7, image }).collect(),
+        cursor: who.cursor,
+        more: false,
+    };
+    crate::sync::apply::apply_page(&shop.inner.db, &page, shop.inner.clock.now())
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn offline_each_template_goes_by_its_policy() {
+    let mut office = HeadOffice::new(0, 1);
+    let shop = offline_shop(&mut office).await;
+    let rich = |n| {
+        let mut template = template(n, OfflinePolicy::FloorLimit);
+        template.floor_limit = 1_999;
+        template
+    };
+    let mut elsewhere = coupon(11, 1);
+    elsewhere.home_store = Some(store_id(2));
+    let mut unknown = coupon(12, 9);
+    unknown.template = template_id(99);
+    let orphan = coupon(14, 3);
+    receive(
+        &shop,
+        vec![
+            Image::Template(template(3, OfflinePolicy::FloorLimit)),
+            Image::Template(rich(4)),
+            Image::Coupon(coupon(10, 1)),
+            Image::Coupon(elsewhere.clone()),
+            Image::Coupon(unknown.clone()),
+            Image::Coupon(coupon(13, 2)),
+            Image::Coupon(orphan.clone()),
+            Image::Coupon(coupon(15, 4)),
+        ],
+    )
+    .await;
+    for (coupon, decision, reasons) in [
+        (coupon(10, 1), Decision::HonourOffline, vec![]),
+        (elsewhere, Decision::Unconfirmed, vec!["not_home_store"]),
+        (unknown, Decision::Refuse, vec!["template_unknown"]),
+        (coupon(13, 2), Decision::Unconfirmed, vec!["online_only"]),
+        (orphan, Decision::HonourOffline, vec![]),
+        (coupon(15, 4), Decision::Unconfirmed, vec!["over_floor_limit"]),
+    ] {
+        let verdict = see(&shop, &code(&coupon)).await;
+        assert_eq!(
+            (verdict.decision, codes(&verdict)),
+            (decision, reasons),
+            "{}",
+            coupon.code
+        );
+        assert_eq!(verdict.ticket.is_some(), decision == Decision::HonourOffline);
+    }
+    assert_eq!(journaled(&shop).await, 0);
+}
+
+#[tokio::test]
+async fn what_is_done_alone_is_limited_and_delivery_frees_it() {
+    let mut office = HeadOffice::new(8, 0);
+    office.limits.max_count = 2;
+    let shop = offline_shop(&mut office).await;
+    let both = [
+        see(&shop, &code(&coupon(0, 1))).await,
+        see(&shop, &code(&coupon(1, 1))).await,
+    ];
+    let late = see(&shop, &code(&coupon(3, 1))).await.ticket.unwrap();
+    for verdict in both {
+        let done = confirm(&shop.inner, &verdict.ticket.unwrap(), clerk_id(1))
+            .await
+            .unwrap();
+        let Confirmation::Done(receipt) = done else {
+            panic!("{done:?}")
+        };
+        assert_eq!(receipt.delivery, Delivery::ToBeDelivered);
+    }
+    // Shown as honourable before the limit was reached: judged again when it is confirmed.
+    let refused = confirm(&shop.inner, &late, clerk_id(1)).await.unwrap();
+    let Confirmation::Refused(verdict) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(
+        (verdict.decision, codes(&verdict)),
+        (Decision::Unconfirmed, vec!["offline_count_limit"])
+    );
+    assert_eq!(verdict.reasons[0].params["limit"], "2");
+    assert_eq!(journaled(&shop).await, 2);
+
+    let usage = crate::status::limits_usage(&mut shop.inner.db.read().await.unwrap(), NOW)
+        .await
+        .unwrap();
+    assert_eq!(
+        (usage.count, usage.max_count, usage.amount, usage.hours),
+        (2, 2, 4_000, 0)
+    );
+    shop.settle(&mut office).await;
+    shop.go_offline();
+    assert_eq!(see(&shop, &code(&coupon(3, 1))).await.decision, Decision::HonourOffline);
+}
+
+#[tokio::test]
+async fn one_member_time_alone_and_the_clock_are_limits_too() {
+    let mut office = HeadOffice::new(6, 0);
+    office.limits.max_per_member = 1;
+    office.limits.max_hours = 2;
+    let shop = offline_shop(&mut office).await;
+    redeem(&shop, &code(&coupon(0, 1))).await;
+    let scanned = code(&coupon(1, 1));
+    assert_eq!(codes(&see(&shop, &scanned).await), ["member_operations_limit"]);
+    shop.settle(&mut office).await;
+    shop.go_offline();
+    assert_eq!(see(&shop, &scanned).await.decision, Decision::HonourOffline);
+    let steps: [(Millis, &[&str]); 4] = [
+        (2 * HOUR, &[]),
+        (2, &["offline_hours_limit"]),
+        // Set back: the mark that the last redemption left does not follow.
+        (-2 * HOUR - 10 * MINUTE - 2, &["clock_wrong"]),
+        (10 * MINUTE, &[]),
+    ];
+    for (step, reasons) in steps {
+        shop.clock.advance(step);
+        assert_eq!(codes(&see(&shop, &scanned).await), *reasons, "{step}");
+    }
+}
+
+#[tokio::test]
+async fn confirming_twice_is_once_and_a_second_showing_is_judged_again() {
+    let mut office = HeadOffice::new(2, 0);
+    let shop = offline_shop(&mut office).await;
+    let scanned = code(&coupon(0, 1));
+    let (first, second) = (
+        see(&shop, &scanned).await.ticket.unwrap(),
+        see(&shop, &scanned).await.ticket.unwrap(),
+    );
+    let done = confirm(&shop.inner, &first, clerk_id(1)).await.unwrap();
+    assert_eq!(confirm(&shop.inner, &first, clerk_id(1)).await.unwrap(), done);
+    let refused = confirm(&shop.inner, &second, clerk_id(1)).await.unwrap();
+    let Confirmation::Refused(verdict) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(
+        (verdict.decision, codes(&verdict)),
+        (Decision::Refuse, vec!["redeemed"])
+    );
+    assert_eq!(verdict.reasons[0].params["store_en"], "Store 1");
+    assert_eq!(journaled(&shop).await, 1);
+}
+
+#[tokio::test]
+async fn many_at_once_honour_a_coupon_once() {
+    let mut office = HeadOffice::new(1, 0);
+    let shop = offline_shop(&mut office).await;
+    let mut tickets = Vec::new();
+    for _ in 0..8 {
+        tickets.push(see(&shop, &code(&coupon(0, 1))).await.ticket.unwrap());
+    }
+    let confirming = |ticket: String| {
+        let inner = shop.inner.clone();
+        tokio::spawn(async move { confirm(&inner, &ticket, clerk_id(1)).await.unwrap() })
+    };
+    let tasks: Vec<_> = tickets.into_iter().map(confirming).collect();
+    let mut done = 0;
+    for task in tasks {
+        done += i32::from(matches!(task.await.unwrap(), Confirmation::Done(_)));
+    }
+    assert_eq!((done, journaled(&shop).await), (1, 1));
+}
+
+#[tokio::test]
+async fn a_ticket_stands_for_what_was_shown_and_not_for_long() {
+    let mut office = HeadOffice::new(2, 1);
+    let shop = offline_shop(&mut office).await;
+    let stale = async |ticket: &str| {
+        confirm(&shop.inner, ticket, clerk_id(1))
+            .await
+            .unwrap_err()
+            .code()
+            .to_owned()
+    };
+    assert_eq!(stale("made up").await, "ticket_stale");
+
+    let ticket = see(&shop, &Scanned::PickupCode(order(0).code)).await.ticket.unwrap();
+    let mut fuller = order(0);
+    fuller.lines[0].quantity = 2;
+    receive(&shop, vec![Image::Order(fuller)]).await;
+    assert_eq!(stale(&ticket).await, "ticket_stale");
+
+    let ticket = see(&shop, &code(&coupon(0, 1))).await.ticket.unwrap();
+    assert_eq!(
+        confirm(&shop.inner, &ticket, clerk_id(9)).await.unwrap_err().code(),
+        "not_allowed"
+    );
+    shop.clock.advance(10 * MINUTE);
+    assert_eq!(stale(&ticket).await, "ticket_stale");
+    assert_eq!(journaled(&shop).await, 0);
+}
+
+#[tokio::test]
+async fn unknown_things_are_told_apart() {
+    let mut office = HeadOffice::new(1, 0);
+    let shop = offline_shop(&mut office).await;
+    let mut there = order(7);
+    there.store = store_id(2);
+    receive(&shop, vec![Image::Order(there.clone())]).await;
+    for (scanned, decision, reason) in [
+        (
+            Scanned::CouponCode("999999999999999999".into()),
+            Decision::Unconfirmed,
+            "unknown_offline",
+        ),
+        (
+            Scanned::PickupCode("99999999".into()),
+            Decision::Unconfirmed,
+            "unknown_offline",
+        ),
+        (Scanned::Token("CF1:RUBBISH".into()), Decision::Refuse, "malformed_code"),
+        (Scanned::Other("4006381333931".into()), Decision::Refuse, "not_a_code"),
+        (Scanned::PickupCode(there.code.clone()), Decision::Refuse, "other_store"),
+    ] {
+        let verdict = see(&shop, &scanned).await;
+        assert_eq!(
+            (verdict.decision, codes(&verdict)),
+            (decision, vec![reason]),
+            "{scanned:?}"
+        );
+        assert_eq!(verdict.ticket, None);
+    }
+    let verdict = see(&shop, &Scanned::PickupCode(there.code)).await;
+    assert_eq!(verdict.reasons[0].params["store_zh"], "门店2");
+    for scanned in [
+        Scanned::MemberNumber("M00001".into()),
+        Scanned::Phone("13800000001".into()),
+    ] {
+        let verdict = see(&shop, &scanned).await;
+        assert_eq!(verdict.decision, Decision::Info);
+        assert!(matches!(verdict.subject, Subject::Member { member } if member.id == member_id(1)));
+    }
+}
+
+fn token(bearer: Bearer, issued_at: Millis) -> Token {
+    Token {
+        key_id: 1,
+        bearer,
+        store: None,
+        issued_at,
+        expires_at: issued_at + MINUTE,
+    }
+}
+
+fn coupon_bearer(coupon: CouponId, template: u8) -> Bearer {
+    Bearer::Coupon {
+        coupon,
+        template: template_id(template),
+        template_version: 1,
+    }
+}
+
+#[tokio::test]
+async fn tokens_are_checked_without_asking_anybody() {
+    let mut office = HeadOffice::new(2, 1);
+    let shop = offline_shop(&mut office).await;
+    let key = SigningKey::from_bytes(&[3; 32]);
+    let public_key = hex::encode(key.verifying_key().to_bytes());
+    receive(&shop, vec![Image::TokenKey(TokenKey { key_id: 1, public_key })]).await;
+    let known = token(coupon_bearer(coupon_id(0), 1), NOW);
+    let bound = Token {
+        store: Some(store_id(2)),
+        ..known
+    };
+    let strange = Token { key_id: 2, ..known };
+    for (text, decision, reasons) in [
+        (known.sign(&key), Decision::HonourOffline, vec![]),
+        (
+            token(Bearer::Pickup(order_id(0)), NOW).sign(&key),
+            Decision::HonourOffline,
+            vec![],
+        ),
+        (
+            token(Bearer::Member(member_id(1)), NOW).sign(&key),
+            Decision::Info,
+            vec![],
+        ),
+        (
+            token(Bearer::Pickup(OrderId::new(1, [1; 10])), NOW).sign(&key),
+            Decision::Unconfirmed,
+            vec!["unknown_offline"],
+        ),
+        (bound.sign(&key), Decision::Refuse, vec!["store_not_allowed"]),
+        (strange.sign(&key), Decision::Unconfirmed, vec!["unknown_key"]),
+        (
+            known.sign(&SigningKey::from_bytes(&[4; 32])),
+            Decision::Refuse,
+            vec!["bad_signature"],
+        ),
+        (
+            token(known.bearer, NOW - HOUR).sign(&key),
+            Decision::Refuse,
+            vec!["token_expired"],
+        ),
+    ] {
+        let verdict = see(&shop, &Scanned::Token(text)).await;
+        assert_eq!((verdict.decision, codes(&verdict)), (decision, reasons));
+    }
+}
+
+#[tokio::test]
+async fn a_coupon_known_by_its_token_only_goes_by_its_policy_once() {
+    let mut office = HeadOffice::new(1, 0);
+    let shop = offline_shop(&mut office).await;
+    let key = SigningKey::from_bytes(&[3; 32]);
+    let public_key = hex::encode(key.verifying_key().to_bytes());
+    let floor = template(3, OfflinePolicy::FloorLimit);
+    receive(
+        &shop,
+        vec![
+            Image::TokenKey(TokenKey { key_id: 1, public_key }),
+            Image::Template(floor.clone()),
+        ],
+    )
+    .await;
+    office
+        .state
+        .templates
+        .insert((floor.id, 1), Some(std::sync::Arc::new(floor)));
+    let unheard = coupon(77, 3);
+    let at = |template| Scanned::Token(token(coupon_bearer(unheard.id, template), NOW).sign(&key));
+    assert_eq!(codes(&see(&shop, &at(2)).await), ["online_only"]);
+    assert_eq!(codes(&see(&shop, &at(1)).await), ["not_home_store"]);
+    let strange = see(&shop, &at(50)).await;
+    assert_eq!(
+        (strange.decision, codes(&strange)),
+        (Decision::Unconfirmed, vec!["template_unknown"])
+    );
+
+    let tickets = [
+        see(&shop, &at(3)).await.ticket.unwrap(),
+        see(&shop, &at(3)).await.ticket.unwrap(),
+    ];
+    assert!(matches!(
+        confirm(&shop.inner, &tickets[0], clerk_id(1)).await.unwrap(),
+        Confirmation::Done(_)
+    ));
+    assert!(matches!(
+        confirm(&shop.inner, &tickets[1], clerk_id(1)).await.unwrap(),
+        Confirmation::Refused(_)
+    ));
+    assert_eq!(codes(&see(&shop, &at(3)).await), ["redeemed"]);
+    // Its row comes before the operation is delivered: the operation lies over it.
+    office.put_coupon(unheard.clone());
+    shop.exchange(&mut office, 0, 1_000, true, true).await;
+    assert_eq!(journaled(&shop).await, 1);
+    assert_eq!(codes(&see(&shop, &code(&unheard)).await), ["redeemed"]);
+    shop.settle(&mut office).await;
+    assert_eq!(journaled(&shop).await, 0);
+    shop.go_offline();
+    assert_eq!(codes(&see(&shop, &code(&unheard)).await), ["redeemed"]);
+}
+
+#[tokio::test]
+async fn a_void_gives_back_what_this_counter_took() {
+    let mut office = HeadOffice::new(2, 1);
+    let shop = offline_shop(&mut office).await;
+    let Confirmation::Done(receipt) = redeem(&shop, &code(&coupon(0, 1))).await else {
+        panic!()
+    };
+    let Confirmation::Done(handed) = redeem(&shop, &Scanned::PickupCode(order(0).code)).await else {
+        panic!()
+    };
+    let refused = async |operation, reason: &str, person: u8, pin: &str| {
+        void(&shop.inner, operation, reason, clerk_id(person), pin)
+            .await
+            .unwrap_err()
+            .code()
+            .to_owned()
+    };
+    assert_eq!(refused(receipt.op_id, "  ", 2, PIN).await, "reason_missing");
+    assert_eq!(refused(receipt.op_id, "wrong", 1, PIN).await, "not_allowed");
+    assert_eq!(refused(receipt.op_id, "wrong", 2, "999999").await, "wrong_pin");
+    assert_eq!(
+        refused(OperationId::new(1, [1; 10]), "wrong", 2, PIN).await,
+        "operation_not_voidable"
+    );
+    let voided = void(&shop.inner, receipt.op_id, "wrong coupon", clerk_id(2), PIN)
+        .await
+        .unwrap();
+    assert_eq!(refused(receipt.op_id, "again", 2, PIN).await, "operation_not_voidable");
+    assert_eq!(
+        refused(voided.op_id, "undo the undoing", 2, PIN).await,
+        "operation_not_voidable"
+    );
+    void(&shop.inner, handed.op_id, "not here", clerk_id(2), PIN)
+        .await
+        .unwrap();
+    assert_eq!(see(&shop, &code(&coupon(0, 1))).await.decision, Decision::HonourOffline);
+    assert_eq!(
+        see(&shop, &Scanned::PickupCode(order(0).code)).await.decision,
+        Decision::HonourOffline
+    );
+    let usage = crate::status::limits_usage(&mut shop.inner.db.read().await.unwrap(), NOW)
+        .await
+        .unwrap();
+    assert_eq!(usage.count, 0);
+    // Also after head office has it.
+    let Confirmation::Done(receipt) = redeem(&shop, &code(&coupon(1, 1))).await else {
+        panic!()
+    };
+    shop.settle(&mut office).await;
+    void(&shop.inner, receipt.op_id, "changed their mind", clerk_id(2), PIN)
+        .await
+        .unwrap();
+    shop.go_offline();
+    assert_eq!(see(&shop, &code(&coupon(1, 1))).await.decision, Decision::HonourOffline);
+    shop.settle(&mut office).await;
+    shop.go_offline();
+    assert_eq!(see(&shop, &code(&coupon(1, 1))).await.decision, Decision::HonourOffline);
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_and_leaves_nothing_half_done() {
+    let mut office = HeadOffice::new(60, 0);
+    office.limits.max_per_member = 1_000;
+    let shop = offline_shop(&mut office).await;
+    {
+        let mut writer = shop.inner.db.write().await;
+        let mut tx = writer.begin().await.unwrap();
+        let pages: i64 = sqlx::query_scalar("PRAGMA page_count")
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}")))
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+    let mut done = 0;
+    let error = loop {
+        let n = (0..60).filter(|n| n % 3 != 2).nth(done).unwrap();
+        let ticket = see(&shop, &code(&coupon(n, 1))).await.ticket.unwrap();
+        match confirm(&shop.inner, &ticket, clerk_id(1)).await {
+            Ok(_) => done += 1,
+            Err(error) => {
+                assert_eq!(see(&shop, &code(&coupon(n, 1))).await.decision, Decision::HonourOffline);
+                break error;
+            }
+        }
+    };
+    assert_eq!(error.code(), "disk_full");
+    assert_eq!(journaled(&shop).await, i64::try_from(done).unwrap());
+    // Room again: it goes on where it was.
+    {
+        let mut writer = shop.inner.db.write().await;
+        let mut tx = writer.begin().await.unwrap();
+        sqlx::query("PRAGMA max_page_count = 1000000")
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit().await.unwrap();
+    }
+    let n = (0..60).filter(|n| n % 3 != 2).nth(done).unwrap();
+    assert!(matches!(
+        redeem(&shop, &code(&coupon(n, 1))).await,
+        Confirmation::Done(_)
+    ));
+}
+
+#[tokio::test]
+async fn five_wrong_pins_lock_for_a_quarter_of_an_hour_also_after_a_restart() {
+    let mut office = HeadOffice::new(0, 0);
+    let shop = Shop::of(&mut office).await;
+    let wrong = async |inner: &crate::Inner| crate::people::sign_in(inner, clerk_id(1), "111111").await.unwrap_err();
+    for left in (1..5).rev() {
+        let error = wrong(&shop.inner).await;
+        assert_eq!(
+            (error.code(), error.params()["left"].clone()),
+            ("wrong_pin", left.to_string())
+        );
+    }
+    assert_eq!(
+        crate::people::sign_in(&shop.inner, clerk_id(1), "12")
+            .await
+            .unwrap_err()
+            .code(),
+        "pin_too_short"
+    );
+    let error = wrong(&shop.inner).await;
+    assert_eq!(
+        (error.code(), error.params()["until"].clone()),
+        ("pin_locked", (NOW + 15 * MINUTE).to_string())
+    );
+    let again = crate::Inner::open(shop.folder.path(), shop.clock.clone(), shop.inner.random.clone())
+        .await
+        .unwrap();
+    assert_eq!(
+        crate::people::sign_in(&again, clerk_id(1), PIN)
+            .await
+            .unwrap_err()
+            .code(),
+        "pin_locked"
+    );
+    let people = crate::people::everybody(&mut again.db.read().await.unwrap(), NOW)
+        .await
+        .unwrap();
+    assert_eq!(
+        people
+            .iter()
+            .map(|person| person.locked_until.is_some())
+            .collect::<Vec<_>>(),
+        [true, false]
+    );
+    shop.clock.advance(15 * MINUTE);
+    let person = crate::people::sign_in(&again, clerk_id(1), PIN).await.unwrap();
+    assert_eq!((person.role, person.name), (Role::Clerk, clerk(1, Role::Clerk).name));
+    assert!(again.session.current(shop.inner.clock.monotonic(), true).is_some());
+    shop.clock.advance(11 * MINUTE);
+    assert!(again.session.current(shop.inner.clock.monotonic(), true).is_none());
+}
+
+#[tokio::test]
+async fn enrolment_keeps_its_key_and_says_what_is_wrong() {
+    let folder = TempDir::new().unwrap();
+    let clock = std::sync::Arc::new(crate::testing::TestClock(NOW.into()));
+    let random = std::sync::Arc::new(crate::testing::TestRandom::default());
+    let counter = crate::Counter::open(folder.path(), clock, random).await.unwrap();
+    assert_eq!(counter.clerks().await.unwrap_err().code(), "not_enrolled");
+    assert_eq!(
+        counter.enrol("ftp://x", "AB", "till").await.unwrap_err().code(),
+        "address_invalid"
+    );
+    let nowhere = counter
+        .enrol(crate::testing::NOWHERE, "ABCD-EFGH", "till")
+        .await
+        .unwrap_err();
+    assert_eq!(nowhere.code(), "unreachable");
+    let key = std::fs::read_to_string(folder.path().join(crate::enrol::KEY_FILE)).unwrap();
+    assert_eq!(
+        counter
+            .enrol(crate::testing::NOWHERE, "ABCD-EFGH", "till")
+            .await
+            .unwrap_err()
+            .code(),
+        "unreachable"
+    );
+    assert_eq!(
+        std::fs::read_to_string(folder.path().join(crate::enrol::KEY_FILE)).unwrap(),
+        key
+    );
+    let checks = crate::doctor(folder.path(), counter.0.clock.clone(), counter.0.random.clone()).await;
+    let names: Vec<_> = checks.iter().map(|check| (check.name, check.ok)).collect();
+    assert_eq!(
+        names,
+        [
+            ("disk", true),
+            ("database", true),
+            ("key", true),
+            ("head_office", false)
+        ]
+    );
+}
