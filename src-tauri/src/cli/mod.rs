@@ -1,6 +1,8 @@
 //! The sub-commands that need neither a window nor a database. Each writes machine-readable lines on stdout, messages
 //! on stderr, and says how it ended.
 
+pub mod bindings;
+pub mod doctor;
 pub mod qr;
 pub mod scan;
 

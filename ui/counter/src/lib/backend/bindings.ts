@@ -28,13 +28,16 @@ export const commands = {
 
 /** Events */
 export const events = {
-	stateChanged: makeEvent<StateChanged>("state-changed"),
+	stateChanged: makeEvent<StateChanged, StateChanged>("state-changed"),
 };
 
 /* Types */
+export type Action = "redeem" | "collect";
+
+/**  Everything that is shown beside the work itself. */
 export type AppState = {
-	phase: "firstStart" | "signIn" | "desk",
-	mode: "connected" | "singleShop" | "demo" | null,
+	phase: Phase,
+	mode: Mode | null,
 	store: StoreView | null,
 	clerk: ClerkView | null,
 	link: LinkView,
@@ -45,11 +48,15 @@ export type AppState = {
 	notice: Problem | null,
 };
 
+/**  One look through the camera. */
 export type CameraFrame = {
+	/**  `data:image/jpeg;base64,...`; null = nothing new. */
 	preview: string | null,
+	/**  The code in it. */
 	text: string | null,
 };
 
+/**  A camera to choose. */
 export type CameraView = {
 	index: number,
 	name: string,
@@ -58,38 +65,50 @@ export type CameraView = {
 export type ClerkView = {
 	id: string,
 	name: string,
-	role: "clerk" | "manager",
+	role: RoleView,
+	/**  UTC ms. */
 	lockedUntil: number | null,
 };
 
 export type Confirmation = { kind: "done"; receipt: Receipt } | { kind: "refused"; verdict: Verdict };
 
+export type CouponState = "available" | "frozen" | "redeemed" | "expired";
+
 export type CouponView = {
 	id: string,
+	/**  Empty when only its token was shown. */
 	code: string,
 	nameZh: string,
 	nameEn: string,
+	/**  Empty when its template isn't here. */
 	ruleKind: string,
 	rule: RuleView,
-	state: "available" | "frozen" | "redeemed" | "expired",
+	state: CouponState,
 	validFrom: number | null,
 	validUntil: number | null,
 	member: MemberView | null,
-	offline: "onlineOnly" | "homeStore" | "floorLimit",
+	offline: Offline,
 	currency: string,
 };
 
+export type Decision = "honour" | "honourOffline" | "refuse" | "unconfirmed" | "info";
+
+export type Delivery = "confirmed" | "toBeDelivered";
+
+/**  Somebody of the demo. */
 export type DemoClerk = {
 	name: string,
 	pin: string,
 };
 
+/**  What there is to try in the demo. */
 export type DemoHints = {
 	clerks: DemoClerk[],
 	coupons: string[],
 	pickups: string[],
 };
 
+/**  What was done alone, and how much may be. Amounts in minor units. */
 export type LimitsView = {
 	count: number,
 	maxCount: number,
@@ -100,23 +119,37 @@ export type LimitsView = {
 	currency: string,
 };
 
+export type LinkState = "connecting" | "online" | "offline";
+
+/**  The line to head office. Times are UTC ms. */
 export type LinkView = {
-	state: "connecting" | "online" | "offline",
+	state: LinkState,
 	since: number | null,
 	lastContact: number | null,
+	/**  This machine's clock minus head office's, when that is worth a warning. */
 	clockSkewMs: number | null,
+	/**  Whether this app delivers; otherwise another process does. */
 	drains: boolean,
 	problem: Problem | null,
 };
 
+/**  The language of the screens. */
 export type Locale = "zh-CN" | "en";
 
+/**  A member, masked. */
 export type MemberView = {
 	id: string,
 	number: string,
 	name: string,
 	phone: string,
 };
+
+/**  Where head office is. */
+export type Mode = "connected" | "singleShop" | "demo";
+
+export type Offline = "onlineOnly" | "homeStore" | "floorLimit";
+
+export type OperationKind = "redeemCoupon" | "collectOrder" | "voidRedemption" | "failedAttempt";
 
 export type OrderLineView = {
 	sku: string,
@@ -125,11 +158,14 @@ export type OrderLineView = {
 	quantity: number,
 };
 
+export type OrderState = "ready" | "collected" | "returned" | "cancelled";
+
 export type OrderView = {
 	id: string,
 	number: string,
 	code: string,
-	state: "ready" | "collected" | "returned" | "cancelled",
+	state: OrderState,
+	/**  Masked. */
 	collector: string,
 	member: MemberView | null,
 	deadline: number | null,
@@ -137,14 +173,22 @@ export type OrderView = {
 	lines: OrderLineView[],
 };
 
+/**  Which of the three screens is due. */
+export type Phase = "firstStart" | "signIn" | "desk";
+
+/**  What a picture says. */
 export type PictureText = {
 	text: string,
 	format: string,
 };
 
+/**  What every command answers with when it can't do what was asked. */
 export type Problem = {
+	/**  Stable. */
 	code: string,
+	/**  Times as UTC ms, numbers as digits. */
 	params: { [key in string]: string },
+	/**  English, technical, without secrets. */
 	detail: string,
 };
 
@@ -158,11 +202,12 @@ export type QueueRow = {
 	opId: string,
 	seq: number,
 	epoch: number,
-	kind: "redeemCoupon" | "collectOrder" | "voidRedemption" | "failedAttempt",
+	kind: OperationKind,
 	title: string,
+	/**  UTC ms. */
 	at: number,
 	clerk: string,
-	state: "pending" | "conflictExpected" | "applied" | "exception" | "quarantined",
+	state: RowState,
 	exception: string | null,
 	deliveredAt: number | null,
 	voided: boolean,
@@ -177,11 +222,17 @@ export type Reason = {
 export type Receipt = {
 	opId: string,
 	seq: number,
+	/**  UTC ms. */
 	at: number,
-	delivery: "confirmed" | "toBeDelivered",
+	delivery: Delivery,
 	title: string,
 };
 
+export type RoleView = "clerk" | "manager";
+
+export type RowState = "pending" | "conflictExpected" | "applied" | "exception" | "quarantined";
+
+/**  Amounts in minor units, parts of a whole in basis points. */
 export type RuleView = {
 	threshold: number | null,
 	amount: number | null,
@@ -192,8 +243,10 @@ export type RuleView = {
 	maxTimes: number | null,
 };
 
+/**  How a text came to the desk. */
 export type Source = "typed" | "scanned" | "pasted" | "camera";
 
+/**  Sent to the window whenever the state changes. */
 export type StateChanged = AppState;
 
 export type StoreView = {
@@ -207,11 +260,13 @@ export type StoreView = {
 export type Subject = { kind: "coupon"; coupon: CouponView } | { kind: "order"; order: OrderView } | { kind: "member"; member: MemberView } | { kind: "unknown"; text: string };
 
 export type Verdict = {
+	/**  Confirming it acts on exactly what was shown. */
 	ticket: string | null,
-	decision: "honour" | "honourOffline" | "refuse" | "unconfirmed" | "info",
+	decision: Decision,
 	subject: Subject,
 	reasons: Reason[],
-	action: "redeem" | "collect" | null,
+	action: Action | null,
+	/**  UTC ms. */
 	shownAt: number,
 };
 
@@ -225,7 +280,6 @@ async function typedError<T, E>(result: Promise<T>): Promise<{ status: "ok"; dat
     }
 }
 
-const _assertTypedErrorFollowsContract: <T, E>(result: Promise<T>) => Promise<any> = typedError;
 type EventEmit<T> = [T] extends [null] ? () => Promise<void> : (payload: T) => Promise<void>;
 
 type EventEmitTo<T> = [T] extends [null] ? (target: __TAURI_EVENT.EventTarget | string) => Promise<void> : (target: __TAURI_EVENT.EventTarget | string, payload: T) => Promise<void>;
@@ -250,3 +304,4 @@ function makeEvent<TListen, TEmit = TListen>(name: string, serialize?: (payload:
 
     return Object.assign(fn, base);
 }
+

@@ -1,0 +1,50 @@
+//! The commands and events of the app, once for Tauri and once for TypeScript.
+
+use std::fs;
+
+use specta_typescript::Typescript;
+use tauri_specta::{Builder, collect_commands, collect_events};
+
+use crate::commands::{camera, desk, first_start, queue, session, settings};
+use crate::view::StateChanged;
+
+/// All of them.
+pub fn builder() -> Builder<tauri::Wry> {
+    Builder::new()
+        .commands(collect_commands![
+            session::app_state,
+            settings::set_locale,
+            first_start::connect,
+            first_start::start_single_shop,
+            first_start::start_demo,
+            session::clerks,
+            session::sign_in,
+            session::sign_out,
+            desk::look_up,
+            desk::read_picture,
+            desk::confirm,
+            desk::void_redemption,
+            queue::queue,
+            queue::sync_now,
+            camera::cameras,
+            camera::open_camera,
+            camera::camera_frame,
+            camera::close_camera,
+            first_start::demo_hints,
+        ])
+        .events(collect_events![StateChanged])
+        .disable_serde_phases()
+        // Times in ms and amounts in minor units stay below 2^53; ids cross as text.
+        .dangerously_cast_bigints_to_number()
+}
+
+/// The TypeScript of them. The generator only writes files.
+pub fn typescript() -> Result<String, String> {
+    let file = std::env::temp_dir().join(format!("counterfoil-bindings-{}.ts", uuid::Uuid::now_v7()));
+    let written = builder()
+        .export(Typescript::default(), &file)
+        .map_err(|error| error.to_string());
+    let text = written.and_then(|()| fs::read_to_string(&file).map_err(|error| error.to_string()));
+    let _ = fs::remove_file(&file);
+    text.map(|text| format!("{}\n", text.trim_end()))
+}

@@ -1,0 +1,87 @@
+//! A picture that somebody dropped or chose, as it comes out of the window: base64 of a PNG or JPEG.
+
+use base64::{Engine, prelude::BASE64_STANDARD};
+use counterfoil_scan::{Effort, Format, PictureError, PictureLimits, Symbol, decode_with};
+
+use crate::problem::{Problem, Result};
+
+/// As the screens say.
+pub const LIMITS: PictureLimits = PictureLimits {
+    max_bytes: 20 * 1024 * 1024,
+    max_pixels: 80_000_000,
+};
+
+/// A symbol that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Read {
+    pub text: String,
+    pub format: Format,
+}
+
+impl From<Symbol> for Read {
+    fn from(symbol: Symbol) -> Self {
+        Self {
+            text: symbol.text,
+            format: symbol.format,
+        }
+    }
+}
+
+/// The first code in the picture. Blocks for as long as looking takes.
+pub fn read(base64: &str) -> Result<Read> {
+    // Four characters hold three bytes, so this is known before anything is unpacked.
+    let bytes = base64.len() as u64 / 4 * 3;
+    if bytes > LIMITS.max_bytes + 2 {
+        return Err(PictureError::TooLarge {
+            actual: bytes,
+            limit: LIMITS.max_bytes,
+            unit: "bytes",
+        }
+        .into());
+    }
+    let bytes = BASE64_STANDARD
+        .decode(base64)
+        .map_err(|error| PictureError::Unreadable(format!("not base64: {error}")))?;
+    decode_with(&bytes, &LIMITS, Effort::Thorough)?
+        .into_iter()
+        .next()
+        .map(Read::from)
+        .ok_or_else(|| Problem::new("picture_without_code", "no code was found in the picture"))
+}
+
+#[cfg(test)]
+mod tests {
+    use counterfoil_scan::render::{QrStyle, png};
+
+    use super::*;
+
+    fn code_of(base64: &str) -> String {
+        read(base64).unwrap_err().code
+    }
+
+    #[test]
+    fn the_code_in_a_picture_is_read() {
+        let picture = png("100120260712345678", &QrStyle::default()).unwrap();
+        let read = read(&BASE64_STANDARD.encode(picture)).unwrap();
+        assert_eq!(
+            (read.text.as_str(), read.format),
+            ("100120260712345678", Format::QrCode)
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_read_has_its_code() {
+        assert_eq!(
+            code_of(&BASE64_STANDARD.encode("a text called .png")),
+            "picture_unreadable"
+        );
+        assert_eq!(code_of("???"), "picture_unreadable");
+        assert_eq!(code_of(""), "picture_unreadable");
+        assert_eq!(code_of(&"A".repeat(56_000_000)), "picture_too_large");
+        let mut grey = counterfoil_scan::render::picture("1", &QrStyle::default()).unwrap();
+        grey.iter_mut().for_each(|value| *value = 255);
+        let blank = counterfoil_scan::frames::Frame { grey, number: 0 };
+        let white = counterfoil_scan::frames::preview(&blank).unwrap();
+        assert_eq!(code_of(&BASE64_STANDARD.encode(white)), "picture_without_code");
+    }
+}

@@ -1,0 +1,93 @@
+//! What went wrong, for the screens: a stable code that they turn into a sentence, and what the sentence names.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use specta::Type;
+
+/// What every command answers with when it can't do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct Problem {
+    /// Stable.
+    pub code: String,
+    /// Times as UTC ms, numbers as digits.
+    pub params: BTreeMap<String, String>,
+    /// English, technical, without secrets.
+    pub detail: String,
+}
+
+/// The usual result.
+pub type Result<T, E = Problem> = std::result::Result<T, E>;
+
+impl Problem {
+    pub fn new(code: &str, detail: impl Into<String>) -> Self {
+        Self {
+            code: code.to_owned(),
+            params: BTreeMap::new(),
+            detail: detail.into(),
+        }
+    }
+
+    /// A mistake in the program, or a fault of the machine that has no code of its own.
+    pub fn internal(error: impl fmt::Display) -> Self {
+        Self::new("internal", error.to_string())
+    }
+
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl fmt::Display) -> Self {
+        self.params.insert(name.to_owned(), value.to_string());
+        self
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// Of files in the data folder.
+pub fn of_file(what: &str) -> impl FnOnce(std::io::Error) -> Problem {
+    use std::io::ErrorKind;
+    move |error| {
+        let code = match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "disk_full",
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "database_read_only",
+            _ => "internal",
+        };
+        Problem::new(code, format!("{what}: {error}"))
+    }
+}
+
+impl From<counterfoil_counter::Error> for Problem {
+    fn from(error: counterfoil_counter::Error) -> Self {
+        Self {
+            code: error.code().to_owned(),
+            params: error.params(),
+            detail: error.to_string(),
+        }
+    }
+}
+
+impl From<counterfoil_scan::PictureError> for Problem {
+    fn from(error: counterfoil_scan::PictureError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+impl From<counterfoil_scan::frames::CameraError> for Problem {
+    fn from(error: counterfoil_scan::frames::CameraError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+/// A worker that panicked or was stopped.
+impl From<tokio::task::JoinError> for Problem {
+    fn from(error: tokio::task::JoinError) -> Self {
+        Self::internal(error)
+    }
+}

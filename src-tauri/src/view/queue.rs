@@ -1,0 +1,96 @@
+//! The journal, as people see it.
+
+use counterfoil_counter as counter;
+use counterfoil_counter::{Place, QueueEntry, QueueState};
+use serde::{Deserialize, Serialize};
+use specta::Type;
+
+use super::title;
+use crate::problem::{Problem, Result};
+use crate::settings::Locale;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub enum OperationKind {
+    RedeemCoupon,
+    CollectOrder,
+    VoidRedemption,
+    FailedAttempt,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub enum RowState {
+    Pending,
+    ConflictExpected,
+    Applied,
+    Exception,
+    Quarantined,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct QueueRow {
+    pub op_id: String,
+    pub seq: i64,
+    pub epoch: i64,
+    pub kind: OperationKind,
+    pub title: String,
+    /// UTC ms.
+    pub at: i64,
+    pub clerk: String,
+    pub state: RowState,
+    pub exception: Option<String>,
+    pub delivered_at: Option<i64>,
+    pub voided: bool,
+    pub voidable: bool,
+}
+
+impl QueueRow {
+    pub fn of(entry: &QueueEntry, locale: Locale) -> Self {
+        Self {
+            op_id: entry.op_id.to_string(),
+            seq: entry.place.seq,
+            epoch: entry.place.epoch,
+            kind: match entry.kind.as_str() {
+                "redeem_coupon" => OperationKind::RedeemCoupon,
+                "collect_order" => OperationKind::CollectOrder,
+                "void_redemption" => OperationKind::VoidRedemption,
+                _ => OperationKind::FailedAttempt,
+            },
+            title: title(&entry.title, locale),
+            at: entry.at,
+            clerk: entry.clerk.clone(),
+            state: match entry.state {
+                QueueState::Pending => RowState::Pending,
+                QueueState::ConflictExpected => RowState::ConflictExpected,
+                QueueState::Applied => RowState::Applied,
+                QueueState::Exception => RowState::Exception,
+                QueueState::Quarantined => RowState::Quarantined,
+            },
+            exception: entry.exception.clone(),
+            delivered_at: entry.delivered_at,
+            voided: entry.voided,
+            voidable: entry.voidable,
+        }
+    }
+}
+
+/// The state that a page is asked for.
+pub fn state_of(word: Option<&str>) -> Result<Option<QueueState>> {
+    word.map(|word| {
+        QueueState::parse(word)
+            .ok_or_else(|| Problem::new("malformed", format!("no such state of an operation: {word}")))
+    })
+    .transpose()
+}
+
+/// The screens name the last row they have by its number alone. Numbers begin anew with each epoch, so the row that
+/// was given out last says which one is meant.
+pub fn place_of(seq: i64, last: Option<counter::Place>) -> Place {
+    match last {
+        Some(last) if last.seq == seq => last,
+        Some(last) => Place { epoch: last.epoch, seq },
+        None => Place { epoch: i64::MAX, seq },
+    }
+}
