@@ -4,7 +4,7 @@ use counterfoil_domain::{
     ids::{DeviceId, HistoryId, TenantId},
     offline::ClockState,
     people::Store,
-    time::Millis,
+    time::{Millis, SECOND},
     transition::DeviceStatus,
 };
 use counterfoil_protocol::{enrolment::EnrolResponse, sync::Cursor};
@@ -145,8 +145,11 @@ pub async fn heard(db: &mut SqliteConnection, now: Millis, server_time: Millis) 
     Ok(())
 }
 
-/// The clock's mark moves forward only.
-pub async fn saw_time(db: &mut SqliteConnection, now: Millis) -> Result<()> {
+/// The clock's mark moves forward only, and not for every little step: each costs a statement.
+pub async fn saw_time(db: &mut SqliteConnection, who: &Identity, now: Millis) -> Result<()> {
+    if now.saturating_sub(who.clock_high_water) < SECOND {
+        return Ok(());
+    }
     sqlx::query("UPDATE identity SET clock_high_water = ?1 WHERE clock_high_water < ?1")
         .bind(now)
         .execute(db)

@@ -174,9 +174,6 @@ impl Inner {
 
     pub(crate) fn set_drains(&self, drains: bool) {
         self.engine().set_driven(drains);
-        if drains {
-            *locked(&self.trouble) = None;
-        }
         if self.drains.swap(drains, Ordering::Relaxed) != drains {
             self.changed();
         }
@@ -202,8 +199,13 @@ impl Inner {
         locked(&self.trouble).clone()
     }
 
-    pub(crate) fn set_trouble(&self, error: &Error) {
-        *locked(&self.trouble) = Some((error.code().to_owned(), error.to_string()));
-        self.changed();
+    pub(crate) fn set_trouble(&self, error: Option<&Error>) {
+        let trouble = error.map(|error| (error.code().to_owned(), error.to_string()));
+        let mut before = locked(&self.trouble);
+        if *before != trouble {
+            *before = trouble;
+            drop(before);
+            self.changed();
+        }
     }
 }

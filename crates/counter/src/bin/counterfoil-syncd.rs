@@ -75,23 +75,28 @@ async fn run(options: Options) -> Result<ExitCode, Error> {
     let system = Arc::new(System::new());
     if options.salvage {
         let salvaged = salvage(&options.data_dir, system.now()).await?;
-        println!("{}", json!(salvaged));
+        print(&salvaged)?;
         return Ok(ExitCode::SUCCESS);
     }
     let counter = Counter::open(&options.data_dir, system.clone(), system).await?;
     if let (Some(address), Some(code)) = (&options.enrol, &options.code) {
         counter.enrol(address, code, &options.name).await?;
         if let Some(placed) = counter.status().await?.placed {
-            println!("{}", json!({ "device": placed.device, "store": placed.store.code }));
+            print(&json!({ "device": placed.device, "store": placed.store.code }))?;
         }
         return Ok(ExitCode::SUCCESS);
     }
     if options.once {
         let report = counter.sync_once(PATIENCE).await?;
-        println!("{}", json!(report));
+        print(&report)?;
         return Ok(outcome(&report));
     }
     serve(&counter, &options.data_dir).await
+}
+
+fn print(line: &impl serde::Serialize) -> Result<(), Error> {
+    println!("{}", serde_json::to_string(line).map_err(Error::from)?);
+    Ok(())
 }
 
 fn outcome(report: &Report) -> ExitCode {

@@ -21,7 +21,7 @@ use sqlx::SqliteConnection;
 use super::{
     Confirmation, Decision, Delivery, Receipt, Subject, Verdict,
     judge::{self, Judgement, Setting},
-    lookup::own_state,
+    lookup::{own_state, refresh},
     reasons::explain,
     tickets::{Shown, Ticket},
 };
@@ -34,6 +34,7 @@ use crate::{
     journal::{self, Draft, Title},
     overlay::{self, Here},
     replica,
+    sync::apply,
 };
 
 /// When to try again to give a freeze back: it lapses by itself after five minutes.
@@ -75,6 +76,8 @@ pub async fn confirm(inner: &Arc<Inner>, name: &str, clerk: ClerkId) -> Result<C
                 decision: Decision::Refuse,
                 reasons: reasons.clone(),
             };
+            // The local copy is evidently behind: the next look should not promise it again.
+            refresh(inner, &who, key_of(&ticket.shown)).await?;
             let mut db = inner.db.read().await?;
             return refused(inner, &mut db, &ticket.shown, judged).await;
         }
@@ -121,16 +124,15 @@ async fn ask(inner: &Inner, who: &Identity, ticket: &Ticket) -> Result<Word> {
         subject: key_of(&ticket.shown),
         presented_by: ticket.presented_by,
     };
-    let key = id.to_string();
-    let sending = Sending {
-        time: who.true_time(inner.clock.now()),
-        timeout: Duration::from_millis(u64::try_from(ASK_TIMEOUT).unwrap_or(1_000)),
-        idempotency_key: Some(&key),
-    };
-    let credentials = inner.credentials(who)?;
-    let answer: Result<FreezeResponse, Failure> =
-        inner.http.post(&credentials, paths::FREEZES, &question, sending).await;
-    inner.question_heard(answer.as_ref().err())?;
+    let mut answer = send(inner, who, &question).await?;
+    if let Err(Failure::Problem(problem)) = &answer {
+        // What it says of this device and of the time is worth keeping, whatever comes of the question.
+        apply::problem(&inner.db, problem, inner.clock.now()).await?;
+        if Code::parse(&problem.code) == Some(Code::ClockSkew) {
+            let who = identity::load(&mut *inner.db.read().await?).await?;
+            answer = send(inner, &who, &question).await?;
+        }
+    }
     Ok(match answer {
         Ok(FreezeResponse::Granted { .. }) => Word::Granted(id),
         Ok(FreezeResponse::Refused { reasons }) => Word::Refused(reasons),
@@ -141,20 +143,32 @@ async fn ask(inner: &Inner, who: &Identity, ticket: &Ticket) -> Result<Word> {
         }
         Err(Failure::Problem(problem)) => match Code::parse(&problem.code) {
             // Head office is there but can't say: the same as no answer.
-            Some(Code::Busy | Code::RateLimited | Code::StorageUnavailable | Code::Internal | Code::InFlight) => {
-                Word::None(Some(id))
-            }
-            // The driver learns the right time and asks with it next.
-            Some(Code::ClockSkew) => {
-                inner.engine().hurry();
-                inner.hurry.notify_one();
-                Word::None(None)
-            }
+            Some(
+                Code::Busy
+                | Code::RateLimited
+                | Code::StorageUnavailable
+                | Code::Internal
+                | Code::InFlight
+                | Code::ClockSkew,
+            ) => Word::None(Some(id)),
             Some(Code::DeviceRevoked) => return Err(Error::DeviceRevoked),
             Some(Code::DeviceFrozen) => return Err(Error::DeviceFrozen),
             _ => return Err(Error::HeadOffice(problem)),
         },
     })
+}
+
+async fn send(inner: &Inner, who: &Identity, question: &FreezeRequest) -> Result<Result<FreezeResponse, Failure>> {
+    let key = question.id.to_string();
+    let sending = Sending {
+        time: who.true_time(inner.clock.now()),
+        timeout: Duration::from_millis(u64::try_from(ASK_TIMEOUT).unwrap_or(1_000)),
+        idempotency_key: Some(&key),
+    };
+    let credentials = inner.credentials(who)?;
+    let answer = inner.http.post(&credentials, paths::FREEZES, question, sending).await;
+    inner.question_heard(answer.as_ref().err())?;
+    Ok(answer)
 }
 
 /// Judges on the rows as they are now, and writes: effect and operation together, or nothing.
@@ -224,7 +238,7 @@ async fn write(
     };
     let key = replica::Key::of_subject(key_of(&ticket.shown));
     overlay::renew(&mut tx, &key, here, who.generation).await?;
-    identity::saw_time(&mut tx, now).await?;
+    identity::saw_time(&mut tx, &who, now).await?;
     tx.commit().await?;
     Ok(Confirmation::Done(Receipt {
         op_id: written.op_id,

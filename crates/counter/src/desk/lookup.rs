@@ -7,7 +7,7 @@ use counterfoil_domain::{
     ids::{BatchId, CouponId, MemberId, OrderId, StoreId},
     time::Millis,
     tokens::{Bearer, Token, TokenError},
-    transition::DeviceStatus,
+    transition::{DeviceStatus, Subject as Key},
     verdict::Reason,
 };
 use counterfoil_protocol::{
@@ -33,6 +33,7 @@ use crate::{
     journal,
     overlay::{self, Here},
     replica::{self, Held},
+    sync::apply,
 };
 
 /// What to look for.
@@ -345,6 +346,9 @@ async fn ask(inner: &Inner, who: &Identity, question: &LookupRequest) -> Result<
         Ok(response) => response,
         Err(failure) => {
             tracing::info!(?failure, "a look-up went unanswered");
+            if let Failure::Problem(problem) = &failure {
+                apply::problem(&inner.db, problem, inner.clock.now()).await?;
+            }
             return Ok(false);
         }
     };
@@ -359,6 +363,15 @@ async fn ask(inner: &Inner, who: &Identity, question: &LookupRequest) -> Result<
     overlay::renew_touched(&mut tx, &keys, here, who.generation).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// Brings one row in line with head office, if it answers.
+pub(super) async fn refresh(inner: &Inner, who: &Identity, key: Key) -> Result<()> {
+    let question = match key {
+        Key::Coupon(id) => LookupRequest::Coupon(id),
+        Key::Order(id) => LookupRequest::Order(id),
+    };
+    ask(inner, who, &question).await.map(drop)
 }
 
 async fn unknown(

@@ -612,3 +612,57 @@ async fn enrolment_keeps_its_key_and_says_what_is_wrong() {
         ]
     );
 }
+
+/// Somebody who takes every question and answers none.
+async fn deaf_head_office(shop: &Shop) -> tokio::net::TcpListener {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut writer = shop.inner.db.write().await;
+    let mut tx = writer.begin().await.unwrap();
+    sqlx::query("UPDATE identity SET address = ?")
+        .bind(format!("http://{}", listener.local_addr().unwrap()))
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit().await.unwrap();
+    listener
+}
+
+#[tokio::test]
+async fn a_freeze_whose_answer_is_lost_is_named_or_given_back() {
+    let mut office = HeadOffice::new(3, 0);
+    let shop = Shop::of(&mut office).await;
+    let listener = deaf_head_office(&shop).await;
+    // The line is believed to be up, so both are shown as honourable.
+    let home = see(&shop, &code(&coupon(0, 1))).await;
+    let online_only = see(&shop, &code(&coupon(2, 2))).await;
+    assert_eq!(
+        (home.decision, online_only.decision),
+        (Decision::Honour, Decision::Honour)
+    );
+
+    let done = confirm(&shop.inner, &home.ticket.unwrap(), clerk_id(1)).await.unwrap();
+    assert!(matches!(done, Confirmation::Done(receipt) if receipt.delivery == Delivery::ToBeDelivered));
+    let batch = journal::pending(&mut shop.inner.db.read().await.unwrap(), 9, 1 << 20)
+        .await
+        .unwrap();
+    // Head office may have granted it: then the redemption must not meet its own freeze as somebody else's.
+    assert!(batch.texts[0].contains("\"freeze\""), "{}", batch.texts[0]);
+    let usage = crate::status::limits_usage(&mut shop.inner.db.read().await.unwrap(), NOW)
+        .await
+        .unwrap();
+    assert_eq!(usage.count, 1);
+
+    // The breaker is open now: nobody waits for a second time-out.
+    let refused = confirm(&shop.inner, &online_only.ticket.unwrap(), clerk_id(1))
+        .await
+        .unwrap();
+    let Confirmation::Refused(verdict) = refused else {
+        panic!("{refused:?}")
+    };
+    assert_eq!(
+        (verdict.decision, codes(&verdict)),
+        (Decision::Unconfirmed, vec!["online_only"])
+    );
+    assert_eq!(journaled(&shop).await, 1);
+    drop(listener);
+}

@@ -82,7 +82,7 @@ pub async fn void(
         store: who.store.id,
     };
     overlay::renew(&mut tx, &Key::of_subject(subject), here, who.generation).await?;
-    identity::saw_time(&mut tx, now).await?;
+    identity::saw_time(&mut tx, &who, now).await?;
     tx.commit().await?;
     drop(writer);
     inner.journaled();

@@ -92,7 +92,7 @@ async fn drain_for_ever(inner: &Arc<Inner>) {
             Err(Error::NotEnrolled) => {}
             Err(error) => {
                 tracing::error!(code = error.code(), %error, "sync stopped for a moment");
-                inner.set_trouble(&error);
+                inner.set_trouble(Some(&error));
             }
         }
         glance(inner).await;
@@ -132,6 +132,7 @@ async fn drain(inner: &Arc<Inner>) -> Result<()> {
             Step::Send(plan) => {
                 let before = inner.engine().link().clone();
                 let done = exchange(inner, &who, plan, true).await?;
+                inner.set_trouble(None);
                 if inner.engine().link() != &before || done.as_ref().is_some_and(|done| done.changed) {
                     inner.changed();
                 }
