@@ -86,8 +86,8 @@ CREATE TABLE journal (
     PRIMARY KEY (epoch, seq)
 ) STRICT;
 CREATE INDEX journal_pending ON journal (epoch, seq) WHERE state = 'pending';
-CREATE INDEX journal_exceptions ON journal (epoch, seq) WHERE state = 'settled' AND outcome <> 'applied';
-CREATE INDEX journal_settled ON journal (delivered_at) WHERE state = 'settled';
+-- What the queue shows: its counts without touching the rows, its pages in order.
+CREATE INDEX journal_state ON journal (state, outcome, epoch, seq);
 CREATE INDEX journal_subject ON journal (subject, epoch, seq) WHERE subject IS NOT NULL;
 -- What the limits of working alone are counted from.
 CREATE INDEX journal_unconfirmed ON journal (member, worth)

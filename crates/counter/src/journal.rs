@@ -215,7 +215,7 @@ pub struct Batch {
 /// The oldest pending operations of one epoch, at most so many and so many bytes.
 pub async fn pending(db: &mut SqliteConnection, most: usize, most_bytes: usize) -> Result<Batch> {
     let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
-    let rows = sqlx::query("SELECT epoch, body FROM journal WHERE state = 'pending' ORDER BY epoch, seq LIMIT ?")
+    let rows = sqlx::query("SELECT epoch, body FROM journal INDEXED BY journal_pending WHERE state = 'pending' ORDER BY epoch, seq LIMIT ?")
         .bind(limit)
         .fetch_all(db)
         .await?;
@@ -334,6 +334,7 @@ pub async fn prune(db: &mut SqliteConnection, server_time: Millis) -> Result<u64
 pub async fn usage(db: &mut SqliteConnection, member: Option<MemberId>) -> Result<OfflineUsage> {
     let (count, amount, by_member): (i64, i64, i64) = sqlx::query_as(
         "SELECT COUNT(*), COALESCE(SUM(worth), 0), COUNT(*) FILTER (WHERE member = ?) FROM journal \
+         INDEXED BY journal_unconfirmed \
          WHERE state = 'pending' AND confirmed = 0 AND voided_by IS NULL AND kind IN ('redeem_coupon', 'collect_order')",
     )
     .bind(member.map(|id| id.bytes().to_vec()))

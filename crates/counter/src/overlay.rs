@@ -322,8 +322,9 @@ pub async fn renew_all(db: &mut SqliteConnection, here: Here, generation: i64) -
 /// Lets go of the operations whose effect the cursor has passed. Call it at the end of the feed only: a row that changed
 /// again since is told of there, not where the operation was.
 pub async fn release(db: &mut SqliteConnection, store_seq: i64, here: Here, generation: i64) -> Result<()> {
+    // CROSS JOIN: SQLite keeps this order. The other way round it reads the whole journal.
     let rows: Vec<(String, Vec<u8>, i64, i64)> = sqlx::query_as(
-        "SELECT t.entity, t.id, t.epoch, t.seq FROM touches t JOIN journal j ON j.epoch = t.epoch AND j.seq = t.seq \
+        "SELECT t.entity, t.id, t.epoch, t.seq FROM touches t CROSS JOIN journal j ON j.epoch = t.epoch AND j.seq = t.seq \
          WHERE j.state = 'settled' AND j.feed <= ?",
     )
     .bind(store_seq)

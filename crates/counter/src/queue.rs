@@ -146,10 +146,8 @@ pub async fn page(
         Some(QueueState::Pending) => " AND state = 'pending'",
         Some(QueueState::ConflictExpected) => " AND state = 'pending' AND conflict = 1",
         Some(QueueState::Applied) => " AND state = 'settled' AND outcome = 'applied'",
-        Some(QueueState::Exception) => {
-            " AND state = 'settled' AND outcome <> 'applied' AND outcome = 'applied_with_exception'"
-        }
-        Some(QueueState::Quarantined) => " AND state = 'settled' AND outcome <> 'applied' AND outcome = 'quarantined'",
+        Some(QueueState::Exception) => " AND state = 'settled' AND outcome = 'applied_with_exception'",
+        Some(QueueState::Quarantined) => " AND state = 'settled' AND outcome = 'quarantined'",
     });
     if let Some(before) = before {
         query
