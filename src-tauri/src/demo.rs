@@ -94,6 +94,6 @@ mod tests {
         assert_eq!(hints.clerks[0].name, "陈雨");
         assert_eq!(hints.coupons, ["100120260712345678", "2"]);
         assert_eq!(hints.pickups, ["40718826"]);
-        assert_eq!(of_text("[]", "s-01").unwrap_err().code, "internal");
+        assert_eq!(of_text("{\"clerks\": 7}", "s-01").unwrap_err().code, "internal");
     }
 }

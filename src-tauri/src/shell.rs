@@ -327,3 +327,131 @@ fn device_name() -> String {
         .filter(|name| !name.is_empty());
     named.unwrap_or_else(|| "counter".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use counterfoil_counter::{Confirmation, Decision, Scanned};
+
+    use super::*;
+    use crate::single_shop::Plan;
+    use crate::view::state::Phase;
+
+    fn shell(folder: &Path) -> Shell {
+        Shell::new(folder, Environment::default())
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_demo_begins_redeems_and_goes_on_after_a_restart() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = shell(folder.path());
+        let state = first.state().await.unwrap();
+        assert_eq!((state.phase, state.mode), (Phase::FirstStart, None));
+        assert!(first.hints().await.unwrap().is_none());
+
+        let state = first.start_inside(Plan::Demo).await.unwrap();
+        assert_eq!((state.phase, state.mode), (Phase::SignIn, Some(Mode::Demo)));
+        assert!(first.is_head_office().await);
+        let again = first.start_inside(Plan::Demo).await.unwrap_err();
+        assert_eq!(again.code, "already_enrolled");
+
+        let hints = first.hints().await.unwrap().unwrap();
+        assert_eq!(first.at_work().await.unwrap_err().code, "not_signed_in");
+        let counter = first.counter().await.unwrap();
+        let clerk = counter.clerks().await.unwrap().remove(0);
+        let pin = &hints.clerks.iter().find(|hint| hint.name == clerk.name).unwrap().pin;
+        counter.sign_in(clerk.id, pin).await.unwrap();
+        assert_eq!(first.state().await.unwrap().phase, Phase::Desk);
+
+        let code = Scanned::PickupCode(hints.pickups[0].clone());
+        let verdict = counter.look_up(&code, None).await.unwrap();
+        assert_eq!(verdict.decision, Decision::Honour, "{verdict:?}");
+        let done = counter.confirm(&verdict.ticket.unwrap(), clerk.id).await.unwrap();
+        assert!(matches!(done, Confirmation::Done(_)));
+        assert_eq!(first.sync_now().await.unwrap().queue.delivered, 1);
+        let port = first.settings.get().port;
+        drop(counter);
+        first.stop().await;
+
+        let second = shell(folder.path());
+        let state = second.state().await.unwrap();
+        assert_eq!((state.phase, state.mode), (Phase::SignIn, Some(Mode::Demo)));
+        assert_eq!(second.settings.get().port, port);
+        assert_eq!(second.sync_now().await.unwrap().queue.pending, 0);
+        second.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_single_shop_has_its_manager_and_a_short_pin_makes_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let shell = shell(folder.path());
+        let plan = |manager_pin| Plan::SingleShop {
+            shop_name: "街角书店",
+            manager_name: "林小满",
+            manager_pin,
+        };
+        assert_eq!(
+            shell.start_inside(plan("1234")).await.unwrap_err().code,
+            "pin_too_short"
+        );
+        assert!(!single_shop::folder(folder.path()).exists());
+
+        let state = shell.start_inside(plan("246810")).await.unwrap();
+        assert_eq!(state.mode, Some(Mode::SingleShop));
+        assert_eq!(state.store.unwrap().name_zh, "街角书店");
+        let people = shell.counter().await.unwrap().clerks().await.unwrap();
+        assert_eq!((people.len(), people[0].name.as_str()), (1, "林小满"));
+        assert!(shell.hints().await.unwrap().is_none());
+        shell.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_head_office_that_lost_its_place_is_said_and_the_desk_opens() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = shell(folder.path());
+        first.start_inside(Plan::Demo).await.unwrap();
+        let port = first.settings.get().port.unwrap();
+        first.stop().await;
+
+        let taken = std::net::TcpListener::bind(("127.0.0.1", port)).unwrap();
+        let second = shell(folder.path());
+        let state = second.state().await.unwrap();
+        assert_eq!(state.phase, Phase::SignIn);
+        let notice = state.notice.unwrap();
+        assert!(notice.code == "unreachable" && notice.detail.contains(&port.to_string()));
+        second.stop().await;
+        drop(taken);
+
+        std::fs::rename(single_shop::folder(folder.path()), folder.path().join("elsewhere")).unwrap();
+        let third = shell(folder.path());
+        let state = third.state().await.unwrap();
+        assert_eq!(state.notice.unwrap().code, "database_corrupt");
+        third.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_counter_that_cannot_be_opened_is_tried_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join(counterfoil_counter::db::FILE_NAME);
+        let noise = "not a database, and long enough to be looked at. ".repeat(100);
+        std::fs::write(&file, &noise).unwrap();
+        let shell = shell(folder.path());
+        assert_eq!(shell.state().await.unwrap_err().code, "database_corrupt");
+        assert_eq!(std::fs::read_to_string(&file).unwrap(), noise);
+        std::fs::rename(&file, folder.path().join("aside")).unwrap();
+        assert_eq!(shell.state().await.unwrap().phase, Phase::FirstStart);
+        shell.stop().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_address_that_is_none_and_nobody_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let shell = shell(folder.path());
+        assert_eq!(
+            shell.connect("not an address", "X").await.unwrap_err().code,
+            "address_invalid"
+        );
+        let scanned = "CFENROL:http://127.0.0.1:9#ABCDE-FGHJK";
+        assert_eq!(shell.connect(scanned, "").await.unwrap_err().code, "unreachable");
+        shell.stop().await;
+    }
+}

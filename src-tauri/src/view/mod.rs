@@ -3,7 +3,7 @@
 
 mod desk;
 mod queue;
-mod state;
+pub mod state;
 
 pub use desk::{Confirmation, Receipt, Verdict};
 pub use queue::{QueueRow, place_of, state_of};

@@ -94,3 +94,27 @@ pub fn place_of(seq: i64, last: Option<counter::Place>) -> Place {
         None => Place { epoch: i64::MAX, seq },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_goes_on_where_the_last_one_ended() {
+        let last = Place { epoch: 3, seq: 40 };
+        assert_eq!(place_of(40, Some(last)), last);
+        assert_eq!(place_of(7, Some(last)), Place { epoch: 3, seq: 7 });
+        assert_eq!(place_of(7, None).seq, 7);
+    }
+
+    #[test]
+    fn only_known_states_are_asked_for() {
+        assert_eq!(state_of(None).unwrap(), None);
+        assert_eq!(state_of(Some("pending")).unwrap(), Some(QueueState::Pending));
+        assert_eq!(
+            state_of(Some("conflictExpected")).unwrap(),
+            Some(QueueState::ConflictExpected)
+        );
+        assert_eq!(state_of(Some("lost")).unwrap_err().code, "malformed");
+    }
+}
