@@ -428,3 +428,39 @@ pub struct Seed {
     #[arg(long, value_name = "N", env = "COUNTERFOIL_HQ_SEED", default_value_t = crate::seed::Plan::DEMO.seed)]
     pub seed: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Command, CommandFactory};
+
+    use super::Arguments;
+
+    fn every_command(command: &Command, see: &mut impl FnMut(&Command)) {
+        see(command);
+        for inner in command.get_subcommands() {
+            every_command(inner, see);
+        }
+    }
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_is_explained_with_an_example() {
+        every_command(&Arguments::command(), &mut |command| {
+            assert!(command.get_about().is_some(), "{}", command.get_name());
+            for option in command.get_arguments() {
+                let name = option.get_id().as_str();
+                let help = option.get_long_help().unwrap_or_default().to_string();
+                assert!(
+                    matches!(name, "help" | "version")
+                        || help.contains(&format!("Example: --{}", name.replace('_', "-"))),
+                    "{} --{name}: {help}",
+                    command.get_name()
+                );
+            }
+        });
+    }
+}

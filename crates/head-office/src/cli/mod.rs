@@ -55,8 +55,9 @@ async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
 fn log_to_stderr(default: &str) {
     use std::io::IsTerminal;
     use tracing_subscriber::EnvFilter;
-    // The driver prints the whole text of a slow statement, which here is hundreds of kilobytes.
-    let quiet = format!("{default},sqlx::query=off");
+    // The driver prints the whole text of a slow statement, which here is hundreds of kilobytes, and what PostgreSQL
+    // finds worth noticing.
+    let quiet = format!("{default},sqlx::query=off,sqlx::postgres::notice=warn");
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(quiet));
     // A second subscriber in one process is a test's; the first one stays.
     let _ = tracing_subscriber::fmt()
