@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use counterfoil_domain::{
     coupons::Coupon,
-    ids::{BatchId, ClerkId, OrderId, StoreId, TenantId},
+    ids::{BatchId, ClerkId, CouponId, MemberId, OrderId, StoreId, TenantId},
     offline::OfflineLimits,
     people::{Clerk, Member, Role, Store},
     pickups::{Order, OrderState},
@@ -19,7 +19,7 @@ use counterfoil_domain::{
 };
 use numbers::{Kind, Numbers, id};
 use serde::Serialize;
-use sqlx::{AnyConnection, Row};
+use sqlx::Row;
 
 use crate::{
     admin::{self, AdminError, NewTenant},
@@ -45,8 +45,6 @@ pub const MOST_PICKUPS: u64 = 500_000;
 
 /// Rows of one commit. Others get their turn between two of them.
 const CHUNK: u64 = 2_000;
-/// Rows of one statement: SQLite looks every parameter up by its name, which takes longer the more there are.
-const STATEMENT: usize = 64;
 /// Coupon codes carry their day; demo coupons carry days that never are, one for each seed.
 const DEMO_DAY: u64 = 900_000;
 /// How long a cancelled order's code rests.
@@ -253,7 +251,7 @@ impl<'a> Work<'a> {
             }
             stores.push(store);
         }
-        tell(&mut transaction, random, tenant, news).await?;
+        admin::tell(&mut transaction, random, tenant, &news).await?;
         transaction.commit().await?;
         drop(lease);
         Ok(Self {
@@ -295,15 +293,13 @@ impl<'a> Work<'a> {
         for chunk in clerks.chunks(CHUNK as usize) {
             let mut lease = self.db.lease().await?;
             let mut transaction = lease.begin().await?;
-            let mut new = BTreeSet::new();
-            for rows in chunk.chunks(STATEMENT) {
-                new.extend(stores::rows::insert_new_clerks(&mut transaction, self.tenant, rows, self.now).await?);
-            }
+            let new = stores::rows::insert_new_clerks(&mut transaction, self.tenant, chunk, self.now).await?;
+            let new: BTreeSet<ClerkId> = new.into_iter().collect();
             let mut news = News::new();
             for clerk in chunk.iter().filter(|clerk| new.contains(&clerk.id)) {
                 news.entry(clerk.store).or_default().push(Item::Clerk(clerk.id));
             }
-            self.tell(&mut transaction, news).await?;
+            admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
             transaction.commit().await?;
             self.added.clerks += new.len() as u64;
         }
@@ -332,14 +328,10 @@ impl<'a> Work<'a> {
         self.added.templates += items.len() as u64;
         if !items.is_empty() {
             let news = News::from([(TENANT_FEED, items)]);
-            self.tell(&mut transaction, news).await?;
+            admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
         }
         transaction.commit().await?;
         Ok(())
-    }
-
-    async fn tell(&self, connection: &mut AnyConnection, news: News) -> Result<(), DbError> {
-        tell(connection, self.random, self.tenant, news).await
     }
 
     async fn members(&mut self, from: u64) -> Result<(), DbError> {
@@ -356,17 +348,15 @@ impl<'a> Work<'a> {
         }
         let mut lease = self.db.lease().await?;
         let mut transaction = lease.begin().await?;
-        let mut new = BTreeSet::new();
-        for rows in made.chunks(STATEMENT) {
-            new.extend(members::rows::insert_new(&mut transaction, self.tenant, rows, self.now).await?);
-        }
+        let new = members::rows::insert_new(&mut transaction, self.tenant, &made, self.now).await?;
+        let new: BTreeSet<MemberId> = new.into_iter().collect();
         let mut news = News::new();
         for member in made.iter().filter(|member| new.contains(&member.id)) {
             for store in &member.recent_stores {
                 news.entry(*store).or_default().push(Item::Member(member.id));
             }
         }
-        self.tell(&mut transaction, news).await?;
+        admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
         transaction.commit().await?;
         self.added.members += new.len() as u64;
         Ok(())
@@ -377,10 +367,8 @@ impl<'a> Work<'a> {
         let made: Vec<Coupon> = (from..until).filter_map(|index| self.coupon(index)).collect();
         let mut lease = self.db.lease().await?;
         let mut transaction = lease.begin().await?;
-        let mut new = BTreeSet::new();
-        for rows in made.chunks(STATEMENT) {
-            new.extend(coupons::rows::insert_new(&mut transaction, self.tenant, rows).await?);
-        }
+        let new = coupons::rows::insert_new(&mut transaction, self.tenant, &made).await?;
+        let new: BTreeSet<CouponId> = new.into_iter().collect();
         let mut news = News::new();
         let mut grown: BTreeMap<BatchId, (i64, i64)> = BTreeMap::new();
         for coupon in made.iter().filter(|coupon| new.contains(&coupon.id)) {
@@ -394,7 +382,7 @@ impl<'a> Work<'a> {
         for (batch, (made, claimed)) in grown {
             coupons::rows::grow_batch(&mut transaction, self.tenant, batch, made, claimed).await?;
         }
-        self.tell(&mut transaction, news).await?;
+        admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
         transaction.commit().await?;
         self.added.coupons += new.len() as u64;
         Ok(())
@@ -405,11 +393,11 @@ impl<'a> Work<'a> {
         let mut lease = self.db.lease().await?;
         let mut transaction = lease.begin().await?;
         let ids: Vec<OrderId> = (from..until).map(|index| self.order_id(index)).collect();
-        let mut known = BTreeSet::new();
-        for ids in ids.chunks(STATEMENT) {
-            let found = pickups::rows::load(&mut transaction, self.tenant, ids, "").await?;
-            known.extend(found.into_iter().map(|order| order.id));
-        }
+        let known: BTreeSet<OrderId> = pickups::rows::load(&mut transaction, self.tenant, &ids, "")
+            .await?
+            .into_iter()
+            .map(|order| order.id)
+            .collect();
         let missing: Vec<u64> = (from..until)
             .filter(|index| !known.contains(&self.order_id(*index)))
             .collect();
@@ -424,10 +412,7 @@ impl<'a> Work<'a> {
             candidates.push((index, numbers, code));
         }
         let codes: Vec<String> = candidates.iter().map(|(_, _, code)| code.clone()).collect();
-        let mut taken = BTreeSet::new();
-        for codes in codes.chunks(STATEMENT) {
-            taken.extend(pickups::rows::taken_codes(&mut transaction, self.tenant, codes).await?);
-        }
+        let taken = pickups::rows::taken_codes(&mut transaction, self.tenant, &codes).await?;
         let mut promised = BTreeSet::new();
         let mut orders = Vec::new();
         for (index, mut numbers, code) in candidates {
@@ -441,9 +426,7 @@ impl<'a> Work<'a> {
             promised.insert(code.clone());
             orders.extend(self.order(index).map(|order| Order { code, ..order }));
         }
-        for rows in orders.chunks(STATEMENT) {
-            pickups::rows::insert(&mut transaction, self.tenant, rows, self.now).await?;
-        }
+        pickups::rows::insert(&mut transaction, self.tenant, &orders, self.now).await?;
         let cancelled: Vec<OrderId> = orders
             .iter()
             .filter(|order| order.state == OrderState::Cancelled)
@@ -457,34 +440,11 @@ impl<'a> Work<'a> {
         for order in &orders {
             news.entry(order.store).or_default().push(Item::Order(order.id));
         }
-        self.tell(&mut transaction, news).await?;
+        admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
         transaction.commit().await?;
         self.added.pickups += orders.len() as u64;
         Ok(())
     }
-}
-
-/// Appends to the feeds in pieces of a statement each.
-async fn tell(
-    connection: &mut AnyConnection,
-    random: &dyn Random,
-    tenant: TenantId,
-    news: News,
-) -> Result<(), DbError> {
-    let mut piece = News::new();
-    let mut lines = 0;
-    for (store, items) in news {
-        for items in items.chunks(STATEMENT) {
-            piece.entry(store).or_default().extend(items);
-            lines += items.len();
-            if lines >= STATEMENT {
-                admin::tell(connection, random, tenant, &piece).await?;
-                piece.clear();
-                lines = 0;
-            }
-        }
-    }
-    admin::tell(connection, random, tenant, &piece).await
 }
 
 fn as_database_error(error: AdminError) -> DbError {
