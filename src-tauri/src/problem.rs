@@ -65,10 +65,15 @@ pub fn of_file(what: &str) -> impl FnOnce(std::io::Error) -> Problem {
 
 impl From<counterfoil_counter::Error> for Problem {
     fn from(error: counterfoil_counter::Error) -> Self {
+        let detail = error.to_string();
+        // Shown beside the code, which some of them begin with.
+        let bare = detail
+            .strip_prefix(error.code())
+            .and_then(|rest| rest.strip_prefix(": "));
         Self {
             code: error.code().to_owned(),
             params: error.params(),
-            detail: error.to_string(),
+            detail: bare.unwrap_or(&detail).to_owned(),
         }
     }
 }
