@@ -28,6 +28,16 @@ impl Clock for SystemClock {
     }
 }
 
+/// The machine's clock, so many milliseconds ahead: for drills.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct AheadClock(pub Millis);
+
+impl Clock for AheadClock {
+    fn now(&self) -> Millis {
+        SystemClock.now().saturating_add(self.0)
+    }
+}
+
 /// A clock that stands until it is moved, for tests.
 #[derive(Debug, Default)]
 pub struct ManualClock(AtomicI64);

@@ -56,7 +56,11 @@ async fn office(on: On, coupons: usize) -> Office {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(serve(Arc::clone(&chain.app), listener, None));
-    Office { chain, address, client: reqwest::Client::new() }
+    Office {
+        chain,
+        address,
+        client: reqwest::Client::new(),
+    }
 }
 
 type Answer<T> = Result<T, (StatusCode, Problem)>;
@@ -99,7 +103,14 @@ impl Office {
     }
 
     async fn post<B: Serialize, T: DeserializeOwned>(&self, counter: &Counter, path: &str, body: &B) -> Answer<T> {
-        self.send(counter, Method::POST, path, serde_json::to_vec(body).unwrap(), |request| request).await
+        self.send(
+            counter,
+            Method::POST,
+            path,
+            serde_json::to_vec(body).unwrap(),
+            |request| request,
+        )
+        .await
     }
 
     async fn ask(&self, operations: &[String]) -> SyncRequest {
@@ -109,7 +120,10 @@ impl Office {
             cursor: Cursor::default(),
             epoch: 1,
             acknowledged_seq: 0,
-            operations: operations.iter().map(|text| RawValue::from_string(text.clone()).unwrap()).collect(),
+            operations: operations
+                .iter()
+                .map(|text| RawValue::from_string(text.clone()).unwrap())
+                .collect(),
             more_waiting: false,
             page_rows: 100,
             wait: 0,
@@ -131,9 +145,15 @@ fn code_of<T: std::fmt::Debug>(answer: Answer<T>) -> (u16, String) {
 async fn a_device_enrols_once_with_a_code_and_again_with_the_same_key(on: On) {
     let office = office(on, 0).await;
     let (app, chain) = (&office.chain.app, &office.chain);
-    let code = stores::enrol::make_code(&app.db, chain.clock.as_ref(), app.random.as_ref(), chain.tenant, chain.store)
-        .await
-        .unwrap();
+    let code = stores::enrol::make_code(
+        &app.db,
+        chain.clock.as_ref(),
+        app.random.as_ref(),
+        chain.tenant,
+        chain.store,
+    )
+    .await
+    .unwrap();
     let enrol = async |code: &str, key: &SigningKey| {
         let request = EnrolRequest {
             code: code.to_lowercase(),
@@ -142,7 +162,13 @@ async fn a_device_enrols_once_with_a_code_and_again_with_the_same_key(on: On) {
             name: "till 1".into(),
             app_version: "1".into(),
         };
-        office.client.post(format!("{}{}", office.address, paths::ENROL)).json(&request).send().await.unwrap()
+        office
+            .client
+            .post(format!("{}{}", office.address, paths::ENROL))
+            .json(&request)
+            .send()
+            .await
+            .unwrap()
     };
     let (mine, other) = (SigningKey::from_bytes(&[5; 32]), SigningKey::from_bytes(&[6; 32]));
     let first: EnrolResponse = enrol(&code, &mine).await.json().await.unwrap();
@@ -154,13 +180,27 @@ async fn a_device_enrols_once_with_a_code_and_again_with_the_same_key(on: On) {
     assert_eq!(refused.code, "enrol_code_invalid");
     let unknown: Problem = enrol("AAAAA-AAAAA", &mine).await.json().await.unwrap();
     assert_eq!(unknown.code, "enrol_code_invalid");
-    let late = stores::enrol::make_code(&app.db, chain.clock.as_ref(), app.random.as_ref(), chain.tenant, chain.store)
-        .await
-        .unwrap();
+    let late = stores::enrol::make_code(
+        &app.db,
+        chain.clock.as_ref(),
+        app.random.as_ref(),
+        chain.tenant,
+        chain.store,
+    )
+    .await
+    .unwrap();
     chain.clock.advance(HOUR / 4);
-    assert_eq!(enrol(&late, &other).await.json::<Problem>().await.unwrap().code, "enrol_code_invalid");
+    assert_eq!(
+        enrol(&late, &other).await.json::<Problem>().await.unwrap().code,
+        "enrol_code_invalid"
+    );
     assert_eq!(chain.number("SELECT COUNT(*) FROM devices").await, 1);
-    assert_eq!(chain.number("SELECT COUNT(*) FROM audit WHERE action = 'device.enrolled'").await, 1);
+    assert_eq!(
+        chain
+            .number("SELECT COUNT(*) FROM audit WHERE action = 'device.enrolled'")
+            .await,
+        1
+    );
 }
 
 async fn pushes_and_pulls_go_together(on: On) {
@@ -169,14 +209,20 @@ async fn pushes_and_pulls_go_together(on: On) {
     let operation = counter.seal(office.chain.redeem(office.chain.coupons[0], None), START);
     let first = office.sync(&counter, &[operation.clone()]).await.unwrap();
     assert_eq!(first.outcomes.len(), 1);
-    assert_eq!((first.outcomes[0].outcome, first.outcomes[0].replayed), (Outcome::Applied, false));
+    assert_eq!(
+        (first.outcomes[0].outcome, first.outcomes[0].replayed),
+        (Outcome::Applied, false)
+    );
     assert_eq!(first.device.last_applied_seq, 1);
     let page = first.page.unwrap();
     assert!(page.cursor.store_seq >= first.outcomes[0].feed);
     assert!(matches!(&page.rows[0].image, Image::Coupon(coupon) if coupon.id == office.chain.coupons[0]));
 
     let again = office.sync(&counter, &[operation]).await.unwrap();
-    assert_eq!((again.outcomes[0].outcome, again.outcomes[0].replayed), (Outcome::Applied, true));
+    assert_eq!(
+        (again.outcomes[0].outcome, again.outcomes[0].replayed),
+        (Outcome::Applied, true)
+    );
     let mut ask = office.ask(&[]).await;
     ask.cursor = page.cursor;
     let later: SyncResponse = office.post(&counter, paths::SYNC, &ask).await.unwrap();
@@ -225,7 +271,10 @@ async fn what_is_wrongly_signed_is_refused_before_it_is_read(on: On) {
         .await
         .unwrap();
     let problem: Problem = response.json().await.unwrap();
-    assert_eq!((problem.code.as_str(), problem.server_time), ("clock_skew", Some(START)));
+    assert_eq!(
+        (problem.code.as_str(), problem.server_time),
+        ("clock_skew", Some(START))
+    );
 }
 
 async fn what_is_too_large_or_cut_off_is_refused(on: On) {
@@ -253,10 +302,12 @@ async fn what_is_too_large_or_cut_off_is_refused(on: On) {
 async fn operations_out_of_order_are_named(on: On) {
     let office = office(on, 3).await;
     let mut counter = office.chain.counter().await;
-    let [one, two, three] =
-        [0, 1, 2].map(|n| counter.seal(office.chain.redeem(office.chain.coupons[n], None), START));
+    let [one, two, three] = [0, 1, 2].map(|n| counter.seal(office.chain.redeem(office.chain.coupons[n], None), START));
     let (_, gap) = office.sync(&counter, &[three.clone()]).await.unwrap_err();
-    assert_eq!((gap.code.as_str(), gap.status, gap.expected_seq), ("journal_gap", 409, Some(1)));
+    assert_eq!(
+        (gap.code.as_str(), gap.status, gap.expected_seq),
+        ("journal_gap", 409, Some(1))
+    );
     let partly = office.sync(&counter, &[one, three.clone()]).await.unwrap();
     assert_eq!(partly.outcomes.len(), 1);
     assert!(partly.stopped.is_some());
@@ -264,7 +315,10 @@ async fn operations_out_of_order_are_named(on: On) {
     // Another device's operation in this device's push.
     let mut other = office.chain.counter().await;
     let foreign = other.seal(office.chain.redeem(office.chain.coupons[0], None), START);
-    assert_eq!(code_of(office.sync(&counter, &[foreign]).await), (400, "malformed".into()));
+    assert_eq!(
+        code_of(office.sync(&counter, &[foreign]).await),
+        (400, "malformed".into())
+    );
 }
 
 async fn a_fork_is_refused_and_freezes_the_device(on: On) {
@@ -275,8 +329,14 @@ async fn a_fork_is_refused_and_freezes_the_device(on: On) {
     counter.seq = 0;
     counter.head = [0; 32];
     let branch = counter.seal(office.chain.redeem(office.chain.coupons[1], None), START);
-    assert_eq!(code_of(office.sync(&counter, &[branch]).await), (422, "journal_fork".into()));
-    assert_eq!(office.sync(&counter, &[]).await.unwrap().device.status, DeviceStatus::Frozen);
+    assert_eq!(
+        code_of(office.sync(&counter, &[branch]).await),
+        (422, "journal_fork".into())
+    );
+    assert_eq!(
+        office.sync(&counter, &[]).await.unwrap().device.status,
+        DeviceStatus::Frozen
+    );
     let ask = FreezeRequest {
         id: FreezeId::new(START, random10()),
         subject: Subject::Coupon(office.chain.coupons[1]),
@@ -285,7 +345,9 @@ async fn a_fork_is_refused_and_freezes_the_device(on: On) {
     let body = serde_json::to_vec(&ask).unwrap();
     let key = ask.id.to_string();
     let answer: Answer<FreezeResponse> = office
-        .send(&counter, Method::POST, paths::FREEZES, body, |r| r.header(signing::IDEMPOTENCY_KEY, key))
+        .send(&counter, Method::POST, paths::FREEZES, body, |r| {
+            r.header(signing::IDEMPOTENCY_KEY, key)
+        })
         .await;
     assert_eq!(code_of(answer), (403, "device_frozen".into()));
 }
@@ -293,14 +355,22 @@ async fn a_fork_is_refused_and_freezes_the_device(on: On) {
 async fn a_revoked_device_delivers_but_learns_nothing(on: On) {
     let office = office(on, 1).await;
     let mut counter = office.chain.counter().await;
-    office.chain.run("UPDATE devices SET status = 'revoked', version = version + 1").await;
+    office
+        .chain
+        .run("UPDATE devices SET status = 'revoked', version = version + 1")
+        .await;
     let one = counter.seal(office.chain.redeem(office.chain.coupons[0], None), START);
     let answer = office.sync(&counter, &[one]).await.unwrap();
     assert!(matches!(answer.outcomes[0].outcome, Outcome::Quarantined { .. }));
     assert_eq!(answer.device.status, DeviceStatus::Revoked);
     assert!(answer.page.is_none());
-    let look: Answer<LookupResponse> =
-        office.post(&counter, paths::LOOKUPS, &LookupRequest::CouponCode("000000000000000000".into())).await;
+    let look: Answer<LookupResponse> = office
+        .post(
+            &counter,
+            paths::LOOKUPS,
+            &LookupRequest::CouponCode("000000000000000000".into()),
+        )
+        .await;
     assert_eq!(code_of(look), (403, "device_revoked".into()));
 }
 
@@ -317,7 +387,9 @@ async fn a_long_poll_ends_when_there_is_news(on: On) {
         office.sync(&busy, &[one]).await.unwrap();
     };
     let both = async { tokio::join!(poll, work) };
-    let (answer, ()) = tokio::time::timeout(Duration::from_secs(15), both).await.expect("the poll went on waiting");
+    let (answer, ()) = tokio::time::timeout(Duration::from_secs(15), both)
+        .await
+        .expect("the poll went on waiting");
     assert_eq!(answer.unwrap().page.unwrap().rows.len(), 1);
 }
 
@@ -330,21 +402,37 @@ async fn a_restored_database_begins_a_new_history(on: On) {
     let mut ask = office.ask(&[]).await;
     ask.acknowledged_seq = 5;
     let old = ask.history_id;
-    let (_, problem) = office.post::<_, SyncResponse>(&counter, paths::SYNC, &ask).await.unwrap_err();
-    assert_eq!((problem.code.as_str(), problem.expected_seq, problem.epoch), ("history_changed", Some(2), Some(1)));
+    let (_, problem) = office
+        .post::<_, SyncResponse>(&counter, paths::SYNC, &ask)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (problem.code.as_str(), problem.expected_seq, problem.epoch),
+        ("history_changed", Some(2), Some(1))
+    );
     assert_ne!(problem.history_id, Some(old));
     // Another counter has read as far as a number that was since given out again, in another commit.
     let mut ask = office.ask(&[]).await;
     assert_eq!(Some(ask.history_id), problem.history_id);
-    ask.cursor = Cursor { store_seq: 1, store_mark: 42, ..Cursor::default() };
-    let (_, problem) = office.post::<_, SyncResponse>(&counter, paths::SYNC, &ask).await.unwrap_err();
+    ask.cursor = Cursor {
+        store_seq: 1,
+        store_mark: 42,
+        ..Cursor::default()
+    };
+    let (_, problem) = office
+        .post::<_, SyncResponse>(&counter, paths::SYNC, &ask)
+        .await
+        .unwrap_err();
     assert_eq!(problem.code, "history_changed");
     assert_ne!(problem.history_id, Some(ask.history_id));
     // Somebody who still speaks of the first history is told of the present one, and begins none.
     let mut ask = office.ask(&[]).await;
     let present = ask.history_id;
     ask.history_id = HistoryId::new(1, [1; 10]);
-    let (_, problem) = office.post::<_, SyncResponse>(&counter, paths::SYNC, &ask).await.unwrap_err();
+    let (_, problem) = office
+        .post::<_, SyncResponse>(&counter, paths::SYNC, &ask)
+        .await
+        .unwrap_err();
     assert_eq!(problem.history_id, Some(present));
 }
 
@@ -357,8 +445,9 @@ async fn questions_are_answered_once(on: On) {
         presented_by: None,
     };
     let body = serde_json::to_vec(&ask).unwrap();
-    let missing: Answer<FreezeResponse> =
-        office.send(&counter, Method::POST, paths::FREEZES, body.clone(), |r| r).await;
+    let missing: Answer<FreezeResponse> = office
+        .send(&counter, Method::POST, paths::FREEZES, body.clone(), |r| r)
+        .await;
     assert_eq!(code_of(missing), (400, "idempotency_key_missing".into()));
     let key = ask.id.to_string();
     for _ in 0..2 {
@@ -369,23 +458,38 @@ async fn questions_are_answered_once(on: On) {
             .await;
         assert!(matches!(granted, Ok(FreezeResponse::Granted { .. })));
     }
-    let another = FreezeRequest { subject: Subject::Order(office.chain.orders[0]), ..ask };
+    let another = FreezeRequest {
+        subject: Subject::Order(office.chain.orders[0]),
+        ..ask
+    };
     let body = serde_json::to_vec(&another).unwrap();
     let reused: Answer<FreezeResponse> = office
-        .send(&counter, Method::POST, paths::FREEZES, body, |r| r.header(signing::IDEMPOTENCY_KEY, &key))
+        .send(&counter, Method::POST, paths::FREEZES, body, |r| {
+            r.header(signing::IDEMPOTENCY_KEY, &key)
+        })
         .await;
     assert_eq!(code_of(reused), (422, "idempotency_key_reused".into()));
     let path = format!("{}/{key}", paths::FREEZES);
     let cancelled: Answer<FreezeResponse> = office.send(&counter, Method::DELETE, &path, vec![], |r| r).await;
     assert_eq!(cancelled, Ok(FreezeResponse::Cancelled));
-    assert_eq!(office.chain.number("SELECT COUNT(*) FROM coupons WHERE state = 'available'").await, 1);
+    assert_eq!(
+        office
+            .chain
+            .number("SELECT COUNT(*) FROM coupons WHERE state = 'available'")
+            .await,
+        1
+    );
 }
 
 async fn rows_are_looked_up_by_code(on: On) {
     let office = office(on, 1).await;
     let counter = office.chain.counter().await;
     let look = async |asked: LookupRequest| {
-        office.post::<_, LookupResponse>(&counter, paths::LOOKUPS, &asked).await.unwrap().rows
+        office
+            .post::<_, LookupResponse>(&counter, paths::LOOKUPS, &asked)
+            .await
+            .unwrap()
+            .rows
     };
     let coupon = look(LookupRequest::CouponCode("000000000000000000".into())).await;
     let kinds: Vec<_> = coupon.iter().map(|row| std::mem::discriminant(&row.image)).collect();

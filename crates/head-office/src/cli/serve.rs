@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     App,
-    clock::{SystemClock, SystemRandom},
+    clock::{AheadClock, Clock, SystemClock, SystemRandom},
 };
 
 /// How often the recorder of metrics clears up what nobody has asked for.
@@ -37,7 +37,7 @@ pub(super) async fn serve(database: &str, options: Serve) -> Result<(), CliError
     let address = listener
         .local_addr()
         .map_err(|error| CliError::failed("internal", format!("The socket has no address: {error}.")))?;
-    let app = App::open(database, Arc::new(SystemClock), Arc::new(SystemRandom)).await?;
+    let app = App::open(database, clock()?, Arc::new(SystemRandom)).await?;
     let metrics = recorder(&app.stopping)?;
     stop_on_signal(app.stopping.clone())?;
     let serving = tokio::spawn(crate::serve(app, listener, Some(metrics)));
@@ -51,6 +51,26 @@ pub(super) async fn serve(database: &str, options: Serve) -> Result<(), CliError
         Ok(Err(error)) => Err(failed(error.to_string())),
         Err(error) => Err(failed(error.to_string())),
     }
+}
+
+/// The machine's clock, or, for drills and tests, one that runs ahead of it by `COUNTERFOIL_HQ_CLOCK_AHEAD` seconds.
+fn clock() -> Result<Arc<dyn Clock>, CliError> {
+    let Ok(ahead) = std::env::var("COUNTERFOIL_HQ_CLOCK_AHEAD") else {
+        return Ok(Arc::new(SystemClock));
+    };
+    let seconds: i64 = ahead.parse().map_err(|_| {
+        CliError::input(
+            "usage",
+            "COUNTERFOIL_HQ_CLOCK_AHEAD is a number of seconds. Leave it out outside of drills.",
+        )
+    })?;
+    if seconds != 0 {
+        tracing::warn!(
+            seconds,
+            "the clock runs ahead, as COUNTERFOIL_HQ_CLOCK_AHEAD says: this is a drill"
+        );
+    }
+    Ok(Arc::new(AheadClock(seconds.saturating_mul(1_000))))
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {

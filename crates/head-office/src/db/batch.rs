@@ -104,35 +104,62 @@ fn padded(rows: usize) -> usize {
     }
 }
 
-type Texts = HashMap<(&'static str, &'static str, &'static str, usize), Arc<str>>;
+/// SQLite finds a numbered parameter by walking a list of names, which makes a statement of thousands of them take
+/// milliseconds; nameless ones cost nothing. PostgreSQL knows numbered ones only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Parameters {
+    Nameless,
+    Numbered,
+}
+
+impl Parameters {
+    fn of(connection: &AnyConnection) -> Self {
+        if connection.backend_name() == "SQLite" {
+            Self::Nameless
+        } else {
+            Self::Numbered
+        }
+    }
+}
+
+const TENANT: &str = "$1";
+
+type Texts = HashMap<(&'static str, &'static str, &'static str, Parameters, usize), Arc<str>>;
 static TEXTS: LazyLock<RwLock<Texts>> = LazyLock::new(RwLock::default);
 
-fn text(text: Text, suffix: &'static str, rows: usize) -> Arc<str> {
-    let key = (text.head, text.tail, suffix, rows);
+fn text(text: Text, suffix: &'static str, parameters: Parameters, rows: usize) -> Arc<str> {
+    let key = (text.head, text.tail, suffix, parameters, rows);
     if let Ok(texts) = TEXTS.read()
         && let Some(known) = texts.get(&key)
     {
         return Arc::clone(known);
     }
     let mut sql = String::with_capacity(text.head.len() + text.tail.len() + rows * text.columns * 6);
-    sql.push_str(text.head);
+    let tenant = match parameters {
+        Parameters::Nameless => "?",
+        Parameters::Numbered => TENANT,
+    };
+    sql.push_str(&text.head.replace(TENANT, tenant));
     let mut parameter = 2;
     for row in 0..rows {
         sql.push_str(if row == 0 { "(" } else { ",(" });
         if text.tenant_first {
-            sql.push_str("$1");
+            sql.push_str(tenant);
         }
         for column in 0..text.columns {
             if column > 0 || text.tenant_first {
                 sql.push(',');
             }
-            // Writing to a String does not fail.
-            let _ = write!(sql, "${parameter}");
+            match parameters {
+                Parameters::Nameless => sql.push('?'),
+                // Writing to a String does not fail.
+                Parameters::Numbered => drop(write!(sql, "${parameter}")),
+            }
             parameter += 1;
         }
         sql.push(')');
     }
-    sql.push_str(text.tail);
+    sql.push_str(&text.tail.replace(TENANT, tenant));
     sql.push_str(suffix);
     let sql: Arc<str> = sql.into();
     if let Ok(mut texts) = TEXTS.write() {
@@ -141,18 +168,57 @@ fn text(text: Text, suffix: &'static str, rows: usize) -> Arc<str> {
     sql
 }
 
-fn binds<T>(tenant: TenantId, rows: &[T], padded: usize, bind: &impl Fn(&mut Binds, &T)) -> AnyArguments {
+/// The values in the order in which the text wants them.
+fn binds<T>(
+    tenant: TenantId,
+    statement: Text,
+    parameters: Parameters,
+    rows: &[T],
+    padded: usize,
+    bind: &impl Fn(&mut Binds, &T),
+) -> AnyArguments {
     let mut binds = Binds::default();
-    binds.bytes(tenant.bytes());
-    for row in rows {
+    let nameless = parameters == Parameters::Nameless;
+    let tenants = |binds: &mut Binds, text: &str| {
+        for _ in text.matches(TENANT) {
+            binds.bytes(tenant.bytes());
+        }
+    };
+    if nameless {
+        tenants(&mut binds, statement.head);
+    } else {
+        binds.bytes(tenant.bytes());
+    }
+    let padding = rows.last().into_iter().cycle().take(padded - rows.len());
+    for row in rows.iter().chain(padding) {
+        if nameless && statement.tenant_first {
+            binds.bytes(tenant.bytes());
+        }
         bind(&mut binds, row);
     }
-    if let Some(last) = rows.last() {
-        for _ in rows.len()..padded {
-            bind(&mut binds, last);
-        }
+    if nameless {
+        tenants(&mut binds, statement.tail);
     }
     binds.0
+}
+
+fn prepare<T>(
+    connection: &AnyConnection,
+    statement: Text,
+    suffix: &'static str,
+    tenant: TenantId,
+    rows: &[T],
+    bind: &impl Fn(&mut Binds, &T),
+) -> (AssertSqlSafe<Arc<str>>, AnyArguments) {
+    let parameters = Parameters::of(connection);
+    let padded = if statement.pad { padded(rows.len()) } else { rows.len() };
+    let arguments = binds(tenant, statement, parameters, rows, padded, bind);
+    (AssertSqlSafe(text(statement, suffix, parameters, padded)), arguments)
+}
+
+/// Rows that fit one statement.
+fn at_once(statement: Text) -> usize {
+    PARAMETERS / (statement.columns + usize::from(statement.tenant_first)).max(1)
 }
 
 /// Runs a writing statement over all rows; the number of rows that changed.
@@ -167,15 +233,9 @@ pub async fn execute<T: Sync>(
     bind: impl Fn(&mut Binds, &T),
 ) -> Result<u64, DbError> {
     let mut changed = 0;
-    for chunk in rows.chunks(PARAMETERS / statement.columns.max(1)) {
-        let padded = if statement.pad {
-            padded(chunk.len())
-        } else {
-            chunk.len()
-        };
-        let sql = text(statement, "", padded);
-        let arguments = binds(tenant, chunk, padded, &bind);
-        changed += sqlx::query_with(AssertSqlSafe(sql), arguments)
+    for chunk in rows.chunks(at_once(statement)) {
+        let (sql, arguments) = prepare(connection, statement, "", tenant, chunk, &bind);
+        changed += sqlx::query_with(sql, arguments)
             .execute(&mut *connection)
             .await?
             .rows_affected();
@@ -217,19 +277,9 @@ pub async fn fetch<T: Sync>(
     bind: impl Fn(&mut Binds, &T),
 ) -> Result<Vec<AnyRow>, DbError> {
     let mut found = Vec::new();
-    for chunk in rows.chunks(PARAMETERS / statement.columns.max(1)) {
-        let padded = if statement.pad {
-            padded(chunk.len())
-        } else {
-            chunk.len()
-        };
-        let sql = text(statement, suffix, padded);
-        let arguments = binds(tenant, chunk, padded, &bind);
-        found.extend(
-            sqlx::query_with(AssertSqlSafe(sql), arguments)
-                .fetch_all(&mut *connection)
-                .await?,
-        );
+    for chunk in rows.chunks(at_once(statement)) {
+        let (sql, arguments) = prepare(connection, statement, suffix, tenant, chunk, &bind);
+        found.extend(sqlx::query_with(sql, arguments).fetch_all(&mut *connection).await?);
     }
     Ok(found)
 }

@@ -139,8 +139,10 @@ impl Writer {
         let (answers, heads) = match result {
             Ok(done) => done,
             Err(error) => {
-                // After a lost connection or an unknown commit the connection's state is unknown too.
-                if matches!(&error, DbError::Sqlx(error) if !matches!(error, sqlx::Error::Database(_))) {
+                // A full disk rolls back by itself, a lost connection leaves an unknown commit behind: in both cases the
+                // connection's own idea of its transaction is wrong, so the next lease connects anew. What blames the
+                // rows leaves the connection as it was.
+                if !matches!(error.trouble(), Trouble::Constraint) && !matches!(error, DbError::RowCount { .. }) {
                     lease.discard();
                 }
                 return Err(error);

@@ -21,20 +21,33 @@ pub fn name(on: On) -> &'static str {
     }
 }
 
+/// Gives PostgreSQL the statistics that its autovacuum would have gathered on a database that lives.
+pub async fn settle(chain: &Chain, on: On) -> anyhow::Result<()> {
+    if on == On::Postgres {
+        let mut lease = chain.app.db.lease().await?;
+        let mut transaction = lease.begin().await?;
+        sqlx::query("ANALYZE").execute(&mut *transaction).await?;
+        transaction.commit().await?;
+    }
+    Ok(())
+}
+
 /// Prints redemptions a second: devices push operations made beforehand, each as soon as the last push is answered.
 pub async fn measure(on: On, span: Duration) -> anyhow::Result<()> {
     let total = usize::try_from(span.as_secs())?.max(1) * 100_000;
     let chain = Arc::new(chain(on, total).await);
+    settle(&chain, on).await?;
     disk(&format!("engine.{}.disk_sync", name(on)))?;
     let mut journals = Vec::new();
     for coupons in chain.coupons.chunks(total.div_ceil(DEVICES)) {
         let mut counter = chain.counter().await;
-        let commands: Vec<Command> = coupons
-            .iter()
-            .map(|id| Command::Operation(counter.make(chain.redeem(*id, None), START)))
+        let commands: Vec<Command> = (START..)
+            .zip(coupons)
+            .map(|(now, id)| Command::Operation(counter.make(chain.redeem(*id, None), now)))
             .collect();
         journals.push(commands);
     }
+    eprintln!("engine on {}: running", name(on));
     let begun = Instant::now();
     let mut tasks = Vec::new();
     for journal in journals {

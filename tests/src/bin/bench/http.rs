@@ -30,7 +30,11 @@ use tokio::{
     process::{Child, Command},
 };
 
-use crate::{Latencies, disk, engine::name, report};
+use crate::{
+    Latencies, disk,
+    engine::{name, settle},
+    report,
+};
 
 /// A running head office.
 struct Server {
@@ -236,6 +240,7 @@ pub async fn measure(on: On, span: Duration) -> anyhow::Result<()> {
             0 => freezes(&chain, load.clients, each).await?,
             size => pushes(&chain, load.clients, each, size).await?,
         };
+        settle(&chain, on).await?;
         chain.app.db.close().await;
         let title = format!("http.{}.{}", name(on), load.name);
         disk(&format!("{title}.disk_sync"))?;

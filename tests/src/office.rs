@@ -1,0 +1,158 @@
+//! Head office as a process.
+
+use std::{
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+};
+
+use counterfoil_head_office::testing::{Fresh, On, fresh};
+use serde_json::Value;
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
+
+use crate::program;
+
+/// A head office that can be stopped, killed and started again on the same port.
+pub struct Office {
+    /// Its database.
+    pub fresh: Fresh,
+    /// `http://127.0.0.1:PORT`.
+    pub address: String,
+    port: u16,
+    child: Option<Child>,
+}
+
+impl Office {
+    /// A fresh database with seeded data, and a server on it.
+    pub async fn start(on: On, seed: &[&str]) -> Self {
+        let fresh = fresh(on).await;
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut office = Self {
+            fresh,
+            address: format!("http://127.0.0.1:{port}"),
+            port,
+            child: None,
+        };
+        let mut arguments = vec!["seed"];
+        arguments.extend(seed);
+        office.command(&arguments);
+        office.go();
+        office
+    }
+
+    /// Runs `counterfoil-hq` on the same database; what it printed.
+    pub fn command(&self, arguments: &[&str]) -> String {
+        let (status, output) = self.try_command(arguments);
+        assert_eq!(status, Some(0), "counterfoil-hq {arguments:?}: {output}");
+        output
+    }
+
+    /// The same, with its exit status.
+    pub fn try_command(&self, arguments: &[&str]) -> (Option<i32>, String) {
+        let output = Command::new(program("counterfoil-hq"))
+            .args(arguments)
+            .args(["--database", &self.fresh.url])
+            .stderr(Stdio::inherit())
+            .env("RUST_LOG", "warn")
+            .output()
+            .unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    }
+
+    /// Starts the server, which must not be running.
+    pub fn go(&mut self) {
+        self.go_with_clock(0);
+    }
+
+    /// The same, with its clock set forward by so many seconds.
+    pub fn go_with_clock(&mut self, ahead: i64) {
+        assert!(self.child.is_none());
+        let mut child = Command::new(program("counterfoil-hq"))
+            .args([
+                "serve",
+                "--listen",
+                &format!("127.0.0.1:{}", self.port),
+                "--database",
+                &self.fresh.url,
+            ])
+            .env("COUNTERFOIL_HQ_CLOCK_AHEAD", ahead.to_string())
+            .env("RUST_LOG", "warn")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert!(line.starts_with("listening on http://"), "{line}");
+        self.child = Some(child);
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("head office is not running");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// A one-time code for a new counter of this store.
+    pub fn enrol_code(&self, store: &str) -> String {
+        self.command(&["device", "enrol-code", "--store", store])
+            .trim()
+            .to_owned()
+    }
+
+    /// A connection to the database, beside the server's.
+    pub async fn database(&self) -> AnyConnection {
+        AnyConnection::connect(&self.fresh.url).await.unwrap()
+    }
+
+    /// The first column of every row, as text.
+    pub async fn texts(&self, sql: &str) -> Vec<String> {
+        let mut connection = self.database().await;
+        let rows = sqlx::query(AssertSqlSafe(sql.to_owned()))
+            .fetch_all(&mut connection)
+            .await
+            .unwrap();
+        rows.iter().map(|row| row.try_get::<String, _>(0).unwrap()).collect()
+    }
+
+    /// One number.
+    pub async fn number(&self, sql: &str) -> i64 {
+        let mut connection = self.database().await;
+        sqlx::query_scalar(AssertSqlSafe(sql.to_owned()))
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
+    }
+
+    /// Codes of coupons that may be used now, of this offline policy, of this store.
+    pub async fn coupons(&self, policy: &str, store: &str) -> Vec<String> {
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap()
+            .as_millis();
+        self.texts(&format!(
+            "SELECT c.code FROM coupons c JOIN templates t ON t.tenant = c.tenant AND t.id = c.template AND t.template_version = c.template_version JOIN stores s ON s.tenant = c.tenant AND s.id = c.home_store WHERE t.offline = '{policy}' AND s.code = '{store}' AND c.state = 'available' AND t.stores IS NULL AND (c.valid_from IS NULL OR c.valid_from <= {now}) AND (c.valid_until IS NULL OR c.valid_until > {now}) ORDER BY c.code"
+        ))
+        .await
+    }
+
+    /// `counterfoil-hq verify`: it must find nothing. Its lines, for a look.
+    pub fn verify(&self) -> Vec<Value> {
+        let (status, output) = self.try_command(&["verify"]);
+        let lines: Vec<Value> = output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(status, Some(0), "verify found something: {output}");
+        assert!(!lines.is_empty());
+        lines
+    }
+}
+
+impl Drop for Office {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
