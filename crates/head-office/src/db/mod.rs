@@ -223,8 +223,8 @@ async fn prepare(connection: &mut AnyConnection, dialect: Dialect, writer: bool)
             if (part(), part(), part()) < SQLITE_AT_LEAST {
                 return Err(refuse(format!("SQLite {version} is older than 3.51.3")));
             }
-            // The cache holds a chain's working set, so that a group of commands reads no file.
-            let cache = if writer { -512 * 1024 } else { -32 * 1024 };
+            // Enough for the pages that a busy hour touches. More costs more: SQLite walks the whole cache at a commit.
+            let cache = if writer { -64 * 1024 } else { -32 * 1024 };
             for (name, value) in [
                 ("busy_timeout", "10000"),
                 ("journal_mode", "WAL"),
