@@ -1,0 +1,261 @@
+//! A window of the counter app and what a person can do to it. Whoever looks waits, with a deadline.
+
+use std::{
+    ffi::OsString,
+    fs,
+    net::{TcpListener, TcpStream},
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use counterfoil_tests::program;
+use fantoccini::{Client, ClientBuilder, Locator, elements::Element, key::Key};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Map, Value, json};
+
+/// For every wait. Generous: the machine may be compiling beside it.
+const PATIENCE: Duration = Duration::from_secs(60);
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// The app, its driver and the language it is to speak.
+pub struct Window {
+    client: Client,
+    words: Map<String, Value>,
+    screens: PathBuf,
+    language: &'static str,
+    _driver: Driver,
+}
+
+impl Window {
+    /// Starts the app on this data folder, on a machine that speaks `machine` (a POSIX locale).
+    pub async fn open(folder: &Path, language: &'static str, machine: &str) -> Self {
+        let driver = Driver::start(machine);
+        let options = json!({"application": program("counterfoil"), "args": ["--data-dir", folder]});
+        let capabilities = Map::from_iter([("tauri:options".to_owned(), options)]);
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities)
+            .connect(&driver.address)
+            .await
+            .unwrap();
+        let screens = program("counterfoil").parent().unwrap().with_file_name("screens");
+        fs::create_dir_all(&screens).unwrap();
+        Self {
+            client,
+            words: words(language),
+            screens,
+            language,
+            _driver: driver,
+        }
+    }
+
+    /// Closes the app.
+    pub async fn close(self) {
+        self.client.close().await.unwrap();
+    }
+
+    /// A sentence of the screens, in this window's language, up to its first gap.
+    pub fn word(&self, key: &str) -> &str {
+        let sentence = self.words[key].as_str().unwrap();
+        sentence.split('{').next().unwrap().trim()
+    }
+
+    /// Waits for what is on the screen under this test id, which may go on with attributes: `link[data-state=online]`.
+    pub async fn sees(&self, id: &str) -> Element {
+        let css = css(id);
+        let begun = Instant::now();
+        loop {
+            if let Ok(element) = self.client.find(Locator::Css(&css)).await
+                && element.is_displayed().await.unwrap_or(false)
+            {
+                return element;
+            }
+            self.patience(begun, &format!("{id} is not there")).await;
+        }
+    }
+
+    /// Waits until it has gone.
+    pub async fn sees_no_more(&self, id: &str) {
+        let css = css(id);
+        let begun = Instant::now();
+        while !self.client.find_all(Locator::Css(&css)).await.unwrap().is_empty() {
+            self.patience(begun, &format!("{id} is still there")).await;
+        }
+    }
+
+    /// Waits until it says this sentence.
+    pub async fn reads(&self, id: &str, key: &str) {
+        let wanted = self.word(key);
+        let begun = Instant::now();
+        loop {
+            let text = self.sees(id).await.text().await.unwrap_or_default();
+            if text.contains(wanted) {
+                return;
+            }
+            self.patience(begun, &format!("{id} says {text:?} instead of {wanted:?}"))
+                .await;
+        }
+    }
+
+    /// How many of these there are now.
+    pub async fn count(&self, id: &str) -> usize {
+        self.client.find_all(Locator::Css(&css(id))).await.unwrap().len()
+    }
+
+    /// Presses it, as soon as it can be pressed.
+    pub async fn press(&self, id: &str) {
+        self.sees(&format!("{id}:enabled")).await.click().await.unwrap();
+    }
+
+    /// Types into a field.
+    pub async fn types(&self, id: &str, text: &str) {
+        self.sees(&format!("{id}:enabled")).await.send_keys(text).await.unwrap();
+    }
+
+    /// A USB scanner: a burst of keys and Enter, wherever the focus is.
+    pub async fn scans(&self, code: &str) {
+        let keys = format!("{code}{}", char::from(Key::Enter));
+        self.client
+            .active_element()
+            .await
+            .unwrap()
+            .send_keys(&keys)
+            .await
+            .unwrap();
+    }
+
+    /// Types a code at the desk and asks for it.
+    pub async fn looks_up(&self, code: &str) {
+        self.types("omnibox", code).await;
+        self.press("omnibox-submit").await;
+    }
+
+    /// Drops a file onto the window.
+    pub async fn drops(&self, name: &str, bytes: &[u8]) {
+        let script = r"
+            const bytes = Uint8Array.from(arguments[1].match(/../g), (pair) => parseInt(pair, 16));
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([bytes], arguments[0], { type: 'image/png' }));
+            document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: transfer }));";
+        self.runs(script, vec![json!(name), json!(hex::encode(bytes))]).await;
+    }
+
+    /// Drops a file of so many bytes onto the window.
+    pub async fn drops_large(&self, size: usize) {
+        let script = r"
+            const transfer = new DataTransfer();
+            transfer.items.add(new File([new Blob([new Uint8Array(arguments[0])])], 'large.png', { type: 'image/png' }));
+            document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: transfer }));";
+        self.runs(script, vec![json!(size)]).await;
+    }
+
+    /// Chooses a file with the file field. It is out of sight, under its button, so nobody waits to see it.
+    pub async fn chooses(&self, file: &Path) {
+        let field = self.client.find(Locator::Css(&css("picture-input"))).await.unwrap();
+        field.send_keys(file.to_str().unwrap()).await.unwrap();
+    }
+
+    async fn runs(&self, script: &str, arguments: Vec<Value>) {
+        self.client.execute(script, arguments).await.unwrap();
+    }
+
+    /// Keeps a picture of the window, when everything that moves has come to rest.
+    pub async fn keeps(&self, step: &str) {
+        let begun = Instant::now();
+        let still = r"
+            const done = arguments[0];
+            const moves = (one) => one.playState === 'running' && one.effect.getComputedTiming().endTime !== Infinity;
+            requestAnimationFrame(() => requestAnimationFrame(() => done(!document.getAnimations().some(moves))));";
+        while self.client.execute_async(still, vec![]).await.unwrap() != true {
+            self.patience(begun, "something never stops moving").await;
+        }
+        let picture = self.client.screenshot().await.unwrap();
+        fs::write(self.screens.join(format!("{}-{step}.png", self.language)), picture).unwrap();
+    }
+
+    /// Fails, with a picture and all that is on the screen, when it has lasted too long.
+    async fn patience(&self, begun: Instant, complaint: &str) {
+        if begun.elapsed() > PATIENCE {
+            self.client
+                .screenshot()
+                .await
+                .map(|picture| fs::write(self.screens.join(format!("{}-failed.png", self.language)), picture))
+                .ok();
+            let body = self.client.find(Locator::Css("body")).await.unwrap();
+            panic!("{complaint}; on the screen:\n{}", body.text().await.unwrap());
+        }
+        tokio::time::sleep(GLANCE).await;
+    }
+}
+
+/// `link[data-state=online]` -> `[data-testid="link"][data-state=online]`
+fn css(id: &str) -> String {
+    let (name, rest) = id.split_at(id.find(['[', ':']).unwrap_or(id.len()));
+    format!(r#"[data-testid="{name}"]{rest}"#)
+}
+
+/// Every sentence of the screens in this language.
+fn words(language: &str) -> Map<String, Value> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../ui/counter/messages")
+        .join(language);
+    fs::read_dir(folder)
+        .unwrap()
+        .flat_map(|file| {
+            let text = fs::read_to_string(file.unwrap().path()).unwrap();
+            serde_json::from_str::<Map<String, Value>>(&text).unwrap()
+        })
+        .collect()
+}
+
+/// `tauri-driver`, and behind it WebKit's driver and the app: one group of processes that ends together.
+struct Driver {
+    address: String,
+    child: Child,
+}
+
+impl Driver {
+    fn start(machine: &str) -> Self {
+        let from_environment = |name| -> OsString {
+            std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run `cargo xtask test`"))
+        };
+        from_environment("DISPLAY");
+        let [port, native] = free_ports();
+        let child = Command::new(from_environment("COUNTERFOIL_TAURI_DRIVER"))
+            .args(["--port", &port.to_string(), "--native-port", &native.to_string()])
+            .env("LC_ALL", machine)
+            .env("RUST_LOG", "warn")
+            .stdout(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let driver = Self {
+            address: format!("http://127.0.0.1:{port}"),
+            child,
+        };
+        let begun = Instant::now();
+        while [port, native]
+            .iter()
+            .any(|port| TcpStream::connect(("127.0.0.1", *port)).is_err())
+        {
+            assert!(begun.elapsed() < PATIENCE, "the driver does not listen");
+            std::thread::sleep(GLANCE);
+        }
+        driver
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.child.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+        let _ = self.child.wait();
+    }
+}
+
+/// Both held until both are known, so that they differ.
+fn free_ports() -> [u16; 2] {
+    let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    held.map(|listener| listener.local_addr().unwrap().port())
+}
