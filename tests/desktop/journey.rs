@@ -47,7 +47,7 @@ async fn a_day_at_the_desk(language: &'static str, button: &str, machine: &str, 
         .reads("verdict[data-decision=honour]", "decision_honour_redeem")
         .await;
     window.keeps("05-verdict").await;
-    window.press("confirm").await;
+    window.enters().await;
     window
         .reads("receipt[data-delivery=confirmed]", "receipt_confirmed")
         .await;
@@ -123,6 +123,11 @@ async fn a_day_at_the_desk(language: &'static str, button: &str, machine: &str, 
     window.keeps("18-queue-delivered").await;
 
     voids_the_last(&window, &seeded).await;
+    window.press("nav-settings").await;
+    window.sees("sign-out").await;
+    window.keeps("21-settings").await;
+    window.press("sign-out").await;
+    window.sees(&format!("clerk-{clerk}")).await;
     window.close().await;
 
     let redeemed = "SELECT COUNT(*) FROM coupon_entries WHERE what = 'redeemed'";

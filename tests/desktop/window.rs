@@ -115,14 +115,14 @@ impl Window {
 
     /// A USB scanner: a burst of keys and Enter, wherever the focus is.
     pub async fn scans(&self, code: &str) {
+        let field = self.client.active_element().await.unwrap();
         let keys = format!("{code}{}", char::from(Key::Enter));
-        self.client
-            .active_element()
-            .await
-            .unwrap()
-            .send_keys(&keys)
-            .await
-            .unwrap();
+        field.send_keys(&keys).await.unwrap();
+    }
+
+    /// The Enter key, wherever the focus is.
+    pub async fn enters(&self) {
+        self.scans("").await;
     }
 
     /// Types a code at the desk and asks for it.

@@ -21,7 +21,7 @@ pub struct Options {
 }
 
 pub fn bench(options: &Options) -> Result<ExitCode> {
-    setup::setup(Purpose::Measure)?;
+    setup::setup(Purpose::Test)?;
     let mut cleanup = Cleanup::start()?;
     ui::build()?;
     let packages = [
@@ -43,6 +43,7 @@ pub fn bench(options: &Options) -> Result<ExitCode> {
         .args(&options.arguments)
         .current_dir(places::root())
         .env("COUNTERFOIL_TEST_POSTGRES", &postgres.url)
+        .env("COUNTERFOIL_TAURI_DRIVER", setup::tauri_driver()?)
         .env("COUNTERFOIL_BIN_DIR", places::target().join("release"));
     display.apply(&mut bench);
     shell::say(format!("$ {}", shell::shown(&bench)));

@@ -25,9 +25,7 @@ pub enum Purpose {
     Build,
     /// and show the app's window, on this display or on a virtual one
     Run,
-    /// and PostgreSQL, and windows on a virtual display
-    Measure,
-    /// and drive the windows
+    /// and PostgreSQL, and windows driven on a virtual display
     Test,
 }
 
@@ -63,7 +61,7 @@ const NEEDS: &[Need] = &[
     Need { package: "xvfb", why: "a virtual display, there is no other", probe: Probe::Program("Xvfb"), from: Purpose::Run, headless: true },
     Need { package: "xauth", why: "belongs to the virtual display", probe: Probe::Program("xauth"), from: Purpose::Run, headless: true },
     Need { package: "imagemagick", why: "takes the picture of the window", probe: Probe::Program("import"), from: Purpose::Run, headless: true },
-    Need { package: "postgresql", why: "head office's second database (the tests start a server of their own)", probe: Probe::Postgres, from: Purpose::Measure, headless: false },
+    Need { package: "postgresql", why: "head office's second database (the tests start a server of their own)", probe: Probe::Postgres, from: Purpose::Test, headless: false },
     Need { package: "webkit2gtk-driver", why: "drives the window in tests", probe: Probe::Program("WebKitWebDriver"), from: Purpose::Test, headless: false },
 ];
 
@@ -72,7 +70,7 @@ const OLDEST_NODE: u32 = 20;
 /// Checks, says, installs. Returns when everything is there.
 pub fn setup(purpose: Purpose) -> Result<()> {
     node()?;
-    let headless = purpose >= Purpose::Measure || (purpose >= Purpose::Run && !display::is_there());
+    let headless = purpose >= Purpose::Test || (purpose >= Purpose::Run && !display::is_there());
     let wanted = |need: &&Need| purpose >= need.from && (headless || !need.headless);
     let missing: Vec<&Need> = NEEDS.iter().filter(wanted).filter(|need| !is_there(need)).collect();
     if missing.is_empty() {

@@ -146,6 +146,11 @@ impl Db {
         Ok(self.readers.begin_with(self.dialect.begin_snapshot()).await?)
     }
 
+    /// Connections for a single read that needs no snapshot.
+    pub fn reader(&self) -> &AnyPool {
+        &self.readers
+    }
+
     /// Which history this database is.
     ///
     /// # Errors

@@ -1,7 +1,7 @@
 //! SQL of tenants, stores, clerks, devices and keys.
 
 use counterfoil_domain::{
-    ids::{ClerkId, DeviceId, StoreId, TenantId},
+    ids::{ClerkId, DeviceId, HistoryId, StoreId, TenantId},
     offline::OfflineLimits,
     people::{Clerk, Role, Store},
     time::Millis,
@@ -266,6 +266,26 @@ pub async fn update_devices(
         },
     )
     .await
+}
+
+/// A device and the history it is part of, in one read: what every sync begins and ends with.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn device_in_history<'c>(
+    connection: impl sqlx::Executor<'c, Database = sqlx::Any>,
+    tenant: TenantId,
+    device: DeviceId,
+) -> Result<Option<(HistoryId, Device)>, DbError> {
+    let row = sqlx::query(
+        "SELECT h.history_id, d.id, d.store, d.status, d.epoch, d.last_seq, d.last_hash, d.settled_at, d.version FROM devices d, history h WHERE d.tenant = $1 AND d.id = $2",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(device.bytes().to_vec())
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| Ok((id(&row, "history_id", HistoryId::from_bytes)?, read_device(&row)?)))
+        .transpose()
 }
 
 /// A device's store and public key: what a signature is checked with. Neither ever changes.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State};
 use counterfoil_domain::{
-    ids::DeviceId,
+    ids::{DeviceId, HistoryId},
     transition::{Answer, Command, Device, DeviceStatus},
 };
 use counterfoil_protocol::{
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     App,
-    db::{self, DbError},
+    db::DbError,
     engine::Answered,
     http::{ApiError, SignedRequest},
     questions::http::barred,
@@ -79,39 +79,19 @@ pub async fn sync(State(app): State<Arc<App>>, request: SignedRequest) -> Result
 /// either the id differs already, or the counter knows of something that this database has never done, and then this
 /// database begins a new history here and now.
 async fn same_history(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result<(), ApiError> {
-    let mut snapshot = app.db.snapshot().await?;
-    let history = db::history(&mut snapshot).await?;
-    let device = own_row(&mut snapshot, request).await?;
+    let (history, device) = own_row(app.db.reader(), request).await?;
     if history == asked.history_id {
-        let cursor = &asked.cursor;
         let lost = (asked.epoch == device.epoch && asked.acknowledged_seq > device.last_seq)
             || asked.epoch > device.epoch
-            || !feed::knows(
-                &mut snapshot,
-                request.tenant,
-                TENANT_FEED,
-                cursor.tenant_seq,
-                cursor.tenant_mark,
-            )
-            .await?
-            || !feed::knows(
-                &mut snapshot,
-                request.tenant,
-                request.store,
-                cursor.store_seq,
-                cursor.store_mark,
-            )
-            .await?;
+            || !knows(app, request, asked).await?;
         if !lost {
             return Ok(());
         }
-        drop(snapshot);
         tracing::error!(device = %request.device, "a counter knows more than this database: a backup was restored");
         app.begin_history(history).await?;
     }
-    let history = app.db.history().await?;
     Err(Problem {
-        history_id: Some(history),
+        history_id: Some(app.db.history().await?),
         expected_seq: Some(device.last_seq + 1),
         epoch: Some(device.epoch),
         ..Problem::new(Code::HistoryChanged)
@@ -119,10 +99,38 @@ async fn same_history(app: &App, request: &SignedRequest, asked: &SyncRequest) -
     .into())
 }
 
-async fn own_row(connection: &mut sqlx::AnyConnection, request: &SignedRequest) -> Result<Device, ApiError> {
-    stores::rows::load_devices(connection, request.tenant, &[request.device], "")
+/// Whether both feeds have given the cursor's numbers in commits of its marks.
+async fn knows(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result<bool, ApiError> {
+    let cursor = &asked.cursor;
+    if cursor.tenant_seq == 0 && cursor.store_seq == 0 {
+        return Ok(true);
+    }
+    let mut connection = app.db.reader().acquire().await.map_err(DbError::from)?;
+    let shared = feed::knows(
+        &mut connection,
+        request.tenant,
+        TENANT_FEED,
+        cursor.tenant_seq,
+        cursor.tenant_mark,
+    )
+    .await?;
+    let own = feed::knows(
+        &mut connection,
+        request.tenant,
+        request.store,
+        cursor.store_seq,
+        cursor.store_mark,
+    )
+    .await?;
+    Ok(shared && own)
+}
+
+async fn own_row<'c>(
+    connection: impl sqlx::Executor<'c, Database = sqlx::Any>,
+    request: &SignedRequest,
+) -> Result<(HistoryId, Device), ApiError> {
+    stores::rows::device_in_history(connection, request.tenant, request.device)
         .await?
-        .pop()
         .ok_or_else(|| ApiError::new(Code::BadSignature))
 }
 
@@ -185,25 +193,30 @@ async fn push(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result
 
 /// The page and the device's place, of one snapshot.
 async fn pull(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result<SyncResponse, ApiError> {
-    let mut snapshot = app.db.snapshot().await?;
-    let device = own_row(&mut snapshot, request).await?;
-    // A revoked device delivers, and learns nothing more.
-    let page = if asked.page_rows > 0 && device.status != DeviceStatus::Revoked {
-        Some(
-            page::read(
-                &mut snapshot,
-                request.tenant,
-                request.store,
-                asked.cursor,
-                asked.page_rows,
-            )
-            .await?,
-        )
+    // A push that wants no rows needs no snapshot either: one read tells all.
+    let (history_id, device, page) = if asked.page_rows > 0 {
+        let mut snapshot = app.db.snapshot().await?;
+        let (history_id, device) = own_row(&mut *snapshot, request).await?;
+        // A revoked device delivers, and learns nothing more.
+        let page = match device.status {
+            DeviceStatus::Revoked => None,
+            _ => Some(
+                page::read(
+                    &mut snapshot,
+                    request.tenant,
+                    request.store,
+                    asked.cursor,
+                    asked.page_rows,
+                )
+                .await?,
+            ),
+        };
+        snapshot.commit().await.map_err(DbError::from)?;
+        (history_id, device, page)
     } else {
-        None
+        let (history_id, device) = own_row(app.db.reader(), request).await?;
+        (history_id, device, None)
     };
-    let history_id = db::history(&mut snapshot).await?;
-    snapshot.commit().await.map_err(DbError::from)?;
     Ok(SyncResponse {
         history_id,
         server_time: app.clock.now(),

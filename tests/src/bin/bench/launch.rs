@@ -1,6 +1,161 @@
-//! The app: launch to ready, memory.
+//! The app: from launch to a desk that takes a scan, and the memory it then holds.
 
-/// Prints the app's figures.
+use std::{
+    path::Path,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use counterfoil_head_office::testing::On;
+use counterfoil_tests::{desk::Desk, office::Office, program};
+use fantoccini::{ClientBuilder, Locator, wd::Capabilities};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::{Latencies, report};
+
+const LAUNCHES: usize = 8;
+const PORT: &str = "4477";
+const NATIVE_PORT: &str = "4478";
+
+/// Prints the time from launch to a desk whose field takes a code (WebDriver's own start included, so it is an upper
+/// bound), and the resident memory of all of the app's processes.
 pub async fn measure() -> anyhow::Result<()> {
+    let driver = std::env::var("COUNTERFOIL_TAURI_DRIVER").context("COUNTERFOIL_TAURI_DRIVER names tauri-driver")?;
+    let seed = [
+        "--members",
+        "40",
+        "--coupons",
+        "400",
+        "--stores",
+        "1",
+        "--pickups",
+        "10",
+        "--seed",
+        "3",
+    ];
+    let office = Office::start(On::Sqlite, &seed).await;
+    let seeded: Value = serde_json::from_str(&office.command(&[
+        "seed",
+        "--members",
+        "40",
+        "--coupons",
+        "400",
+        "--stores",
+        "1",
+        "--pickups",
+        "10",
+        "--seed",
+        "3",
+    ]))?;
+    let folder = tempfile::tempdir()?;
+    let mut desk = Desk::enrol(folder.path(), &office.address, &office.enrol_code("s-01"));
+    desk.ready();
+    desk.kill();
+    let clerk = seeded["clerks"]
+        .as_array()
+        .and_then(|clerks| clerks.first())
+        .context("no clerk")?;
+    let sign_in = format!(
+        "{}:{}",
+        clerk["name"].as_str().unwrap_or_default(),
+        clerk["pin"].as_str().unwrap_or_default()
+    );
+    let mut running = Command::new(driver)
+        .args(["--port", PORT, "--native-port", NATIVE_PORT])
+        .env("COUNTERFOIL_DEMO_SIGN_IN", sign_in)
+        .env("RUST_LOG", "error")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .context("tauri-driver does not start")?;
+    while tokio::net::TcpStream::connect(format!("127.0.0.1:{PORT}"))
+        .await
+        .is_err()
+    {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut latencies = Latencies::default();
+    let mut memory = 0;
+    for _ in 0..LAUNCHES {
+        let (elapsed, resident) = launch(folder.path()).await?;
+        latencies.add(elapsed);
+        memory = memory.max(resident);
+    }
+    latencies.report("app.launch_to_ready");
+    report(
+        "app.resident_memory",
+        memory as f64 / 1024.0,
+        "MiB",
+        "lower",
+        LAUNCHES as u64,
+    );
+    running.kill().await?;
     Ok(())
+}
+
+async fn launch(folder: &Path) -> anyhow::Result<(Duration, u64)> {
+    let mut capabilities = Capabilities::new();
+    let options = json!({"application": program("counterfoil"), "args": ["--data-dir", folder]});
+    capabilities.insert("tauri:options".into(), options);
+    let begun = Instant::now();
+    let client = ClientBuilder::new(HttpConnector::new())
+        .capabilities(capabilities)
+        .connect(&format!("http://127.0.0.1:{PORT}"))
+        .await?;
+    client
+        .wait()
+        .at_most(Duration::from_secs(20))
+        .every(Duration::from_millis(5))
+        .for_element(Locator::Css("[data-testid=omnibox]"))
+        .await?;
+    let elapsed = begun.elapsed();
+    let resident = resident_of(folder);
+    client.close().await?;
+    Ok((elapsed, resident))
+}
+
+/// Resident memory of the app on this folder and of the web view's processes under it, KiB.
+fn resident_of(folder: &Path) -> u64 {
+    let folder = folder.display().to_string();
+    let mut family: Vec<u32> = Vec::new();
+    let mut processes: Vec<(u32, u32, u64, String)> = Vec::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok()) else {
+            continue;
+        };
+        let read = |name: &str| std::fs::read_to_string(entry.path().join(name)).unwrap_or_default();
+        let status = read("status");
+        let field = |name: &str| -> u64 {
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .and_then(|rest| {
+                    rest.trim_matches([':', '\t', ' '])
+                        .split_whitespace()
+                        .next()?
+                        .parse()
+                        .ok()
+                })
+                .unwrap_or(0)
+        };
+        let parent = u32::try_from(field("PPid")).unwrap_or(0);
+        processes.push((pid, parent, field("VmRSS"), read("cmdline")));
+    }
+    processes.sort_unstable();
+    for (pid, parent, _, command) in &processes {
+        if (command.contains(&folder) && command.starts_with(&program("counterfoil").display().to_string()))
+            || family.contains(parent)
+        {
+            family.push(*pid);
+        }
+    }
+    processes
+        .iter()
+        .filter(|(pid, ..)| family.contains(pid))
+        .map(|(_, _, resident, _)| resident)
+        .sum()
 }
