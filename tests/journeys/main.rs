@@ -1,5 +1,12 @@
 //! Journeys across real processes: head office, counters, the line between them.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that fails fails"
+)]
+
 mod offline_and_back;
 mod race;
 mod restore;

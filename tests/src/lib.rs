@@ -3,7 +3,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
-    clippy::panic,
     reason = "a fixture that fails fails its test"
 )]
 #![expect(missing_debug_implementations, reason = "nobody prints a fixture")]
