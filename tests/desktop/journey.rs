@@ -171,8 +171,10 @@ async fn signs_in(window: &Window, seeded: &Value, clerk: &str) {
 /// Nothing of this changes anything.
 async fn goes_wrong(window: &Window) {
     window.looks_up("100000000000000008").await;
-    window.sees("verdict").await;
-    window.sees("reason").await;
+    window.sees("verdict[data-decision=refuse]").await;
+    window
+        .reads("reason[data-code=unknown_code]", "reason_unknown_code")
+        .await;
     window.keeps("11-unknown-code").await;
     window.drops("notes.png", b"milk, eggs, coffee").await;
     window

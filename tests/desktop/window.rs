@@ -14,10 +14,13 @@ use counterfoil_tests::program;
 use fantoccini::{Client, ClientBuilder, Locator, elements::Element, key::Key};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Map, Value, json};
+use tokio::sync::{Mutex, MutexGuard};
 
 /// For every wait. Generous: the machine may be compiling beside it.
 const PATIENCE: Duration = Duration::from_secs(60);
 const GLANCE: Duration = Duration::from_millis(50);
+/// One window at a time has the screen, and with it the focus.
+static SCREEN: Mutex<()> = Mutex::const_new(());
 
 /// The app, its driver and the language it is to speak.
 pub struct Window {
@@ -26,11 +29,13 @@ pub struct Window {
     screens: PathBuf,
     language: &'static str,
     _driver: Driver,
+    _screen: MutexGuard<'static, ()>,
 }
 
 impl Window {
     /// Starts the app on this data folder, on a machine that speaks `machine` (a POSIX locale).
     pub async fn open(folder: &Path, language: &'static str, machine: &str) -> Self {
+        let screen = SCREEN.lock().await;
         let driver = Driver::start(machine);
         let options = json!({"application": program("counterfoil"), "args": ["--data-dir", folder]});
         let capabilities = Map::from_iter([("tauri:options".to_owned(), options)]);
@@ -47,6 +52,7 @@ impl Window {
             screens,
             language,
             _driver: driver,
+            _screen: screen,
         }
     }
 
