@@ -11,6 +11,12 @@ describe('money', () => {
     expect(money(123450, 'EUR', 'en')).toBe('€1,234.50');
   });
 
+  it('is short on request, when nothing is lost by it', () => {
+    expect(money(8000, 'CNY', 'zh-CN', true)).toBe('¥80');
+    expect(money(8050, 'CNY', 'en', true)).toBe('¥80.50');
+    expect(money(500, 'JPY', 'en', true)).toBe('¥500');
+  });
+
   it('shows an unknown currency instead of throwing', () => {
     expect(money(1234, '', 'en')).toBe('12.34');
     expect(money(1234, 'nonsense', 'en')).toBe('12.34 nonsense');

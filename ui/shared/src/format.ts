@@ -19,10 +19,14 @@ export function minorDigits(currency: string): number {
   }
 }
 
-/** An amount in minor units as money. An unknown currency still shows the number and its name. */
-export function money(minor: number, currency: string, locale: Locale): string {
-  const digits = minorDigits(currency);
-  const major = minor / 10 ** digits;
+/**
+ * An amount in minor units as money. An unknown currency still shows the number and its name.
+ * `short` leaves out decimals that are all zero, as on a printed coupon.
+ */
+export function money(minor: number, currency: string, locale: Locale, short = false): string {
+  const unit = 10 ** minorDigits(currency);
+  const major = minor / unit;
+  const digits = short && minor % unit === 0 ? 0 : minorDigits(currency);
   try {
     return new Intl.NumberFormat(tag(locale), {
       style: 'currency',

@@ -9,7 +9,7 @@ const WHOLE = 10_000;
 
 export function ruleLine(coupon: CouponView): string | null {
   const { rule, currency } = coupon;
-  const cash = (minor: number | null) => money(minor ?? 0, currency, locale());
+  const cash = (minor: number | null) => money(minor ?? 0, currency, locale(), true);
   switch (coupon.ruleKind) {
     case 'threshold_off':
       return m.rule_threshold_off({ amount: cash(rule.amount), threshold: cash(rule.threshold) });
