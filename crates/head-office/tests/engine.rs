@@ -95,7 +95,10 @@ async fn a_gap_is_named_and_changes_nothing(on: On) {
     let chain = chain(on, 3).await;
     let mut counter = chain.counter().await;
     let [one, two, three] = [0, 1, 2].map(|n| counter.make(chain.redeem(chain.coupons[n], None), START));
-    assert_eq!(chain.push(std::slice::from_ref(&two)).await, [Answer::Gap { expected: 1 }]);
+    assert_eq!(
+        chain.push(std::slice::from_ref(&two)).await,
+        [Answer::Gap { expected: 1 }]
+    );
     assert_eq!(chain.number("SELECT COUNT(*) FROM operations").await, 0);
     assert_eq!(
         chain.push(&[one, three.clone()]).await,

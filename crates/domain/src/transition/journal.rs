@@ -10,8 +10,12 @@ pub(super) fn arrive(state: &State, arrival: &Arrival, received_at: Millis) -> R
     let Some(device) = state.device(arrival.device)? else {
         return Ok((Answer::UnknownDevice, Changes::default()));
     };
-    if arrival.epoch > device.epoch || arrival.seq < 1 {
+    if arrival.seq < 1 {
         return Ok(fork(device, arrival));
+    }
+    if arrival.epoch > device.epoch {
+        // An epoch that was given out and is not known here any more: a backup was restored. That is no second branch.
+        return Ok((Answer::Gap { expected: device.last_seq + 1 }, Changes::default()));
     }
     let closed_epoch = arrival.epoch < device.epoch;
     if closed_epoch || arrival.seq <= device.last_seq {

@@ -102,6 +102,8 @@ impl Db {
         let readers = AnyPoolOptions::new()
             .max_connections(8)
             .acquire_timeout(Duration::from_secs(10))
+            // A ping before each read costs as much as the read; a connection that broke is "busy, try again".
+            .test_before_acquire(false)
             .after_connect(move |connection, _| Box::pin(async move { prepare(connection, dialect, false).await }))
             .connect_lazy_with(options.clone());
         let db = Self {
@@ -268,6 +270,9 @@ async fn prepare(connection: &mut AnyConnection, dialect: Dialect, writer: bool)
                 "SET statement_timeout = '60s'",
                 "SET tcp_user_timeout = '15s'",
                 "SET synchronous_commit = on",
+                // The statements are few and long: planning one anew each time costs more than running it.
+                "SET plan_cache_mode = force_generic_plan",
+                "SET jit = off",
             ] {
                 sqlx::raw_sql(sql).execute(&mut *connection).await?;
             }

@@ -17,7 +17,7 @@ use sqlx::AnyConnection;
 use super::{Answered, Parts, Refusal, Settled, TRIES};
 use crate::{
     coupons,
-    db::{DbError, Trouble},
+    db::{self, DbError, Trouble},
     members, pickups, stores,
     sync::{
         feed::{self, Item},
@@ -49,7 +49,7 @@ struct Care {
 /// A decided group, coalesced: one row a key, with the version it was loaded at.
 #[derive(Default)]
 struct Work {
-    answers: Vec<(Answer, Option<StoreId>)>,
+    answers: Vec<(Answer, Option<Device>)>,
     changes: Changes,
     devices: BTreeSet<DeviceId>,
     coupons: BTreeSet<CouponId>,
@@ -189,16 +189,22 @@ impl Writer {
         };
         let (work, state) = work;
         let heads = self.store(connection, tenant, &work, &state, &loaded, now).await?;
+        let history = db::history(connection).await?;
         let mut answers = Vec::with_capacity(work.answers.len());
-        for (answer, store) in work.answers {
-            let feed = match (&answer, store) {
-                (Answer::Done { .. }, Some(store)) => match heads.get(&store) {
+        for (answer, device) in work.answers {
+            let feed = match (&answer, &device) {
+                (Answer::Done { .. }, Some(device)) => match heads.get(&device.store) {
                     Some(number) => *number,
-                    None => feed::head(connection, tenant, store).await?.number,
+                    None => feed::head(connection, tenant, device.store).await?.number,
                 },
                 _ => 0,
             };
-            answers.push(Answered { answer, feed });
+            answers.push(Answered {
+                answer,
+                feed,
+                device,
+                history,
+            });
         }
         Ok((answers, heads))
     }
@@ -468,12 +474,11 @@ fn decide_all(mut state: State, commands: &[Command], care: &Care, now: Millis) 
             }
         };
         state.absorb(&changes);
-        let store = match command {
-            Command::Operation(arrival) => state.devices.get(&arrival.device).and_then(|device| device.as_ref()),
+        let device = match command {
+            Command::Operation(arrival) => state.devices.get(&arrival.device).cloned().flatten(),
             _ => None,
-        }
-        .map(|device| device.store);
-        work.take(answer, store, changes);
+        };
+        work.take(answer, device, changes);
     }
     if missing.is_empty() {
         Ok((work, state))
@@ -483,8 +488,8 @@ fn decide_all(mut state: State, commands: &[Command], care: &Care, now: Millis) 
 }
 
 impl Work {
-    fn take(&mut self, answer: Answer, store: Option<StoreId>, changes: Changes) {
-        self.answers.push((answer, store));
+    fn take(&mut self, answer: Answer, device: Option<Device>, changes: Changes) {
+        self.answers.push((answer, device));
         self.devices.extend(changes.device.iter().map(|device| device.id));
         self.coupons.extend(changes.coupons.iter().map(|coupon| coupon.id));
         self.orders.extend(changes.orders.iter().map(|order| order.id));

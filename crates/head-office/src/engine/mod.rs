@@ -12,9 +12,9 @@ use std::{
 };
 
 use counterfoil_domain::{
-    ids::{DeviceId, TenantId},
+    ids::{DeviceId, HistoryId, TenantId},
     time::Millis,
-    transition::{Answer, Command},
+    transition::{Answer, Command, Device},
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -40,6 +40,10 @@ pub struct Answered {
     pub answer: Answer,
     /// Number in the device's store's feed by which the effect is to be seen.
     pub feed: i64,
+    /// The device as it is after the command, if it is known.
+    pub device: Option<Device>,
+    /// The history that this is part of.
+    pub history: HistoryId,
 }
 
 /// Why a job was not done. Nothing of it has happened, as far as anybody knows.

@@ -44,7 +44,6 @@ pub async fn sync(State(app): State<Arc<App>>, request: SignedRequest) -> Result
             format!("at most {PUSH_OPERATIONS} operations"),
         ));
     }
-    same_history(&app, &request, &asked).await?;
     let pushed = if asked.operations.is_empty() {
         Pushed::default()
     } else {
@@ -52,12 +51,31 @@ pub async fn sync(State(app): State<Arc<App>>, request: SignedRequest) -> Result
             .pushing
             .enter(request.device)
             .ok_or_else(|| ApiError::new(Code::InFlight))?;
-        push(&app, &request, &asked).await?
+        match push(&app, &request, &asked).await {
+            Ok(pushed) => pushed,
+            Err(error) => {
+                // What looks like a gap or a fork may be a restored backup: that goes first.
+                same_history(&app, &request, &asked).await?;
+                return Err(error);
+            }
+        }
     };
+    // A push that was taken whole and wants no rows has said all there is to say of the history.
+    let told = asked.page_rows == 0
+        && pushed
+            .device
+            .as_ref()
+            .is_some_and(|(history, _)| *history == asked.history_id);
+    if !told {
+        same_history(&app, &request, &asked).await?;
+    }
     if pushed.stopped.is_none() && !asked.more_waiting {
         app.engine.settled().set(request.device, app.clock.now());
     }
-    let mut answer = pull(&app, &request, &asked).await?;
+    let mut answer = match pushed.device {
+        Some((history_id, device)) if told => response(&app, history_id, &device, None),
+        _ => pull(&app, &request, &asked).await?,
+    };
     let quiet = pushed.outcomes.is_empty() && pushed.stopped.is_none();
     if quiet
         && asked.wait > 0
@@ -138,6 +156,8 @@ async fn own_row<'c>(
 struct Pushed {
     outcomes: Vec<OperationOutcome>,
     stopped: Option<Stopped>,
+    /// The history and the device as the engine left them.
+    device: Option<(HistoryId, Device)>,
 }
 
 async fn push(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result<Pushed, ApiError> {
@@ -158,7 +178,14 @@ async fn push(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result
     let answers = app.engine.submit(request.tenant, commands).await?;
     metrics::counter!("counterfoil_operations_total").increment(answers.len() as u64);
     let mut pushed = Pushed::default();
-    for ((epoch, seq, op_id), Answered { answer, feed }) in places.into_iter().zip(answers) {
+    for ((epoch, seq, op_id), answered) in places.into_iter().zip(answers) {
+        let Answered {
+            answer,
+            feed,
+            device,
+            history,
+        } = answered;
+        pushed.device = device.map(|device| (history, device));
         match answer {
             Answer::Done { outcome, replayed } => {
                 pushed.outcomes.push(OperationOutcome {
@@ -217,7 +244,11 @@ async fn pull(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result
         let (history_id, device) = own_row(app.db.reader(), request).await?;
         (history_id, device, None)
     };
-    Ok(SyncResponse {
+    Ok(response(app, history_id, &device, page))
+}
+
+fn response(app: &App, history_id: HistoryId, device: &Device, page: Option<Page>) -> SyncResponse {
+    SyncResponse {
         history_id,
         server_time: app.clock.now(),
         device: DeviceView {
@@ -228,7 +259,7 @@ async fn pull(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result
         outcomes: Vec::new(),
         stopped: None,
         page,
-    })
+    }
 }
 
 /// Waits until one of the two feeds moves, at most as long as asked.
