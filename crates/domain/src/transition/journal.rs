@@ -15,7 +15,12 @@ pub(super) fn arrive(state: &State, arrival: &Arrival, received_at: Millis) -> R
     }
     if arrival.epoch > device.epoch {
         // An epoch that was given out and is not known here any more: a backup was restored. That is no second branch.
-        return Ok((Answer::Gap { expected: device.last_seq + 1 }, Changes::default()));
+        return Ok((
+            Answer::Gap {
+                expected: device.last_seq + 1,
+            },
+            Changes::default(),
+        ));
     }
     let closed_epoch = arrival.epoch < device.epoch;
     if closed_epoch || arrival.seq <= device.last_seq {
