@@ -26,11 +26,14 @@ use std::{
 };
 
 use axum::serve::ListenerExt;
-use counterfoil_domain::ids::{DeviceId, HistoryId, StoreId, TenantId};
+use counterfoil_domain::{
+    ids::{DeviceId, HistoryId, StoreId, TenantId},
+    transition::{Device, DeviceStatus},
+};
 use ed25519_dalek::VerifyingKey;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -42,6 +45,8 @@ use crate::{
 
 /// Devices whose public keys are kept in memory.
 const DEVICE_KEYS: u64 = 100_000;
+/// Requests of devices that are not known yet, at once: fewer than there are readers.
+const STRANGERS: usize = 3;
 /// Tries to enrol from one address in a minute.
 const ENROL_TRIES: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
@@ -62,6 +67,8 @@ pub struct App {
     pub pushing: Pushing,
     /// Public keys of devices; they never change.
     pub device_keys: moka::sync::Cache<(TenantId, DeviceId), (StoreId, VerifyingKey)>,
+    /// Room for requests of devices that are not known yet: each costs a read before anything is proven.
+    pub strangers: Semaphore,
     /// Tries to enrol.
     pub enrol_limit: DefaultKeyedRateLimiter<IpAddr>,
     /// Cancelled when the process is to stop.
@@ -90,6 +97,7 @@ impl App {
             watch,
             pushing: Pushing::default(),
             device_keys: moka::sync::Cache::new(DEVICE_KEYS),
+            strangers: Semaphore::new(STRANGERS),
             enrol_limit: RateLimiter::keyed(Quota::per_minute(ENROL_TRIES)),
             stopping: CancellationToken::new(),
         }))
@@ -113,6 +121,27 @@ impl App {
             .await?;
         transaction.commit().await?;
         Ok(())
+    }
+}
+
+impl App {
+    /// Freezes a device until a person has decided; one that changed meanwhile is left to its next request.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn freeze_device(&self, tenant: TenantId, device: &Device) -> Result<(), DbError> {
+        let frozen = Device {
+            status: DeviceStatus::Frozen,
+            version: device.version + 1,
+            ..device.clone()
+        };
+        let mut lease = self.db.lease().await?;
+        let mut transaction = lease.begin().await?;
+        match stores::rows::update_devices(&mut transaction, tenant, &[(device.version, &frozen)]).await {
+            Ok(()) => Ok(transaction.commit().await?),
+            Err(DbError::RowCount { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -34,6 +34,7 @@ counterfoil_head_office::on_both! {
     what_a_revoked_device_delivers_is_quarantined,
     what_does_not_read_keeps_its_place,
     being_late_is_judged_by_a_believable_time,
+    only_a_freeze_that_was_granted_excuses_lateness,
     a_void_gives_back_what_its_own_operation_took,
     a_void_of_a_double_redemption_closes_its_case,
     an_order_is_handed_over_once,
@@ -301,6 +302,32 @@ async fn being_late_is_judged_by_a_believable_time(on: On) {
     chain.app.engine.settled().set(counter.device, chain.clock.now());
     let back_dated = counter.make(chain.redeem(chain.coupons[2], None), START + HOUR);
     assert_eq!(chain.push(&[back_dated]).await, [exception(ExceptionKind::Late)]);
+}
+
+async fn only_a_freeze_that_was_granted_excuses_lateness(on: On) {
+    let chain = chain(on, 3).await;
+    let mut counter = chain.counter().await;
+    let granted = FreezeId::new(START, random10());
+    chain.freeze(&counter, granted, chain.coupons[0]).await;
+    chain.clock.advance(25 * HOUR);
+    // Asked again after its deadline, a granted freeze is no word any more.
+    assert_eq!(
+        chain.freeze(&counter, granted, chain.coupons[0]).await,
+        Answer::Cancelled
+    );
+    let refused = FreezeId::new(START, random10());
+    assert!(matches!(
+        chain.freeze(&counter, refused, chain.coupons[1]).await,
+        Answer::Refused { .. }
+    ));
+    let invented = FreezeId::new(START, random10());
+    let late = START + 25 * HOUR;
+    let pushed = [(0, granted), (1, refused), (2, invented)]
+        .map(|(n, freeze)| counter.make(chain.redeem(chain.coupons[n], Some(freeze)), late));
+    assert_eq!(
+        chain.push(&pushed).await,
+        [APPLIED, exception(ExceptionKind::Late), exception(ExceptionKind::Late)]
+    );
 }
 
 fn void(target: OperationId) -> Action {

@@ -13,8 +13,9 @@ use std::{sync::Arc, time::Duration};
 
 use common::{Chain, Counter, HOUR, On, START, chain, random10};
 use counterfoil_domain::{
-    ids::{FreezeId, HistoryId},
+    ids::{FreezeId, HistoryId, StoreId},
     operations::Outcome,
+    people::Store,
     transition::{DeviceStatus, Subject},
 };
 use counterfoil_head_office::{clock::Clock, serve, stores};
@@ -42,6 +43,7 @@ counterfoil_head_office::on_both! {
     a_revoked_device_delivers_but_learns_nothing,
     a_long_poll_ends_when_there_is_news,
     a_restored_database_begins_a_new_history,
+    an_epoch_lost_with_a_backup_waits_for_a_person,
     questions_are_answered_once,
     rows_are_looked_up_by_code,
 }
@@ -443,6 +445,32 @@ async fn a_restored_database_begins_a_new_history(on: On) {
     assert_eq!(problem.history_id, Some(present));
 }
 
+async fn an_epoch_lost_with_a_backup_waits_for_a_person(on: On) {
+    let office = office(on, 1).await;
+    let counter = office.chain.counter().await;
+    let history = office.chain.app.db.history().await.unwrap();
+    let mut ask = office.ask(&[]).await;
+    ask.epoch = 2;
+    for _ in 0..2 {
+        let answer: Answer<SyncResponse> = office.post(&counter, paths::SYNC, &ask).await;
+        if let Err((_, problem)) = answer {
+            assert_eq!(problem.code, "device_frozen");
+        }
+    }
+    assert_eq!(
+        office
+            .chain
+            .number("SELECT COUNT(*) FROM devices WHERE status = 'frozen'")
+            .await,
+        1
+    );
+    assert_eq!(
+        office.chain.app.db.history().await.unwrap(),
+        history,
+        "one device begins no new history"
+    );
+}
+
 async fn questions_are_answered_once(on: On) {
     let office = office(on, 1).await;
     let counter = office.chain.counter().await;
@@ -506,4 +534,35 @@ async fn rows_are_looked_up_by_code(on: On) {
     let order = look(LookupRequest::PickupCode("00000001".into())).await;
     assert!(matches!(&order[2].image, Image::Order(order) if order.number == "O1"));
     assert_eq!(look(LookupRequest::Order(office.chain.orders[2])).await.len(), 3);
+    assert_eq!(look(LookupRequest::CouponCode("\u{0}".into())).await, []);
+    // Of an order that waits elsewhere: where, and nothing of what or whose it is.
+    let elsewhere = Store {
+        id: StoreId::new(START, random10()),
+        code: "s-02".into(),
+        name_zh: "二店".into(),
+        name_en: "Second".into(),
+        time_zone: "Asia/Shanghai".into(),
+    };
+    let mut lease = office.chain.app.db.lease().await.unwrap();
+    let mut transaction = lease.begin().await.unwrap();
+    stores::rows::insert_store(
+        &mut transaction,
+        office.chain.tenant,
+        &elsewhere,
+        &Default::default(),
+        START,
+    )
+    .await
+    .unwrap();
+    sqlx::query("UPDATE orders SET store = $1")
+        .bind(elsewhere.id.bytes().to_vec())
+        .execute(&mut *transaction)
+        .await
+        .unwrap();
+    transaction.commit().await.unwrap();
+    drop(lease);
+    let found = look(LookupRequest::PickupCode("00000001".into())).await;
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(matches!(&found[0].image, Image::Store(store) if store.id == elsewhere.id));
+    assert!(matches!(&found[1].image, Image::Order(order) if order.lines.is_empty() && order.member.is_none()));
 }

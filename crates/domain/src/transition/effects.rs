@@ -1,6 +1,6 @@
 //! What a fact does. A fact is never refused: where it does not fit, it leaves an exception behind.
 
-use super::{Case, Changes, CouponEntry, Doing, Entity, NeedKeys, State, Subject};
+use super::{Case, Changes, CouponEntry, Doing, Entity, FreezeStatus, NeedKeys, State, Subject};
 use crate::{
     coupons::{Coupon, CouponState},
     ids::{CouponId, FreezeId, MemberId, OperationId, OrderId, StoreId},
@@ -139,6 +139,8 @@ fn redeem(
     let when = doing.times.believable();
     let exception = match coupon.state {
         CouponState::Redeemed { .. } => {
+            // Nothing changes, but this store has to hear how the coupon stands: its copy says it was its own.
+            changes.feed.push((doing.store, Entity::Coupon(id)));
             return Ok(open_case(changes, doing, ExceptionKind::DoubleRedeem, subject, worth));
         }
         CouponState::Frozen { freeze: held, .. } if freeze == Some(held) => None,
@@ -150,8 +152,7 @@ fn redeem(
                 (Some(owner), Some(presenter)) => owner == presenter,
                 _ => true,
             };
-            // A granted freeze is head office's own word that it was in time.
-            if !in_time && freeze.is_none() {
+            if !in_time && !is_granted(state, freeze, Subject::Coupon(id), doing) {
                 Some(ExceptionKind::Late)
             } else if !owner {
                 Some(ExceptionKind::StateConflict)
@@ -162,6 +163,19 @@ fn redeem(
     };
     change_coupon(state, coupon, redeemed, "redeemed", doing, changes)?;
     Ok(exception.and_then(|kind| open_case(changes, doing, kind, subject, worth)))
+}
+
+/// Whether head office gave its word for this, which then was in time. A counter that forecasts an effect holds no
+/// freezes and takes its own operation at its word.
+fn is_granted(state: &State, freeze: Option<FreezeId>, subject: Subject, doing: &Doing) -> bool {
+    freeze.is_some_and(|id| match state.freezes.get(&id) {
+        None => true,
+        Some(known) => known.as_ref().is_some_and(|known| {
+            known.device == doing.device
+                && known.subject == Some(subject)
+                && matches!(known.status, FreezeStatus::Granted { .. })
+        }),
+    })
 }
 
 fn change_order(
@@ -201,9 +215,11 @@ fn collect(
     };
     let exception = match &order.state {
         OrderState::Collected { .. } => {
+            changes.feed.push((doing.store, Entity::Order(id)));
             return Ok(open_case(changes, doing, ExceptionKind::DoublePickup, subject, worth));
         }
         OrderState::Returned | OrderState::Cancelled => {
+            changes.feed.push((doing.store, Entity::Order(id)));
             return Ok(open_case(changes, doing, ExceptionKind::StateConflict, subject, worth));
         }
         OrderState::Ready { freeze: held } => {

@@ -25,7 +25,7 @@ pub(super) fn ask(
         return Ok((Answer::DeviceBarred { status: asker.status }, nothing));
     }
     if let Some(known) = state.freeze(id)? {
-        return Ok((answer_again(known, device, subject), nothing));
+        return Ok((answer_again(known, device, subject, now), nothing));
     }
     let at = Circumstances {
         now,
@@ -90,11 +90,13 @@ pub(super) fn ask(
     Ok((answer, changes))
 }
 
-fn answer_again(known: &Freeze, device: DeviceId, subject: Subject) -> Answer {
+fn answer_again(known: &Freeze, device: DeviceId, subject: Subject, now: Millis) -> Answer {
     if known.device != device || known.subject.is_some_and(|was| was != subject) {
         return Answer::AnotherQuestion;
     }
     match &known.status {
+        // Past its deadline somebody else may hold it: the word is no longer given.
+        FreezeStatus::Granted { until } if now >= *until => Answer::Cancelled,
         FreezeStatus::Granted { until } => Answer::Granted { until: *until },
         FreezeStatus::Refused { reasons } => Answer::Refused {
             reasons: reasons.clone(),

@@ -384,6 +384,7 @@ impl Command {
                     Some(Action::VoidRedemption { target, .. }) => keys.push(Key::Operation(*target)),
                     Some(Action::FailedAttempt { .. }) | None => {}
                 }
+                keys.extend(arrival.action.as_ref().and_then(Action::freeze).map(Key::Freeze));
                 keys
             }
             Self::Freeze {

@@ -98,6 +98,9 @@ impl Db {
         } else {
             return Err(DbError::config("a database is named sqlite:FILE or postgres://..."));
         };
+        if dialect == Dialect::Sqlite {
+            private(url.trim_start_matches("sqlite:").trim_end_matches("?mode=rwc"));
+        }
         let options = AnyConnectOptions::from_str(&url)?;
         let readers = AnyPoolOptions::new()
             .max_connections(8)
@@ -115,9 +118,6 @@ impl Db {
         let mut lease = db.lease().await?;
         lease.migrate(clock, random).await?;
         drop(lease);
-        if dialect == Dialect::Sqlite {
-            private(url.trim_start_matches("sqlite:").trim_end_matches("?mode=rwc"));
-        }
         Ok(db)
     }
 
@@ -281,15 +281,17 @@ async fn prepare(connection: &mut AnyConnection, dialect: Dialect, writer: bool)
     Ok(())
 }
 
-/// Keeps the file from other users of the machine.
+/// Makes a new file its owner's alone before SQLite opens it: the log beside it takes over the file's mode. A file
+/// that exists keeps the mode its owner gave it.
 fn private(file: &str) {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
     #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    if let Err(error) = options.open(file)
+        && error.kind() != std::io::ErrorKind::AlreadyExists
     {
-        use std::os::unix::fs::PermissionsExt;
-        if let Err(error) = std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)) {
-            tracing::warn!(%error, "can't restrict the database file to its owner");
-        }
+        // SQLite says in a moment what is wrong with the place.
+        tracing::debug!(%error, "can't make the database file");
     }
-    #[cfg(not(unix))]
-    let _ = file;
 }

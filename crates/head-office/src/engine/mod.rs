@@ -30,6 +30,8 @@ const GROUP_COMMANDS: usize = 512;
 pub const INTERACTIVE: usize = 20;
 const INTERACTIVE_QUEUE: usize = 4_096;
 const BULK_QUEUE: usize = 256;
+/// Each so manyth group begins with bulk work.
+const BULK_TURN: u64 = 4;
 /// How often a group is tried again before whoever waits is told to come back.
 const TRIES: u32 = 8;
 
@@ -160,6 +162,7 @@ struct Intake {
     bulk: mpsc::Receiver<Job>,
     waiting: VecDeque<Job>,
     waiting_bulk: VecDeque<Job>,
+    groups: u64,
 }
 
 impl Intake {
@@ -182,7 +185,13 @@ impl Intake {
         {
             self.waiting_bulk.push_back(job);
         }
-        let tenant = self.waiting.front().or(self.waiting_bulk.front())?.tenant;
+        // One tenant's interactive work must not keep another's bulk waiting for ever.
+        self.groups += 1;
+        let first = match self.groups % BULK_TURN {
+            0 => self.waiting_bulk.front().or(self.waiting.front()),
+            _ => self.waiting.front().or(self.waiting_bulk.front()),
+        };
+        let tenant = first?.tenant;
         let mut group = Vec::new();
         let mut commands = 0;
         if let Some(place) = self.waiting_bulk.iter().position(|job| job.tenant == tenant)
@@ -213,6 +222,7 @@ async fn run(mut writer: group::Writer, interactive: mpsc::Receiver<Job>, bulk: 
         bulk,
         waiting: VecDeque::new(),
         waiting_bulk: VecDeque::new(),
+        groups: 0,
     };
     while let Some(jobs) = intake.next().await {
         let Some(tenant) = jobs.first().map(|job| job.tenant) else {

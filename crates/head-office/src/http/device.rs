@@ -114,6 +114,9 @@ async fn device_key(
     if let Some(known) = app.device_keys.get(&(tenant, device)) {
         return Ok(Some(known));
     }
+    let Ok(_room) = app.strangers.try_acquire() else {
+        return Err(ApiError::busy(1));
+    };
     let mut snapshot = app.db.snapshot().await?;
     let Some((store, key)) = stores::rows::device_key(&mut snapshot, tenant, device).await? else {
         return Ok(None);

@@ -16,7 +16,10 @@ use counterfoil_protocol::{REQUEST_BYTES, paths};
 pub use device::SignedRequest;
 pub use error::{ApiError, IdempotencyKey};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, timeout::RequestBodyTimeoutLayer};
+
+/// Longest pause in the middle of a request's body.
+const BODY_PAUSE: Duration = Duration::from_secs(10);
 
 use crate::{App, questions, stores, sync};
 
@@ -28,7 +31,8 @@ pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
         .route(paths::FREEZES, post(questions::http::freeze))
         .route("/v1/freezes/{id}", delete(questions::http::cancel))
         .route(paths::LOOKUPS, post(questions::http::look_up))
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES));
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
+        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE));
     let service = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))

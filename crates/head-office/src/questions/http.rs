@@ -7,14 +7,16 @@ use axum::{
     extract::{Path, State},
 };
 use counterfoil_domain::{
+    codes,
     coupons::Coupon,
-    ids::FreezeId,
+    ids::{FreezeId, StoreId},
     pickups::Order,
     transition::{Answer, Command, DeviceStatus},
 };
 use counterfoil_protocol::{
     problem::Code,
     questions::{FreezeRequest, FreezeResponse, LookupRequest, LookupResponse},
+    sync::{Image, Row},
 };
 
 use crate::{
@@ -106,11 +108,7 @@ pub async fn look_up(State(app): State<Arc<App>>, request: SignedRequest) -> Res
     }))
 }
 
-async fn find(
-    app: &App,
-    request: &SignedRequest,
-    asked: LookupRequest,
-) -> Result<Vec<counterfoil_protocol::sync::Row>, ApiError> {
+async fn find(app: &App, request: &SignedRequest, asked: LookupRequest) -> Result<Vec<Row>, ApiError> {
     let tenant = request.tenant;
     let mut snapshot = app.db.snapshot().await?;
     let device = crate::stores::rows::load_devices(&mut snapshot, tenant, &[request.device], "").await?;
@@ -121,6 +119,8 @@ async fn find(
     }
     let mut items = Vec::new();
     match asked {
+        LookupRequest::CouponCode(code) if !codes::is_coupon_code(&code) => {}
+        LookupRequest::PickupCode(code) if !codes::is_pickup_code(&code) => {}
         LookupRequest::CouponCode(code) => {
             push_coupon(&mut items, coupons::rows::by_code(&mut snapshot, tenant, &code).await?);
         }
@@ -141,7 +141,27 @@ async fn find(
         }
         LookupRequest::Member(id) => items.push(Item::Member(id)),
     }
-    Ok(page::images(&mut snapshot, tenant, &items).await?)
+    let mut rows = page::images(&mut snapshot, tenant, &items).await?;
+    hide_of_other_stores(&mut rows, request.store);
+    Ok(rows)
+}
+
+/// Of an order that waits elsewhere a counter learns where, and nothing of what or whose it is.
+fn hide_of_other_stores(rows: &mut Vec<Row>, store: StoreId) {
+    let mut elsewhere = false;
+    for row in rows.iter_mut() {
+        if let Image::Order(order) = &mut row.image
+            && order.store != store
+        {
+            order.lines.clear();
+            order.collector.clear();
+            order.member = None;
+            elsewhere = true;
+        }
+    }
+    if elsewhere {
+        rows.retain(|row| !matches!(row.image, Image::Member(_)));
+    }
 }
 
 /// What a coupon refers to goes before it.

@@ -86,6 +86,16 @@ pub async fn enrol(app: &App, request: &EnrolRequest) -> Result<EnrolResponse, A
     let name: String = request.name.chars().filter(|c| !c.is_control()).take(80).collect();
     let now = app.clock.now();
     let hash = code_hash(&request.code);
+    // A guess costs a read; the writer is for codes that exist.
+    let known = sqlx::query("SELECT 1 FROM enrol_codes WHERE code_hash = $1").bind(hash.to_vec());
+    if known
+        .fetch_optional(app.db.reader())
+        .await
+        .map_err(DbError::from)?
+        .is_none()
+    {
+        return Err(ApiError::new(Code::EnrolCodeInvalid));
+    }
     let mut lease = app.db.lease().await?;
     let mut transaction = lease.begin().await.map_err(ApiError::from)?;
     let row = sqlx::query("SELECT tenant, store, expires_at, device FROM enrol_codes WHERE code_hash = $1")

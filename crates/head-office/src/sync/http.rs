@@ -99,8 +99,16 @@ pub async fn sync(State(app): State<Arc<App>>, request: SignedRequest) -> Result
 async fn same_history(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result<(), ApiError> {
     let (history, device) = own_row(app.db.reader(), request).await?;
     if history == asked.history_id {
+        if device.status != DeviceStatus::Active {
+            // Whoever may not work proves nothing.
+            return Ok(());
+        }
+        if asked.epoch > device.epoch {
+            // The epoch it was given is lost with the backup. Only a person can give it a new one.
+            app.freeze_device(request.tenant, &device).await?;
+            return Err(barred(DeviceStatus::Frozen));
+        }
         let lost = (asked.epoch == device.epoch && asked.acknowledged_seq > device.last_seq)
-            || asked.epoch > device.epoch
             || !knows(app, request, asked).await?;
         if !lost {
             return Ok(());
@@ -333,6 +341,7 @@ pub async fn watch_other_processes(app: Arc<App>) {
             () = app.stopping.cancelled() => return,
             () = tokio::time::sleep(Duration::from_millis(300)) => {}
         }
+        app.enrol_limit.retain_recent();
         let listened = app.watch.listened();
         if listened.is_empty() {
             continue;
