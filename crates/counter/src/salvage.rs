@@ -29,7 +29,22 @@ pub struct Salvaged {
     pub pending: u64,
     /// Places of the journal that could not be read, as far as they show.
     pub lost: u64,
+    /// The newest part of the journal could not be read: how many operations were in it does not show.
+    pub end_unreadable: bool,
 }
+
+/// What was read of a damaged journal.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Read {
+    operations: u64,
+    pending: u64,
+    lost: u64,
+    end_unreadable: bool,
+}
+
+/// After so many unreadable places in a row, where the end is not known, there is none: more than the rows under two
+/// pages of the tree's middle.
+const UNREADABLE_IN_A_ROW: u64 = 10_000;
 
 const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
 
@@ -61,11 +76,12 @@ pub async fn salvage(folder: &Path, now: Millis) -> Result<Salvaged> {
     let kept = folder.join(format!("{FILE_NAME}.corrupt-{now}"));
     rename_all(&path, &kept)?;
     match copy(&kept, folder).await {
-        Ok((operations, pending, lost)) => Ok(Salvaged {
+        Ok(read) => Ok(Salvaged {
             kept,
-            operations,
-            pending,
-            lost,
+            operations: read.operations,
+            pending: read.pending,
+            lost: read.lost,
+            end_unreadable: read.end_unreadable,
         }),
         Err(error) => {
             for suffix in SUFFIXES {
@@ -78,7 +94,7 @@ pub async fn salvage(folder: &Path, now: Millis) -> Result<Salvaged> {
     }
 }
 
-async fn copy(kept: &Path, folder: &Path) -> Result<(u64, u64, u64)> {
+async fn copy(kept: &Path, folder: &Path) -> Result<Read> {
     let options = SqliteConnectOptions::new().filename(kept).disable_statement_logging();
     let mut old = SqliteConnection::connect_with(&options).await?;
     let identity = sqlx::query("SELECT * FROM identity")
@@ -92,7 +108,7 @@ async fn copy(kept: &Path, folder: &Path) -> Result<(u64, u64, u64)> {
     insert(&mut tx, "identity", &identity).await?;
     let who = identity::load(&mut tx).await?;
     identity::begin_resync(&mut tx, who.history_id).await?;
-    let (operations, mut lost) = copy_journal(&mut old, &mut tx).await?;
+    let mut read = copy_journal(&mut old, &mut tx).await?;
     sqlx::query(
         "INSERT INTO touches (entity, id, epoch, seq) SELECT subject_kind, subject, epoch, seq FROM journal \
          WHERE state = 'pending' AND subject IS NOT NULL",
@@ -105,46 +121,56 @@ async fn copy(kept: &Path, folder: &Path) -> Result<(u64, u64, u64)> {
     )
     .fetch_one(&mut *tx)
     .await?;
-    lost = lost.max(u64::try_from(gaps).unwrap_or(0));
+    read.pending = u64::try_from(pending).unwrap_or(0);
+    read.lost = read.lost.max(u64::try_from(gaps).unwrap_or(0));
     tx.commit().await?;
     drop(writer);
     fresh.close().await?;
     let _ = old.close().await;
-    Ok((operations, u64::try_from(pending).unwrap_or(0), lost))
+    Ok(read)
 }
 
 /// Copies row by row, stepping over what can't be read.
-async fn copy_journal(old: &mut SqliteConnection, new: &mut SqliteConnection) -> Result<(u64, u64)> {
-    let last: i64 = sqlx::query_scalar("SELECT MAX(rowid) FROM journal")
+async fn copy_journal(old: &mut SqliteConnection, new: &mut SqliteConnection) -> Result<Read> {
+    // `None` when the newest page can't be read: then the end is where nothing more is found, or nothing more reads.
+    let last: Option<i64> = sqlx::query_scalar("SELECT COALESCE(MAX(rowid), 0) FROM journal")
         .fetch_one(&mut *old)
         .await
-        .ok()
-        .flatten()
-        .unwrap_or(0);
-    let (mut copied, mut lost, mut at) = (0u64, 0u64, 0i64);
-    while at < last {
-        match sqlx::query("SELECT rowid AS place, * FROM journal WHERE rowid > ? ORDER BY rowid LIMIT 1")
-            .bind(at)
+        .ok();
+    let (mut read, mut next, mut unreadable) = (Read::default(), 1i64, 0u64);
+    while last.is_none_or(|last| next <= last) {
+        // From the place itself on, not from the one before: that may lie on an unreadable page.
+        match sqlx::query("SELECT rowid AS place, * FROM journal WHERE rowid >= ? ORDER BY rowid LIMIT 1")
+            .bind(next)
             .fetch_optional(&mut *old)
             .await
         {
             Ok(Some(row)) => {
-                at = row.try_get("place").unwrap_or(at + 1);
+                read.lost += unreadable;
+                unreadable = 0;
+                next = row.try_get::<i64, _>("place").unwrap_or(next).saturating_add(1);
                 if is_whole(&row) {
                     insert(new, "journal", &row).await?;
-                    copied += 1;
+                    read.operations += 1;
                 } else {
-                    lost += 1;
+                    read.lost += 1;
                 }
             }
             Ok(None) => break,
             Err(_) => {
-                at += 1;
-                lost += 1;
+                next += 1;
+                unreadable += 1;
+                if last.is_none() && unreadable >= UNREADABLE_IN_A_ROW {
+                    // Most of these places never were: they don't count as lost.
+                    read.end_unreadable = true;
+                    return Ok(read);
+                }
             }
         }
     }
-    Ok((copied, lost))
+    read.lost += unreadable;
+    read.end_unreadable = last.is_none();
+    Ok(read)
 }
 
 fn is_whole(row: &SqliteRow) -> bool {

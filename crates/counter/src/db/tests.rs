@@ -131,6 +131,7 @@ async fn the_journal_is_saved_from_a_damaged_file() {
 
     let saved = salvage(folder.path(), NOW).await.unwrap();
     assert_eq!((saved.operations, saved.pending, saved.lost), (5, 2, 0));
+    assert!(!saved.end_unreadable);
     assert!(saved.kept.exists());
     let inner = crate::Inner::open(folder.path(), clock.clone(), random).await.unwrap();
     inner.set_key(ed25519_dalek::SigningKey::from_bytes(&[7; 32]));
@@ -153,6 +154,51 @@ async fn the_journal_is_saved_from_a_damaged_file() {
             .unwrap()
             .last_seq,
         6
+    );
+}
+
+#[tokio::test]
+async fn a_journal_whose_newest_page_is_torn_is_saved_up_to_it_and_says_so() {
+    let mut office = HeadOffice::new(90, 0);
+    office.limits.max_per_member = 1_000;
+    office.limits.max_count = 1_000;
+    office.limits.max_amount = 1_000_000;
+    let shop = Shop::of(&mut office).await;
+    shop.go_offline();
+    for n in (0..90).filter(|n| n % 3 != 2) {
+        let scanned = Scanned::CouponCode(coupon(n, 1).code);
+        let ticket = look_up(&shop.inner, &scanned, None).await.unwrap().ticket.unwrap();
+        let done = confirm(&shop.inner, &ticket, clerk_id(1)).await.unwrap();
+        assert!(matches!(done, Confirmation::Done(_)));
+    }
+    let Shop { inner, folder, .. } = shop;
+    std::sync::Arc::try_unwrap(inner).unwrap().db.close().await.unwrap();
+
+    let path = folder.path().join(FILE_NAME);
+    let options = SqliteConnectOptions::new().filename(&path);
+    let mut db = SqliteConnection::connect_with(&options).await.unwrap();
+    let pages: Vec<(i64, i64)> =
+        sqlx::query_as("SELECT pageno, ncell FROM dbstat WHERE name = 'journal' AND pagetype = 'leaf' ORDER BY path")
+            .fetch_all(&mut db)
+            .await
+            .unwrap();
+    db.close().await.unwrap();
+    assert!(pages.len() > 3, "{pages:?}");
+    // The newest, and one in the middle, whose places are known to be lost.
+    let (middle, newest) = (pages[1], pages[pages.len() - 1]);
+    let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    for (page, _) in [middle, newest] {
+        file.seek(SeekFrom::Start(u64::try_from((page - 1) * 4096).unwrap()))
+            .unwrap();
+        file.write_all(&[0; 4096]).unwrap();
+    }
+    drop(file);
+
+    let saved = salvage(folder.path(), NOW).await.unwrap();
+    let left = u64::try_from(60 - middle.1 - newest.1).unwrap();
+    assert_eq!(
+        (saved.operations, saved.pending, saved.lost, saved.end_unreadable),
+        (left, left, u64::try_from(middle.1).unwrap(), true)
     );
 }
 
