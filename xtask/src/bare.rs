@@ -52,6 +52,9 @@ pub fn bare(options: &Options) -> Result<ExitCode> {
             PathBuf::from(made.trim())
         }
     };
+    // mktemp makes it root's alone; as the root of a system everybody in it has to pass, PostgreSQL's user for one.
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&root, open).with_context(|| format!("cannot open {}", root.display()))?;
     if options.root.is_none() && !options.keep {
         cleanup.folder(&root)?;
     }
