@@ -1,6 +1,5 @@
 //! What is acknowledged of a journal with holes.
 
-use super::*;
 use crate::testing::Shop;
 
 #[tokio::test]
@@ -47,7 +46,7 @@ async fn nothing_is_acknowledged_that_is_not_held() {
                 .unwrap();
             }
         }
-        assert_eq!(acknowledged(&mut tx, 2).await.unwrap(), acknowledged, "{held}");
+        assert_eq!(super::acknowledged(&mut tx, 2).await.unwrap(), acknowledged, "{held}");
         tx.rollback().await.unwrap();
     }
 }
