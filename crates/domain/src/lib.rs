@@ -13,6 +13,7 @@ pub mod offline;
 pub mod operations;
 pub mod people;
 pub mod pickups;
+pub mod settlement;
 pub mod time;
 pub mod tokens;
 pub mod transition;

@@ -1,0 +1,215 @@
+//! What the searches for the best combination and for the best order have in common: steps counted against a limit,
+//! upper bounds, and moments already seen.
+
+use std::collections::HashSet;
+
+use super::{
+    InputError,
+    field::{Field, Ready, State},
+    input::{MAX_COUPONS, WHOLE_BP},
+    split::Splitter,
+};
+
+/// A set of coupons, by their places in the input.
+pub(super) type Set = u32;
+
+/// The coupons of a set.
+pub(super) fn members(mut set: Set) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let place = set.trailing_zeros();
+        set &= set.checked_sub(1)?;
+        Some(place as usize)
+    })
+}
+
+/// Always answered, whatever it takes: at most some ten million steps.
+const COUPONS_ALWAYS: usize = 10;
+const GROUPS_ALWAYS: usize = 5;
+/// Steps allowed beyond that; a second or a few.
+const STEPS: u64 = if cfg!(test) { 20_000 } else { 2_000_000 };
+/// Remembering moments costs more than it saves in the short searches that nearly all are.
+const REMEMBER_AFTER: u64 = 500;
+/// Numbers remembered at most: 32 MB.
+const MEMORY: usize = 4_000_000;
+
+/// A moment as far as it matters for what may follow.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct Moment {
+    open: Set,
+    numbers: Box<[i64]>,
+}
+
+#[derive(Debug)]
+pub(super) struct Search<'a> {
+    pub(super) field: &'a Field<'a>,
+    steps: u64,
+    limit: u64,
+    /// One for each depth.
+    pub(super) states: Vec<State>,
+    pub(super) splitter: Splitter,
+    seen: HashSet<Moment>,
+    remembered: usize,
+    /// Of each coupon a number of its group.
+    group_of: [usize; MAX_COUPONS],
+    /// The coupons that take an uncapped percentage.
+    percentages: Set,
+    /// The coupons in the order of their ids.
+    pub(super) by_id: Vec<usize>,
+}
+
+impl<'a> Search<'a> {
+    pub(super) fn new(field: &'a Field<'a>, among: Set) -> Self {
+        let mut groups: Vec<_> = members(among).filter_map(|c| field.coupons[c].group).collect();
+        let coupons = groups.len();
+        groups.sort_unstable();
+        groups.dedup();
+        let mut group_of = [0; MAX_COUPONS];
+        let mut percentages = 0;
+        for (c, coupon) in field.coupons.iter().enumerate() {
+            group_of[c] = groups.iter().position(|name| Some(*name) == coupon.group).unwrap_or(0);
+            percentages |= Set::from(coupon.uncapped_bp() > 0) << c;
+        }
+        let mut by_id: Vec<_> = members(among).collect();
+        by_id.sort_unstable_by_key(|&c| &field.coupons[c].coupon.id);
+        let always = coupons <= COUPONS_ALWAYS || groups.len() <= GROUPS_ALWAYS;
+        Self {
+            field,
+            steps: 0,
+            limit: if always { u64::MAX } else { STEPS },
+            states: vec![field.start().clone(); groups.len() + 2],
+            splitter: Splitter::default(),
+            seen: HashSet::new(),
+            remembered: 0,
+            group_of,
+            percentages,
+            by_id,
+        }
+    }
+
+    /// Counts one step.
+    pub(super) fn step(&mut self) -> Result<(), InputError> {
+        self.steps += 1;
+        if self.steps > self.limit {
+            return Err(InputError::too_many_combinations());
+        }
+        Ok(())
+    }
+
+    /// Makes the state one deeper that in which the coupon has taken the amount.
+    pub(super) fn descend(&mut self, depth: usize, coupon: usize, amount: i64) {
+        let (above, below) = self.states.split_at_mut(depth + 1);
+        let state = &mut below[0];
+        state.copy_from(&above[depth]);
+        let coupon = &self.field.coupons[coupon];
+        self.field.apply(coupon, amount, state, &mut self.splitter, |_, _| ());
+    }
+
+    /// Forgets the moments seen: another question is asked.
+    pub(super) fn forget(&mut self) {
+        self.seen.clear();
+        self.remembered = 0;
+    }
+
+    /// Whether this moment was seen before with the same coupons open; then nothing new follows from it. What was taken
+    /// so far is part of it, through what is left.
+    pub(super) fn seen(&mut self, depth: usize, open: Set) -> bool {
+        if self.steps < REMEMBER_AFTER || open.count_ones() < 2 {
+            return false;
+        }
+        let state = &self.states[depth];
+        let moment = Moment {
+            open,
+            numbers: self.essence(state, open),
+        };
+        if self.seen.contains(&moment) {
+            return true;
+        }
+        let size = moment.numbers.len() + 4;
+        if self.remembered + size <= MEMORY {
+            self.remembered += size;
+            self.seen.insert(moment);
+        }
+        false
+    }
+
+    /// The numbers on which the amounts of the open coupons depend, now and after each other: where their scopes are the
+    /// same or don't meet, the sums of the scopes; otherwise line by line, since splits round there.
+    fn essence(&self, state: &State, open: Set) -> Box<[i64]> {
+        let mut numbers = vec![state.left];
+        let mut scopes: Vec<&Ready<'_>> = Vec::new();
+        for coupon in members(open).map(|c| &self.field.coupons[c]) {
+            if scopes.iter().any(|scope| scope.classes == coupon.classes) && !coupon.is_voucher() {
+                continue;
+            }
+            let meets = |scope: &&Ready<'_>| scope.classes.iter().any(|class| coupon.classes.contains(class));
+            if coupon.is_voucher() || scopes.iter().any(meets) {
+                numbers.extend(&state.net);
+                numbers.extend(&state.taken);
+                return numbers.into();
+            }
+            scopes.push(coupon);
+            numbers.push(self.field.sum(coupon, state));
+        }
+        numbers.into()
+    }
+
+    /// An upper bound on what these coupons, one of each group at most, can take together from now on; `bounds` has what
+    /// each could take by itself.
+    pub(super) fn bound(&self, depth: usize, coupons: Set, bounds: &[i64; MAX_COUPONS]) -> i64 {
+        let state = &self.states[depth];
+        let room = self.field.room(state);
+        let each = self.sum_of_groups(coupons, |c| bounds[c]);
+        let percentages = self.percentages & coupons;
+        if each == 0 || percentages.count_ones() < 2 {
+            return each.min(room);
+        }
+        let flat = self.sum_of_groups(coupons & !percentages, |c| bounds[c]);
+        each.min(self.percent_bound(state, flat, percentages)).min(room)
+    }
+
+    /// The largest of each group, added up.
+    pub(super) fn sum_of_groups(&self, coupons: Set, value: impl Fn(usize) -> i64) -> i64 {
+        let mut most = [0_i64; MAX_COUPONS];
+        for c in members(coupons) {
+            let group = &mut most[self.group_of[c]];
+            *group = value(c).max(*group);
+        }
+        most.iter().fold(0, |sum, most| sum.saturating_add(*most))
+    }
+
+    /// Each class of lines is left with at least the product of the shares that the percentages leave; a flat amount
+    /// taken in between only lowers what percentages find. A split may round up by one unit on every line, so that much
+    /// is granted to each percentage.
+    fn percent_bound(&self, state: &State, flat: i64, percentages: Set) -> i64 {
+        let mut left = state.class.clone();
+        let mut bound = flat;
+        let mut most = vec![0; left.len()];
+        let mut open = percentages;
+        while let Some(first) = members(open).next() {
+            let group = members(open)
+                .filter(|&c| self.group_of[c] == self.group_of[first])
+                .fold(0, |set, c| set | 1 << c);
+            open &= !group;
+            most.fill(0);
+            for coupon in members(group).map(|c| &self.field.coupons[c]) {
+                for &class in &coupon.classes {
+                    most[class] = coupon.uncapped_bp().max(most[class]);
+                }
+            }
+            for (left, most) in left.iter_mut().zip(&most) {
+                *left = share(*left, WHOLE_BP - most);
+            }
+            bound = bound.saturating_add(i64::try_from(state.net.len() + 1).unwrap_or(i64::MAX));
+        }
+        let taken = state.class.iter().zip(&left).map(|(class, left)| class - left);
+        taken.fold(bound, i64::saturating_add)
+    }
+}
+
+fn share(amount: i64, bp: i64) -> i64 {
+    match amount.checked_mul(bp) {
+        Some(product) => product / WHOLE_BP,
+        // Rounds lower than the exact share: a bound may.
+        None => amount / WHOLE_BP * bp,
+    }
+}
