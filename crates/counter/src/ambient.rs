@@ -10,6 +10,10 @@ pub trait Clock: Debug + Send + Sync {
     fn now(&self) -> Millis;
     /// Milliseconds since boot; never goes back.
     fn monotonic(&self) -> Millis;
+    /// Milliseconds that went by since some moment, those in which the machine slept among them; never goes back.
+    fn awake_or_asleep(&self) -> Millis {
+        self.monotonic()
+    }
     /// Which boot [`Clock::monotonic`] counts from.
     fn boot_id(&self) -> String;
 }
@@ -50,10 +54,7 @@ impl System {
     /// Looks up which boot this is.
     #[expect(clippy::disallowed_methods, reason = "the one place where the clock is read")]
     pub fn new() -> Self {
-        let uptime = std::fs::read_to_string("/proc/uptime")
-            .ok()
-            .and_then(|text| text.split_whitespace().next().and_then(|word| word.parse::<f64>().ok()))
-            .map(|seconds| (seconds * 1000.0) as Millis);
+        let uptime = uptime();
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
             .ok()
             .map(|text| text.trim().to_owned());
@@ -68,6 +69,13 @@ impl System {
             boot_id,
         }
     }
+}
+
+/// Linux counts the time in which the machine slept too.
+fn uptime() -> Option<Millis> {
+    let text = std::fs::read_to_string("/proc/uptime").ok()?;
+    let seconds: f64 = text.split_whitespace().next()?.parse().ok()?;
+    Some((seconds * 1000.0) as Millis)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the one place where randomness is taken")]
@@ -98,6 +106,10 @@ impl Clock for System {
     fn monotonic(&self) -> Millis {
         let elapsed = Millis::try_from(self.started.elapsed().as_millis()).unwrap_or(Millis::MAX);
         self.uptime_at_start.saturating_add(elapsed)
+    }
+
+    fn awake_or_asleep(&self) -> Millis {
+        uptime().unwrap_or_else(|| self.monotonic())
     }
 
     fn boot_id(&self) -> String {

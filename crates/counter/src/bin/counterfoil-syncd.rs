@@ -1,6 +1,13 @@
 //! The headless sync daemon: delivers a counter's journal and keeps its local copy fresh while no app is open.
 
-use std::{path::PathBuf, process::ExitCode, sync::Arc, time::Duration};
+use std::{
+    fmt::Display,
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::Parser;
 use counterfoil_counter::{Clock, Counter, Error, Report, System, salvage, sync::DrainLock};
@@ -15,7 +22,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// It may run beside the app in the same data folder: a file lock decides which of the two delivers. It may be killed
 /// at any moment; what was acknowledged is on disk. Logs go to standard error, RUST_LOG sets how much.
 ///
-/// Exit: 0 success, 2 wrong usage, 1 any other failure, with a stable code on standard error.
+/// Exit: 0 success, 2 wrong input (usage, address, one-time code, no such data folder), 1 any other failure; a stable
+/// code is on standard error.
 #[derive(Debug, Parser)]
 #[command(
     name = "counterfoil-syncd",
@@ -46,7 +54,8 @@ struct Options {
     #[arg(long, requires = "enrol", default_value = "counterfoil-syncd")]
     name: String,
     /// After `database_corrupt`: keep the damaged file, take what can be read of the journal into a fresh one, print
-    /// {"kept","operations","pending","lost"}, end. Example: --salvage
+    /// {"kept","operations","pending","lost","end_unreadable"}, end. Exit 1 when the journal's newest part could not be
+    /// read (`end_unreadable`); what was read before it is saved all the same. Example: --salvage
     #[arg(long, conflicts_with = "enrol")]
     salvage: bool,
 }
@@ -58,13 +67,15 @@ async fn main() -> ExitCode {
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info")))
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        // Else it panics when standard error is closed.
+        .log_internal_errors(false)
         .init();
     match run(options).await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("{}: {error}", error.code());
-            match error {
-                Error::AddressInvalid(_) => ExitCode::from(2),
+            tell(error.code(), &error);
+            match error.code() {
+                "address_invalid" | "enrol_code_invalid" => ExitCode::from(2),
                 _ => ExitCode::FAILURE,
             }
         }
@@ -72,10 +83,28 @@ async fn main() -> ExitCode {
 }
 
 async fn run(options: Options) -> Result<ExitCode, Error> {
+    // Only enrolment begins a folder: a misspelt one must not turn into a counter that delivers nothing.
+    if options.enrol.is_none() && !options.data_dir.is_dir() {
+        tell(
+            "data_dir_missing",
+            format_args!(
+                "there is no folder {}; name the app's own data folder, or enrol this machine with --enrol",
+                options.data_dir.display()
+            ),
+        );
+        return Ok(ExitCode::from(2));
+    }
     let system = Arc::new(System::new());
     if options.salvage {
         let salvaged = salvage(&options.data_dir, system.now()).await?;
         print(&salvaged)?;
+        if salvaged.end_unreadable {
+            tell(
+                "journal_end_unreadable",
+                "the newest operations of the journal could not be read; the damaged file is kept",
+            );
+            return Ok(ExitCode::FAILURE);
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let counter = Counter::open(&options.data_dir, system.clone(), system).await?;
@@ -95,15 +124,26 @@ async fn run(options: Options) -> Result<ExitCode, Error> {
 }
 
 fn print(line: &impl serde::Serialize) -> Result<(), Error> {
-    println!("{}", serde_json::to_string(line).map_err(Error::from)?);
-    Ok(())
+    let line = serde_json::to_string(line).map_err(Error::from)?;
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}")
+        .and_then(|()| out.flush())
+        .map_err(|source| Error::File {
+            what: "writing to standard output".to_owned(),
+            source,
+        })
+}
+
+/// For people and programs, as far as anybody listens: the exit code says the rest.
+fn tell(code: &str, what: impl Display) {
+    let _ = writeln!(io::stderr(), "{code}: {what}");
 }
 
 fn outcome(report: &Report) -> ExitCode {
     match &report.problem {
         None => ExitCode::SUCCESS,
         Some(code) => {
-            eprintln!("{code}: not everything could be exchanged; nothing is lost");
+            tell(code, "not everything could be exchanged; nothing is lost");
             ExitCode::FAILURE
         }
     }

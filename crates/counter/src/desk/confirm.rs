@@ -3,17 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use counterfoil_domain::{
-    coupons::{Coupon, CouponState, Template},
+    coupons::{Coupon, CouponState, FREEZE_LASTS, Template},
     ids::{ClerkId, FreezeId},
     operations::Action,
     people::Clerk,
     pickups::{Order, OrderState},
+    time::{Millis, SECOND},
     transition::{DeviceStatus, Subject as Key},
     verdict::Reason,
 };
 use counterfoil_protocol::{
     paths,
-    problem::Code,
+    problem::{Code, Problem},
     questions::{ASK_TIMEOUT, FreezeRequest, FreezeResponse},
 };
 use sqlx::SqliteConnection;
@@ -34,17 +35,48 @@ use crate::{
     journal::{self, Draft, Title},
     overlay::{self, Here},
     replica,
-    sync::apply,
+    sync::{
+        apply,
+        engine::{Retry, classify},
+    },
 };
 
 /// When to try again to give a freeze back: it lapses by itself after five minutes.
 const GIVE_BACK_AFTER: [u64; 5] = [0, 2, 10, 30, 90];
 
+/// A freeze is not counted on in its last moments: this device's clock may be a little behind head office's.
+const FREEZE_MARGIN: Millis = 30 * SECOND;
+
+/// How long head office's yes counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Lease {
+    /// By head office's clock.
+    until: Millis,
+    /// By [`crate::Clock::awake_or_asleep`], which nobody sets back.
+    awake_until: Millis,
+}
+
+impl Lease {
+    /// Asked for at `asked` by head office's clock as it is known here, and at `awake` by the one that nobody sets.
+    fn new(until: Millis, asked: Millis, awake: Millis) -> Self {
+        // Where this device's clock is behind, the time left looks longer than it is: never longer than any freeze.
+        let left = until.saturating_sub(asked).clamp(0, FREEZE_LASTS);
+        Self {
+            until,
+            awake_until: awake.saturating_add(left),
+        }
+    }
+
+    fn holds(self, now: Millis, awake: Millis) -> bool {
+        now < self.until.saturating_sub(FREEZE_MARGIN) && awake < self.awake_until.saturating_sub(FREEZE_MARGIN)
+    }
+}
+
 /// Head office's word.
 #[derive(Debug)]
 enum Word {
-    /// Yes.
-    Granted(FreezeId),
+    /// Yes, for so long.
+    Granted(FreezeId, Lease),
     /// No.
     Refused(Vec<Reason>),
     /// None. The freeze is named when it may have been granted all the same.
@@ -68,9 +100,9 @@ pub async fn confirm(inner: &Arc<Inner>, name: &str, clerk: ClerkId) -> Result<C
     drop(db);
 
     let word = ask(inner, &who, &ticket).await?;
-    let held = match &word {
-        Word::Granted(freeze) => Some(*freeze),
-        Word::None(freeze) => *freeze,
+    let (held, lease) = match &word {
+        Word::Granted(freeze, lease) => (Some(*freeze), Some(*lease)),
+        Word::None(freeze) => (*freeze, None),
         Word::Refused(reasons) => {
             let judged = Judgement {
                 decision: Decision::Refuse,
@@ -82,8 +114,7 @@ pub async fn confirm(inner: &Arc<Inner>, name: &str, clerk: ClerkId) -> Result<C
             return refused(inner, &mut db, &ticket.shown, judged).await;
         }
     };
-    let granted = matches!(word, Word::Granted(_));
-    let written = write(inner, &ticket, &clerk, held, granted).await;
+    let written = write(inner, &ticket, &clerk, held, lease).await;
     match &written {
         Ok(Confirmation::Done(receipt)) => {
             *done = Some(receipt.clone());
@@ -124,18 +155,22 @@ async fn ask(inner: &Inner, who: &Identity, ticket: &Ticket) -> Result<Word> {
         subject: key_of(&ticket.shown),
         presented_by: ticket.presented_by,
     };
+    let asked = |who: &Identity| (who.true_time(inner.clock.now()), inner.clock.awake_or_asleep());
+    let (mut at, mut awake) = asked(who);
     let mut answer = send(inner, who, &question).await?;
     if let Err(Failure::Problem(problem)) = &answer {
         // What it says of this device and of the time is worth keeping, whatever comes of the question.
         apply::problem(&inner.db, problem, inner.clock.now()).await?;
         if Code::parse(&problem.code) == Some(Code::ClockSkew) {
             let who = identity::load(&mut *inner.db.read().await?).await?;
+            (at, awake) = asked(&who);
             answer = send(inner, &who, &question).await?;
         }
     }
     Ok(match answer {
-        Ok(FreezeResponse::Granted { .. }) => Word::Granted(id),
+        Ok(FreezeResponse::Granted { until }) => Word::Granted(id, Lease::new(until, at, awake)),
         Ok(FreezeResponse::Refused { reasons }) => Word::Refused(reasons),
+        // It was granted to an earlier asking and has lapsed since: neither a yes nor a no.
         Ok(FreezeResponse::Cancelled) => Word::None(None),
         Err(Failure::Unanswered(why)) => {
             tracing::info!(%why, "a freeze went unanswered");
@@ -177,13 +212,15 @@ async fn write(
     ticket: &Ticket,
     clerk: &Clerk,
     freeze: Option<FreezeId>,
-    granted: bool,
+    lease: Option<Lease>,
 ) -> Result<Confirmation> {
     let mut writer = inner.db.write().await;
     let mut tx = writer.begin().await?;
     let who = identity::load(&mut tx).await?;
     may_work(&who)?;
     let now = inner.clock.now();
+    // The writer may have been waited for, the machine may have slept: a yes that has lapsed is no word at all.
+    let granted = lease.is_some_and(|lease| lease.holds(who.true_time(now), inner.clock.awake_or_asleep()));
     let setting = Setting {
         who: &who,
         now,
@@ -381,7 +418,7 @@ async fn refused(inner: &Inner, db: &mut SqliteConnection, shown: &Shown, judged
 }
 
 /// Gives a freeze back in the background. It would lapse anyway; this is only kinder.
-fn give_back(inner: &Arc<Inner>, who: Identity, freeze: FreezeId) {
+fn give_back(inner: &Arc<Inner>, mut who: Identity, freeze: FreezeId) {
     let inner = Arc::clone(inner);
     tokio::spawn(async move {
         let path = format!("{}/{freeze}", paths::FREEZES);
@@ -396,10 +433,65 @@ fn give_back(inner: &Arc<Inner>, who: Identity, freeze: FreezeId) {
                 timeout: Duration::from_secs(3),
                 idempotency_key: Some(&key),
             };
-            match inner.http.delete::<FreezeResponse>(&credentials, &path, sending).await {
-                Ok(_) | Err(Failure::Problem(_)) => return,
-                Err(Failure::Unanswered(_)) => {}
+            let answer = inner.http.delete::<FreezeResponse>(&credentials, &path, sending).await;
+            let Err(failure) = answer else {
+                return;
+            };
+            if classify(&failure) == Retry::Permanent {
+                return;
+            }
+            if let Failure::Problem(problem) = &failure {
+                match relearn(&inner, problem).await {
+                    Ok(now) => who = now,
+                    Err(error) => tracing::debug!(%error, "what head office said of the time was not written down"),
+                }
             }
         }
     });
+}
+
+/// Who this counter is after a problem: the next try is signed by the clock that head office told.
+async fn relearn(inner: &Inner, problem: &Problem) -> Result<Identity> {
+    apply::problem(&inner.db, problem, inner.clock.now()).await?;
+    identity::load(&mut *inner.db.read().await?).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_freeze_counts_until_shortly_before_its_end_by_either_clock() {
+        const NOW: Millis = 1_795_000_000_000;
+        const AWAKE: Millis = 7_000;
+        let minutes = 60 * SECOND;
+        for (left, later, awake_later, holds) in [
+            (5 * minutes, 0, 0, true),
+            (
+                5 * minutes,
+                5 * minutes - FREEZE_MARGIN - 1,
+                5 * minutes - FREEZE_MARGIN - 1,
+                true,
+            ),
+            (5 * minutes, 5 * minutes - FREEZE_MARGIN, 0, false),
+            // The clock was set back meanwhile, or stood still.
+            (5 * minutes, -60 * minutes, 5 * minutes - FREEZE_MARGIN, false),
+            (5 * minutes, -60 * minutes, 5 * minutes - FREEZE_MARGIN - 1, true),
+            // This device is an hour behind: no freeze lasts as long as that.
+            (65 * minutes, 5 * minutes, 5 * minutes, false),
+            (65 * minutes, minutes, minutes, true),
+            // Lapsed, or about to, when the answer came.
+            (FREEZE_MARGIN, 0, 0, false),
+            (-minutes, 0, 0, false),
+            (Millis::MIN, 0, 0, false),
+            (Millis::MAX, 0, 0, true),
+        ] {
+            let until = NOW.saturating_add(left);
+            assert_eq!(
+                Lease::new(until, NOW, AWAKE).holds(NOW + later, AWAKE + awake_later),
+                holds,
+                "{left} {later} {awake_later}"
+            );
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! The desk without a line: what is honoured, what isn't, and that confirming acts on what was shown.
 
+mod freezes;
 mod tokens;
 mod trouble;
 
