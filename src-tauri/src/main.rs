@@ -2,7 +2,7 @@
 
 #![cfg_attr(not(debug_assertions), windows_subsystem = "windows")]
 
-use std::io::{stderr, stdout};
+use std::io::{stderr, stdin, stdout};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 use counterfoil_desktop::IDENTIFIER;
 use counterfoil_desktop::cli::bindings::{self, BindingsArgs};
 use counterfoil_desktop::cli::qr::{QrArgs, qr};
+use counterfoil_desktop::cli::quote::{self, QuoteArgs};
 use counterfoil_desktop::cli::scan::{ScanArgs, scan};
 use counterfoil_desktop::cli::{Ending, doctor};
 use tracing_subscriber::EnvFilter;
@@ -32,6 +33,7 @@ struct Arguments {
 enum Task {
     Scan(ScanArgs),
     Qr(QrArgs),
+    Quote(QuoteArgs),
     /// Check database, disk, key, clock, head office, camera, scanner, printer: one line each, ok or !! and what to do
     #[command(after_help = "Example:\n  counterfoil doctor --data-dir /srv/counter-1")]
     Doctor,
@@ -58,6 +60,7 @@ fn main() -> ExitCode {
             &mut stderr().lock(),
         )
         .into(),
+        Some(Task::Quote(args)) => quote::run(args, &mut stdin().lock(), &mut stdout().lock()).into(),
         Some(Task::Bindings(args)) => bindings::run(Path::new(bindings::FILE), args.check, &mut stderr().lock()).into(),
         Some(Task::Doctor) => on(folder(), look),
         None => on(folder(), counterfoil_desktop::run),

@@ -4,6 +4,7 @@
 pub mod bindings;
 pub mod doctor;
 pub mod qr;
+pub mod quote;
 pub mod scan;
 
 use std::process::ExitCode;

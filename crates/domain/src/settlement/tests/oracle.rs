@@ -69,8 +69,11 @@ fn clash(one: &Coupon, two: &Coupon) -> bool {
     group(one).is_none() || group(two).is_none() || group(one) == group(two)
 }
 
+/// Of each line in scope what falls on it.
+type Shares = Vec<(usize, i128)>;
+
 /// Coin by coin to whoever is owed most.
-fn split(amount: i128, nets: &[(usize, i128)]) -> Vec<(usize, i128)> {
+fn split(amount: i128, nets: &[(usize, i128)]) -> Shares {
     let total: i128 = nets.iter().map(|(_, net)| net).sum();
     if total == 0 {
         return nets.iter().map(|(line, _)| (*line, 0)).collect();
@@ -86,7 +89,7 @@ fn split(amount: i128, nets: &[(usize, i128)]) -> Vec<(usize, i128)> {
 }
 
 /// The shares that a coupon takes, or what speaks against it.
-fn judge(basket: &Basket, coupon: &Coupon, now: &Moment) -> Result<(Moment, Vec<(usize, i128)>), Vec<Value>> {
+fn judge(basket: &Basket, coupon: &Coupon, now: &Moment) -> Result<(Moment, Shares), Vec<Value>> {
     let scope = scope(basket, coupon);
     if scope.is_empty() {
         return Err(vec![json!({"code": "no_line_in_scope"})]);
@@ -173,7 +176,7 @@ fn judge(basket: &Basket, coupon: &Coupon, now: &Moment) -> Result<(Moment, Vec<
     Ok((after, shares))
 }
 
-type Run = (Moment, Vec<(usize, Vec<(usize, i128)>)>, Vec<(usize, Vec<Value>)>);
+type Run = (Moment, Vec<(usize, Shares)>, Vec<(usize, Vec<Value>)>);
 
 fn run(basket: &Basket, order: &[usize]) -> Run {
     let mut now = start(basket);
@@ -333,7 +336,7 @@ fn best(basket: &Basket, usable: &[usize]) -> Vec<usize> {
     best.unwrap().1
 }
 
-fn assemble(basket: &Basket, now: &Moment, applied: &[(usize, Vec<(usize, i128)>)], refused: &[Vec<Value>]) -> Value {
+fn assemble(basket: &Basket, now: &Moment, applied: &[(usize, Shares)], refused: &[Vec<Value>]) -> Value {
     let number = |value: i128| i64::try_from(value).unwrap();
     let subtotal: i128 = basket.lines.iter().map(list).sum();
     let left: i128 = now.net.iter().sum();
