@@ -1,6 +1,6 @@
 //! Who calls: the check of a device's signature, before anything of the body is read.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -20,6 +20,9 @@ use serde::de::DeserializeOwned;
 
 use super::ApiError;
 use crate::{App, stores};
+
+/// How long a request of an unknown device waits for its turn to be looked up.
+const STRANGER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// A request whose signature is right: who sent it, and its body.
 #[derive(Debug)]
@@ -114,7 +117,8 @@ async fn device_key(
     if let Some(known) = app.device_keys.get(&(tenant, device)) {
         return Ok(Some(known));
     }
-    let Ok(_room) = app.strangers.try_acquire() else {
+    // After a restart every counter is a stranger once: they take turns, and only a flood of made-up ones is sent away.
+    let Ok(Ok(_room)) = tokio::time::timeout(STRANGER_PATIENCE, app.strangers.acquire()).await else {
         return Err(ApiError::busy(1));
     };
     let mut snapshot = app.db.snapshot().await?;
