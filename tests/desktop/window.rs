@@ -1,16 +1,12 @@
 //! A window of the counter app and what a person can do to it. Whoever looks waits, with a deadline.
 
 use std::{
-    ffi::OsString,
     fs,
-    net::{TcpListener, TcpStream},
-    os::unix::process::CommandExt,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
-use counterfoil_tests::program;
+use counterfoil_tests::{driver::Driver, program};
 use fantoccini::{Client, ClientBuilder, Locator, elements::Element, key::Key};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Map, Value, json};
@@ -213,55 +209,4 @@ fn words(language: &str) -> Map<String, Value> {
             serde_json::from_str::<Map<String, Value>>(&text).unwrap()
         })
         .collect()
-}
-
-/// `tauri-driver`, and behind it WebKit's driver and the app: one group of processes that ends together.
-struct Driver {
-    address: String,
-    child: Child,
-}
-
-impl Driver {
-    fn start(machine: &str) -> Self {
-        let from_environment = |name| -> OsString {
-            std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run `cargo xtask test`"))
-        };
-        from_environment("DISPLAY");
-        let [port, native] = free_ports();
-        let child = Command::new(from_environment("COUNTERFOIL_TAURI_DRIVER"))
-            .args(["--port", &port.to_string(), "--native-port", &native.to_string()])
-            .env("LC_ALL", machine)
-            .env("RUST_LOG", "warn")
-            .stdout(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        let driver = Self {
-            address: format!("http://127.0.0.1:{port}"),
-            child,
-        };
-        let begun = Instant::now();
-        while [port, native]
-            .iter()
-            .any(|port| TcpStream::connect(("127.0.0.1", *port)).is_err())
-        {
-            assert!(begun.elapsed() < PATIENCE, "the driver does not listen");
-            std::thread::sleep(GLANCE);
-        }
-        driver
-    }
-}
-
-impl Drop for Driver {
-    fn drop(&mut self) {
-        let group = format!("-{}", self.child.id());
-        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
-        let _ = self.child.wait();
-    }
-}
-
-/// Both held until both are known, so that they differ.
-fn free_ports() -> [u16; 2] {
-    let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    held.map(|listener| listener.local_addr().unwrap().port())
 }

@@ -8,6 +8,7 @@
 #![expect(missing_debug_implementations, reason = "nobody prints a fixture")]
 
 pub mod desk;
+pub mod driver;
 pub mod line;
 pub mod office;
 

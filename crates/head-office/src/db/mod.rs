@@ -283,6 +283,17 @@ async fn prepare(connection: &mut AnyConnection, dialect: Dialect, writer: bool)
             ] {
                 sqlx::raw_sql(sql).execute(&mut *connection).await?;
             }
+            if writer {
+                // The writer reaches every row by a key. A plan that was made while a table was small would read all of
+                // it for as long as the connection lasts.
+                for sql in [
+                    "SET enable_seqscan = off",
+                    "SET enable_hashjoin = off",
+                    "SET enable_mergejoin = off",
+                ] {
+                    sqlx::raw_sql(sql).execute(&mut *connection).await?;
+                }
+            }
         }
     }
     Ok(())

@@ -7,8 +7,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, State},
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderValue, StatusCode, header},
+    middleware::Next,
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
@@ -47,6 +48,7 @@ pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
         .merge(service)
         .fallback(async || ApiError::not_found())
         .method_not_allowed_fallback(async || ApiError::not_found())
+        .layer(axum::middleware::from_fn(to_its_end))
         .layer(CatchPanicLayer::custom(|_| ApiError::internal().into_response()))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::X_CONTENT_TYPE_OPTIONS,
@@ -59,13 +61,63 @@ pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
         .with_state(app)
 }
 
+/// Does a request to its end, even when whoever asked has gone. A transaction that is dropped between its BEGIN and the
+/// database's answer stays open on its connection (sqlx counts it only afterwards), and whoever got that connection
+/// next would read an old snapshot.
+async fn to_its_end(request: Request, next: Next) -> Response {
+    match tokio::spawn(next.run(request)).await {
+        Ok(response) => response,
+        // A handler's panic goes on to the layer that turns panics into answers; nobody aborts the task.
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => ApiError::internal().into_response(),
+        },
+    }
+}
+
 /// Ready when the database answers in time.
 async fn ready(State(app): State<Arc<App>>) -> Response {
-    match tokio::time::timeout(Duration::from_secs(2), app.db.history()).await {
-        Ok(Ok(_)) => "ready\n".into_response(),
+    let asked = tokio::spawn(async move { app.db.history().await });
+    match tokio::time::timeout(Duration::from_secs(2), asked).await {
+        Ok(Ok(Ok(_))) => "ready\n".into_response(),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response(),
     }
 }
 
 /// The caller's address, for limits by address.
 pub type Caller = axum::extract::ConnectInfo<SocketAddr>;
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use tokio::sync::{Notify, oneshot};
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_is_done_though_nobody_waits_for_its_answer() {
+        let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let (done, is_done) = oneshot::channel();
+        let done = Arc::new(std::sync::Mutex::new(Some(done)));
+        let (tell, wait) = (Arc::clone(&begun), Arc::clone(&go_on));
+        let router = Router::new()
+            .route(
+                "/",
+                get(async move || {
+                    tell.notify_one();
+                    wait.notified().await;
+                    done.lock().unwrap().take().unwrap().send(()).unwrap();
+                }),
+            )
+            .layer(axum::middleware::from_fn(to_its_end));
+        let mut call = Box::pin(router.oneshot(Request::new(Body::empty())));
+        tokio::select! {
+            _ = &mut call => panic!("it can't have ended yet"),
+            () = begun.notified() => {}
+        }
+        drop(call);
+        go_on.notify_one();
+        is_done.await.unwrap();
+    }
+}

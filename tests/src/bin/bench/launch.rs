@@ -2,28 +2,22 @@
 
 use std::{
     path::Path,
-    process::Stdio,
     time::{Duration, Instant},
 };
 
-use anyhow::Context;
 use counterfoil_head_office::testing::On;
-use counterfoil_tests::{desk::Desk, office::Office, program};
+use counterfoil_tests::{desk::Desk, driver::Driver, office::Office, program};
 use fantoccini::{ClientBuilder, Locator, wd::Capabilities};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::json;
-use tokio::process::Command;
 
 use crate::{Latencies, report};
 
 const LAUNCHES: usize = 8;
-const PORT: &str = "4477";
-const NATIVE_PORT: &str = "4478";
 
-/// Prints the time from launch to the screen where a clerk signs in, or the desk, (WebDriver's own start included, so it is an upper
-/// bound), and the resident memory of all of the app's processes.
+/// Prints the time from launch to the screen where a clerk signs in (an upper bound: it includes what WebDriver does to
+/// open a session), and the resident memory of all of the app's processes.
 pub async fn measure() -> anyhow::Result<()> {
-    let driver = std::env::var("COUNTERFOIL_TAURI_DRIVER").context("COUNTERFOIL_TAURI_DRIVER names tauri-driver")?;
     let seed = [
         "--members",
         "40",
@@ -41,20 +35,6 @@ pub async fn measure() -> anyhow::Result<()> {
     let mut desk = Desk::enrol(folder.path(), &office.address, &office.enrol_code("s-01"));
     desk.ready();
     desk.kill();
-    let mut running = Command::new(driver)
-        .args(["--port", PORT, "--native-port", NATIVE_PORT])
-        .env("RUST_LOG", "error")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()
-        .context("tauri-driver does not start")?;
-    while tokio::net::TcpStream::connect(format!("127.0.0.1:{PORT}"))
-        .await
-        .is_err()
-    {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
     let mut latencies = Latencies::default();
     let mut memory = 0;
     for _ in 0..LAUNCHES {
@@ -70,7 +50,6 @@ pub async fn measure() -> anyhow::Result<()> {
         "lower",
         LAUNCHES as u64,
     );
-    running.kill().await?;
     Ok(())
 }
 
@@ -78,10 +57,11 @@ async fn launch(folder: &Path) -> anyhow::Result<(Duration, u64)> {
     let mut capabilities = Capabilities::new();
     let options = json!({"application": program("counterfoil"), "args": ["--data-dir", folder]});
     capabilities.insert("tauri:options".into(), options);
+    let driver = Driver::start("C.UTF-8");
     let begun = Instant::now();
     let client = ClientBuilder::new(HttpConnector::new())
         .capabilities(capabilities)
-        .connect(&format!("http://127.0.0.1:{PORT}"))
+        .connect(&driver.address)
         .await?;
     client
         .wait()

@@ -1,0 +1,66 @@
+//! The driver of the app's window.
+
+use std::{
+    ffi::OsString,
+    net::{TcpListener, TcpStream},
+    os::unix::process::CommandExt,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// Generous: the machine may be compiling beside it.
+const PATIENCE: Duration = Duration::from_secs(60);
+const GLANCE: Duration = Duration::from_millis(50);
+
+/// `tauri-driver`, and behind it WebKit's driver and the app: one group of processes that ends together.
+pub struct Driver {
+    /// Where it listens.
+    pub address: String,
+    child: Child,
+}
+
+impl Driver {
+    /// Starts it, on a machine that speaks `machine` (a POSIX locale). It drives one window; the next one needs another.
+    pub fn start(machine: &str) -> Self {
+        let from_environment = |name| -> OsString {
+            std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run `cargo xtask test`"))
+        };
+        from_environment("DISPLAY");
+        let [port, native] = free_ports();
+        let child = Command::new(from_environment("COUNTERFOIL_TAURI_DRIVER"))
+            .args(["--port", &port.to_string(), "--native-port", &native.to_string()])
+            .env("LC_ALL", machine)
+            .env("RUST_LOG", "warn")
+            .stdout(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let driver = Self {
+            address: format!("http://127.0.0.1:{port}"),
+            child,
+        };
+        let begun = Instant::now();
+        while [port, native]
+            .iter()
+            .any(|port| TcpStream::connect(("127.0.0.1", *port)).is_err())
+        {
+            assert!(begun.elapsed() < PATIENCE, "the driver does not listen");
+            std::thread::sleep(GLANCE);
+        }
+        driver
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let group = format!("-{}", self.child.id());
+        let _ = Command::new("kill").args(["-KILL", "--", &group]).status();
+        let _ = self.child.wait();
+    }
+}
+
+/// Both held until both are known, so that they differ.
+fn free_ports() -> [u16; 2] {
+    let held = [(); 2].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+    held.map(|listener| listener.local_addr().unwrap().port())
+}
