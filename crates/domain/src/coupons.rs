@@ -4,61 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{BatchId, CouponId, DeviceId, FreezeId, MemberId, OperationId, StoreId, TemplateId},
+    settlement::{self, Instant, Rule, Scope, Stacking, Status},
     time::{MINUTE, Millis},
 };
 
 /// How long a freeze taken by a counter lasts before it lapses.
 pub const FREEZE_LASTS: Millis = 5 * MINUTE;
-
-/// What a coupon takes off. Amounts are minor units; `percent_bp` are basis points taken off (1500 = 85折).
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum Rule {
-    /// 满减: `amount` off from `threshold`.
-    ThresholdOff { threshold: i64, amount: i64 },
-    /// 每满减: `amount` off for each whole `threshold`, at most `max_times`.
-    EveryOff {
-        threshold: i64,
-        amount: i64,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        max_times: Option<i64>,
-    },
-    /// 折扣, with an optional threshold and cap.
-    PercentOff {
-        percent_bp: i64,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        threshold: Option<i64>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        max_discount: Option<i64>,
-    },
-    /// 立减: `amount` off.
-    AmountOff { amount: i64 },
-    /// 兑换券: units of a product free.
-    ItemVoucher { sku: String, quantity: i64 },
-}
-
-impl Rule {
-    /// The word of the kind in messages and databases.
-    pub fn kind(&self) -> &'static str {
-        match self {
-            Self::ThresholdOff { .. } => "threshold_off",
-            Self::EveryOff { .. } => "every_off",
-            Self::PercentOff { .. } => "percent_off",
-            Self::AmountOff { .. } => "amount_off",
-            Self::ItemVoucher { .. } => "item_voucher",
-        }
-    }
-
-    /// The most that one coupon can cost the chain, in minor units, where the rule itself bounds it.
-    pub fn most_it_costs(&self) -> Option<i64> {
-        match self {
-            Self::ThresholdOff { amount, .. } | Self::AmountOff { amount } => Some(*amount),
-            Self::EveryOff { amount, max_times, .. } => max_times.and_then(|times| amount.checked_mul(times)),
-            Self::PercentOff { max_discount, .. } => *max_discount,
-            Self::ItemVoucher { .. } => None,
-        }
-    }
-}
 
 /// What a counter may do with a coupon of this template when head office can't be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +49,12 @@ pub struct Template {
     pub currency: String,
     /// What it takes off.
     pub rule: Rule,
+    /// Which lines it looks at and falls on; a voucher's lines follow from its sku, its scope is every line.
+    #[serde(default, skip_serializing_if = "Scope::is_all")]
+    pub scope: Scope,
+    /// What it may stand beside.
+    #[serde(default, skip_serializing_if = "Stacking::is_default")]
+    pub stacking: Stacking,
     /// Stores where it may be used; `None` = everywhere.
     pub stores: Option<Vec<StoreId>>,
     /// What a counter may do with it offline.
@@ -111,7 +68,7 @@ pub struct Template {
 impl Template {
     /// What one coupon is worth for limits and losses, minor units.
     pub fn worth(&self) -> i64 {
-        self.rule.most_it_costs().unwrap_or(self.worth_unbounded)
+        self.rule.kind.most_it_costs().unwrap_or(self.worth_unbounded)
     }
 }
 
@@ -197,6 +154,33 @@ impl Coupon {
             CouponState::Expired
         } else {
             CouponState::Available
+        }
+    }
+
+    /// The coupon as a quote wants it: where it stands at this moment, and its template's rule.
+    pub fn for_quote(&self, template: &Template, now: Millis) -> settlement::Coupon {
+        const NANOS: Instant = 1_000_000;
+        let instant = |at: Millis| Instant::from(at) * NANOS;
+        settlement::Coupon {
+            id: self.id.to_string(),
+            member: self.member.map(|member| member.to_string()),
+            status: match self.state {
+                CouponState::Redeemed { .. } => Status::Redeemed,
+                CouponState::Expired => Status::Expired,
+                CouponState::Available | CouponState::Frozen { .. } => match self.frozen_by(now) {
+                    Some(_) => Status::Frozen,
+                    None => Status::Available,
+                },
+            },
+            valid_from: self.valid_from.map(instant),
+            valid_until: self.valid_until.map(instant),
+            rule: template.rule.clone(),
+            scope: template.scope.clone(),
+            stores: template
+                .stores
+                .as_ref()
+                .map(|stores| stores.iter().map(StoreId::to_string).collect()),
+            stacking: template.stacking.clone(),
         }
     }
 }

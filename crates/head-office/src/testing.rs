@@ -18,11 +18,12 @@ use crate::{
     members, pickups, stores,
 };
 use counterfoil_domain::{
-    coupons::{Coupon, CouponState, OfflinePolicy, Rule},
+    coupons::{Coupon, CouponState, OfflinePolicy},
     ids::{BatchId, CouponId, DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId},
     operations::Action,
     people::{Member, Store},
     pickups::{Order, OrderLine, OrderState},
+    settlement::{Kind, Rule},
     transition::{Answer, Arrival, Command, genesis},
 };
 use counterfoil_protocol::operation::{ACTION_VERSION, Envelope, Evidence, open, seal};
@@ -138,9 +139,9 @@ pub async fn chain_at(on: On, coupon_count: usize, now: i64) -> Chain {
         recent_stores: vec![store],
     };
     members::rows::insert(&mut tx, tenant, &[person], now).await.unwrap();
-    sqlx::query("INSERT INTO templates (tenant, id, template_version, status, name_zh, name_en, category, product_line, currency, rule, scope, stacking, member_limit, limit_counts, offline, floor_limit, worth_unbounded, created_at, version) VALUES ($1, $2, 1, 'published', '减', 'Off', 'c', 'p', 'CNY', $3, '{}', '{}', 0, 'taken', $4, 0, 0, $5, 1)")
+    sqlx::query("INSERT INTO templates (tenant, id, template_version, status, name_zh, name_en, category, product_line, currency, rule, scope, stacking, member_limit, limit_counts, offline, floor_limit, worth_unbounded, created_at, version) VALUES ($1, $2, 1, 'published', '减', 'Off', 'c', 'p', 'CNY', $3, '{\"all\":true}', '{\"group\":\"amount_off\"}', 0, 'taken', $4, 0, 0, $5, 1)")
         .bind(tenant.bytes().to_vec()).bind(template.bytes().to_vec())
-        .bind(serde_json::to_string(&Rule::AmountOff { amount: 2_000 }).unwrap())
+        .bind(serde_json::to_string(&Rule::from(Kind::AmountOff { amount: 2_000 })).unwrap())
         .bind(OfflinePolicy::HomeStore.as_str().to_owned())
         .bind(now).execute(&mut *tx).await.unwrap();
     sqlx::query("INSERT INTO batches (tenant, id, template, template_version, size, made, claimed, status, created_at) VALUES ($1, $2, $3, 1, 10, 10, 10, 'ready', $4)")

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 
 use counterfoil_counter as counter;
 use counterfoil_domain::{
-    coupons::{Coupon, OfflinePolicy, Rule, Template},
+    coupons::{Coupon, OfflinePolicy, Template},
     people::{Member, Store, mask_name, mask_phone},
     pickups::{self, Order},
+    settlement::{Kind, Rule},
 };
 use serde::{Deserialize, Serialize};
 use specta::Type;
@@ -110,45 +111,52 @@ pub struct RuleView {
     pub sku: Option<String>,
     pub quantity: Option<i64>,
     pub max_times: Option<i64>,
+    /// Units that must be in the basket.
+    pub min_quantity: Option<i64>,
 }
 
 impl From<&Rule> for RuleView {
     fn from(rule: &Rule) -> Self {
-        let none = Self::default();
-        match rule.clone() {
-            Rule::ThresholdOff { threshold, amount } => Self {
+        let view = Self {
+            min_quantity: rule.min_quantity,
+            ..Self::default()
+        };
+        match rule.kind.clone() {
+            Kind::ThresholdOff { threshold, amount, .. } => Self {
                 threshold: Some(threshold),
                 amount: Some(amount),
-                ..none
+                ..view
             },
-            Rule::EveryOff {
+            Kind::EveryOff {
                 threshold,
                 amount,
                 max_times,
+                ..
             } => Self {
                 threshold: Some(threshold),
                 amount: Some(amount),
                 max_times,
-                ..none
+                ..view
             },
-            Rule::PercentOff {
+            Kind::PercentOff {
                 percent_bp,
                 threshold,
                 max_discount,
+                ..
             } => Self {
                 percent_bp: Some(percent_bp),
                 threshold,
                 max_discount,
-                ..none
+                ..view
             },
-            Rule::AmountOff { amount } => Self {
+            Kind::AmountOff { amount } => Self {
                 amount: Some(amount),
-                ..none
+                ..view
             },
-            Rule::ItemVoucher { sku, quantity } => Self {
+            Kind::ItemVoucher { sku, quantity } => Self {
                 sku: Some(sku),
                 quantity: Some(quantity),
-                ..none
+                ..view
             },
         }
     }
@@ -223,7 +231,7 @@ fn coupon_view(coupon: &Coupon, template: Option<&Template>, member: Option<&Mem
         code: coupon.code.clone(),
         name_zh: text(|template| &template.name_zh),
         name_en: text(|template| &template.name_en),
-        rule_kind: text(|template| template.rule.kind()),
+        rule_kind: text(|template| template.rule.kind.as_str()),
         rule: template
             .map(|template| RuleView::from(&template.rule))
             .unwrap_or_default(),

@@ -12,7 +12,7 @@ use std::{
 
 use argon2::password_hash::{PasswordHasher, SaltString};
 use counterfoil_domain::{
-    coupons::{Coupon, CouponState, OfflinePolicy, Rule, Template},
+    coupons::{Coupon, CouponState, OfflinePolicy, Template},
     ids::{
         BatchId, ClerkId, CouponId, DeviceId, HistoryId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId,
     },
@@ -20,6 +20,7 @@ use counterfoil_domain::{
     operations::{Action, Outcome},
     people::{Clerk, Member, Role, Store},
     pickups::{Order, OrderLine, OrderState},
+    settlement::{Kind, Scope, Stacking},
     time::Millis,
     transition::{Answer, Arrival, Command, Device, DeviceStatus, Entity, Key as RowKey, State, decide, genesis},
 };
@@ -164,7 +165,9 @@ pub fn template(n: u8, offline: OfflinePolicy) -> Template {
         name_zh: format!("券{n}"),
         name_en: format!("coupon {n}"),
         currency: "CNY".into(),
-        rule: Rule::AmountOff { amount: 2_000 },
+        rule: Kind::AmountOff { amount: 2_000 }.into(),
+        scope: Scope::default(),
+        stacking: Stacking::default(),
         stores: None,
         offline,
         floor_limit: 5_000,

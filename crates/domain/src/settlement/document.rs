@@ -108,11 +108,11 @@ fn coupon(at: At<'_>) -> Result<Coupon, InputError> {
         rule,
         scope: object.maybe("scope", scope)?.unwrap_or_default(),
         stores: object.maybe("stores", texts)?,
-        stacking: object.maybe("stacking", stacking)?.unwrap_or(Stacking::Group(None)),
+        stacking: object.maybe("stacking", stacking)?.unwrap_or_default(),
     })
 }
 
-fn rule(at: At<'_>) -> Result<Rule, InputError> {
+pub(super) fn rule(at: At<'_>) -> Result<Rule, InputError> {
     type Read = fn(&Object<'_>) -> Result<Kind, InputError>;
     let object = at.object()?;
     let kinds: [(&str, (&[&str], Read)); 5] = [
@@ -197,7 +197,7 @@ fn only_true(at: At<'_>) -> Result<(), InputError> {
     }
 }
 
-fn scope(at: At<'_>) -> Result<Scope, InputError> {
+pub(super) fn scope(at: At<'_>) -> Result<Scope, InputError> {
     let object = at.object()?;
     object.allow(&["all", "merchants", "categories", "skus", "except_skus"])?;
     let all = object.maybe("all", only_true)?.is_some();
@@ -218,7 +218,7 @@ fn scope(at: At<'_>) -> Result<Scope, InputError> {
     })
 }
 
-fn stacking(at: At<'_>) -> Result<Stacking, InputError> {
+pub(super) fn stacking(at: At<'_>) -> Result<Stacking, InputError> {
     let object = at.object()?;
     object.allow(&["exclusive", "group"])?;
     let exclusive = object.maybe("exclusive", only_true)?.is_some();

@@ -1,5 +1,7 @@
 //! What a quote is asked with: the basket, the coupons laid beside it, the points and the shop's policy.
 
+use serde::Serialize;
+
 use super::InputError;
 
 /// An instant: nanoseconds since 1970-01-01T00:00:00Z. Finer than the milliseconds used elsewhere, because a document
@@ -86,33 +88,46 @@ pub enum Status {
     Expired,
 }
 
-/// What a coupon takes off and from when.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a coupon takes off and from when. As JSON it is the `rule` of the contract, read as strictly as there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Rule {
     /// What it takes off.
+    #[serde(flatten)]
     pub kind: Kind,
     /// Units that must be in scope, free ones counted too, >= 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub min_quantity: Option<i64>,
 }
 
 /// The kinds of rule.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are the contract's")]
 pub enum Kind {
     /// 满减: `amount` off from `threshold`.
-    ThresholdOff { threshold: i64, amount: i64, basis: Basis },
+    ThresholdOff {
+        threshold: i64,
+        amount: i64,
+        #[serde(rename = "threshold_basis", skip_serializing_if = "Basis::is_net")]
+        basis: Basis,
+    },
     /// 每满减: `amount` for each whole `threshold`.
     EveryOff {
         threshold: i64,
         amount: i64,
+        #[serde(skip_serializing_if = "Option::is_none")]
         max_times: Option<i64>,
+        #[serde(rename = "threshold_basis", skip_serializing_if = "Basis::is_net")]
         basis: Basis,
     },
     /// 折扣: basis points taken off.
     PercentOff {
         percent_bp: i64,
+        #[serde(skip_serializing_if = "Option::is_none")]
         threshold: Option<i64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
         max_discount: Option<i64>,
+        #[serde(rename = "threshold_basis", skip_serializing_if = "Basis::is_net")]
         basis: Basis,
     },
     /// 立减: `amount` off.
@@ -122,13 +137,21 @@ pub enum Kind {
 }
 
 /// Which amounts a threshold looks at.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Basis {
     /// What is left after everything applied before.
     #[default]
     Net,
     /// The undiscounted amounts.
     List,
+}
+
+impl Basis {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+    fn is_net(&self) -> bool {
+        *self == Self::Net
+    }
 }
 
 /// When a kind of coupon runs.
@@ -157,6 +180,27 @@ impl Phase {
 }
 
 impl Kind {
+    /// The word of the kind in documents, messages and databases.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::ThresholdOff { .. } => "threshold_off",
+            Self::EveryOff { .. } => "every_off",
+            Self::PercentOff { .. } => "percent_off",
+            Self::AmountOff { .. } => "amount_off",
+            Self::ItemVoucher { .. } => "item_voucher",
+        }
+    }
+
+    /// The most that one coupon can cost the chain, in minor units, where the rule itself bounds it.
+    pub fn most_it_costs(&self) -> Option<i64> {
+        match self {
+            Self::ThresholdOff { amount, .. } | Self::AmountOff { amount } => Some(*amount),
+            Self::EveryOff { amount, max_times, .. } => max_times.and_then(|times| amount.checked_mul(times)),
+            Self::PercentOff { max_discount, .. } => *max_discount,
+            Self::ItemVoucher { .. } => None,
+        }
+    }
+
     /// The phase in which it runs.
     pub fn phase(&self) -> Phase {
         match self {
@@ -327,8 +371,46 @@ impl Basket {
     }
 }
 
+impl From<Kind> for Rule {
+    fn from(kind: Kind) -> Self {
+        Self {
+            kind,
+            min_quantity: None,
+        }
+    }
+}
+
+impl Scope {
+    /// Whether it is every line, without exception.
+    pub fn is_all(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl Stacking {
+    /// Whether it is what a coupon has that says nothing about it: the group named as its phase.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The same with the name of the group spelled out.
+    #[must_use]
+    pub fn named(&self, kind: &Kind) -> Self {
+        match self {
+            Self::Group(None) => Self::Group(Some(kind.phase().as_str().to_owned())),
+            said => said.clone(),
+        }
+    }
+}
+
+impl Default for Stacking {
+    fn default() -> Self {
+        Self::Group(None)
+    }
+}
+
 impl Rule {
-    fn check(&self, path: impl Fn(&str) -> String) -> Result<(), InputError> {
+    pub(super) fn check(&self, path: impl Fn(&str) -> String) -> Result<(), InputError> {
         let not_negative = |value: i64, field: &str| at_least(value, 0, || path(field));
         let positive = |value: Option<i64>, field: &str| value.map_or(Ok(()), |v| at_least(v, 1, || path(field)));
         positive(self.min_quantity, "min_quantity")?;

@@ -8,6 +8,7 @@ mod best;
 pub mod document;
 mod evaluate;
 mod field;
+mod form;
 mod input;
 mod instant;
 mod json;

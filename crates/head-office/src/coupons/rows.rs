@@ -48,7 +48,7 @@ const INSERT_ENTRIES: Text = Text {
     pad: true,
 };
 const SELECT_TEMPLATES: Text = Text {
-    head: "SELECT id, template_version, name_zh, name_en, currency, rule, stores, offline, floor_limit, worth_unbounded, version FROM templates WHERE tenant = $1 AND (id, template_version) IN (VALUES ",
+    head: "SELECT id, template_version, name_zh, name_en, currency, rule, scope, stacking, stores, offline, floor_limit, worth_unbounded, version FROM templates WHERE tenant = $1 AND (id, template_version) IN (VALUES ",
     tail: ")",
     columns: 2,
     tenant_first: false,
@@ -253,10 +253,6 @@ pub struct NewTemplate {
     pub product_line: String,
     /// As `product_line`.
     pub category: String,
-    /// JSON, as in the settlement contract.
-    pub scope: String,
-    /// JSON, as in the settlement contract.
-    pub stacking: String,
     /// Days of validity after the claim.
     pub valid_days: i64,
 }
@@ -273,6 +269,9 @@ pub async fn insert_template(
 ) -> Result<bool, DbError> {
     let template = &new.template;
     let rule = serde_json::to_string(&template.rule).map_err(|_| DbError::Decode { column: "rule" })?;
+    let scope = serde_json::to_string(&template.scope).map_err(|_| DbError::Decode { column: "scope" })?;
+    let stacking = serde_json::to_string(&template.stacking.named(&template.rule.kind))
+        .map_err(|_| DbError::Decode { column: "stacking" })?;
     let stores = template
         .stores
         .as_ref()
@@ -290,8 +289,8 @@ pub async fn insert_template(
     .bind(new.product_line.clone())
     .bind(template.currency.clone())
     .bind(rule)
-    .bind(new.scope.clone())
-    .bind(new.stacking.clone())
+    .bind(scope)
+    .bind(stacking)
     .bind(stores)
     .bind(new.valid_days)
     .bind(template.offline.as_str().to_owned())
@@ -356,6 +355,8 @@ pub async fn load_templates(
             name_en: row.try_get("name_en")?,
             currency: row.try_get("currency")?,
             rule: batch::json(row, "rule")?,
+            scope: batch::json(row, "scope")?,
+            stacking: batch::json(row, "stacking")?,
             stores: stores
                 .map(|stores| serde_json::from_str(&stores).map_err(|_| DbError::Decode { column: "stores" }))
                 .transpose()?,

@@ -1,17 +1,18 @@
 //! Coupon templates of the demo: all kinds of rules, all offline policies.
 
 use counterfoil_domain::{
-    coupons::{OfflinePolicy, Rule, Template},
+    coupons::{OfflinePolicy, Template},
     ids::{StoreId, TemplateId},
+    settlement::{Basis, Kind, Scope, Stacking},
 };
 
-use super::numbers::{Kind, id};
+use super::numbers::{self, id};
 use crate::coupons::rows::NewTemplate;
 
 struct Draft {
     zh: &'static str,
     en: &'static str,
-    rule: Rule,
+    rule: Kind,
     offline: OfflinePolicy,
     floor_limit: i64,
     /// Booked when a coupon without a bound of its own is used twice.
@@ -21,7 +22,7 @@ struct Draft {
 }
 
 impl Draft {
-    fn new(zh: &'static str, en: &'static str, rule: Rule, offline: OfflinePolicy) -> Self {
+    fn new(zh: &'static str, en: &'static str, rule: Kind, offline: OfflinePolicy) -> Self {
         Self {
             zh,
             en,
@@ -37,12 +38,13 @@ impl Draft {
 
 fn drafts() -> Vec<Draft> {
     use OfflinePolicy::{FloorLimit, HomeStore, OnlineOnly};
-    let percent = |percent_bp, max_discount| Rule::PercentOff {
+    let percent = |percent_bp, max_discount| Kind::PercentOff {
         percent_bp,
         threshold: None,
         max_discount,
+        basis: Basis::Net,
     };
-    let voucher = |sku: &str| Rule::ItemVoucher {
+    let voucher = |sku: &str| Kind::ItemVoucher {
         sku: sku.to_owned(),
         quantity: 1,
     };
@@ -50,13 +52,14 @@ fn drafts() -> Vec<Draft> {
         Draft::new(
             "满 100 减 20",
             "¥20 off from ¥100",
-            Rule::ThresholdOff {
+            Kind::ThresholdOff {
                 threshold: 10_000,
                 amount: 2_000,
+                basis: Basis::Net,
             },
             FloorLimit,
         ),
-        Draft::new("立减 10 元", "¥10 off", Rule::AmountOff { amount: 1_000 }, HomeStore),
+        Draft::new("立减 10 元", "¥10 off", Kind::AmountOff { amount: 1_000 }, HomeStore),
         Draft {
             worth: 2_800,
             ..Draft::new("美式咖啡兑换券", "Free Americano", voucher("6902001"), OnlineOnly)
@@ -64,10 +67,11 @@ fn drafts() -> Vec<Draft> {
         Draft::new(
             "每满 50 减 5，最多 4 次",
             "¥5 off every ¥50, up to 4 times",
-            Rule::EveryOff {
+            Kind::EveryOff {
                 threshold: 5_000,
                 amount: 500,
                 max_times: Some(4),
+                basis: Basis::Net,
             },
             HomeStore,
         ),
@@ -82,7 +86,7 @@ fn drafts() -> Vec<Draft> {
             ..Draft::new(
                 "贵宾立减 200 元",
                 "VIP: ¥200 off",
-                Rule::AmountOff { amount: 20_000 },
+                Kind::AmountOff { amount: 20_000 },
                 OnlineOnly,
             )
         },
@@ -94,9 +98,10 @@ fn drafts() -> Vec<Draft> {
         Draft::new(
             "满 500 减 80",
             "¥80 off from ¥500",
-            Rule::ThresholdOff {
+            Kind::ThresholdOff {
                 threshold: 50_000,
                 amount: 8_000,
+                basis: Basis::Net,
             },
             FloorLimit,
         ),
@@ -109,7 +114,7 @@ fn drafts() -> Vec<Draft> {
             ..Draft::new(
                 "首店专享立减 15 元",
                 "¥15 off, first store only",
-                Rule::AmountOff { amount: 1_500 },
+                Kind::AmountOff { amount: 1_500 },
                 HomeStore,
             )
         },
@@ -122,17 +127,11 @@ pub fn all(currency: &str, first_store: StoreId) -> Vec<NewTemplate> {
         .into_iter()
         .zip(0u64..)
         .map(|(draft, index)| {
-            let (at, random) = id(0, Kind::Template, index);
+            let (at, random) = id(0, numbers::Kind::Template, index);
             NewTemplate {
                 // 10 = food and drink; 11 = gifts.
                 product_line: if index % 2 == 0 { "10" } else { "11" }.to_owned(),
                 category: format!("{:02}", index + 1),
-                scope: r#"{"all":true}"#.to_owned(),
-                stacking: if draft.exclusive {
-                    r#"{"exclusive":true}"#.to_owned()
-                } else {
-                    format!(r#"{{"group":"{}"}}"#, draft.rule.kind())
-                },
                 valid_days: 90,
                 template: Template {
                     id: TemplateId::new(at, random),
@@ -144,7 +143,13 @@ pub fn all(currency: &str, first_store: StoreId) -> Vec<NewTemplate> {
                     offline: draft.offline,
                     floor_limit: draft.floor_limit,
                     worth_unbounded: draft.worth,
-                    rule: draft.rule,
+                    rule: draft.rule.into(),
+                    scope: Scope::default(),
+                    stacking: if draft.exclusive {
+                        Stacking::Exclusive
+                    } else {
+                        Stacking::default()
+                    },
                 },
             }
         })

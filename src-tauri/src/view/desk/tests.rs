@@ -4,6 +4,7 @@ use counterfoil_domain::ids::{
     BatchId, CouponId, DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TemplateId,
 };
 use counterfoil_domain::pickups::OrderLine;
+use counterfoil_domain::settlement::{Basis, Scope, Stacking};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -28,11 +29,15 @@ fn template() -> Template {
         name_zh: "八五折".into(),
         name_en: "15% off".into(),
         currency: "CNY".into(),
-        rule: Rule::PercentOff {
+        rule: Kind::PercentOff {
             percent_bp: 1_500,
             threshold: None,
             max_discount: Some(5_000),
-        },
+            basis: Basis::Net,
+        }
+        .into(),
+        scope: Scope::default(),
+        stacking: Stacking::default(),
         stores: None,
         offline: OfflinePolicy::FloorLimit,
         floor_limit: 0,

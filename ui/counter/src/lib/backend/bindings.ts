@@ -241,6 +241,8 @@ export type RuleView = {
 	sku: string | null,
 	quantity: number | null,
 	maxTimes: number | null,
+	/**  Units that must be in the basket. */
+	minQuantity: number | null,
 };
 
 /**  How a text came to the desk. */

@@ -35,6 +35,7 @@ const NO_RULE: RuleView = {
   sku: null,
   quantity: null,
   maxTimes: null,
+  minQuantity: null,
 };
 
 function coupon(code: string, now: number, over: Partial<CouponView>): CouponView {
