@@ -213,3 +213,22 @@ async fn two_processes_may_open_it_at_once_and_one_drains() {
     drop(held);
     assert!(crate::sync::DrainLock::try_take(folder.path()).unwrap().is_some());
 }
+
+#[tokio::test]
+async fn the_log_is_folded_back_while_the_writer_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Database::open(folder.path()).await.unwrap();
+    let mut writer = db.write().await;
+    let mut tx = writer.begin().await.unwrap();
+    sqlx::query("UPDATE identity SET epoch = epoch")
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    sqlx::query("CREATE TABLE filled (x)").execute(&mut *tx).await.unwrap();
+    tx.commit().await.unwrap();
+    let open = writer.begin().await.unwrap();
+    let before = std::fs::metadata(db.path()).unwrap().len();
+    db.checkpoint().await.unwrap();
+    assert!(std::fs::metadata(db.path()).unwrap().len() > before);
+    open.rollback().await.unwrap();
+}

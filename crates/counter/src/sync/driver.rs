@@ -28,6 +28,8 @@ const REQUEST_FRAME: usize = 8 * 1024;
 const GLANCE: Duration = Duration::from_secs(1);
 /// Another process that reached head office so lately speaks for this one too.
 const FRESH_CONTACT: Millis = 60_000;
+/// How often the write-ahead log is folded back.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(20);
 const PRUNE_EVERY: Millis = counterfoil_domain::time::DAY;
 
 /// What one run of [`crate::Counter::sync_once`] did.
@@ -74,9 +76,9 @@ impl Drop for SyncHandle {
 pub(crate) fn start(inner: Arc<Inner>) -> SyncHandle {
     let (stop, mut stopped) = watch::channel(false);
     let task = tokio::spawn(async move {
-        let work = drain_for_ever(&inner);
         tokio::select! {
-            () = work => {}
+            () = drain_for_ever(&inner) => {}
+            () = checkpoint_for_ever(&inner) => {}
             _ = stopped.wait_for(|stop| *stop) => {}
         }
         inner.set_drains(false);
@@ -96,6 +98,17 @@ async fn drain_for_ever(inner: &Arc<Inner>) {
             }
         }
         glance(inner).await;
+    }
+}
+
+/// Keeps the write-ahead log short, so that no clerk waits for it.
+async fn checkpoint_for_ever(inner: &Inner) {
+    loop {
+        tokio::time::sleep(CHECKPOINT_EVERY).await;
+        if let Err(error) = inner.db.checkpoint().await {
+            // Nothing is lost: the log is as durable as the file, and the next round tries again.
+            tracing::warn!(code = error.code(), %error, "the write-ahead log could not be folded back");
+        }
     }
 }
 
