@@ -46,6 +46,15 @@ async fn a_restored_head_office_gets_everything_again() {
         .unwrap();
     drop(database);
 
+    // A counter that the copy will not know.
+    let lost_folder = folder.path().join("lost");
+    let mut lost = Desk::enrol(&lost_folder, &office.address, &office.enrol_code("s-01"));
+    lost.ready();
+    for code in &codes[18..20] {
+        assert_eq!(lost.redeem(code)["result"], "done");
+    }
+    lost.drained();
+
     for code in &codes[5..15] {
         assert_eq!(first.redeem(code)["result"], "done");
     }
@@ -54,7 +63,7 @@ async fn a_restored_head_office_gets_everything_again() {
     }
     first.drained();
     second.drained();
-    assert_eq!(office.number("SELECT COUNT(*) FROM operations").await, 18);
+    assert_eq!(office.number("SELECT COUNT(*) FROM operations").await, 20);
 
     // The disk of head office is lost; the copy takes its place.
     office.kill();
@@ -73,8 +82,33 @@ async fn a_restored_head_office_gets_everything_again() {
                 && status["placed"]["resyncing"] == false
         });
     }
+    let told = lost.ask(serde_json::json!({"do": "doctor"}));
+    let advice = told["checks"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|check| check["name"] == "key")
+        .and_then(|check| check["advice"].as_str())
+        .unwrap();
+    let words: Vec<&str> = advice.split([' ', ',']).collect();
+    let after = |word| words[words.iter().position(|one| *one == word).unwrap() + 1];
+    let readmit = [
+        "admin",
+        "device",
+        "readmit",
+        "--store",
+        after("store"),
+        "--device",
+        after("device"),
+        "--public-key",
+        after("key"),
+    ];
+    office.command(&readmit);
+    let (again, _) = office.try_command(&readmit);
+    assert_eq!(again, Some(2), "it is known by now");
+    lost.ask(serde_json::json!({"do": "hurry"}));
     let begun = std::time::Instant::now();
-    while office.number("SELECT COUNT(*) FROM operations").await != 18 {
+    while office.number("SELECT COUNT(*) FROM operations").await != 20 {
         assert!(begun.elapsed().as_secs() < 60, "not everything came again");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
@@ -82,10 +116,10 @@ async fn a_restored_head_office_gets_everything_again() {
         office
             .number("SELECT COUNT(*) FROM coupons WHERE state = 'redeemed'")
             .await,
-        18
+        20
     );
     assert_eq!(office.number("SELECT COUNT(*) FROM exceptions").await, 0);
-    for desk in [&mut first, &mut second] {
+    for desk in [&mut first, &mut second, &mut lost] {
         assert_eq!(desk.drained()["queue"]["exceptions"], 0);
     }
     office.verify();

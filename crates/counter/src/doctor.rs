@@ -64,7 +64,7 @@ pub async fn doctor(folder: &Path, clock: Arc<dyn Clock>, random: Arc<dyn Random
                 false,
                 format!("{error}; {}", database_advice(&error)),
             ));
-            checks.push(key(folder, false));
+            checks.push(key(folder, None));
             return checks;
         }
     };
@@ -80,7 +80,7 @@ pub async fn doctor(folder: &Path, clock: Arc<dyn Clock>, random: Arc<dyn Random
 
 async fn look_inside(inner: &Inner, checks: &mut Vec<Check>) -> Result<(), Error> {
     let found = identity::find(&mut *inner.db.read().await?).await?;
-    checks.push(key(&inner.folder, found.is_some()));
+    checks.push(key(&inner.folder, found.as_ref()));
     let Some(who) = found else {
         checks.push(check(
             "head_office",
@@ -176,15 +176,26 @@ fn disk(folder: &Path) -> Check {
     }
 }
 
-fn key(folder: &Path, needed: bool) -> Check {
+fn key(folder: &Path, who: Option<&identity::Identity>) -> Check {
     match load_key(folder) {
         Ok(Some(_)) if !is_private(&folder.join(KEY_FILE)) => check(
             "key",
             false,
             format!("others can read {KEY_FILE}: chmod 600 it, and enrol anew if they may have"),
         ),
-        Ok(Some(_)) => check("key", true, "the device key is there"),
-        Ok(None) if needed => check(
+        // Both are public; head office needs them if it ever loses this counter.
+        Ok(Some(key)) => check(
+            "key",
+            true,
+            who.map_or_else(
+                || String::from("the device key is there"),
+                |who| {
+                    let public = hex::encode(key.verifying_key().as_bytes());
+                    format!("device {} of store {}, public key {public}", who.device, who.store.code)
+                },
+            ),
+        ),
+        Ok(None) if who.is_some() => check(
             "key",
             false,
             format!("{KEY_FILE} is missing: bring it back, or enrol anew in another folder"),

@@ -22,6 +22,7 @@ fn scanned(code: &str) -> Scanned {
 }
 
 struct Desk {
+    folder: PathBuf,
     counter: Counter,
     sync: Option<SyncHandle>,
 }
@@ -34,6 +35,14 @@ impl Desk {
             "enrol" => {
                 counter.enrol(&text("address"), &text("code"), "test").await?;
                 json!({})
+            }
+            "hurry" => {
+                counter.hurry();
+                json!({})
+            }
+            "doctor" => {
+                let system = Arc::new(System::new());
+                json!({"checks": counterfoil_counter::doctor(&self.folder, system.clone(), system).await})
             }
             "stop_sync" => {
                 if let Some(sync) = self.sync.take() {
@@ -87,7 +96,7 @@ async fn main() -> anyhow::Result<()> {
     let counter = Counter::open(&folder, system.clone(), system).await?;
     counter.set_auto_lock(Duration::from_secs(86_400));
     let sync = Some(counter.start_sync());
-    let mut desk = Desk { counter, sync };
+    let mut desk = Desk { folder, counter, sync };
     let (lines, mut received) = tokio::sync::mpsc::channel(1_000);
     std::thread::spawn(move || {
         for line in std::io::stdin().lock().lines().map_while(Result::ok) {

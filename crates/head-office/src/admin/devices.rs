@@ -1,11 +1,12 @@
 //! What a person decides about a device. Another process may serve it meanwhile: conditional updates decide.
 
 use counterfoil_domain::{
-    ids::{DeviceId, TenantId},
+    ids::{DeviceId, StoreId, TenantId},
     transition::{Device, DeviceStatus},
 };
+use ed25519_dalek::VerifyingKey;
 
-use super::{ACTOR, AdminError};
+use super::{ACTOR, AdminError, check_name, taken};
 use crate::{
     clock::{Clock, Random},
     db::{Db, DbError, batch::id},
@@ -66,6 +67,65 @@ pub async fn new_epoch(
         })
     })
     .await
+}
+
+/// A device that this database has lost: it was enrolled after the backup that the database was restored from.
+#[derive(Debug, Clone)]
+pub struct LostDevice<'a> {
+    /// Its id, as its own `doctor` says it.
+    pub id: DeviceId,
+    /// Where it stands.
+    pub store: StoreId,
+    /// Its public key in hex, as its own `doctor` says it.
+    pub public_key: &'a str,
+    /// What people call it.
+    pub name: &'a str,
+}
+
+/// Takes such a device up again. Its journal is expected from its first operation on, and it has all of it: it is
+/// younger than the backup, and delivered operations are kept for 90 days.
+///
+/// # Errors
+/// [`AdminError::Taken`] when the device is known, [`AdminError::Malformed`] when the key is none.
+pub async fn readmit(
+    db: &Db,
+    clock: &dyn Clock,
+    random: &dyn Random,
+    tenant: TenantId,
+    lost: &LostDevice<'_>,
+) -> Result<Decided, AdminError> {
+    check_name("name", lost.name)?;
+    let mut key = [0u8; 32];
+    hex::decode_to_slice(lost.public_key.trim(), &mut key)
+        .ok()
+        .and_then(|()| VerifyingKey::from_bytes(&key).ok())
+        .filter(|key| !key.is_weak())
+        .ok_or_else(|| {
+            AdminError::malformed("public-key", "64 hexadecimal digits, as the counter's doctor says them")
+        })?;
+    let now = clock.now();
+    let mut lease = db.lease().await?;
+    let mut transaction = lease.begin().await?;
+    rows::insert_device(&mut transaction, tenant, lost.id, lost.store, lost.name, &key, now)
+        .await
+        .map_err(|error| taken(error, "device", &lost.id.to_string()))?;
+    let detail = lost.id.to_string();
+    audit(
+        &mut transaction,
+        random,
+        tenant,
+        now,
+        ACTOR,
+        "device.readmitted",
+        &detail,
+    )
+    .await?;
+    transaction.commit().await.map_err(DbError::from)?;
+    Ok(Decided {
+        status: DeviceStatus::Active,
+        epoch: 1,
+        changed: true,
+    })
 }
 
 async fn decide(

@@ -23,7 +23,7 @@ use counterfoil_domain::{
 };
 pub(crate) use coupons::line_and_category;
 pub use coupons::{Granted, NewGrant, grant_coupons};
-pub use devices::{Decided, new_epoch, revoke};
+pub use devices::{Decided, LostDevice, new_epoch, readmit, revoke};
 pub use error::AdminError;
 pub use orders::{AddedOrder, NewOrder, add_order};
 pub(crate) use orders::{Candidates, first_code, free_code};

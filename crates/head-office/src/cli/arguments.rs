@@ -295,6 +295,37 @@ pub enum DecideDevice {
         after_help = "Example: counterfoil-hq admin device new-epoch --device 019b76da-a800-7000-8000-000000000001"
     )]
     NewEpoch(DeviceOption),
+    /// Take up again a counter that a restored backup does not know. Its own `counterfoil doctor` says id and key.
+    #[command(
+        after_help = "Example: counterfoil-hq admin device readmit --store s-01 --device 019b76da-a800-7000-8000-000000000001 --public-key d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
+    )]
+    Readmit(LostDevice),
+}
+
+#[derive(Debug, Args)]
+pub struct LostDevice {
+    /// Id of the counter.
+    ///
+    /// Example: --device 019b76da-a800-7000-8000-000000000001
+    #[arg(long, value_name = "ID")]
+    pub device: DeviceId,
+    /// Its public key.
+    ///
+    /// Example: --public-key d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a
+    #[arg(long, value_name = "HEX")]
+    pub public_key: String,
+    /// Code of its store.
+    ///
+    /// Example: --store s-01
+    #[arg(long, value_name = "CODE")]
+    pub store: String,
+    /// What people call it.
+    ///
+    /// Example: --name "till 2"
+    #[arg(long, value_name = "NAME", default_value = "readmitted")]
+    pub name: String,
+    #[command(flatten)]
+    pub tenant: Tenant,
 }
 
 #[derive(Debug, Args)]

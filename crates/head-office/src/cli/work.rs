@@ -116,6 +116,19 @@ pub(super) async fn decide_device(database: &str, action: DecideDevice) -> Resul
             options.device,
             admin::new_epoch(&db, &SystemClock, &SystemRandom, options.device).await?,
         ),
+        DecideDevice::Readmit(options) => {
+            let tenant = admin::find_tenant(&db, options.tenant.tenant.as_deref()).await?;
+            let lost = admin::LostDevice {
+                id: options.device,
+                store: admin::find_store(&db, tenant, &options.store).await?,
+                public_key: &options.public_key,
+                name: &options.name,
+            };
+            (
+                lost.id,
+                admin::readmit(&db, &SystemClock, &SystemRandom, tenant, &lost).await?,
+            )
+        }
     };
     db.close().await;
     let line = json!({

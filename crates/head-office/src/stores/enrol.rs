@@ -3,7 +3,6 @@
 use counterfoil_domain::{
     ids::{DeviceId, StoreId, TenantId},
     time::Millis,
-    transition::genesis,
 };
 use counterfoil_protocol::{
     enrolment::{CODE_LASTS, EnrolRequest, EnrolResponse, normal_code},
@@ -130,19 +129,7 @@ pub async fn enrol(app: &App, request: &EnrolRequest) -> Result<EnrolResponse, A
             if used.rows_affected() != 1 {
                 return Err(refused());
             }
-            sqlx::query(
-                "INSERT INTO devices (tenant, id, store, name, public_key, status, epoch, last_seq, last_hash, enrolled_at, version) VALUES ($1, $2, $3, $4, $5, 'active', 1, 0, $6, $7, 1)",
-            )
-            .bind(tenant.bytes().to_vec())
-            .bind(device.bytes().to_vec())
-            .bind(store.bytes().to_vec())
-            .bind(name)
-            .bind(key.to_bytes().to_vec())
-            .bind(genesis().to_vec())
-            .bind(now)
-            .execute(&mut *transaction)
-            .await
-            .map_err(DbError::from)?;
+            rows::insert_device(&mut transaction, tenant, device, store, &name, &key.to_bytes(), now).await?;
             audit(
                 &mut transaction,
                 app.random.as_ref(),

@@ -6,7 +6,7 @@ use counterfoil_domain::{
     people::{Clerk, Role, Store},
     time::Millis,
     tokens::TokenKey,
-    transition::{Device, DeviceStatus},
+    transition::{Device, DeviceStatus, genesis},
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
@@ -219,6 +219,34 @@ fn read_device(row: &AnyRow) -> Result<Device, DbError> {
         settled_at: row.try_get("settled_at")?,
         version: row.try_get("version")?,
     })
+}
+
+/// Adds a device whose journal is empty.
+///
+/// # Errors
+/// The driver's; a broken constraint when there is such a device.
+pub async fn insert_device(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    device: DeviceId,
+    store: StoreId,
+    name: &str,
+    public_key: &[u8; 32],
+    now: Millis,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "INSERT INTO devices (tenant, id, store, name, public_key, status, epoch, last_seq, last_hash, enrolled_at, version) VALUES ($1, $2, $3, $4, $5, 'active', 1, 0, $6, $7, 1)",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(device.bytes().to_vec())
+    .bind(store.bytes().to_vec())
+    .bind(name.to_owned())
+    .bind(public_key.to_vec())
+    .bind(genesis().to_vec())
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
 }
 
 /// Loads devices; `lock` holds them until the transaction ends.
