@@ -68,6 +68,8 @@ ids! {
     DeviceId,
     /// A person with a PIN at a store.
     ClerkId,
+    /// A person of head office.
+    OperatorId,
     /// A customer.
     MemberId,
     /// A coupon rule; versions share the id.

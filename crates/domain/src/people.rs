@@ -65,6 +65,39 @@ impl Role {
     }
 }
 
+/// What a person of head office may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OperatorRole {
+    /// Everything.
+    Admin,
+    /// Templates, grants, cases.
+    Operator,
+    /// Packing and handing over.
+    Warehouse,
+    /// Looks, changes nothing.
+    Auditor,
+}
+
+impl OperatorRole {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Admin, Self::Operator, Self::Warehouse, Self::Auditor];
+
+    /// The word in databases and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Operator => "operator",
+            Self::Warehouse => "warehouse",
+            Self::Auditor => "auditor",
+        }
+    }
+    /// Reads [`OperatorRole::as_str`] back.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|role| role.as_str() == word)
+    }
+}
+
 /// A person with a PIN at one store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Clerk {

@@ -69,6 +69,10 @@ pub struct App {
     pub device_keys: moka::sync::Cache<(TenantId, DeviceId), (StoreId, VerifyingKey)>,
     /// Room for requests of devices that are not known yet: each costs a read before anything is proven.
     pub strangers: Semaphore,
+    /// What is known about operators' and members' tokens.
+    pub tokens: http::caller::Tokens,
+    /// Questions that are being decided.
+    pub in_flight: Arc<http::idempotency::InFlight>,
     /// Tries to enrol.
     pub enrol_limit: DefaultKeyedRateLimiter<IpAddr>,
     /// Cancelled when the process is to stop.
@@ -98,6 +102,8 @@ impl App {
             pushing: Pushing::default(),
             device_keys: moka::sync::Cache::new(DEVICE_KEYS),
             strangers: Semaphore::new(STRANGERS),
+            tokens: http::caller::Tokens::default(),
+            in_flight: Arc::default(),
             enrol_limit: RateLimiter::keyed(Quota::per_minute(ENROL_TRIES)),
             stopping: CancellationToken::new(),
         }))

@@ -11,17 +11,21 @@
 use std::sync::Arc;
 
 use crate::{
-    App,
+    App, admin,
     clock::{Clock, ManualClock, SystemRandom},
     coupons,
     engine::Answered,
-    members, pickups, stores,
+    members::{
+        self,
+        sessions::{Link, begin},
+    },
+    pickups, stores,
 };
 use counterfoil_domain::{
     coupons::{Coupon, CouponState, OfflinePolicy},
     ids::{BatchId, CouponId, DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId},
     operations::Action,
-    people::{Member, Store},
+    people::{Member, OperatorRole, Store},
     pickups::{Order, OrderLine, OrderState},
     settlement::{Kind, Rule},
     transition::{Answer, Arrival, Command, genesis},
@@ -277,6 +281,33 @@ impl Chain {
             now: self.clock.now(),
         };
         self.submit(vec![command]).await.remove(0).answer
+    }
+
+    /// The token of a new operator.
+    pub async fn operator(&self, role: OperatorRole) -> String {
+        let name = format!("{}-{}", role.as_str(), hex::encode(random10()));
+        let new = admin::NewOperator { name: &name, role };
+        let (_, token) = admin::add_operator(&self.app.db, self.clock.as_ref(), &SystemRandom, self.tenant, &new)
+            .await
+            .unwrap();
+        token
+    }
+
+    /// The token of a new session of the member with this number.
+    pub async fn session(&self, member: &str) -> String {
+        let db = &self.app.db;
+        let key = admin::make_link_key(db, self.clock.as_ref(), &SystemRandom, self.tenant, true)
+            .await
+            .unwrap();
+        let mut bytes = [0; 32];
+        hex::decode_to_slice(key, &mut bytes).unwrap();
+        let link = Link {
+            tenant: "demo",
+            member,
+            expires: self.clock.now() + HOUR / 10,
+        };
+        let (token, _) = begin(&self.app, &link, &link.sign(&bytes)).await.unwrap();
+        token
     }
 
     pub async fn number(&self, sql: &'static str) -> i64 {

@@ -49,7 +49,21 @@ codes! {
     /// Head office was restored from a backup.
     HistoryChanged = "history_changed", 409, "Head office has a new history; send again from the expected sequence number.";
     /// Another request of the device is under way.
-    InFlight = "in_flight", 409, "Another push of this device is under way.";
+    InFlight = "in_flight", 409, "Another request of this caller is under way.";
+    /// Token missing, unknown or no longer good.
+    Unauthenticated = "unauthenticated", 401, "A valid token is needed.";
+    /// The token's role does not allow it.
+    Forbidden = "forbidden", 403, "The role of this token does not allow this.";
+    /// The signed link is forged, incomplete or of somebody unknown.
+    LinkInvalid = "link_invalid", 401, "The link is not valid.";
+    /// The signed link was good once.
+    LinkExpired = "link_expired", 401, "The link has expired.";
+    /// The request reads, but values in it are not acceptable.
+    Invalid = "invalid", 422, "Values in the request are not acceptable.";
+    /// The thing stands so that this can't be done.
+    StateConflict = "state_conflict", 409, "It does not stand so that this can be done.";
+    /// Somebody else changed it since it was read.
+    ChangedMeanwhile = "changed_meanwhile", 409, "It was changed since it was read; read it again.";
     /// The header is missing.
     IdempotencyKeyMissing = "idempotency_key_missing", 400, "The header Idempotency-Key is missing.";
     /// The key was used for another request.
@@ -71,6 +85,17 @@ impl Code {
     pub fn parse(word: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|code| code.as_str() == word)
     }
+}
+
+/// One value that is not acceptable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldError {
+    /// Path of the field in the request, as `rule.amount` or `stores[2]`.
+    pub field: String,
+    /// A stable word for programs, as `required` or `out_of_range`.
+    pub code: String,
+    /// What it must be, in English.
+    pub message: String,
 }
 
 /// The body of every answer that is not a success.
@@ -103,6 +128,9 @@ pub struct Problem {
     /// With `busy` and `rate_limited`: seconds to wait.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_after: Option<u64>,
+    /// With `malformed` and `invalid`: each field that is not acceptable.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
 }
 
 impl Problem {
@@ -119,6 +147,7 @@ impl Problem {
             epoch: None,
             history_id: None,
             retry_after: None,
+            errors: Vec::new(),
         }
     }
 

@@ -39,6 +39,9 @@ pub enum AdminError {
     /// There is no room for so many coupons of one kind on one day.
     #[error("there are no coupon codes left for this template today")]
     CouponsFull,
+    /// It is shown once, when it is made.
+    #[error("the tenant has a link key already; it was shown when it was made. --rotate makes another one")]
+    LinkKeyExists,
     /// The device stands so that this can't be decided.
     #[error("the device is {status}; {hint}")]
     DeviceStatus {
@@ -68,6 +71,7 @@ impl AdminError {
             Self::Hash => "internal",
             Self::CodesFull => "pickup_codes_full",
             Self::CouponsFull => "coupon_codes_full",
+            Self::LinkKeyExists => "link_key_exists",
             Self::DeviceStatus { .. } => "device_status",
         }
     }
@@ -76,7 +80,12 @@ impl AdminError {
     pub fn is_input(&self) -> bool {
         matches!(
             self,
-            Self::Taken { .. } | Self::NotFound(_) | Self::Malformed { .. } | Self::Pin | Self::DeviceStatus { .. }
+            Self::Taken { .. }
+                | Self::NotFound(_)
+                | Self::Malformed { .. }
+                | Self::Pin
+                | Self::LinkKeyExists
+                | Self::DeviceStatus { .. }
         )
     }
 }

@@ -6,6 +6,7 @@
 mod coupons;
 mod devices;
 mod error;
+mod operators;
 mod orders;
 pub(crate) mod rows;
 
@@ -25,11 +26,10 @@ pub(crate) use coupons::line_and_category;
 pub use coupons::{Granted, NewGrant, grant_coupons};
 pub use devices::{Decided, LostDevice, new_epoch, readmit, revoke};
 pub use error::AdminError;
+pub use operators::{KnownOperator, NewOperator, add_operator, deactivate_operator, make_link_key, operators};
 pub use orders::{AddedOrder, NewOrder, add_order};
 pub(crate) use orders::{Candidates, first_code, free_code};
-use sha2::{Digest, Sha256};
 use sqlx::AnyConnection;
-use uuid::Uuid;
 
 use crate::{
     clock::{self, Clock, Random},
@@ -46,8 +46,6 @@ const NAME_CHARACTERS: usize = 80;
 const CODE_CHARACTERS: usize = 32;
 /// Number of a tenant's first token key.
 pub(crate) const FIRST_KEY: u32 = 1;
-/// What an operator's token begins with, so that a leaked one can be recognised.
-const TOKEN_PREFIX: &str = "cfo_";
 
 /// A tenant to be.
 #[derive(Debug, Clone)]
@@ -82,15 +80,6 @@ pub struct NewClerk<'a> {
     pub role: Role,
     /// The PIN; only its hash is kept.
     pub pin: &'a str,
-}
-
-/// An operator to be.
-#[derive(Debug, Clone)]
-pub struct NewOperator<'a> {
-    /// Name.
-    pub name: &'a str,
-    /// `admin`, `operator`, `warehouse` or `auditor`.
-    pub role: &'a str,
 }
 
 /// Adds a tenant, with the key that its tokens are signed with and the key behind its coupon codes.
@@ -204,33 +193,6 @@ pub async fn add_clerk(
     tell(&mut transaction, random, tenant, &news).await?;
     transaction.commit().await.map_err(DbError::from)?;
     Ok(clerk.id)
-}
-
-/// Adds an operator; the token is known to nobody but who gets this answer.
-///
-/// # Errors
-/// [`AdminError`].
-pub async fn add_operator(
-    db: &Db,
-    clock: &dyn Clock,
-    random: &dyn Random,
-    tenant: TenantId,
-    new: &NewOperator<'_>,
-) -> Result<(Uuid, String), AdminError> {
-    check_name("name", new.name)?;
-    let now = clock.now();
-    let id = uuid::Builder::from_unix_timestamp_millis(u64::try_from(now).unwrap_or(0), &fresh(random)?).into_uuid();
-    let token = format!("{TOKEN_PREFIX}{}", hex::encode(fresh::<32>(random)?));
-    let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
-    let mut lease = db.lease().await?;
-    let mut transaction = lease.begin().await?;
-    rows::insert_operator(&mut transaction, tenant, id, new, &hash, now)
-        .await
-        .map_err(|error| taken(error, "operator", new.name))?;
-    let detail = id.to_string();
-    audit(&mut transaction, random, tenant, now, ACTOR, "operator.added", &detail).await?;
-    transaction.commit().await.map_err(DbError::from)?;
-    Ok((id, token))
 }
 
 /// The tenant of this code; without a code, the only one there is.

@@ -114,7 +114,7 @@ pub enum Admin {
         subcommand,
         after_help = "Example: counterfoil-hq admin tenant add --code shanlan --name 'Shanlan Coffee'"
     )]
-    Tenant(Add<NewTenant>),
+    Tenant(TenantAction),
     /// Stores of a chain.
     #[command(
         subcommand,
@@ -127,12 +127,12 @@ pub enum Admin {
         after_help = "Example: counterfoil-hq admin clerk add --store s-01 --name 林晓 --role manager --pin-stdin < pin.txt"
     )]
     Clerk(Add<NewClerk>),
-    /// People of head office. Prints the new token, once.
+    /// People of head office.
     #[command(
         subcommand,
         after_help = "Example: counterfoil-hq admin operator add --name ops --role admin"
     )]
-    Operator(Add<NewOperator>),
+    Operator(OperatorAction),
     /// Decide about a counter.
     #[command(subcommand)]
     Device(DecideDevice),
@@ -145,6 +145,48 @@ pub enum Admin {
     /// Coupons.
     #[command(subcommand)]
     Coupon(Grant),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum TenantAction {
+    /// Add one. Prints one JSON line with its id.
+    Add(NewTenant),
+    /// Make the key that the shop's own site signs members' links with. Prints the key alone, once.
+    #[command(after_help = "Example: counterfoil-hq admin tenant link-key --rotate")]
+    LinkKey(LinkKey),
+}
+
+#[derive(Debug, Args)]
+pub struct LinkKey {
+    /// Replace the key there is: links signed with it are no longer good.
+    ///
+    /// Example: --rotate
+    #[arg(long)]
+    pub rotate: bool,
+    #[command(flatten)]
+    pub tenant: Tenant,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum OperatorAction {
+    /// Add one. Prints one JSON line with their id and token; the token is shown only here.
+    Add(NewOperator),
+    /// List them. Prints one JSON line each.
+    List(Tenant),
+    /// Take a token away for ever. Works within seconds.
+    #[command(after_help = "Example: counterfoil-hq admin operator deactivate --name ops")]
+    Deactivate(OperatorName),
+}
+
+#[derive(Debug, Args)]
+pub struct OperatorName {
+    /// Name of the operator.
+    ///
+    /// Example: --name ops
+    #[arg(long)]
+    pub name: String,
+    #[command(flatten)]
+    pub tenant: Tenant,
 }
 
 #[derive(Debug, Args)]
@@ -274,13 +316,13 @@ pub enum OperatorRole {
     Auditor,
 }
 
-impl OperatorRole {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Operator => "operator",
-            Self::Warehouse => "warehouse",
-            Self::Auditor => "auditor",
+impl From<OperatorRole> for counterfoil_domain::people::OperatorRole {
+    fn from(role: OperatorRole) -> Self {
+        match role {
+            OperatorRole::Admin => Self::Admin,
+            OperatorRole::Operator => Self::Operator,
+            OperatorRole::Warehouse => Self::Warehouse,
+            OperatorRole::Auditor => Self::Auditor,
         }
     }
 }

@@ -40,10 +40,10 @@ async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
         Command::Verify => return work::verify(&database).await,
         Command::Device(Device::EnrolCode(options)) => work::enrol_code(&database, &options).await?,
         Command::Admin(admin) => match admin {
-            Admin::Tenant(action) => people::add_tenant(&database, action.into_inner()).await?,
+            Admin::Tenant(action) => people::tenant(&database, action).await?,
             Admin::Store(action) => people::add_store(&database, action.into_inner()).await?,
             Admin::Clerk(action) => people::add_clerk(&database, action.into_inner()).await?,
-            Admin::Operator(action) => people::add_operator(&database, action.into_inner()).await?,
+            Admin::Operator(action) => people::operator(&database, action).await?,
             Admin::Device(action) => work::decide_device(&database, action).await?,
             Admin::Order(action) => work::add_order(&database, action.into_inner()).await?,
             Admin::Coupon(arguments::Grant::Grant(options)) => work::grant(&database, &options).await?,

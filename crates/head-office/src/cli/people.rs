@@ -1,4 +1,4 @@
-//! `admin tenant|store|clerk|operator add`.
+//! `admin tenant|store|clerk|operator`.
 
 use std::io::{IsTerminal, Read};
 
@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{
     CliError,
-    arguments::{ClerkRole, NewClerk, NewOperator, NewStore, NewTenant},
+    arguments::{ClerkRole, NewClerk, NewOperator, NewStore, NewTenant, OperatorAction, TenantAction},
     print,
     work::open,
 };
@@ -16,7 +16,7 @@ use crate::{
     clock::{SystemClock, SystemRandom},
 };
 
-pub(super) async fn add_tenant(database: &str, options: NewTenant) -> Result<(), CliError> {
+async fn add_tenant(database: &str, options: NewTenant) -> Result<(), CliError> {
     let db = open(database).await?;
     let new = admin::NewTenant {
         code: &options.code,
@@ -60,16 +60,55 @@ pub(super) async fn add_clerk(database: &str, options: NewClerk) -> Result<(), C
     print(&json!({ "id": clerk, "store": options.store, "name": options.name, "role": new.role }).to_string())
 }
 
-pub(super) async fn add_operator(database: &str, options: NewOperator) -> Result<(), CliError> {
+pub(super) async fn operator(database: &str, action: OperatorAction) -> Result<(), CliError> {
+    match action {
+        OperatorAction::Add(options) => add_operator(database, options).await,
+        OperatorAction::List(tenant) => {
+            let db = open(database).await?;
+            let tenant = admin::find_tenant(&db, tenant.tenant.as_deref()).await?;
+            let operators = admin::operators(&db, tenant).await?;
+            db.close().await;
+            for known in operators {
+                print(
+                    &json!({ "id": known.id, "name": known.name, "role": known.role, "active": known.active })
+                        .to_string(),
+                )?;
+            }
+            Ok(())
+        }
+        OperatorAction::Deactivate(options) => {
+            let db = open(database).await?;
+            let tenant = admin::find_tenant(&db, options.tenant.tenant.as_deref()).await?;
+            let id = admin::deactivate_operator(&db, &SystemClock, &SystemRandom, tenant, &options.name).await?;
+            db.close().await;
+            print(&json!({ "id": id, "name": options.name, "active": false }).to_string())
+        }
+    }
+}
+
+async fn add_operator(database: &str, options: NewOperator) -> Result<(), CliError> {
     let db = open(database).await?;
     let tenant = admin::find_tenant(&db, options.tenant.tenant.as_deref()).await?;
     let new = admin::NewOperator {
         name: &options.name,
-        role: options.role.as_str(),
+        role: options.role.into(),
     };
     let (id, token) = admin::add_operator(&db, &SystemClock, &SystemRandom, tenant, &new).await?;
     db.close().await;
     print(&json!({ "id": id, "name": options.name, "role": new.role, "token": token }).to_string())
+}
+
+pub(super) async fn tenant(database: &str, action: TenantAction) -> Result<(), CliError> {
+    match action {
+        TenantAction::Add(options) => add_tenant(database, options).await,
+        TenantAction::LinkKey(options) => {
+            let db = open(database).await?;
+            let tenant = admin::find_tenant(&db, options.tenant.tenant.as_deref()).await?;
+            let key = admin::make_link_key(&db, &SystemClock, &SystemRandom, tenant, options.rotate).await?;
+            db.close().await;
+            print(&key)
+        }
+    }
 }
 
 fn pin(options: &NewClerk) -> Result<zeroize::Zeroizing<String>, CliError> {

@@ -58,10 +58,16 @@ impl IntoResponse for ApiError {
         let status = StatusCode::from_u16(self.0.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         metrics::counter!("counterfoil_problems_total", "code" => self.0.code.clone()).increment(1);
         let retry_after = self.0.retry_after;
+        let unauthenticated = self.0.code == Code::Unauthenticated.as_str();
         let mut response = (status, Json(*self.0)).into_response();
         response
             .headers_mut()
             .insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if unauthenticated {
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(seconds) = retry_after {
             response
                 .headers_mut()
@@ -104,7 +110,7 @@ impl<S: Sync> FromRequestParts<S> for IdempotencyKey {
             .headers
             .get(signing::IDEMPOTENCY_KEY)
             .and_then(|value| value.to_str().ok())
-            .filter(|key| !key.is_empty() && key.len() <= 64)
+            .filter(|key| !key.trim().is_empty() && key.len() <= 64)
             .map(|key| Self(key.to_owned()))
             .ok_or_else(|| ApiError::new(Code::IdempotencyKeyMissing))
     }

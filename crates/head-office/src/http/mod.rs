@@ -1,9 +1,14 @@
-//! The HTTP server: routes, errors, the check of signatures.
+//! The HTTP server: routes, errors, who calls, what they send.
 
+pub mod caller;
 mod device;
 mod error;
+pub mod idempotency;
+mod input;
+mod openapi;
+mod paging;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -13,16 +18,21 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
+pub use caller::{Actor, MemberSession, Operator};
 use counterfoil_protocol::{REQUEST_BYTES, paths};
 pub use device::SignedRequest;
 pub use error::{ApiError, IdempotencyKey};
+pub use idempotency::{Asked, Begun, Once};
+pub use input::{Body, Fields, Nothing, Path, Query};
 use metrics_exporter_prometheus::PrometheusHandle;
+pub use paging::{Page, Paging};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, timeout::RequestBodyTimeoutLayer};
+use utoipa_axum::router::OpenApiRouter;
 
 /// Longest pause in the middle of a request's body.
 const BODY_PAUSE: Duration = Duration::from_secs(10);
 
-use crate::{App, questions, stores, sync};
+use crate::{App, members, questions, stores, sync};
 
 /// The whole API. `metrics` is absent where head office runs inside the desktop app.
 pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
@@ -34,9 +44,17 @@ pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
         .route(paths::LOOKUPS, post(questions::http::look_up))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES))
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE));
+    let (people, document) = people().split_for_parts();
+    let people = people
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
+        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE));
+    let document = openapi::finish(&document);
+    let page = openapi::page(&document);
     let service = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))
+        .route("/openapi.json", get(async move || axum::Json(document)))
+        .route("/docs", get(async move || documentation(page)))
         .route(
             "/metrics",
             get(async move || match metrics {
@@ -45,6 +63,7 @@ pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
             }),
         );
     devices
+        .merge(people)
         .merge(service)
         .fallback(async || ApiError::not_found())
         .method_not_allowed_fallback(async || ApiError::not_found())
@@ -75,6 +94,17 @@ async fn to_its_end(request: Request, next: Next) -> Response {
     }
 }
 
+/// What operators, members and the shop's own site may call: described in `/openapi.json`.
+fn people() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(openapi::document()).merge(members::http::routes())
+}
+
+fn documentation(page: String) -> Response {
+    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
+    let headers = [(header::CONTENT_SECURITY_POLICY, policy)];
+    (headers, axum::response::Html(page)).into_response()
+}
+
 /// Ready when the database answers in time.
 async fn ready(State(app): State<Arc<App>>) -> Response {
     let asked = tokio::spawn(async move { app.db.history().await });
@@ -83,9 +113,6 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
         _ => (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response(),
     }
 }
-
-/// The caller's address, for limits by address.
-pub type Caller = axum::extract::ConnectInfo<SocketAddr>;
 
 #[cfg(test)]
 mod tests {

@@ -1,3 +1,5 @@
-//! Members at head office.
+//! Members at head office, and how they sign in.
 
+pub mod http;
 pub mod rows;
+pub mod sessions;

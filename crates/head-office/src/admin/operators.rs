@@ -1,0 +1,132 @@
+//! People of head office and the key that links of members are signed with: each secret is shown once.
+
+use counterfoil_domain::{
+    ids::{OperatorId, TenantId},
+    people::OperatorRole,
+    time::Millis,
+};
+use sha2::{Digest, Sha256};
+
+use super::{ACTOR, AdminError, check_name, fresh, rows, taken};
+use crate::{
+    clock::{Clock, Random},
+    db::{Db, DbError},
+    http::caller::OPERATOR_TOKEN,
+    stores::enrol::audit,
+};
+
+/// An operator to be.
+#[derive(Debug, Clone)]
+pub struct NewOperator<'a> {
+    /// Name.
+    pub name: &'a str,
+    /// What they may do.
+    pub role: OperatorRole,
+}
+
+/// An operator as listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownOperator {
+    /// Their id, as it stands in the audit log.
+    pub id: OperatorId,
+    /// Name.
+    pub name: String,
+    /// What they may do.
+    pub role: OperatorRole,
+    /// Whether their token still works.
+    pub active: bool,
+    /// When they were added.
+    pub created_at: Millis,
+}
+
+/// Adds an operator; the token is known to nobody but who gets this answer.
+///
+/// # Errors
+/// [`AdminError`].
+pub async fn add_operator(
+    db: &Db,
+    clock: &dyn Clock,
+    random: &dyn Random,
+    tenant: TenantId,
+    new: &NewOperator<'_>,
+) -> Result<(OperatorId, String), AdminError> {
+    check_name("name", new.name)?;
+    let now = clock.now();
+    let id = OperatorId::new(now, fresh(random)?);
+    let token = format!("{OPERATOR_TOKEN}{}", hex::encode(fresh::<32>(random)?));
+    let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+    let mut lease = db.lease().await?;
+    let mut transaction = lease.begin().await?;
+    rows::insert_operator(&mut transaction, tenant, id, new, &hash, now)
+        .await
+        .map_err(|error| taken(error, "operator", new.name))?;
+    let detail = id.to_string();
+    audit(&mut transaction, random, tenant, now, ACTOR, "operator.added", &detail).await?;
+    transaction.commit().await.map_err(DbError::from)?;
+    Ok((id, token))
+}
+
+/// A tenant's operators, by name.
+///
+/// # Errors
+/// The database's.
+pub async fn operators(db: &Db, tenant: TenantId) -> Result<Vec<KnownOperator>, AdminError> {
+    let mut snapshot = db.snapshot().await?;
+    Ok(rows::operators(&mut snapshot, tenant).await?)
+}
+
+/// Takes an operator's token away; a running head office notices within seconds.
+///
+/// # Errors
+/// [`AdminError::NotFound`] when nobody active has this name.
+pub async fn deactivate_operator(
+    db: &Db,
+    clock: &dyn Clock,
+    random: &dyn Random,
+    tenant: TenantId,
+    name: &str,
+) -> Result<OperatorId, AdminError> {
+    let mut lease = db.lease().await?;
+    let mut transaction = lease.begin().await?;
+    let id = rows::deactivate_operator(&mut transaction, tenant, name)
+        .await?
+        .ok_or_else(|| AdminError::NotFound(format!("there is no active operator {name}")))?;
+    let detail = id.to_string();
+    let now = clock.now();
+    audit(
+        &mut transaction,
+        random,
+        tenant,
+        now,
+        ACTOR,
+        "operator.deactivated",
+        &detail,
+    )
+    .await?;
+    transaction.commit().await.map_err(DbError::from)?;
+    Ok(id)
+}
+
+/// Makes the key that the shop's own site signs links with: 64 hexadecimal digits, shown once. With `again`, links
+/// signed with the one before are no longer good.
+///
+/// # Errors
+/// [`AdminError::LinkKeyExists`] when there is one and `again` is not set.
+pub async fn make_link_key(
+    db: &Db,
+    clock: &dyn Clock,
+    random: &dyn Random,
+    tenant: TenantId,
+    again: bool,
+) -> Result<String, AdminError> {
+    let key = fresh::<32>(random)?;
+    let now = clock.now();
+    let mut lease = db.lease().await?;
+    let mut transaction = lease.begin().await?;
+    if !rows::set_link_key(&mut transaction, tenant, &key, again).await? {
+        return Err(AdminError::LinkKeyExists);
+    }
+    audit(&mut transaction, random, tenant, now, ACTOR, "tenant.link_key_made", "").await?;
+    transaction.commit().await.map_err(DbError::from)?;
+    Ok(hex::encode(key))
+}

@@ -1,0 +1,357 @@
+//! A question asked twice has one effect and one answer.
+//!
+//! The decided answer, a refusal included, commits with the effect. What is in flight lives in memory: another process
+//! that decides the same question at the same moment meets the unique key, and gives the answer that was first.
+//!
+//! ```ignore
+//! async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<New>) -> Result<Response, ApiError> {
+//!     operator.require(&[OperatorRole::Admin])?;
+//!     let (once, new) = match asked.begin(&app, operator.actor()).await? {
+//!         Begun::Replay(answer) => return Ok(answer),
+//!         Begun::Fresh(once, new) => (once, new),
+//!     };
+//!     let mut lease = app.db.lease().await?;
+//!     let mut transaction = once.transaction(&mut lease).await?;
+//!     let answer = create_in(&mut transaction, new).await.map(|made| (StatusCode::CREATED, made));
+//!     once.settle(transaction, answer).await
+//! }
+//! ```
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use axum::{
+    extract::{FromRequest, FromRequestParts, Request},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use counterfoil_domain::time::{DAY, Millis};
+use counterfoil_protocol::problem::{Code, MEDIA_TYPE};
+use serde::{Serialize, de::DeserializeOwned};
+use sha2::{Digest, Sha256};
+use sqlx::{Any, AnyConnection, Row, Transaction};
+
+use super::{ApiError, IdempotencyKey, caller::Actor, input};
+use crate::{
+    App,
+    db::{DbError, Lease, batch::hash},
+};
+
+/// How long an answer is kept.
+pub const KEPT: Millis = 7 * DAY;
+
+/// A question with its name: a POST with the header `Idempotency-Key` and a JSON body.
+#[derive(Debug, Clone)]
+pub struct Asked<T> {
+    key: String,
+    hash: [u8; 32],
+    /// The body.
+    pub body: T,
+}
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let IdempotencyKey(key) = IdempotencyKey::from_request_parts(&mut parts, app).await?;
+        let mut hasher = Sha256::new();
+        hasher.update(parts.method.as_str());
+        hasher.update([0]);
+        hasher.update(parts.uri.path_and_query().map_or("", |path| path.as_str()));
+        hasher.update([0]);
+        let bytes = input::bytes(Request::from_parts(parts, body), app).await?;
+        hasher.update(&bytes);
+        Ok(Self {
+            key,
+            hash: hasher.finalize().into(),
+            body: input::read(&bytes)?,
+        })
+    }
+}
+
+/// Questions that are being decided in this process.
+#[derive(Debug, Default)]
+pub struct InFlight(Mutex<HashSet<(Actor, String)>>);
+
+impl InFlight {
+    fn enter(self: &Arc<Self>, name: (Actor, String)) -> Option<Running> {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.insert(name.clone()).then(|| Running {
+            all: Arc::clone(self),
+            name,
+        })
+    }
+}
+
+#[derive(Debug)]
+struct Running {
+    all: Arc<InFlight>,
+    name: (Actor, String),
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut running = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
+        running.remove(&self.name);
+    }
+}
+
+/// What became of a question.
+#[derive(Debug)]
+pub enum Begun<T> {
+    /// It was decided before: this was the answer.
+    Replay(Response),
+    /// It is new, and nobody else in this process decides it meanwhile.
+    Fresh(Once, T),
+}
+
+/// The right to decide a question. Dropped without a decision, the question may be asked again.
+#[derive(Debug)]
+pub struct Once {
+    running: Running,
+    hash: [u8; 32],
+    now: Millis,
+}
+
+/// An answer to be kept, for who writes it in a transaction of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decided {
+    /// Who asked.
+    pub actor: Actor,
+    /// The question's name.
+    pub key: String,
+    /// SHA-256 over method, path and body.
+    pub hash: [u8; 32],
+    /// HTTP status.
+    pub status: u16,
+    /// JSON.
+    pub body: String,
+    /// When it was decided.
+    pub at: Millis,
+}
+
+impl<T> Asked<T> {
+    /// Finds out whether the question was decided before.
+    ///
+    /// # Errors
+    /// `in_flight` while the same question is being decided, `idempotency_key_reused` when its name was used for
+    /// another one.
+    pub async fn begin(self, app: &App, actor: Actor) -> Result<Begun<T>, ApiError> {
+        let Self { key, hash, body } = self;
+        let Some(running) = app.in_flight.enter((actor, key)) else {
+            return Err(ApiError::new(Code::InFlight));
+        };
+        let mut connection = app.db.reader().acquire().await.map_err(DbError::from)?;
+        let (actor, key) = &running.name;
+        if let Some(before) = load(&mut connection, actor, key).await? {
+            return before.replay(&hash).map(Begun::Replay);
+        }
+        let once = Once {
+            running,
+            hash,
+            now: app.clock.now(),
+        };
+        Ok(Begun::Fresh(once, body))
+    }
+}
+
+impl Once {
+    /// Begins the transaction of the effect.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn transaction<'l>(&self, lease: &'l mut Lease<'_>) -> Result<Transaction<'l, Any>, ApiError> {
+        let mut transaction = lease.begin().await?;
+        // A refusal undoes the effect as far as it came, and is itself written.
+        sqlx::query("SAVEPOINT effect")
+            .execute(&mut *transaction)
+            .await
+            .map_err(DbError::from)?;
+        Ok(transaction)
+    }
+
+    /// Writes the answer beside the effect and commits both. A refusal is written without the effect. What is nobody's
+    /// decision (busy, our fault) is not written.
+    ///
+    /// # Errors
+    /// The refusal itself, or the database's.
+    pub async fn settle<A: Serialize>(
+        self,
+        mut transaction: Transaction<'_, Any>,
+        answer: Result<(StatusCode, A), ApiError>,
+    ) -> Result<Response, ApiError> {
+        let decided = match answer {
+            Ok((status, body)) => self.decided(status, &body)?,
+            Err(error) if is_decision(&error) => {
+                sqlx::query("ROLLBACK TO SAVEPOINT effect")
+                    .execute(&mut *transaction)
+                    .await
+                    .map_err(DbError::from)?;
+                self.refused(&error)?
+            }
+            Err(error) => return Err(error),
+        };
+        if !store(&mut transaction, &decided).await? {
+            // Another process was first: its effect stands, this one does not.
+            transaction.rollback().await.map_err(DbError::from)?;
+            return Err(ApiError::new(Code::InFlight));
+        }
+        transaction.commit().await.map_err(DbError::from)?;
+        Ok(response(decided.status, decided.body))
+    }
+
+    /// The answer as it is to be kept.
+    ///
+    /// # Errors
+    /// When it can't be written as JSON.
+    pub fn decided<A: Serialize>(&self, status: StatusCode, body: &A) -> Result<Decided, ApiError> {
+        let (actor, key) = self.running.name.clone();
+        Ok(Decided {
+            actor,
+            key,
+            hash: self.hash,
+            status: status.as_u16(),
+            body: serde_json::to_string(body).map_err(|_| ApiError::internal())?,
+            at: self.now,
+        })
+    }
+
+    /// A refusal as it is to be kept.
+    ///
+    /// # Errors
+    /// As [`Once::decided`].
+    pub fn refused(&self, refusal: &ApiError) -> Result<Decided, ApiError> {
+        let status = StatusCode::from_u16(refusal.0.status).map_err(|_| ApiError::internal())?;
+        self.decided(status, &refusal.0)
+    }
+}
+
+/// Whether a problem is the answer to the question, rather than the lack of one.
+pub fn is_decision(error: &ApiError) -> bool {
+    let status = error.0.status;
+    (400..500).contains(&status) && status != StatusCode::TOO_MANY_REQUESTS.as_u16()
+}
+
+impl Decided {
+    /// The answer for who asked.
+    pub fn into_response(self) -> Response {
+        response(self.status, self.body)
+    }
+
+    fn replay(self, hash: &[u8; 32]) -> Result<Response, ApiError> {
+        if self.hash != *hash {
+            return Err(ApiError::new(Code::IdempotencyKeyReused));
+        }
+        Ok(self.into_response())
+    }
+}
+
+fn response(status: u16, body: String) -> Response {
+    let Ok(status) = StatusCode::from_u16(status) else {
+        return ApiError::internal().into_response();
+    };
+    let media_type = if status.is_success() {
+        "application/json"
+    } else {
+        MEDIA_TYPE
+    };
+    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(media_type))];
+    (status, headers, body).into_response()
+}
+
+async fn load(connection: &mut AnyConnection, actor: &Actor, key: &str) -> Result<Option<Decided>, DbError> {
+    let row = sqlx::query(
+        "SELECT request_hash, status, body, created_at FROM idempotency WHERE tenant = $1 AND actor = $2 AND key = $3",
+    )
+    .bind(actor.tenant.bytes().to_vec())
+    .bind(actor.name.clone())
+    .bind(key.to_owned())
+    .fetch_optional(connection)
+    .await?;
+    row.map(|row| {
+        let status: i64 = row.try_get("status")?;
+        Ok(Decided {
+            actor: actor.clone(),
+            key: key.to_owned(),
+            hash: hash(&row, "request_hash")?,
+            status: u16::try_from(status).map_err(|_| DbError::Decode { column: "status" })?,
+            body: row.try_get("body")?,
+            at: row.try_get("created_at")?,
+        })
+    })
+    .transpose()
+}
+
+/// Writes an answer; false when the question has one already.
+///
+/// # Errors
+/// The driver's.
+pub async fn store(connection: &mut AnyConnection, decided: &Decided) -> Result<bool, DbError> {
+    let stored = sqlx::query(
+        "INSERT INTO idempotency (tenant, actor, key, request_hash, status, body, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+    )
+    .bind(decided.actor.tenant.bytes().to_vec())
+    .bind(decided.actor.name.clone())
+    .bind(decided.key.clone())
+    .bind(decided.hash.to_vec())
+    .bind(i64::from(decided.status))
+    .bind(decided.body.clone())
+    .bind(decided.at)
+    .execute(connection)
+    .await?;
+    Ok(stored.rows_affected() == 1)
+}
+
+/// Forgets answers that nobody asks for any more; how many.
+///
+/// # Errors
+/// The driver's.
+pub async fn forget(connection: &mut AnyConnection, now: Millis) -> Result<u64, DbError> {
+    let gone = sqlx::query("DELETE FROM idempotency WHERE created_at < $1")
+        .bind(now - KEPT)
+        .execute(connection)
+        .await?;
+    Ok(gone.rows_affected())
+}
+
+#[cfg(test)]
+mod tests {
+    use counterfoil_domain::ids::TenantId;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_in_flight_once() {
+        let all = Arc::new(InFlight::default());
+        let name = |key: &str| {
+            let actor = Actor {
+                tenant: TenantId::new(1, [1; 10]),
+                name: "operator:1".into(),
+            };
+            (actor, key.to_owned())
+        };
+        let first = all.enter(name("a"));
+        assert!(first.is_some());
+        assert!(all.enter(name("a")).is_none());
+        assert!(all.enter(name("b")).is_some());
+        drop(first);
+        assert!(all.enter(name("a")).is_some());
+    }
+
+    #[test]
+    fn what_is_nobodys_decision_is_not_kept() {
+        for (code, kept) in [
+            (Code::Invalid, true),
+            (Code::StateConflict, true),
+            (Code::NotFound, true),
+            (Code::RateLimited, false),
+            (Code::Busy, false),
+            (Code::Internal, false),
+        ] {
+            assert_eq!(is_decision(&ApiError::new(code)), kept, "{code:?}");
+        }
+    }
+}
