@@ -51,22 +51,10 @@ pub fn classify(failure: &Failure) -> Retry {
     };
     match Code::parse(&problem.code) {
         Some(Code::ClockSkew | Code::JournalGap | Code::HistoryChanged | Code::TooLarge) => Retry::Corrected,
-        Some(Code::InFlight | Code::RateLimited | Code::Busy | Code::StorageUnavailable | Code::Internal) => transient,
-        Some(
-            Code::Malformed
-            | Code::NotFound
-            | Code::UnsupportedVersion
-            | Code::BadSignature
-            | Code::DeviceRevoked
-            | Code::DeviceFrozen
-            | Code::JournalFork
-            | Code::IdempotencyKeyMissing
-            | Code::IdempotencyKeyReused
-            | Code::EnrolCodeInvalid,
-        ) => Retry::Permanent,
-        // A newer head office says something unknown: its status tells whether waiting helps.
-        None if problem.status >= 500 || problem.status == 429 => transient,
-        None => Retry::Permanent,
+        Some(Code::InFlight) => transient,
+        // Whatever else there is, or a newer head office may say: the status tells whether waiting helps.
+        _ if problem.status >= 500 || problem.status == 429 => transient,
+        _ => Retry::Permanent,
     }
 }
 
