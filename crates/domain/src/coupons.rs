@@ -24,6 +24,13 @@ pub enum OfflinePolicy {
 }
 
 impl OfflinePolicy {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::OnlineOnly, Self::HomeStore, Self::FloorLimit];
+
+    /// Reads [`OfflinePolicy::as_str`] back.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|policy| policy.as_str() == word)
+    }
     /// The word in databases and messages.
     pub fn as_str(self) -> &'static str {
         match self {

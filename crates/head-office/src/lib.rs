@@ -3,11 +3,13 @@
 //! `counterfoil-hq serve` runs it as a server; the desktop app's single-shop mode runs it inside its own process.
 
 pub mod admin;
+pub mod audit;
 pub mod cli;
 pub mod clock;
 pub mod coupons;
 pub mod db;
 pub mod engine;
+pub mod exceptions;
 pub mod http;
 pub mod members;
 pub mod pickups;

@@ -21,13 +21,45 @@ fn read<'de, D: Deserializer<'de>, T>(
     read(At::root(&json)).map_err(D::Error::custom)
 }
 
+fn rule(at: At<'_>) -> Result<Rule, InputError> {
+    let rule = document::rule(at)?;
+    rule.check(|field| format!("$.{field}"))?;
+    Ok(rule)
+}
+
+impl Rule {
+    /// Reads the contract's form by itself.
+    ///
+    /// # Errors
+    /// The first thing found wrong, with its place.
+    pub fn from_json(text: &str) -> Result<Self, InputError> {
+        rule(At::root(&Json::parse(text.as_bytes())?))
+    }
+}
+
+impl Scope {
+    /// Reads the contract's form by itself.
+    ///
+    /// # Errors
+    /// The first thing found wrong, with its place.
+    pub fn from_json(text: &str) -> Result<Self, InputError> {
+        document::scope(At::root(&Json::parse(text.as_bytes())?))
+    }
+}
+
+impl Stacking {
+    /// Reads the contract's form by itself.
+    ///
+    /// # Errors
+    /// The first thing found wrong, with its place.
+    pub fn from_json(text: &str) -> Result<Self, InputError> {
+        document::stacking(At::root(&Json::parse(text.as_bytes())?))
+    }
+}
+
 impl<'de> Deserialize<'de> for Rule {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        read(deserializer, |at| {
-            let rule = document::rule(at)?;
-            rule.check(|field| format!("$.{field}"))?;
-            Ok(rule)
-        })
+        read(deserializer, rule)
     }
 }
 

@@ -1,3 +1,4 @@
 //! Templates and coupons at head office.
 
 pub mod rows;
+pub mod templates;

@@ -345,33 +345,28 @@ pub async fn load_templates(
     })
     .await?
     .iter()
-    .map(|row| {
-        let offline: String = row.try_get("offline")?;
-        let stores: Option<String> = row.try_get("stores")?;
-        let template = Template {
-            id: id(row, "id", TemplateId::from_bytes)?,
-            version: row.try_get("template_version")?,
-            name_zh: row.try_get("name_zh")?,
-            name_en: row.try_get("name_en")?,
-            currency: row.try_get("currency")?,
-            rule: batch::json(row, "rule")?,
-            scope: batch::json(row, "scope")?,
-            stacking: batch::json(row, "stacking")?,
-            stores: stores
-                .map(|stores| serde_json::from_str(&stores).map_err(|_| DbError::Decode { column: "stores" }))
-                .transpose()?,
-            offline: [
-                OfflinePolicy::OnlineOnly,
-                OfflinePolicy::HomeStore,
-                OfflinePolicy::FloorLimit,
-            ]
-            .into_iter()
-            .find(|policy| policy.as_str() == offline)
-            .ok_or(DbError::Decode { column: "offline" })?,
-            floor_limit: row.try_get("floor_limit")?,
-            worth_unbounded: row.try_get("worth_unbounded")?,
-        };
-        Ok((row.try_get("version")?, Arc::new(template)))
-    })
+    .map(|row| Ok((row.try_get("version")?, Arc::new(read_template(row)?))))
     .collect()
+}
+
+/// Reads a template version from its row.
+pub(super) fn read_template(row: &AnyRow) -> Result<Template, DbError> {
+    let offline: String = row.try_get("offline")?;
+    let stores: Option<String> = row.try_get("stores")?;
+    Ok(Template {
+        id: id(row, "id", TemplateId::from_bytes)?,
+        version: row.try_get("template_version")?,
+        name_zh: row.try_get("name_zh")?,
+        name_en: row.try_get("name_en")?,
+        currency: row.try_get("currency")?,
+        rule: batch::json(row, "rule")?,
+        scope: batch::json(row, "scope")?,
+        stacking: batch::json(row, "stacking")?,
+        stores: stores
+            .map(|stores| serde_json::from_str(&stores).map_err(|_| DbError::Decode { column: "stores" }))
+            .transpose()?,
+        offline: OfflinePolicy::parse(&offline).ok_or(DbError::Decode { column: "offline" })?,
+        floor_limit: row.try_get("floor_limit")?,
+        worth_unbounded: row.try_get("worth_unbounded")?,
+    })
 }

@@ -53,6 +53,10 @@ pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if has_nul(bytes) {
         return Err(ApiError::detailed(Code::Malformed, "a text holds the character U+0000"));
     }
+    // Otherwise a list of its fields' values would pass for an object.
+    if bytes.trim_ascii_start().first().is_some_and(|first| *first != b'{') {
+        return Err(ApiError::detailed(Code::Malformed, "the body is a JSON object"));
+    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let field = error.path().to_string();
@@ -226,6 +230,7 @@ mod tests {
         let problem = |text: &[u8]| read::<Outer>(text).unwrap_err().0;
         assert_eq!(problem(br#"{"rule":{"amount":"x"}}"#).errors[0].field, "rule.amount");
         assert_eq!(problem(b"").code, "malformed");
+        assert_eq!(problem(br#"[{"amount":1}]"#).code, "malformed");
         assert_eq!(problem(br#"{"rule":{"amount":1}} x"#).code, "malformed");
         assert_eq!(problem(&[0xff, 0xfe]).code, "malformed");
         assert_eq!(problem("[".repeat(100_000).as_bytes()).code, "malformed");

@@ -32,7 +32,7 @@ use utoipa_axum::router::OpenApiRouter;
 /// Longest pause in the middle of a request's body.
 const BODY_PAUSE: Duration = Duration::from_secs(10);
 
-use crate::{App, members, questions, stores, sync};
+use crate::{App, audit, coupons, exceptions, members, questions, stores, sync};
 
 /// The whole API. `metrics` is absent where head office runs inside the desktop app.
 pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
@@ -96,7 +96,13 @@ async fn to_its_end(request: Request, next: Next) -> Response {
 
 /// What operators, members and the shop's own site may call: described in `/openapi.json`.
 fn people() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(openapi::document()).merge(members::http::routes())
+    OpenApiRouter::with_openapi(openapi::document())
+        .merge(members::http::routes())
+        .merge(members::listed::routes())
+        .merge(coupons::templates::http::routes())
+        .merge(stores::listed::routes())
+        .merge(exceptions::http::routes())
+        .merge(audit::http::routes())
 }
 
 fn documentation(page: String) -> Response {

@@ -96,6 +96,36 @@ pub async fn by_number(
     row.as_ref().map(read).transpose()
 }
 
+/// Members behind `after`, by id; those with this phone number, or all.
+///
+/// # Errors
+/// As [`load`].
+pub async fn after(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    phone: Option<&str>,
+    after: Option<MemberId>,
+    rows: i64,
+) -> Result<Vec<Member>, DbError> {
+    // Two texts: each reads along its own index.
+    let query = match phone {
+        Some(_) => sqlx::query(
+            "SELECT id, number, name, phone, recent_stores FROM members WHERE tenant = $1 AND id > $2 AND phone = $4 ORDER BY id LIMIT $3",
+        ),
+        None => sqlx::query(
+            "SELECT id, number, name, phone, recent_stores FROM members WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3",
+        ),
+    };
+    let mut query = query
+        .bind(tenant.bytes().to_vec())
+        .bind(after.map_or_else(Vec::new, |id| id.bytes().to_vec()))
+        .bind(rows);
+    if let Some(phone) = phone {
+        query = query.bind(phone.to_owned());
+    }
+    query.fetch_all(connection).await?.iter().map(read).collect()
+}
+
 /// Stores where members were seen. Two writers at once: the later one wins, which loses at most a convenience.
 ///
 /// # Errors

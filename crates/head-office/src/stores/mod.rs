@@ -2,4 +2,5 @@
 
 pub mod enrol;
 pub mod http;
+pub mod listed;
 pub mod rows;

@@ -75,6 +75,29 @@ pub async fn load_stores(
     .collect()
 }
 
+/// Stores behind `after`, by id.
+///
+/// # Errors
+/// As [`load_stores`].
+pub async fn stores_after(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    after: Option<StoreId>,
+    rows: i64,
+) -> Result<Vec<StoreRow>, DbError> {
+    sqlx::query(
+        "SELECT id, code, name_zh, name_en, time_zone, max_count, max_amount, max_each, max_per_member, max_hours, version FROM stores WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(after.map_or_else(Vec::new, |id| id.bytes().to_vec()))
+    .bind(rows)
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(read_store)
+    .collect()
+}
+
 fn read_store(row: &AnyRow) -> Result<StoreRow, DbError> {
     Ok(StoreRow {
         store: Store {

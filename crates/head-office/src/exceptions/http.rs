@@ -1,0 +1,195 @@
+//! Routes of cases.
+
+use std::sync::Arc;
+
+use axum::{Json, extract::State};
+use counterfoil_domain::{
+    ids::{OperationId, StoreId, TenantId},
+    people::OperatorRole,
+    time::Millis,
+};
+use serde::{Deserialize, Serialize};
+use sqlx::{AnyConnection, Row, any::AnyRow};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use crate::{
+    App,
+    db::{DbError, batch::id},
+    http::{ApiError, Operator, Page, Paging, Path, Query},
+};
+
+const READ: &[OperatorRole] = &[OperatorRole::Admin, OperatorRole::Operator, OperatorRole::Auditor];
+
+/// These routes.
+pub fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show))
+}
+
+/// Where a case stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    /// It waits for a person.
+    Open,
+    /// What caused it was taken back.
+    Voided,
+    /// A person has decided.
+    Decided,
+}
+
+impl Status {
+    const ALL: [Self; 3] = [Self::Open, Self::Voided, Self::Decided];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Voided => "voided",
+            Self::Decided => "decided",
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Wanted {
+    /// Only cases that stand so.
+    #[param(inline)]
+    status: Option<Status>,
+    /// Only cases of this store.
+    #[param(value_type = Option<Uuid>)]
+    store: Option<StoreId>,
+    /// `next` of the page before.
+    after: Option<String>,
+    /// Most rows.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
+/// A case.
+#[derive(Debug, Serialize, ToSchema)]
+struct Case {
+    /// The operation that broke a rule; a case has its id.
+    #[schema(value_type = Uuid)]
+    operation: OperationId,
+    /// What kind of trouble, as `double_redeem`.
+    kind: String,
+    /// Where it happened.
+    #[schema(value_type = Uuid)]
+    store: StoreId,
+    /// What it is about: `coupon`, `order`, ...
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject_kind: Option<String>,
+    /// Its id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<Uuid>,
+    /// Loss booked to the store, minor units.
+    loss: i64,
+    /// Where the case stands.
+    status: Status,
+    /// When it was opened, UTC ms.
+    opened_at: Millis,
+    /// When it was closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    closed_at: Option<Millis>,
+    /// What was decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+/// List cases.
+///
+/// The one opened last first.
+#[utoipa::path(
+    get, path = "/v1/exceptions", tag = "exceptions", params(Wanted),
+    responses((status = 200, description = "A page", body = Page<Case>)),
+    security(("operator" = ["admin", "operator", "auditor"]))
+)]
+async fn list(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Page<Case>>, ApiError> {
+    operator.require(READ)?;
+    let paging = Paging::<(Millis, OperationId)>::read(wanted.after.as_deref(), wanted.limit)?;
+    let mut connection = app.db.reader().acquire().await.map_err(DbError::from)?;
+    let found = cases(&mut connection, operator.tenant, &wanted, paging.after, paging.rows()).await?;
+    Ok(Json(paging.page(found, |last| (last.opened_at, last.operation))))
+}
+
+/// Show a case.
+#[utoipa::path(
+    get, path = "/v1/exceptions/{operation}", tag = "exceptions",
+    params(("operation" = Uuid, Path, description = "The operation that broke a rule")),
+    responses((status = 200, description = "The case", body = Case)),
+    security(("operator" = ["admin", "operator", "auditor"]))
+)]
+async fn show(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Path(operation): Path<OperationId>,
+) -> Result<Json<Case>, ApiError> {
+    operator.require(READ)?;
+    let row = sqlx::query(
+        "SELECT operation, kind, store, subject_kind, subject, loss, status, opened_at, closed_at, note FROM exceptions WHERE tenant = $1 AND operation = $2",
+    )
+    .bind(operator.tenant.bytes().to_vec())
+    .bind(operation.bytes().to_vec())
+    .fetch_optional(app.db.reader())
+    .await
+    .map_err(DbError::from)?;
+    let row = row.ok_or_else(ApiError::not_found)?;
+    Ok(Json(read(&row)?))
+}
+
+async fn cases(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    wanted: &Wanted,
+    before: Option<(Millis, OperationId)>,
+    rows: i64,
+) -> Result<Vec<Case>, DbError> {
+    let (opened, operation) = before.map_or_else(
+        || (i64::MAX, vec![0xff; 16]),
+        |(opened, operation)| (opened, operation.bytes().to_vec()),
+    );
+    sqlx::query(
+        "SELECT operation, kind, store, subject_kind, subject, loss, status, opened_at, closed_at, note FROM exceptions WHERE tenant = $1 AND ($2 = '' OR status = $2) AND ($3 = 0 OR store = $4) AND (opened_at < $5 OR (opened_at = $5 AND operation < $6)) ORDER BY opened_at DESC, operation DESC LIMIT $7",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(wanted.status.map_or("", Status::as_str).to_owned())
+    .bind(i64::from(wanted.store.is_some()))
+    .bind(wanted.store.map_or_else(Vec::new, |store| store.bytes().to_vec()))
+    .bind(opened)
+    .bind(operation)
+    .bind(rows)
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(read)
+    .collect()
+}
+
+fn read(row: &AnyRow) -> Result<Case, DbError> {
+    let status: String = row.try_get("status")?;
+    let subject: Option<Vec<u8>> = row.try_get("subject")?;
+    Ok(Case {
+        operation: id(row, "operation", OperationId::from_bytes)?,
+        kind: row.try_get("kind")?,
+        store: id(row, "store", StoreId::from_bytes)?,
+        subject_kind: row.try_get("subject_kind")?,
+        subject: subject
+            .map(|bytes| Uuid::from_slice(&bytes).map_err(|_| DbError::Decode { column: "subject" }))
+            .transpose()?,
+        loss: row.try_get("loss")?,
+        status: Status::ALL
+            .into_iter()
+            .find(|known| known.as_str() == status)
+            .ok_or(DbError::Decode { column: "status" })?,
+        opened_at: row.try_get("opened_at")?,
+        closed_at: row.try_get("closed_at")?,
+        note: row.try_get("note")?,
+    })
+}
