@@ -2,6 +2,8 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::code_policy;
+
 /// Digits of a coupon code under the default policy.
 pub const COUPON_DIGITS: usize = 18;
 /// Digits of a pickup code under the default policy.
@@ -14,7 +16,7 @@ const ROUNDS: u8 = 8;
 /// How many codes one batch prefix has room for: the 8 last digits.
 pub const COUPON_ROOM: u64 = HALF * HALF;
 
-fn round(key: &[u8; 32], tweak: u64, round: u8, half: u64) -> u64 {
+fn round(key: &[u8; 32], tweak: u64, round: u8, half: u64, modulus: u64) -> u64 {
     let mut hash = Sha256::new();
     hash.update(key);
     hash.update(tweak.to_be_bytes());
@@ -23,23 +25,41 @@ fn round(key: &[u8; 32], tweak: u64, round: u8, half: u64) -> u64 {
     let digest = hash.finalize();
     let mut word = [0u8; 8];
     word.copy_from_slice(&digest[..8]);
-    u64::from_be_bytes(word) % HALF
+    u64::from_be_bytes(word) % modulus
 }
 
-/// A keyed permutation of `0..10^8`: different counters give different numbers, and without the key the order can't
-/// be guessed. A balanced Feistel network over two halves of four decimal digits, with addition modulo 10^4 instead
-/// of xor, so that the numbers need no cycle-walking (Black and Rogaway, "Ciphers with Arbitrary Finite Domains").
+/// How many numbers of so many digits there are.
+pub(crate) fn room(digits: u8) -> u64 {
+    10u64.saturating_pow(u32::from(digits))
+}
+
+/// A keyed permutation of `0..10^8`: see [`permute_digits`].
 ///
 /// Returns `None` when `counter` is 10^8 or more: there is no room for it.
 pub fn permute(key: &[u8; 32], tweak: u64, counter: u64) -> Option<u64> {
-    if counter >= COUPON_ROOM {
+    permute_digits(key, tweak, counter, 8)
+}
+
+/// A keyed permutation of the numbers of up to 18 digits: different counters give different numbers, and without the
+/// key the order can't be guessed. A Feistel network over two halves of decimal digits, with addition modulo a power
+/// of ten instead of xor, so that the numbers need no cycle-walking (Black and Rogaway, "Ciphers with Arbitrary Finite
+/// Domains"). Each round adds to one half what the other half gives, which can be undone whatever the halves' sizes.
+///
+/// Returns `None` when `counter` has more digits: there is no room for it.
+pub fn permute_digits(key: &[u8; 32], tweak: u64, counter: u64, digits: u8) -> Option<u64> {
+    if digits > 18 || counter >= room(digits) {
         return None;
     }
-    let (mut left, mut right) = (counter / HALF, counter % HALF);
+    let (high, low) = (room(digits - digits / 2), room(digits / 2));
+    let (mut left, mut right) = (counter / low, counter % low);
     for n in 0..ROUNDS {
-        (left, right) = (right, (left + round(key, tweak, n, right)) % HALF);
+        if n % 2 == 0 {
+            left = (left + round(key, tweak, n, right, high)) % high;
+        } else {
+            right = (right + round(key, tweak, n, left, low)) % low;
+        }
     }
-    Some(left * HALF + right)
+    Some(left * low + right)
 }
 
 /// An 18-digit coupon code: 4 digits of product line and category, 6 of the day (`yymmdd`, shuffled by the key),
@@ -52,15 +72,20 @@ pub fn coupon_code(key: &[u8; 32], line_and_category: u16, yymmdd: u32, counter:
     }
     let tweak = u64::from(line_and_category) << 32 | u64::from(yymmdd);
     let tail = permute(key, tweak, counter)?;
-    // The same key always moves the same digit to the same place, so two days never meet.
+    let day = day_digits(key, yymmdd);
+    Some(format!("{line_and_category:04}{day}{tail:08}"))
+}
+
+/// The six digits of a day in an order that only the key knows. The same key always moves the same digit to the same
+/// place, so two days never meet.
+pub(crate) fn day_digits(key: &[u8; 32], yymmdd: u32) -> String {
     let digits: Vec<u8> = format!("{yymmdd:06}").into_bytes();
     let mut places = [0usize, 1, 2, 3, 4, 5];
     for i in (1..places.len()).rev() {
-        let pick = round(key, 0, 0xF0 + i as u8, i as u64) as usize % (i + 1);
+        let pick = round(key, 0, 0xF0 + i as u8, i as u64, HALF) as usize % (i + 1);
         places.swap(i, pick);
     }
-    let day: String = places.iter().map(|&place| char::from(digits[place])).collect();
-    Some(format!("{line_and_category:04}{day}{tail:08}"))
+    places.iter().map(|&place| char::from(digits[place])).collect()
 }
 
 /// An 8-digit pickup code: 6 digits that look random, then 2 that name the shard.
@@ -70,9 +95,9 @@ pub fn pickup_code(random: u32, shard: u8) -> Option<String> {
     (shard < 100).then(|| format!("{:06}{shard:02}", random % 1_000_000))
 }
 
-/// Whether the text has the form of a coupon code.
+/// Whether the text has the form of a coupon code, under whatever policy.
 pub fn is_coupon_code(text: &str) -> bool {
-    text.len() == COUPON_DIGITS && text.bytes().all(|b| b.is_ascii_digit())
+    (code_policy::FEWEST..=code_policy::MOST).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Whether the text has the form of a pickup code.
@@ -100,6 +125,12 @@ mod tests {
                 .iter()
                 .all(|code| is_coupon_code(code) && code.starts_with("1234"))
         );
+    }
+
+    #[test]
+    fn the_permutation_is_the_one_of_codes_already_printed() {
+        assert_eq!(coupon_code(&[7; 32], 1234, 261_122, 0).unwrap(), "123412122663023246");
+        assert_eq!(coupon_code(&[7; 32], 1234, 261_122, 42).unwrap(), "123412122654155377");
     }
 
     proptest! {

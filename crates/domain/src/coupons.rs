@@ -141,7 +141,27 @@ pub struct Coupon {
     pub version: i64,
 }
 
+impl BatchId {
+    /// The coupon at this position of the batch: the batch's own id with the position in its last 32 bits. Unique by
+    /// construction, so a batch can be made in pieces, twice over if need be, and a claim knows which row it takes.
+    pub fn coupon(&self, position: u32) -> CouponId {
+        let mut bytes = *self.bytes();
+        bytes[12..].copy_from_slice(&position.to_be_bytes());
+        CouponId(uuid::Uuid::from_bytes(bytes))
+    }
+}
+
 impl Coupon {
+    /// Version of a coupon that waits in its batch and was given to nobody.
+    pub const WAITING: i64 = 0;
+    /// Version of a coupon that was just given to its member, or printed for whoever holds it.
+    pub const ISSUED: i64 = 1;
+
+    /// Whether it was given to somebody. Before that it is nobody's and does not exist but for its batch.
+    pub fn is_issued(&self) -> bool {
+        self.version >= Self::ISSUED
+    }
+
     /// Whether its time is up, whether or not a sweeper has marked it.
     pub fn is_expired_at(&self, now: Millis) -> bool {
         self.state == CouponState::Expired || self.valid_until.is_some_and(|until| now >= until)

@@ -78,6 +78,10 @@ ids! {
     BatchId,
     /// One member's coupon.
     CouponId,
+    /// Coupons that the chain gives to many members without being asked.
+    GrantId,
+    /// Work that head office does in the background.
+    JobId,
     /// Goods waiting in a store.
     OrderId,
     /// One signed write made on a device.

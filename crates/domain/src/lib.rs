@@ -6,6 +6,7 @@
 //!
 //! Money is integer minor units, times are UTC milliseconds since 1970, ids are UUIDv7 newtypes.
 
+pub mod code_policy;
 pub mod codes;
 pub mod coupons;
 pub mod ids;

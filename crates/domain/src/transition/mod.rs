@@ -5,19 +5,26 @@
 //! sees them, and store all of them in one transaction. A refusal changes nothing. A key that was not loaded is
 //! asked for with [`NeedKeys`]; nothing here guesses that a row does not exist.
 
+mod claims;
 mod effects;
 mod freezes;
 mod journal;
 
 use std::{collections::BTreeMap, sync::Arc};
 
+pub use claims::{
+    Audience, Batch, BatchStatus, Claim, ClaimKey, Given, Grant, Holding, LimitCounts, NotClaimable, Offer, Part,
+    Terms, Verdict, judge,
+};
 pub use effects::effect;
 pub use journal::isolate;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     coupons::{Coupon, Template},
-    ids::{ClerkId, CouponId, DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TemplateId},
+    ids::{
+        BatchId, ClerkId, CouponId, DeviceId, FreezeId, GrantId, MemberId, OperationId, OrderId, StoreId, TemplateId,
+    },
     operations::{Action, ExceptionKind, Outcome, Times},
     people::Member,
     pickups::Order,
@@ -47,6 +54,18 @@ pub enum Key {
     Member(MemberId),
     /// A freeze.
     Freeze(FreezeId),
+    /// What can be claimed of a template, and the batches it is taken from.
+    Offer(TemplateId),
+    /// A batch.
+    Batch(BatchId),
+    /// What a member has had of a template.
+    Holding(MemberId, TemplateId),
+    /// A claim by its name.
+    Claim(MemberId, ClaimKey),
+    /// A grant, and its batch and offer.
+    Grant(GrantId),
+    /// A member's part in a grant.
+    Part(GrantId, MemberId),
 }
 
 /// Rows that must be loaded before the command can be decided.
@@ -255,6 +274,18 @@ pub struct State {
     pub members: BTreeMap<MemberId, Option<Member>>,
     /// Freezes.
     pub freezes: BTreeMap<FreezeId, Option<Freeze>>,
+    /// Offers.
+    pub offers: BTreeMap<TemplateId, Option<Offer>>,
+    /// Batches of offers and grants.
+    pub batches: BTreeMap<BatchId, Option<Batch>>,
+    /// What members have had of templates.
+    pub holdings: BTreeMap<(MemberId, TemplateId), Option<Holding>>,
+    /// Claims by name.
+    pub claims: BTreeMap<(MemberId, ClaimKey), Option<Claim>>,
+    /// Grants.
+    pub grants: BTreeMap<GrantId, Option<Grant>>,
+    /// Members' parts in grants.
+    pub parts: BTreeMap<(GrantId, MemberId), Option<Part>>,
 }
 
 fn loaded<K: Ord, V>(rows: &BTreeMap<K, Option<V>>, id: K, key: Key) -> Result<Option<&V>, NeedKeys> {
@@ -274,8 +305,9 @@ impl State {
     fn template(&self, id: TemplateId, version: i64) -> Result<Option<&Template>, NeedKeys> {
         Ok(loaded(&self.templates, (id, version), Key::Template(id, version))?.map(Arc::as_ref))
     }
+    /// A coupon that waits in its batch for somebody to claim it is nobody's, and does not exist for anything else.
     fn coupon(&self, id: CouponId) -> Result<Option<&Coupon>, NeedKeys> {
-        loaded(&self.coupons, id, Key::Coupon(id))
+        Ok(loaded(&self.coupons, id, Key::Coupon(id))?.filter(|coupon| coupon.is_issued()))
     }
     fn order(&self, id: OrderId) -> Result<Option<&Order>, NeedKeys> {
         loaded(&self.orders, id, Key::Order(id))
@@ -285,6 +317,21 @@ impl State {
     }
     fn freeze(&self, id: FreezeId) -> Result<Option<&Freeze>, NeedKeys> {
         loaded(&self.freezes, id, Key::Freeze(id))
+    }
+    fn offer(&self, id: TemplateId) -> Result<Option<&Offer>, NeedKeys> {
+        loaded(&self.offers, id, Key::Offer(id))
+    }
+    fn batch(&self, id: BatchId) -> Result<Option<&Batch>, NeedKeys> {
+        loaded(&self.batches, id, Key::Batch(id))
+    }
+    fn holding(&self, member: MemberId, template: TemplateId) -> Result<Option<&Holding>, NeedKeys> {
+        loaded(&self.holdings, (member, template), Key::Holding(member, template))
+    }
+    fn grant(&self, id: GrantId) -> Result<Option<&Grant>, NeedKeys> {
+        loaded(&self.grants, id, Key::Grant(id))
+    }
+    fn part(&self, id: GrantId, member: MemberId) -> Result<Option<&Part>, NeedKeys> {
+        loaded(&self.parts, (id, member), Key::Part(id, member))
     }
 
     /// Takes the changes of one command in, so that the next one sees them.
@@ -300,6 +347,19 @@ impl State {
         }
         for freeze in &changes.freezes {
             self.freezes.insert(freeze.id, Some(freeze.clone()));
+        }
+        for batch in &changes.batches {
+            self.batches.insert(batch.id, Some(batch.clone()));
+        }
+        for holding in &changes.holdings {
+            self.holdings
+                .insert((holding.member, holding.template), Some(holding.clone()));
+        }
+        for claim in &changes.claims {
+            self.claims.insert((claim.member, claim.key), Some(claim.clone()));
+        }
+        for (grant, member, coupon) in &changes.parts {
+            self.parts.insert((*grant, *member), Some(Part::Given(*coupon)));
         }
         if let Some(device) = &changes.device {
             self.devices.insert(device.id, Some(device.clone()));
@@ -347,6 +407,16 @@ pub struct Changes {
     pub stored: Option<Stored>,
     /// An operation of a second branch, kept for a person to look at.
     pub branch: Option<Arrival>,
+    /// Batches that gave coupons out.
+    pub batches: Vec<Batch>,
+    /// What members have had.
+    pub holdings: Vec<Holding>,
+    /// Claims, refused ones too.
+    pub claims: Vec<Claim>,
+    /// Coupons that came to a member.
+    pub given: Vec<Given>,
+    /// Members who have their part of a grant.
+    pub parts: Vec<(GrantId, MemberId, CouponId)>,
     /// Who must hear of which row.
     pub feed: Vec<(StoreId, Entity)>,
 }
@@ -370,6 +440,14 @@ pub enum Command {
         device: DeviceId,
         now: Millis,
     },
+    /// A member claims a coupon.
+    Claim {
+        member: MemberId,
+        template: TemplateId,
+        key: ClaimKey,
+    },
+    /// A member gets their part of a grant.
+    TakeGrant { grant: GrantId, member: MemberId },
 }
 
 impl Command {
@@ -393,6 +471,8 @@ impl Command {
                 vec![Key::Device(*device), Key::Freeze(*id), subject.key()]
             }
             Self::CancelFreeze { id, device, .. } => vec![Key::Device(*device), Key::Freeze(*id)],
+            Self::Claim { member, template, .. } => claims::claim_keys(*member, *template),
+            Self::TakeGrant { grant, member } => claims::grant_keys(*grant, *member),
         }
     }
 }
@@ -422,6 +502,12 @@ pub enum Answer {
     Refused { reasons: Vec<Reason> },
     /// The freeze is given back, or was none.
     Cancelled,
+    /// The member has this coupon; `replayed` when it was given before.
+    Given { coupon: CouponId, replayed: bool },
+    /// The member gets none, and why; `replayed` when that was said before.
+    NotGiven { reasons: Vec<NotClaimable>, replayed: bool },
+    /// Neither yes nor no: the coupons are being made at this moment.
+    ComeBack,
     /// The same id was used for another question.
     AnotherQuestion,
     /// The device may not ask: it is frozen or revoked.
@@ -445,6 +531,8 @@ pub fn decide(state: &State, command: &Command, received_at: Millis) -> Result<(
             now,
         } => freezes::ask(state, *id, *device, *subject, *presented_by, *now),
         Command::CancelFreeze { id, device, now } => freezes::cancel(state, *id, *device, *now),
+        Command::Claim { member, template, key } => claims::claim(state, *member, *template, *key, received_at),
+        Command::TakeGrant { grant, member } => claims::take_grant(state, *grant, *member, received_at),
     }
 }
 

@@ -1,0 +1,531 @@
+//! Claims and grants: how a coupon comes to its member.
+//!
+//! A claim takes the next coupon of a batch that was made beforehand; a grant makes one in the grant's own batch. Both
+//! are decided here on rows that the caller holds locked: the batch says what is left, the holding what the member
+//! has had. See docs/adr/0009-claims-and-grants.md.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, Changes, Entity, Key, NeedKeys, State};
+use crate::{
+    coupons::{Coupon, CouponState},
+    ids::{BatchId, CouponId, GrantId, MemberId, TemplateId},
+    people::Member,
+    time::{DAY, Millis},
+};
+
+/// The name of a claim: 16 bytes of the hash of what the member's program called it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClaimKey(pub [u8; 16]);
+
+/// One reason why a member can't have a coupon of a template. Serialised with its stable `code`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "code", rename_all = "snake_case")]
+pub enum NotClaimable {
+    /// There is no such offer.
+    NotOffered,
+    /// The template was taken back.
+    Retired,
+    /// It can be claimed later.
+    ClaimNotStarted { at: Millis },
+    /// It could be claimed until then.
+    ClaimOver { at: Millis },
+    /// Its coupons are no longer valid.
+    ValidityOver { at: Millis },
+    /// The member has had, or holds, as many as a member may.
+    LimitReached { limit: i64, counts: LimitCounts },
+    /// All are given.
+    OutOfStock,
+    /// There is no such member.
+    UnknownMember,
+    /// The grant is for others.
+    NotListed,
+    /// The grant is paused or over.
+    GrantNotOpen,
+}
+
+/// What a member's limit counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitCounts {
+    /// Every coupon ever claimed.
+    Taken,
+    /// Those still held: available or frozen, and not past their time.
+    Held,
+}
+
+impl LimitCounts {
+    /// The word in databases and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Held => "held",
+        }
+    }
+    /// Reads [`LimitCounts::as_str`] back.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Taken, Self::Held].into_iter().find(|it| it.as_str() == word)
+    }
+}
+
+/// What a template version says about giving its coupons out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// The version.
+    pub version: i64,
+    /// False once it was taken back.
+    pub published: bool,
+    /// First instant at which it may be claimed.
+    pub claim_from: Option<Millis>,
+    /// First instant at which it may be claimed, or granted, no more.
+    pub claim_until: Option<Millis>,
+    /// How many a member may have; 0 = any number.
+    pub member_limit: i64,
+    /// What that limit counts.
+    pub limit_counts: LimitCounts,
+    /// Begin of the validity, where it is fixed.
+    pub valid_from: Option<Millis>,
+    /// End of the validity, where it is fixed.
+    pub valid_until: Option<Millis>,
+    /// Days of validity after the claim, where it is not.
+    pub valid_days: Option<i64>,
+}
+
+impl Terms {
+    /// The validity of a coupon given now.
+    pub fn validity(&self, now: Millis) -> (Option<Millis>, Option<Millis>) {
+        match self.valid_days {
+            Some(days) => (self.valid_from, Some(now.saturating_add(days.saturating_mul(DAY)))),
+            None => (self.valid_from, self.valid_until),
+        }
+    }
+
+    /// What stops claims and grants alike: a template's end.
+    fn ended(&self, now: Millis, reasons: &mut Vec<NotClaimable>) {
+        if !self.published {
+            reasons.push(NotClaimable::Retired);
+        }
+        if let Some(at) = self.claim_until
+            && now >= at
+        {
+            reasons.push(NotClaimable::ClaimOver { at });
+        }
+        if let (None, Some(at)) = (self.valid_days, self.valid_until)
+            && now >= at
+        {
+            reasons.push(NotClaimable::ValidityOver { at });
+        }
+    }
+}
+
+/// Where a batch stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BatchStatus {
+    /// Its codes are being made.
+    Making,
+    /// All of them are there.
+    Ready,
+    /// Nothing more is given out of it.
+    Closed,
+}
+
+impl BatchStatus {
+    /// The word in databases and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Making => "making",
+            Self::Ready => "ready",
+            Self::Closed => "closed",
+        }
+    }
+    /// Reads [`BatchStatus::as_str`] back.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Making, Self::Ready, Self::Closed]
+            .into_iter()
+            .find(|status| status.as_str() == word)
+    }
+}
+
+/// A numbered issue of a template version. Its coupons' ids follow from their positions, see [`BatchId::coupon`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Batch {
+    /// Which.
+    pub id: BatchId,
+    /// Of which template.
+    pub template: TemplateId,
+    /// Of which version of it.
+    pub template_version: i64,
+    /// How many it is to have.
+    pub size: i64,
+    /// How many there are: the positions before this one.
+    pub made: i64,
+    /// How many were given to members: the positions before this one.
+    pub claimed: i64,
+    /// Where it stands.
+    pub status: BatchStatus,
+}
+
+/// What can be claimed of a template.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// Its versions, the newest first; drafts are not among them.
+    pub terms: Vec<Terms>,
+    /// Its batches for claiming that are not closed and not all given, in the order in which they are used up.
+    pub batches: Vec<BatchId>,
+}
+
+/// What one member has had of one template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holding {
+    /// Whose.
+    pub member: MemberId,
+    /// Of what.
+    pub template: TemplateId,
+    /// How many they ever claimed; what was granted to them is not counted.
+    pub taken: i64,
+    /// How many they hold now, however they came by them. Not stored: a stored number would have to follow every
+    /// redemption, void, return and expiry, which would put one more row on the hot path of redemptions and be wrong
+    /// whenever time alone ends a coupon. It is counted from the coupons, for templates that limit what is held, while
+    /// this row is locked: other claims of this member wait, and everything else can only lower it, but for a void,
+    /// which gives back what was theirs before.
+    pub held: i64,
+    /// Grows by one with every stored change; 0 = not stored yet.
+    pub version: i64,
+}
+
+impl Holding {
+    /// Of who has had nothing so far.
+    pub fn none(member: MemberId, template: TemplateId) -> Self {
+        Self {
+            member,
+            template,
+            taken: 0,
+            held: 0,
+            version: 0,
+        }
+    }
+}
+
+/// A claim and how it ended. A refusal is kept too, so that asking again gives the same answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Whose.
+    pub member: MemberId,
+    /// Its name.
+    pub key: ClaimKey,
+    /// What was asked for.
+    pub template: TemplateId,
+    /// The coupon, or why there is none.
+    pub ended: Result<CouponId, Vec<NotClaimable>>,
+}
+
+/// Whom a grant is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// Members of a list.
+    List,
+    /// Everybody who was a member when it was made.
+    All,
+}
+
+impl Audience {
+    /// The word in databases and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::All => "all",
+        }
+    }
+    /// Reads [`Audience::as_str`] back.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::List, Self::All].into_iter().find(|it| it.as_str() == word)
+    }
+}
+
+/// Coupons that the chain gives without being asked: one to each member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grant {
+    /// Which.
+    pub id: GrantId,
+    /// Of which template.
+    pub template: TemplateId,
+    /// Of which version of it.
+    pub template_version: i64,
+    /// The batch that its coupons are made in, one at a time.
+    pub batch: BatchId,
+    /// For whom.
+    pub audience: Audience,
+    /// False while it is paused, and when it is over.
+    pub open: bool,
+}
+
+/// A member's part in a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// On the list, nothing given yet.
+    Due,
+    /// This coupon was given.
+    Given(CouponId),
+}
+
+/// A coupon on its way to its member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Given {
+    /// The coupon; its code is known to the database (a claim) or made when it is stored (a grant).
+    pub coupon: Coupon,
+    /// The grant it is part of; `None` = claimed.
+    pub grant: Option<GrantId>,
+}
+
+/// What a member would hear.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Yes: the next coupon of this batch, under these terms.
+    Take(BatchId, Terms),
+    /// Coupons are being made at this moment: neither yes nor no.
+    Wait,
+    /// No, and every reason why.
+    No(Vec<NotClaimable>),
+}
+
+/// Whether this member may claim now: the newest version that they may have, else why not the newest one.
+pub fn judge(
+    offer: Option<&Offer>,
+    batches: &BTreeMap<BatchId, Option<Batch>>,
+    holding: &Holding,
+    now: Millis,
+) -> Verdict {
+    let mut against = None;
+    let mut wait = false;
+    for terms in offer.iter().flat_map(|offer| &offer.terms) {
+        let mut reasons = Vec::new();
+        if let Some(at) = terms.claim_from
+            && now < at
+        {
+            reasons.push(NotClaimable::ClaimNotStarted { at });
+        }
+        terms.ended(now, &mut reasons);
+        let counted = match terms.limit_counts {
+            LimitCounts::Taken => holding.taken,
+            LimitCounts::Held => holding.held,
+        };
+        if terms.member_limit > 0 && counted >= terms.member_limit {
+            reasons.push(NotClaimable::LimitReached {
+                limit: terms.member_limit,
+                counts: terms.limit_counts,
+            });
+        }
+        let mut coming = false;
+        let mut stock = None;
+        for batch in offer
+            .iter()
+            .flat_map(|offer| &offer.batches)
+            .filter_map(|id| batches.get(id)?.as_ref())
+            .filter(|batch| batch.template_version == terms.version && batch.status != BatchStatus::Closed)
+        {
+            if batch.claimed < batch.made {
+                stock = stock.or(Some(batch.id));
+            } else {
+                coming |= batch.made < batch.size;
+            }
+        }
+        match stock {
+            Some(batch) if reasons.is_empty() => return Verdict::Take(batch, terms.clone()),
+            None if coming => wait |= reasons.is_empty(),
+            None => reasons.push(NotClaimable::OutOfStock),
+            Some(_) => {}
+        }
+        if !reasons.is_empty() {
+            against.get_or_insert(reasons);
+        }
+    }
+    if wait {
+        return Verdict::Wait;
+    }
+    Verdict::No(against.unwrap_or_else(|| vec![NotClaimable::NotOffered]))
+}
+
+pub(super) fn claim(
+    state: &State,
+    member: MemberId,
+    template: TemplateId,
+    key: ClaimKey,
+    now: Millis,
+) -> Result<(Answer, Changes), NeedKeys> {
+    let mut changes = Changes::default();
+    // Only claims known to this group are looked at here: the primary key finds the others, and then the group is
+    // decided again with them loaded.
+    if let Some(Some(known)) = state.claims.get(&(member, key)) {
+        let answer = match &known.ended {
+            _ if known.template != template => Answer::AnotherQuestion,
+            Ok(coupon) => Answer::Given {
+                coupon: *coupon,
+                replayed: true,
+            },
+            Err(reasons) => Answer::NotGiven {
+                reasons: reasons.clone(),
+                replayed: true,
+            },
+        };
+        return Ok((answer, changes));
+    }
+    let Some(person) = state.member(member)? else {
+        return Ok((no(vec![NotClaimable::UnknownMember]), changes));
+    };
+    let none = Holding::none(member, template);
+    let holding = state.holding(member, template)?.unwrap_or(&none);
+    let ended = match judge(state.offer(template)?, &state.batches, holding, now) {
+        Verdict::Wait => return Ok((Answer::ComeBack, changes)),
+        Verdict::No(reasons) => Err(reasons),
+        Verdict::Take(batch, terms) => {
+            let Some(batch) = state.batch(batch)? else {
+                return Ok((no(vec![NotClaimable::NotOffered]), changes));
+            };
+            let Ok(position) = u32::try_from(batch.claimed) else {
+                return Ok((no(vec![NotClaimable::OutOfStock]), changes));
+            };
+            let coupon = issue(batch, position, person, &terms, now);
+            changes.batches.push(Batch {
+                claimed: batch.claimed + 1,
+                ..batch.clone()
+            });
+            changes.holdings.push(Holding {
+                taken: holding.taken.saturating_add(1),
+                held: holding.held.saturating_add(1),
+                version: holding.version + 1,
+                ..holding.clone()
+            });
+            Ok(hand_over(coupon, None, person, &mut changes))
+        }
+    };
+    let answer = match &ended {
+        Ok(coupon) => Answer::Given {
+            coupon: *coupon,
+            replayed: false,
+        },
+        Err(reasons) => no(reasons.clone()),
+    };
+    changes.claims.push(Claim {
+        member,
+        key,
+        template,
+        ended,
+    });
+    Ok((answer, changes))
+}
+
+pub(super) fn take_grant(
+    state: &State,
+    id: GrantId,
+    member: MemberId,
+    now: Millis,
+) -> Result<(Answer, Changes), NeedKeys> {
+    let mut changes = Changes::default();
+    let Some(grant) = state.grant(id)? else {
+        return Ok((no(vec![NotClaimable::NotOffered]), changes));
+    };
+    match state.part(id, member)? {
+        Some(Part::Given(coupon)) => {
+            let answer = Answer::Given {
+                coupon: *coupon,
+                replayed: true,
+            };
+            return Ok((answer, changes));
+        }
+        None if grant.audience == Audience::List => return Ok((no(vec![NotClaimable::NotListed]), changes)),
+        Some(Part::Due) | None => {}
+    }
+    let Some(person) = state.member(member)? else {
+        return Ok((no(vec![NotClaimable::UnknownMember]), changes));
+    };
+    let mut reasons = Vec::new();
+    if !grant.open {
+        reasons.push(NotClaimable::GrantNotOpen);
+    }
+    let terms = state
+        .offer(grant.template)?
+        .and_then(|offer| offer.terms.iter().find(|terms| terms.version == grant.template_version));
+    match terms {
+        None => reasons.push(NotClaimable::NotOffered),
+        Some(terms) => terms.ended(now, &mut reasons),
+    }
+    let batch = state.batch(grant.batch)?;
+    let (Some(terms), Some(batch), true) = (terms, batch, reasons.is_empty()) else {
+        if reasons.is_empty() {
+            reasons.push(NotClaimable::NotOffered);
+        }
+        return Ok((no(reasons), changes));
+    };
+    let Ok(position) = u32::try_from(batch.made) else {
+        return Ok((no(vec![NotClaimable::OutOfStock]), changes));
+    };
+    let coupon = issue(batch, position, person, terms, now);
+    changes.batches.push(Batch {
+        size: batch.size + 1,
+        made: batch.made + 1,
+        claimed: batch.claimed + 1,
+        ..batch.clone()
+    });
+    let coupon = hand_over(coupon, Some(id), person, &mut changes);
+    changes.parts.push((id, member, coupon));
+    Ok((
+        Answer::Given {
+            coupon,
+            replayed: false,
+        },
+        changes,
+    ))
+}
+
+fn no(reasons: Vec<NotClaimable>) -> Answer {
+    Answer::NotGiven {
+        reasons,
+        replayed: false,
+    }
+}
+
+fn issue(batch: &Batch, position: u32, person: &Member, terms: &Terms, now: Millis) -> Coupon {
+    let (valid_from, valid_until) = terms.validity(now);
+    Coupon {
+        id: batch.id.coupon(position),
+        code: String::new(),
+        member: Some(person.id),
+        template: batch.template,
+        template_version: batch.template_version,
+        batch: batch.id,
+        home_store: person.recent_stores.first().copied(),
+        valid_from,
+        valid_until,
+        state: CouponState::Available,
+        version: Coupon::ISSUED,
+    }
+}
+
+/// Every store that holds the member hears of their new coupon.
+fn hand_over(coupon: Coupon, grant: Option<GrantId>, person: &Member, changes: &mut Changes) -> CouponId {
+    let id = coupon.id;
+    changes
+        .feed
+        .extend(person.recent_stores.iter().map(|store| (*store, Entity::Coupon(id))));
+    changes.given.push(Given { coupon, grant });
+    id
+}
+
+pub(super) fn claim_keys(member: MemberId, template: TemplateId) -> Vec<Key> {
+    vec![
+        Key::Offer(template),
+        Key::Holding(member, template),
+        Key::Member(member),
+    ]
+}
+
+pub(super) fn grant_keys(grant: GrantId, member: MemberId) -> Vec<Key> {
+    vec![Key::Grant(grant), Key::Part(grant, member), Key::Member(member)]
+}
+
+#[cfg(test)]
+mod tests;
