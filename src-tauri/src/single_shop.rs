@@ -214,6 +214,7 @@ impl HeadOffice {
         let app = apart(|| async move { App::open(&url, Arc::new(SystemClock), Arc::new(SystemRandom)).await })
             .await?
             .map_err(of_database)?;
+        counterfoil_head_office::jobs::start(&app);
         let served = Arc::clone(&app);
         let task = tokio::spawn(async move {
             if let Err(error) = serve(served, listener, None).await {

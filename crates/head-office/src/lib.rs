@@ -4,13 +4,17 @@
 
 pub mod admin;
 pub mod audit;
+pub mod batches;
+pub mod claims;
 pub mod cli;
 pub mod clock;
 pub mod coupons;
 pub mod db;
 pub mod engine;
 pub mod exceptions;
+pub mod grants;
 pub mod http;
+pub mod jobs;
 pub mod members;
 pub mod pickups;
 pub mod questions;
@@ -29,14 +33,17 @@ use std::{
 
 use axum::serve::ListenerExt;
 use counterfoil_domain::{
-    ids::{DeviceId, HistoryId, StoreId, TenantId},
+    ids::{DeviceId, HistoryId, MemberId, StoreId, TenantId},
     transition::{Device, DeviceStatus},
 };
 use ed25519_dalek::VerifyingKey;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::{net::TcpListener, sync::Semaphore};
-use tokio_util::sync::CancellationToken;
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, Semaphore},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     clock::{Clock, Random},
@@ -47,8 +54,14 @@ use crate::{
 
 /// Devices whose public keys are kept in memory.
 const DEVICE_KEYS: u64 = 100_000;
+/// Tenants whose grants to everybody are kept in memory.
+const TENANTS: u64 = 10_000;
 /// Requests of devices that are not known yet, at once: fewer than there are readers.
 const STRANGERS: usize = 3;
+/// Answers that are written while they are sent, at once.
+const STREAMS: usize = 64;
+/// Claims of one member in a minute.
+const CLAIMS: NonZeroU32 = NonZeroU32::new(120).unwrap();
 /// Tries to enrol from one address in a minute.
 const ENROL_TRIES: NonZeroU32 = NonZeroU32::new(20).unwrap();
 
@@ -77,6 +90,16 @@ pub struct App {
     pub in_flight: Arc<http::idempotency::InFlight>,
     /// Tries to enrol.
     pub enrol_limit: DefaultKeyedRateLimiter<IpAddr>,
+    /// Grants to everybody.
+    pub open_grants: grants::Open,
+    /// Room for answers that are written while they are sent.
+    pub streams: Arc<Semaphore>,
+    /// How often a member may claim.
+    pub claim_limit: DefaultKeyedRateLimiter<MemberId>,
+    /// Rung when there is a new job.
+    pub jobs: Notify,
+    /// What is done in the background; waited for before the database is closed.
+    pub tasks: TaskTracker,
     /// Cancelled when the process is to stop.
     pub stopping: CancellationToken,
 }
@@ -107,6 +130,11 @@ impl App {
             tokens: http::caller::Tokens::default(),
             in_flight: Arc::default(),
             enrol_limit: RateLimiter::keyed(Quota::per_minute(ENROL_TRIES)),
+            open_grants: moka::sync::Cache::new(TENANTS),
+            streams: Arc::new(Semaphore::new(STREAMS)),
+            claim_limit: RateLimiter::keyed(Quota::per_minute(CLAIMS)),
+            jobs: Notify::new(),
+            tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
         }))
     }
@@ -171,6 +199,8 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, metrics: Option<Prometh
         .with_graceful_shutdown(async move { stopping.cancelled().await })
         .await?;
     watcher.abort();
+    app.tasks.close();
+    app.tasks.wait().await;
     app.db.close().await;
     Ok(())
 }

@@ -438,8 +438,17 @@ async fn nothing_is_broken_and_every_damage_is_found(on: On) {
     }
     let all = checks(&chain).await;
     assert!(all.iter().all(|check| check.ok));
-    // Each check has been seen to fail, but the one that only tells.
-    for check in all.iter().filter(|check| check.check != "losses") {
+    // Each check has been seen to fail, but the one that only tells, and those that are damaged in tests/claims.rs.
+    let elsewhere = [
+        "losses",
+        "batches_given",
+        "claims",
+        "holdings",
+        "grants",
+        "jobs",
+        "code_counters",
+    ];
+    for check in all.iter().filter(|check| !elsewhere.contains(&check.check)) {
         assert!(
             shown.contains(check.check),
             "{} was never seen to find anything",

@@ -60,6 +60,8 @@ codes! {
     LinkExpired = "link_expired", 401, "The link has expired.";
     /// The request reads, but values in it are not acceptable.
     Invalid = "invalid", 422, "Values in the request are not acceptable.";
+    /// The member can't have this coupon; the reasons say why.
+    NotClaimable = "not_claimable", 409, "This coupon can't be claimed.";
     /// The thing stands so that this can't be done.
     StateConflict = "state_conflict", 409, "It does not stand so that this can be done.";
     /// Somebody else changed it since it was read.
@@ -131,6 +133,9 @@ pub struct Problem {
     /// With `malformed` and `invalid`: each field that is not acceptable.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub errors: Vec<FieldError>,
+    /// With `not_claimable`: every reason, each with its stable `code`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reasons: Vec<serde_json::Value>,
 }
 
 impl Problem {
@@ -148,6 +153,7 @@ impl Problem {
             history_id: None,
             retry_after: None,
             errors: Vec::new(),
+            reasons: Vec::new(),
         }
     }
 

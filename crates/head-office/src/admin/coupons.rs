@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 
 use counterfoil_domain::{
-    codes::coupon_code,
     coupons::{Coupon, CouponState},
     ids::{BatchId, CouponId, StoreId, TemplateId, TenantId},
     time::{DAY, Millis},
 };
-use jiff::{Timestamp, tz::TimeZone};
-use sha2::{Digest, Sha256};
 use sqlx::{AnyConnection, Row};
 
-use super::{ACTOR, AdminError, fresh, orders::find_member, rows, tell};
+use super::{ACTOR, AdminError, fresh, orders::find_member, tell};
 use crate::{
     clock::{Clock, Random},
-    coupons,
+    coupons::{
+        self,
+        codes::{self, Codes},
+    },
     db::{Db, DbError},
     stores::enrol::audit,
     sync::feed::Item,
@@ -46,7 +46,8 @@ pub struct Granted {
 
 struct Terms {
     version: i64,
-    prefix: u16,
+    line: String,
+    category: String,
     valid_from: Option<Millis>,
     valid_until: Option<Millis>,
 }
@@ -68,19 +69,17 @@ pub async fn grant_coupons(
     let now = clock.now();
     let mut lease = db.lease().await?;
     let mut transaction = lease.begin().await?;
-    // The tenant's row is locked: the next code is counted, and nobody else may count meanwhile.
-    let lock = db.dialect().lock_suffix();
-    let key = rows::load_tenant(&mut transaction, tenant, lock).await?.code_key;
     let member = find_member(&mut transaction, tenant, new.member).await?;
     let terms = terms(&mut transaction, tenant, new.template, now).await?;
-    let day = day(now)?;
-    let first = codes_made(&mut transaction, tenant, &key, terms.prefix, day).await?;
+    let codes = Codes::load(&mut transaction, tenant).await?;
+    let form = codes.form(&terms.line, &terms.category, now)?;
+    let first = codes::reserve(&mut transaction, tenant, &form, u64::from(new.count)).await?;
     let batch = BatchId::new(now, fresh(random)?);
     let mut granted = Vec::new();
-    for counter in first..first.saturating_add(u64::from(new.count)) {
+    for (counter, position) in (first..).zip(0..new.count) {
         granted.push(Coupon {
-            id: CouponId::new(now, fresh(random)?),
-            code: coupon_code(&key, terms.prefix, day, counter).ok_or(AdminError::CouponsFull)?,
+            id: batch.coupon(position),
+            code: form.code(codes.key(), counter).ok_or(AdminError::CouponsFull)?,
             member: Some(member.id),
             template: new.template,
             template_version: terms.version,
@@ -89,7 +88,7 @@ pub async fn grant_coupons(
             valid_from: terms.valid_from,
             valid_until: terms.valid_until,
             state: CouponState::Available,
-            version: 1,
+            version: Coupon::ISSUED,
         });
     }
     let count = i64::from(new.count);
@@ -145,11 +144,10 @@ async fn terms(
     .ok_or_else(|| AdminError::NotFound(format!("there is no published template {template}")))?;
     let read = || -> Result<Terms, sqlx::Error> {
         let days: Option<i64> = row.try_get("valid_days")?;
-        let line: String = row.try_get("product_line")?;
-        let category: String = row.try_get("category")?;
         Ok(Terms {
             version: row.try_get("template_version")?,
-            prefix: line_and_category(&line, &category),
+            line: row.try_get("product_line")?,
+            category: row.try_get("category")?,
             valid_from: row.try_get("valid_from")?,
             valid_until: match days {
                 Some(days) => Some(now.saturating_add(days.saturating_mul(DAY))),
@@ -158,44 +156,4 @@ async fn terms(
         })
     };
     Ok(read().map_err(DbError::from)?)
-}
-
-/// The first four digits of a coupon code: two of the product line and two of the category where these are numbers,
-/// else digits that are always the same for the same words.
-pub(crate) fn line_and_category(line: &str, category: &str) -> u16 {
-    let both = format!("{line}{category}");
-    if both.len() == 4
-        && let Ok(digits) = both.parse()
-    {
-        return digits;
-    }
-    let digest = Sha256::digest(format!("{line}\n{category}").as_bytes());
-    u16::from_be_bytes([digest[0], digest[1]]) % 10_000
-}
-
-fn day(now: Millis) -> Result<u32, AdminError> {
-    let at = Timestamp::from_millisecond(now).map_err(|_| AdminError::malformed("clock", "a time of this century"))?;
-    let date = at.to_zoned(TimeZone::UTC).date();
-    let number = i32::from(date.year()) % 100 * 10_000 + i32::from(date.month()) * 100 + i32::from(date.day());
-    u32::try_from(number).map_err(|_| AdminError::malformed("clock", "a time of this century"))
-}
-
-/// How many codes of this day there are: the next one's number, as they are made in order.
-async fn codes_made(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    key: &[u8; 32],
-    prefix: u16,
-    day: u32,
-) -> Result<u64, AdminError> {
-    let sample = coupon_code(key, prefix, day, 0).ok_or(AdminError::CouponsFull)?;
-    let head: String = sample.chars().take(10).collect();
-    let count: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM coupons WHERE tenant = $1 AND code >= $2 AND code <= $3")
-        .bind(tenant.bytes().to_vec())
-        .bind(format!("{head}00000000"))
-        .bind(format!("{head}99999999"))
-        .fetch_one(connection)
-        .await
-        .map_err(DbError::from)?;
-    Ok(u64::try_from(count).unwrap_or(0))
 }

@@ -1,6 +1,6 @@
 //! Why something was not added or decided.
 
-use crate::db::DbError;
+use crate::{coupons::codes::NoCode, db::DbError};
 
 /// An error of the commands that add and decide.
 #[derive(Debug, thiserror::Error)]
@@ -87,5 +87,14 @@ impl AdminError {
                 | Self::LinkKeyExists
                 | Self::DeviceStatus { .. }
         )
+    }
+}
+
+impl From<NoCode> for AdminError {
+    fn from(error: NoCode) -> Self {
+        match error {
+            NoCode::Full => Self::CouponsFull,
+            NoCode::Db(error) => Self::Db(error),
+        }
     }
 }

@@ -22,7 +22,6 @@ use counterfoil_domain::{
     people::{Clerk, Role, Store, pin_is_well_formed},
     time::Millis,
 };
-pub(crate) use coupons::line_and_category;
 pub use coupons::{Granted, NewGrant, grant_coupons};
 pub use devices::{Decided, LostDevice, new_epoch, readmit, revoke};
 pub use error::AdminError;

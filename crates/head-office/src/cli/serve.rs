@@ -29,7 +29,7 @@ pub(super) async fn serve(database: &str, options: Serve) -> Result<(), CliError
     if !options.roles.contains(&Role::Api) {
         return Err(CliError::input(
             "not_available",
-            "In this version only the role api has work to do. Add it to --roles (COUNTERFOIL_HQ_ROLES).",
+            "In this version a process without the role api has nothing to listen for. Add it to --roles (COUNTERFOIL_HQ_ROLES).",
         ));
     }
     // First of all: whoever starts it twice hears of it before the database is touched.
@@ -38,6 +38,9 @@ pub(super) async fn serve(database: &str, options: Serve) -> Result<(), CliError
         .local_addr()
         .map_err(|error| CliError::failed("internal", format!("The socket has no address: {error}.")))?;
     let app = App::open(database, clock()?, Arc::new(SystemRandom)).await?;
+    if options.roles.contains(&Role::Jobs) {
+        crate::jobs::start(&app);
+    }
     let metrics = recorder(&app.stopping)?;
     stop_on_signal(app.stopping.clone())?;
     let serving = tokio::spawn(crate::serve(app, listener, Some(metrics)));

@@ -21,7 +21,7 @@ use crate::{
 const SELECT: Text = select_by_id!(
     "SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version FROM coupons"
 );
-const SELECT_BY_CODE: &str = "SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version FROM coupons WHERE tenant = $1 AND code = $2";
+const SELECT_BY_CODE: &str = "SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version FROM coupons WHERE tenant = $1 AND code = $2 AND version > 0";
 const UPDATE: Text = Text {
     head: "UPDATE coupons SET state = v.column3, holder = v.column4, held_at = v.column5, held_where = v.column6, version = v.column7 FROM (VALUES ",
     tail: ") AS v WHERE coupons.tenant = $1 AND coupons.id = v.column1 AND coupons.version = v.column2",
@@ -97,7 +97,7 @@ fn held(state: &CouponState) -> (Option<&[u8]>, Option<i64>, Option<&[u8]>) {
     }
 }
 
-/// Loads coupons; `lock` holds them until the transaction ends.
+/// Loads coupons; `lock` holds them until the transaction ends. One that waits in its batch is nobody's and is left out.
 ///
 /// # Errors
 /// The driver's, and [`DbError::Decode`].
@@ -113,10 +113,11 @@ pub async fn load(
     .await?
     .iter()
     .map(read)
+    .filter(|coupon| coupon.as_ref().map_or(true, Coupon::is_issued))
     .collect()
 }
 
-/// Finds the coupon with this code.
+/// Finds the coupon with this code; one that waits in its batch is not found, as if there were no such code.
 ///
 /// # Errors
 /// As [`load`].

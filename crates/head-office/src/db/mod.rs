@@ -207,7 +207,16 @@ impl Lease<'_> {
         MIGRATOR.run(&mut *connection).await?;
         if self.db.dialect == Dialect::Postgres {
             // Room on each page for the next version of a row: an update then touches none of the table's indexes.
-            for table in ["coupons", "orders", "devices", "freezes", "feed_heads"] {
+            for table in [
+                "coupons",
+                "orders",
+                "devices",
+                "freezes",
+                "feed_heads",
+                "batches",
+                "holdings",
+                "code_counters",
+            ] {
                 let sql = format!("ALTER TABLE {table} SET (fillfactor = 70)");
                 sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
             }

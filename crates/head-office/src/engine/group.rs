@@ -7,14 +7,14 @@ use std::{
 };
 
 use counterfoil_domain::{
-    coupons::Template,
+    coupons::{Coupon, Template},
     ids::{CouponId, DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId},
     time::Millis,
     transition::{Answer, Changes, Command, Device, Key, NeedKeys, State, decide, isolate},
 };
 use sqlx::AnyConnection;
 
-use super::{Answered, Parts, Refusal, Settled, TRIES};
+use super::{Answered, Parts, Refusal, Settled, TRIES, claims};
 use crate::{
     coupons,
     db::{self, DbError, Trouble},
@@ -58,6 +58,7 @@ struct Work {
     freezes: BTreeSet<FreezeId>,
     stored: Vec<counterfoil_domain::transition::Stored>,
     branches: Vec<counterfoil_domain::transition::Arrival>,
+    claims: claims::Work,
     news: BTreeMap<StoreId, Vec<Item>>,
 }
 
@@ -67,6 +68,7 @@ struct Loaded {
     devices: BTreeMap<DeviceId, i64>,
     coupons: BTreeMap<CouponId, i64>,
     orders: BTreeMap<OrderId, i64>,
+    claims: claims::Loaded,
 }
 
 impl Writer {
@@ -167,6 +169,7 @@ impl Writer {
         if care.look_up_ids {
             keys.extend(commands.iter().filter_map(|command| match command {
                 Command::Operation(arrival) => Some(Key::Operation(arrival.id)),
+                Command::Claim { member, key, .. } => Some(Key::Claim(*member, *key)),
                 _ => None,
             }));
         }
@@ -174,7 +177,7 @@ impl Writer {
         let mut loaded = Loaded::default();
         let mut rounds = 0;
         let work = loop {
-            self.load(connection, tenant, &mut keys, &mut state, &mut loaded)
+            self.load(connection, tenant, &mut keys, &mut state, &mut loaded, now)
                 .await?;
             match decide_all(state.clone(), commands, care, now) {
                 Ok(work) => break work,
@@ -188,7 +191,7 @@ impl Writer {
             }
         };
         let (work, state) = work;
-        let heads = self.store(connection, tenant, &work, &state, &loaded, now).await?;
+        let (heads, mut given) = self.store(connection, tenant, &work, &state, &loaded, now).await?;
         let history = db::history(connection).await?;
         let mut answers = Vec::with_capacity(work.answers.len());
         for (answer, device) in work.answers {
@@ -199,10 +202,18 @@ impl Writer {
                 },
                 _ => 0,
             };
+            let given = match &answer {
+                Answer::Given {
+                    coupon,
+                    replayed: false,
+                } => given.remove(coupon).map(Box::new),
+                _ => None,
+            };
             answers.push(Answered {
                 answer,
                 feed,
                 device,
+                given,
                 history,
             });
         }
@@ -218,6 +229,7 @@ impl Writer {
         keys: &mut BTreeSet<Key>,
         state: &mut State,
         loaded: &mut Loaded,
+        now: Millis,
     ) -> Result<(), DbError> {
         let lock = self.parts.db.dialect().lock_suffix();
         let mut wanted = Wanted::default();
@@ -257,6 +269,8 @@ impl Writer {
                 .insert((applied.device, applied.epoch, applied.seq), Some(applied.id));
             state.operations.insert(applied.id, Some(applied));
         }
+        let of_claims = std::mem::take(&mut wanted.claims);
+        claims::load(connection, tenant, of_claims, state, &mut loaded.claims, now, lock).await?;
         if !wanted.coupons.is_empty() {
             for id in &wanted.coupons {
                 state.coupons.insert(*id, None);
@@ -343,7 +357,7 @@ impl Writer {
         state: &State,
         loaded: &Loaded,
         now: Millis,
-    ) -> Result<BTreeMap<StoreId, i64>, DbError> {
+    ) -> Result<(BTreeMap<StoreId, i64>, BTreeMap<CouponId, Coupon>), DbError> {
         let devices: Vec<(i64, &Device)> = changed(&work.devices, &state.devices, &loaded.devices);
         if !devices.is_empty() {
             stores::rows::update_devices(connection, tenant, &devices).await?;
@@ -351,6 +365,7 @@ impl Writer {
         if !work.stored.is_empty() {
             rows::insert(connection, tenant, &work.stored, now).await?;
         }
+        let given = claims::store(connection, tenant, &work.claims, state, &loaded.claims, now).await?;
         let coupons = changed(&work.coupons, &state.coupons, &loaded.coupons);
         if !coupons.is_empty() {
             coupons::rows::update(connection, tenant, &coupons).await?;
@@ -388,14 +403,15 @@ impl Writer {
             rows::insert_branches(connection, tenant, &work.branches, now).await?;
         }
         if work.news.is_empty() {
-            return Ok(BTreeMap::new());
+            return Ok((BTreeMap::new(), given));
         }
         let mut mark = [0u8; 8];
         self.parts
             .random
             .fill(&mut mark)
             .map_err(|error| DbError::config(error.to_string()))?;
-        feed::append(connection, tenant, &work.news, i64::from_be_bytes(mark)).await
+        let heads = feed::append(connection, tenant, &work.news, i64::from_be_bytes(mark)).await?;
+        Ok((heads, given))
     }
 }
 
@@ -419,6 +435,7 @@ struct Wanted {
     orders: Vec<OrderId>,
     members: Vec<MemberId>,
     freezes: Vec<FreezeId>,
+    claims: claims::Wanted,
 }
 
 impl Wanted {
@@ -432,6 +449,12 @@ impl Wanted {
             Key::Order(id) => self.orders.push(id),
             Key::Member(id) => self.members.push(id),
             Key::Freeze(id) => self.freezes.push(id),
+            Key::Offer(id) => self.claims.offers.push(id),
+            Key::Batch(id) => self.claims.batches.push(id),
+            Key::Holding(member, template) => self.claims.holdings.push((member, template)),
+            Key::Claim(member, key) => self.claims.claims.push((member, key)),
+            Key::Grant(id) => self.claims.grants.push(id),
+            Key::Part(grant, member) => self.claims.parts.push((grant, member)),
         }
     }
 
@@ -488,7 +511,8 @@ fn decide_all(mut state: State, commands: &[Command], care: &Care, now: Millis) 
 }
 
 impl Work {
-    fn take(&mut self, answer: Answer, device: Option<Device>, changes: Changes) {
+    fn take(&mut self, answer: Answer, device: Option<Device>, mut changes: Changes) {
+        self.claims.take(&mut changes);
         self.answers.push((answer, device));
         self.devices.extend(changes.device.iter().map(|device| device.id));
         self.coupons.extend(changes.coupons.iter().map(|coupon| coupon.id));

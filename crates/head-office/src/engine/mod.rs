@@ -4,6 +4,7 @@
 //! in order, stores all changes with one conditional statement a table, commits once, and answers everybody. See
 //! docs/ARCHITECTURE.md for why.
 
+mod claims;
 mod group;
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
 };
 
 use counterfoil_domain::{
+    coupons::Coupon,
     ids::{DeviceId, HistoryId, TenantId},
     time::Millis,
     transition::{Answer, Command, Device},
@@ -44,6 +46,8 @@ pub struct Answered {
     pub feed: i64,
     /// The device as it is after the command, if it is known.
     pub device: Option<Device>,
+    /// The coupon that was given just now, with its code.
+    pub given: Option<Box<Coupon>>,
     /// The history that this is part of.
     pub history: HistoryId,
 }
@@ -124,6 +128,13 @@ impl Engine {
             bulk,
             settled,
         }
+    }
+
+    /// Whether nobody waits: then work in the background may take larger pieces.
+    pub fn is_idle(&self) -> bool {
+        [&self.interactive, &self.bulk]
+            .into_iter()
+            .all(|queue| queue.capacity() == queue.max_capacity())
     }
 
     /// When devices were last settled.

@@ -7,6 +7,7 @@ pub mod idempotency;
 mod input;
 mod openapi;
 mod paging;
+mod stream;
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,13 +27,14 @@ pub use idempotency::{Asked, Begun, Once};
 pub use input::{Body, Fields, Nothing, Path, Query};
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use paging::{Page, Paging};
+pub use stream::{CutOff, Writer, streamed};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, timeout::RequestBodyTimeoutLayer};
 use utoipa_axum::router::OpenApiRouter;
 
 /// Longest pause in the middle of a request's body.
 const BODY_PAUSE: Duration = Duration::from_secs(10);
 
-use crate::{App, audit, coupons, exceptions, members, questions, stores, sync};
+use crate::{App, audit, batches, claims, coupons, exceptions, grants, jobs, members, questions, stores, sync};
 
 /// The whole API. `metrics` is absent where head office runs inside the desktop app.
 pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
@@ -103,6 +105,10 @@ fn people() -> OpenApiRouter<Arc<App>> {
         .merge(stores::listed::routes())
         .merge(exceptions::http::routes())
         .merge(audit::http::routes())
+        .merge(batches::http::routes())
+        .merge(claims::http::routes())
+        .merge(grants::http::routes())
+        .merge(jobs::http::routes())
 }
 
 fn documentation(page: String) -> Response {

@@ -40,6 +40,8 @@ struct ProblemDetails {
     retry_after: Option<u64>,
     /// With `malformed` and `invalid`: each field that is not acceptable.
     errors: Option<Vec<FieldDetails>>,
+    /// With `not_claimable`: every reason, each with its stable `code`.
+    reasons: Option<Vec<Value>>,
 }
 
 /// One value that is not acceptable.

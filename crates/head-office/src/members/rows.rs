@@ -126,6 +126,32 @@ pub async fn after(
     query.fetch_all(connection).await?.iter().map(read).collect()
 }
 
+const SELECT_BY_NUMBER: Text = Text {
+    head: "SELECT number, id FROM members WHERE tenant = $1 AND number IN (VALUES ",
+    tail: ")",
+    columns: 1,
+    tenant_first: false,
+    pad: true,
+};
+
+/// The members of these numbers; a number that is nobody's is left out.
+///
+/// # Errors
+/// As [`load`].
+pub async fn ids_by_number(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    numbers: &[&str],
+) -> Result<Vec<(String, MemberId)>, DbError> {
+    fetch(connection, SELECT_BY_NUMBER, "", tenant, numbers, |b, number| {
+        b.text(number);
+    })
+    .await?
+    .iter()
+    .map(|row| Ok((row.try_get("number")?, id(row, "id", MemberId::from_bytes)?)))
+    .collect()
+}
+
 /// Stores where members were seen. Two writers at once: the later one wins, which loses at most a convenience.
 ///
 /// # Errors

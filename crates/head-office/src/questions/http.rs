@@ -20,7 +20,7 @@ use counterfoil_protocol::{
 };
 
 use crate::{
-    App, coupons,
+    App, coupons, grants,
     http::{ApiError, IdempotencyKey, SignedRequest},
     pickups,
     sync::{feed::Item, page},
@@ -83,7 +83,13 @@ async fn decide(app: &App, request: &SignedRequest, command: Command) -> Result<
         Answer::AnotherQuestion => Err(ApiError::new(Code::IdempotencyKeyReused)),
         Answer::DeviceBarred { status } => Err(barred(status)),
         Answer::UnknownDevice => Err(ApiError::new(Code::BadSignature)),
-        Answer::Refused { .. } | Answer::Done { .. } | Answer::Gap { .. } | Answer::Fork => Err(ApiError::internal()),
+        Answer::Refused { .. }
+        | Answer::Done { .. }
+        | Answer::Gap { .. }
+        | Answer::Fork
+        | Answer::Given { .. }
+        | Answer::NotGiven { .. }
+        | Answer::ComeBack => Err(ApiError::internal()),
     }
 }
 
@@ -116,6 +122,12 @@ async fn find(app: &App, request: &SignedRequest, asked: LookupRequest) -> Resul
         Some(device) if device.status == DeviceStatus::Active => {}
         Some(device) => return Err(barred(device.status)),
         None => return Err(ApiError::new(Code::BadSignature)),
+    }
+    if let LookupRequest::Member(id) = &asked
+        && let Err(error) = grants::show_up(app, tenant, *id).await
+    {
+        // Theirs waits until the next time; the look-up does not.
+        tracing::warn!(%error, "a member was not given what was granted to all");
     }
     let mut items = Vec::new();
     match asked {

@@ -14,7 +14,7 @@ use super::{
     numbers::{Kind, Numbers, id},
     words,
 };
-use crate::admin;
+use crate::coupons::codes;
 
 impl Work<'_> {
     pub(super) fn batch(&self, template: u64) -> BatchId {
@@ -56,7 +56,7 @@ impl Work<'_> {
         let round = member.map_or(0, |(_, count)| nth / count);
         let kind = (nth + round) % u64::try_from(self.templates.len()).ok()?;
         let template = self.templates.get(usize::try_from(kind).ok()?)?;
-        let prefix = admin::line_and_category(&template.product_line, &template.category);
+        let prefix = codes::line_and_category(&template.product_line, &template.category);
         let day = u32::try_from(DEMO_DAY + self.plan.seed).ok()?;
         let (valid_from, valid_until) = match nth % 16 {
             13 => (self.now - 120 * DAY, self.now - 30 * DAY),

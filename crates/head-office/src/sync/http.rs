@@ -192,6 +192,7 @@ async fn push(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result
             feed,
             device,
             history,
+            ..
         } = answered;
         pushed.device = device.map(|device| (history, device));
         match answer {

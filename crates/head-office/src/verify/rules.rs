@@ -183,6 +183,76 @@ pub(super) const RULES: &[Rule] = &[
              WHERE b.claimed < 0 OR b.claimed > b.made OR b.made > b.size OR b.made <> COALESCE(c.coupons, 0)"],
     },
     Rule {
+        name: "batches_given",
+        counted: "SELECT COUNT(*) FROM batches",
+        broken: &[
+            "SELECT b.id AS id, CAST(b.claimed AS TEXT) || ' are given, and members hold ' || CAST(COALESCE(c.coupons, 0) AS TEXT) AS what
+             FROM batches b LEFT JOIN (SELECT tenant, batch, COUNT(*) AS coupons FROM coupons WHERE member IS NOT NULL GROUP BY tenant, batch) AS c ON c.tenant = b.tenant AND c.batch = b.id
+             WHERE b.purpose <> 'print' AND b.code_form IS NOT NULL AND b.claimed <> COALESCE(c.coupons, 0)",
+            "SELECT id, 'it is ready, and not all are made' AS what FROM batches WHERE status = 'ready' AND made <> size",
+            "SELECT c.id AS id, 'it waits in a batch that nobody claims from, or has an owner already' AS what
+             FROM coupons c JOIN batches b ON b.tenant = c.tenant AND b.id = c.batch
+             WHERE c.version = 0 AND (b.purpose <> 'claim' OR c.member IS NOT NULL OR c.state <> 'available')",
+        ],
+    },
+    Rule {
+        name: "claims",
+        counted: "SELECT COUNT(*) FROM claims",
+        broken: &[
+            "SELECT k.member AS id, 'a claim names a coupon that is not its member''s' AS what
+             FROM claims k LEFT JOIN coupons c ON c.tenant = k.tenant AND c.id = k.coupon
+             WHERE k.coupon IS NOT NULL AND (c.id IS NULL OR c.member IS NULL OR c.member <> k.member OR c.template <> k.template)",
+            "SELECT coupon AS id, 'it was claimed twice' AS what FROM claims WHERE coupon IS NOT NULL GROUP BY tenant, coupon HAVING COUNT(*) > 1",
+            "SELECT c.id AS id, 'it was given without a claim' AS what
+             FROM coupons c JOIN batches b ON b.tenant = c.tenant AND b.id = c.batch
+                 LEFT JOIN claims k ON k.tenant = c.tenant AND k.coupon = c.id
+             WHERE b.purpose = 'claim' AND c.version > 0 AND k.coupon IS NULL",
+        ],
+    },
+    Rule {
+        name: "holdings",
+        counted: "SELECT COUNT(*) FROM holdings",
+        broken: &[
+            "SELECT h.member AS id, CAST(h.taken AS TEXT) || ' taken, and ' || CAST(COALESCE(k.coupons, 0) AS TEXT) || ' claims say so' AS what
+             FROM holdings h LEFT JOIN (SELECT tenant, member, template, COUNT(*) AS coupons FROM claims WHERE coupon IS NOT NULL GROUP BY tenant, member, template) AS k
+                 ON k.tenant = h.tenant AND k.member = h.member AND k.template = h.template
+             WHERE h.taken <> COALESCE(k.coupons, 0)",
+            "SELECT DISTINCT k.member AS id, 'they claimed, and nobody counted it' AS what
+             FROM claims k LEFT JOIN holdings h ON h.tenant = k.tenant AND h.member = k.member AND h.template = k.template
+             WHERE k.coupon IS NOT NULL AND h.member IS NULL",
+        ],
+    },
+    Rule {
+        name: "grants",
+        counted: "SELECT COUNT(*) FROM grants",
+        broken: &[
+            "SELECT p.member AS id, 'the coupon of their part of a grant is not theirs, or not of the grant' AS what
+             FROM grant_members p JOIN grants g ON g.tenant = p.tenant AND g.id = p.grant_id LEFT JOIN coupons c ON c.tenant = p.tenant AND c.id = p.coupon
+             WHERE p.coupon IS NOT NULL AND (c.id IS NULL OR c.batch <> g.batch OR c.member IS NULL OR c.member <> p.member)",
+            "SELECT g.id AS id, CAST(b.claimed AS TEXT) || ' coupons, and ' || CAST(COALESCE(p.given, 0) AS TEXT) || ' members have theirs' AS what
+             FROM grants g JOIN batches b ON b.tenant = g.tenant AND b.id = g.batch
+                 LEFT JOIN (SELECT tenant, grant_id, COUNT(coupon) AS given FROM grant_members GROUP BY tenant, grant_id) AS p ON p.tenant = g.tenant AND p.grant_id = g.id
+             WHERE b.claimed <> COALESCE(p.given, 0)",
+        ],
+    },
+    Rule {
+        name: "jobs",
+        counted: "SELECT COUNT(*) FROM jobs",
+        broken: &[
+            "SELECT j.id AS id, CAST(j.done AS TEXT) || ' done, and its batch has ' || CAST(COALESCE(b.made, -1) AS TEXT) AS what
+             FROM jobs j LEFT JOIN batches b ON b.tenant = j.tenant AND b.id = j.subject
+             WHERE j.kind = 'batch' AND (b.id IS NULL OR b.made <> j.done OR b.size <> j.total)",
+            "SELECT id, 'it is done, and ' || CAST(done AS TEXT) || ' of ' || CAST(total AS TEXT) || ' are' AS what FROM jobs WHERE status = 'done' AND done <> total",
+        ],
+    },
+    Rule {
+        name: "code_counters",
+        counted: "SELECT COUNT(*) FROM code_counters",
+        broken: &["SELECT c.tenant AS id, 'the counter of ' || c.head || ' stands at ' || CAST(c.next AS TEXT) || ', and more codes were made' AS what
+             FROM code_counters c WHERE c.next < (SELECT COALESCE(MAX(b.first_counter + b.size), 0) FROM batches b
+                 WHERE b.tenant = c.tenant AND b.first_counter IS NOT NULL AND b.code_head = c.head)"],
+    },
+    Rule {
         name: "templates",
         counted: "SELECT COUNT(*) FROM coupons",
         broken: &[

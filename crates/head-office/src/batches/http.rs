@@ -1,0 +1,371 @@
+//! Routes of batches.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use counterfoil_domain::{
+    ids::{BatchId, JobId, TemplateId},
+    people::OperatorRole,
+    time::Millis,
+    transition::BatchStatus,
+};
+use counterfoil_protocol::problem::Code;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{MOST, New, NotMade, Purpose, rows};
+use crate::{
+    App,
+    db::DbError,
+    http::{ApiError, Asked, Begun, Fields, Nothing, Operator, Page, Paging, Path, Query, streamed},
+    jobs,
+    stores::enrol::audit,
+};
+
+/// Codes read at once for an export.
+const EXPORTED: i64 = 2_000;
+
+/// These routes.
+pub fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(show))
+        .routes(routes!(close))
+        .routes(routes!(codes))
+}
+
+/// A batch to be.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewBatch {
+    /// Of which template: its latest published version.
+    #[schema(value_type = Uuid)]
+    template: TemplateId,
+    /// How many coupons.
+    #[schema(minimum = 1, maximum = 20_000_000)]
+    count: i64,
+    /// `claim`: members claim them. `print`: their codes are printed, and whoever holds one may use it.
+    #[serde(default = "claim")]
+    #[schema(value_type = String)]
+    purpose: Purpose,
+}
+
+fn claim() -> Purpose {
+    Purpose::Claim
+}
+
+/// A batch that was begun.
+#[derive(Debug, Serialize, ToSchema)]
+struct BatchBegun {
+    /// The batch.
+    #[schema(value_type = Uuid)]
+    batch: BatchId,
+    /// The job that makes its codes: see `/v1/jobs/{id}`.
+    #[schema(value_type = Uuid)]
+    job: JobId,
+}
+
+/// A batch.
+#[derive(Debug, Serialize, ToSchema)]
+struct BatchView {
+    /// Its id.
+    #[schema(value_type = Uuid)]
+    id: BatchId,
+    /// Of which template.
+    #[schema(value_type = Uuid)]
+    template: TemplateId,
+    /// Of which version of it.
+    template_version: i64,
+    /// `claim`, `print` or `grant`.
+    #[schema(value_type = String)]
+    purpose: Purpose,
+    /// How many coupons it is to have.
+    size: i64,
+    /// How many there are.
+    made: i64,
+    /// How many were given to members.
+    claimed: i64,
+    /// `making`, `ready` or `closed`.
+    #[schema(value_type = String)]
+    status: BatchStatus,
+    /// When it was begun, UTC ms.
+    created_at: Millis,
+    /// The job that makes it.
+    #[schema(value_type = Option<Uuid>)]
+    #[serde(skip_serializing_if = "Option::is_none")]
+    job: Option<JobId>,
+}
+
+impl From<rows::Shown> for BatchView {
+    fn from(shown: rows::Shown) -> Self {
+        let rows::Shown {
+            id,
+            template,
+            template_version,
+            purpose,
+            size,
+            made,
+            claimed,
+            status,
+            created_at,
+            job,
+        } = shown;
+        Self {
+            id,
+            template,
+            template_version,
+            purpose,
+            size,
+            made,
+            claimed,
+            status,
+            created_at,
+            job,
+        }
+    }
+}
+
+impl From<NotMade> for ApiError {
+    fn from(error: NotMade) -> Self {
+        let mut fields = Fields::default();
+        match error {
+            NotMade::Db(error) => return error.into(),
+            NotMade::Over | NotMade::Full => return Self::detailed(Code::StateConflict, error.to_string()),
+            NotMade::NoTemplate => fields.refuse("template", "unknown", error.to_string()),
+            NotMade::Count => fields.refuse("count", "out_of_range", error.to_string()),
+        }
+        fields.done().err().unwrap_or_else(Self::internal)
+    }
+}
+
+/// Begin a batch.
+///
+/// Answers at once; a job makes the codes in the background.
+#[utoipa::path(
+    post, path = "/v1/batches", tag = "batches", request_body = NewBatch,
+    responses((status = 202, description = "The batch and its job", body = BatchBegun)),
+    security(("operator" = ["admin", "operator"]))
+)]
+async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<NewBatch>) -> Result<Response, ApiError> {
+    operator.require(&[OperatorRole::Admin, OperatorRole::Operator])?;
+    let actor = operator.actor();
+    let (once, new) = match asked.begin(&app, actor.clone()).await? {
+        Begun::Replay(answer) => return Ok(answer),
+        Begun::Fresh(once, new) => (once, new),
+    };
+    let mut lease = app.db.lease().await?;
+    let mut transaction = once.transaction(&mut lease).await?;
+    let now = app.clock.now();
+    let made = async {
+        let mut fields = Fields::default();
+        fields.range("count", new.count, 1..=MOST);
+        fields.check(
+            new.purpose != Purpose::Grant,
+            "purpose",
+            "out_of_range",
+            "claim or print",
+        );
+        fields.done()?;
+        let new = New {
+            template: new.template,
+            count: new.count,
+            purpose: new.purpose,
+        };
+        let (batch, job) = super::create(&mut transaction, app.random.as_ref(), operator.tenant, new, now).await?;
+        let (random, detail) = (app.random.as_ref(), batch.to_string());
+        audit(
+            &mut transaction,
+            random,
+            operator.tenant,
+            now,
+            &actor.name,
+            "batch.begun",
+            &detail,
+        )
+        .await?;
+        Ok((StatusCode::ACCEPTED, BatchBegun { batch, job: job.id }))
+    }
+    .await;
+    let answer = once.settle(transaction, made).await?;
+    app.jobs.notify_one();
+    Ok(answer)
+}
+
+/// Which batches.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// Of this template only.
+    #[param(value_type = Option<Uuid>)]
+    template: Option<TemplateId>,
+    /// `next` of the page before.
+    after: Option<String>,
+    /// Rows of a page, at most 200.
+    limit: Option<u32>,
+}
+
+/// The batches, the latest first.
+#[utoipa::path(
+    get, path = "/v1/batches", tag = "batches", params(Which),
+    responses((status = 200, description = "A page of batches", body = Page<BatchView>)),
+    security(("operator" = ["admin", "operator", "warehouse", "auditor"]))
+)]
+async fn list(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Query(which): Query<Which>,
+) -> Result<Json<Page<BatchView>>, ApiError> {
+    let paging = Paging::<BatchId>::read(which.after.as_deref(), which.limit)?;
+    let mut reader = app.db.reader().acquire().await.map_err(DbError::from)?;
+    let shown = rows::page(
+        &mut reader,
+        operator.tenant,
+        which.template,
+        paging.after,
+        paging.rows(),
+    )
+    .await?;
+    let views: Vec<BatchView> = shown.into_iter().map(BatchView::from).collect();
+    Ok(Json(paging.page(views, |last| last.id)))
+}
+
+/// A batch.
+#[utoipa::path(
+    get, path = "/v1/batches/{id}", tag = "batches",
+    params(("id" = Uuid, Path, description = "The batch")),
+    responses((status = 200, description = "The batch", body = BatchView)),
+    security(("operator" = ["admin", "operator", "warehouse", "auditor"]))
+)]
+async fn show(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Path(id): Path<BatchId>,
+) -> Result<Json<BatchView>, ApiError> {
+    let mut reader = app.db.reader().acquire().await.map_err(DbError::from)?;
+    let shown = rows::show(&mut reader, operator.tenant, id).await?;
+    Ok(Json(shown.ok_or_else(ApiError::not_found)?.into()))
+}
+
+/// Close a batch.
+///
+/// Nothing more is made or given out of it; what was given stays.
+#[utoipa::path(
+    post, path = "/v1/batches/{id}/close", tag = "batches",
+    params(("id" = Uuid, Path, description = "The batch")), request_body = Nothing,
+    responses((status = 200, description = "The batch", body = BatchView)),
+    security(("operator" = ["admin", "operator"]))
+)]
+async fn close(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Path(id): Path<BatchId>,
+    asked: Asked<Nothing>,
+) -> Result<Response, ApiError> {
+    operator.require(&[OperatorRole::Admin, OperatorRole::Operator])?;
+    let actor = operator.actor();
+    let once = match asked.begin(&app, actor.clone()).await? {
+        Begun::Replay(answer) => return Ok(answer),
+        Begun::Fresh(once, Nothing {}) => once,
+    };
+    let mut lease = app.db.lease().await?;
+    let mut transaction = once.transaction(&mut lease).await?;
+    let closed = async {
+        let now = app.clock.now();
+        let tenant = operator.tenant;
+        let before = rows::show(&mut transaction, tenant, id)
+            .await?
+            .ok_or_else(ApiError::not_found)?;
+        if !rows::close(&mut transaction, tenant, id).await? {
+            return Err(ApiError::detailed(Code::StateConflict, "the batch is closed"));
+        }
+        if let Some(job) = before.job {
+            jobs::rows::decide(&mut transaction, tenant, job, jobs::Status::Cancelled, now).await?;
+        }
+        let (random, detail) = (app.random.as_ref(), id.to_string());
+        audit(
+            &mut transaction,
+            random,
+            tenant,
+            now,
+            &actor.name,
+            "batch.closed",
+            &detail,
+        )
+        .await?;
+        let shown = rows::show(&mut transaction, tenant, id)
+            .await?
+            .ok_or_else(ApiError::not_found)?;
+        Ok((StatusCode::OK, BatchView::from(shown)))
+    }
+    .await;
+    once.settle(transaction, closed).await
+}
+
+/// Export a batch's codes.
+///
+/// CSV with the columns `code` and `state`, written as it is read. Stands in the audit log.
+#[utoipa::path(
+    get, path = "/v1/batches/{id}/codes", tag = "batches",
+    params(("id" = Uuid, Path, description = "The batch")),
+    responses((status = 200, description = "The codes", body = String, content_type = "text/csv")),
+    security(("operator" = ["admin", "operator"]))
+)]
+async fn codes(State(app): State<Arc<App>>, operator: Operator, Path(id): Path<BatchId>) -> Result<Response, ApiError> {
+    operator.require(&[OperatorRole::Admin, OperatorRole::Operator])?;
+    let tenant = operator.tenant;
+    let mut reader = app.db.reader().acquire().await.map_err(DbError::from)?;
+    rows::show(&mut reader, tenant, id)
+        .await?
+        .ok_or_else(ApiError::not_found)?;
+    drop(reader);
+    let mut lease = app.db.lease().await?;
+    let mut transaction = lease.begin().await?;
+    let (random, actor, now) = (app.random.as_ref(), operator.actor(), app.clock.now());
+    audit(
+        &mut transaction,
+        random,
+        tenant,
+        now,
+        &actor.name,
+        "batch.codes_exported",
+        &id.to_string(),
+    )
+    .await?;
+    transaction.commit().await.map_err(DbError::from)?;
+    drop(lease);
+    let from = Arc::clone(&app);
+    let mut answer = streamed(&app, "text/csv; charset=utf-8", move |writer| async move {
+        writer.write("code,state\r\n").await?;
+        let mut position = 0u32;
+        while !from.stopping.is_cancelled() {
+            let mut reader = from.db.reader().acquire().await.map_err(DbError::from)?;
+            let page = rows::codes(&mut reader, tenant, id, position, EXPORTED).await?;
+            drop(reader);
+            let mut text = String::new();
+            for (code, state) in &page {
+                text.push_str(code);
+                text.push(',');
+                text.push_str(state);
+                text.push_str("\r\n");
+            }
+            writer.write(text).await?;
+            // Positions have no gaps.
+            position = position.saturating_add(u32::try_from(page.len()).unwrap_or(u32::MAX));
+            if i64::try_from(page.len()).unwrap_or(i64::MAX) < EXPORTED {
+                break;
+            }
+        }
+        Ok(())
+    })?;
+    let name = format!("attachment; filename=\"codes-{id}.csv\"");
+    if let Ok(name) = HeaderValue::from_str(&name) {
+        answer.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+    }
+    Ok(answer)
+}

@@ -1,0 +1,4 @@
+//! How a coupon comes to its member: claims by the member, grants by the chain.
+
+pub mod http;
+pub mod rows;

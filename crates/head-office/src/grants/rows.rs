@@ -1,0 +1,273 @@
+//! SQL of grants, but for what the engine reads and writes.
+
+use counterfoil_domain::{
+    ids::{BatchId, CouponId, GrantId, JobId, MemberId, TemplateId, TenantId},
+    time::Millis,
+    transition::Audience,
+};
+use sqlx::{AnyConnection, Row, any::AnyRow};
+
+use crate::db::{
+    DbError,
+    batch::{Text, execute_all, id, id_or_null},
+};
+
+const LIST: Text = Text {
+    head: "INSERT INTO grant_members (tenant, grant_id, member) VALUES ",
+    tail: " ON CONFLICT DO NOTHING",
+    columns: 2,
+    tenant_first: true,
+    pad: true,
+};
+
+/// A grant's row to be.
+#[derive(Debug)]
+pub(super) struct NewGrant {
+    pub id: GrantId,
+    pub template: TemplateId,
+    pub template_version: i64,
+    pub batch: BatchId,
+    pub audience: Audience,
+    pub members: i64,
+}
+
+pub(super) async fn insert(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    new: &NewGrant,
+    now: Millis,
+) -> Result<(), DbError> {
+    sqlx::query("INSERT INTO grants (tenant, id, template, template_version, batch, audience, status, members, created_at) VALUES ($1, $2, $3, $4, $5, $6, 'open', $7, $8)")
+        .bind(tenant.bytes().to_vec())
+        .bind(new.id.bytes().to_vec())
+        .bind(new.template.bytes().to_vec())
+        .bind(new.template_version)
+        .bind(new.batch.bytes().to_vec())
+        .bind(new.audience.as_str())
+        .bind(new.members)
+        .bind(now)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+pub(super) async fn list(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    grant: GrantId,
+    members: &[MemberId],
+) -> Result<(), DbError> {
+    execute_all(connection, "grant_members", LIST, tenant, members, |b, member| {
+        b.bytes(grant.bytes()).bytes(member.bytes());
+    })
+    .await
+}
+
+pub(super) async fn count_members(connection: &mut AnyConnection, tenant: TenantId) -> Result<i64, DbError> {
+    Ok(sqlx::query_scalar("SELECT COUNT(*) FROM members WHERE tenant = $1")
+        .bind(tenant.bytes().to_vec())
+        .fetch_one(connection)
+        .await?)
+}
+
+/// The members of a list behind `after`, in order.
+pub(super) async fn listed_after(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    grant: GrantId,
+    after: &[u8],
+    limit: i64,
+) -> Result<Vec<MemberId>, DbError> {
+    sqlx::query(
+        "SELECT member FROM grant_members WHERE tenant = $1 AND grant_id = $2 AND member > $3 ORDER BY member LIMIT $4",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(grant.bytes().to_vec())
+    .bind(after.to_vec())
+    .bind(limit)
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(|row| id(row, "member", MemberId::from_bytes))
+    .collect()
+}
+
+/// The open grants to everybody, and when they were made.
+pub(super) async fn open_to_all(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+) -> Result<Vec<(GrantId, Millis)>, DbError> {
+    sqlx::query(
+        "SELECT id, created_at FROM grants WHERE tenant = $1 AND audience = 'all' AND status = 'open' ORDER BY id",
+    )
+    .bind(tenant.bytes().to_vec())
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(|row| Ok((id(row, "id", GrantId::from_bytes)?, row.try_get("created_at")?)))
+    .collect()
+}
+
+/// Those of the grants to everybody that this member has no part of yet, and was a member for.
+pub(super) async fn due_to(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    member: MemberId,
+    open: &[(GrantId, Millis)],
+) -> Result<Vec<GrantId>, DbError> {
+    let joined: Option<Millis> = sqlx::query_scalar("SELECT created_at FROM members WHERE tenant = $1 AND id = $2")
+        .bind(tenant.bytes().to_vec())
+        .bind(member.bytes().to_vec())
+        .fetch_optional(&mut *connection)
+        .await?;
+    let Some(joined) = joined else {
+        return Ok(Vec::new());
+    };
+    let keys: Vec<(GrantId, MemberId)> = open
+        .iter()
+        .filter(|(_, made_at)| joined <= *made_at)
+        .map(|(grant, _)| (*grant, member))
+        .collect();
+    let parts = crate::claims::rows::load_parts(connection, tenant, &keys).await?;
+    Ok(keys
+        .into_iter()
+        .filter(|key| !parts.iter().any(|(known, _)| known == key))
+        .map(|(grant, _)| grant)
+        .collect())
+}
+
+/// A grant as people see it.
+#[derive(Debug, Clone)]
+pub struct Shown {
+    /// Which.
+    pub id: GrantId,
+    /// Of which template.
+    pub template: TemplateId,
+    /// Of which version.
+    pub template_version: i64,
+    /// Its batch.
+    pub batch: BatchId,
+    /// For whom.
+    pub audience: Audience,
+    /// `open`, `paused` or `closed`.
+    pub status: String,
+    /// How many members it is for.
+    pub members: i64,
+    /// How many have theirs.
+    pub given: i64,
+    /// When it was made.
+    pub created_at: Millis,
+    /// The job of a long list.
+    pub job: Option<JobId>,
+}
+
+const SHOWN: &str = "SELECT g.id AS id, g.template AS template, g.template_version AS template_version, g.batch AS batch, g.audience AS audience, g.status AS status, g.members AS members, b.claimed AS given, g.created_at AS created_at, j.id AS job FROM grants g JOIN batches b ON b.tenant = g.tenant AND b.id = g.batch LEFT JOIN jobs j ON j.tenant = g.tenant AND j.subject = g.id AND j.kind = 'grant'";
+
+fn shown(row: &AnyRow) -> Result<Shown, DbError> {
+    let audience: String = row.try_get("audience")?;
+    Ok(Shown {
+        id: id(row, "id", GrantId::from_bytes)?,
+        template: id(row, "template", TemplateId::from_bytes)?,
+        template_version: row.try_get("template_version")?,
+        batch: id(row, "batch", BatchId::from_bytes)?,
+        audience: Audience::parse(&audience).ok_or(DbError::Decode { column: "audience" })?,
+        status: row.try_get("status")?,
+        members: row.try_get("members")?,
+        given: row.try_get("given")?,
+        created_at: row.try_get("created_at")?,
+        job: id_or_null(row, "job", JobId::from_bytes)?,
+    })
+}
+
+/// A grant.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn show(connection: &mut AnyConnection, tenant: TenantId, grant: GrantId) -> Result<Option<Shown>, DbError> {
+    let sql = format!("{SHOWN} WHERE g.tenant = $1 AND g.id = $2");
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(tenant.bytes().to_vec())
+        .bind(grant.bytes().to_vec())
+        .fetch_optional(connection)
+        .await?;
+    row.as_ref().map(shown).transpose()
+}
+
+/// A page of grants, the latest first: those before `before`.
+///
+/// # Errors
+/// As [`show`].
+pub async fn page(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    before: Option<GrantId>,
+    limit: i64,
+) -> Result<Vec<Shown>, DbError> {
+    let before = before.map_or(vec![0xff; 16], |id| id.bytes().to_vec());
+    let sql = format!("{SHOWN} WHERE g.tenant = $1 AND g.id < $2 ORDER BY g.id DESC LIMIT $3");
+    sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(tenant.bytes().to_vec())
+        .bind(before)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(shown)
+        .collect()
+}
+
+/// Pauses, resumes or closes a grant, if it stands where that is possible; false if not.
+///
+/// # Errors
+/// The driver's.
+pub async fn decide(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    grant: GrantId,
+    from: &'static str,
+    to: &'static str,
+) -> Result<bool, DbError> {
+    let sql = format!("UPDATE grants SET status = $1 WHERE tenant = $2 AND id = $3 AND status IN ({from})");
+    let changed = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(to)
+        .bind(tenant.bytes().to_vec())
+        .bind(grant.bytes().to_vec())
+        .execute(connection)
+        .await?
+        .rows_affected();
+    Ok(changed == 1)
+}
+
+/// A member, their number, their coupon and when it was given.
+pub type MemberPart = (MemberId, String, Option<CouponId>, Option<Millis>);
+
+/// A page of a grant's members, by id.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn parts(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    grant: GrantId,
+    after: Option<MemberId>,
+    limit: i64,
+) -> Result<Vec<MemberPart>, DbError> {
+    let after = after.map_or(vec![0; 16], |id| id.bytes().to_vec());
+    sqlx::query("SELECT p.member AS member, m.number AS number, p.coupon AS coupon, p.given_at AS given_at FROM grant_members p JOIN members m ON m.tenant = p.tenant AND m.id = p.member WHERE p.tenant = $1 AND p.grant_id = $2 AND p.member > $3 ORDER BY p.member LIMIT $4")
+        .bind(tenant.bytes().to_vec())
+        .bind(grant.bytes().to_vec())
+        .bind(after)
+        .bind(limit)
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(|row| {
+            Ok((
+                id(row, "member", MemberId::from_bytes)?,
+                row.try_get("number")?,
+                id_or_null(row, "coupon", CouponId::from_bytes)?,
+                row.try_get("given_at")?,
+            ))
+        })
+        .collect()
+}

@@ -1,0 +1,80 @@
+//! Answers that are written while they are sent: exports, and events of something that moves.
+
+use std::{
+    convert::Infallible,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use futures_core::Stream;
+use tokio::sync::mpsc;
+
+use super::ApiError;
+use crate::{App, db::DbError};
+
+/// Pieces that are written ahead of a slow reader.
+const AHEAD: usize = 4;
+
+/// Where an answer is written to.
+#[derive(Debug)]
+pub struct Writer(mpsc::Sender<Bytes>);
+
+/// Why an answer ends before its end.
+#[derive(Debug, thiserror::Error)]
+pub enum CutOff {
+    /// Whoever asked has gone.
+    #[error("nobody reads any more")]
+    Gone,
+    /// The database's.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl Writer {
+    /// Sends a piece; waits while the reader is slow.
+    ///
+    /// # Errors
+    /// [`CutOff::Gone`].
+    pub async fn write(&self, text: impl Into<Bytes>) -> Result<(), CutOff> {
+        self.0.send(text.into()).await.map_err(|_| CutOff::Gone)
+    }
+}
+
+struct Pieces(mpsc::Receiver<Bytes>);
+
+impl Stream for Pieces {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_recv(context).map(|piece| piece.map(Ok))
+    }
+}
+
+/// Answers with what `write` writes, until it returns or whoever asked has gone.
+///
+/// # Errors
+/// `busy` when as many such answers as there may be are under way.
+pub fn streamed<F>(app: &App, media_type: &'static str, write: impl FnOnce(Writer) -> F) -> Result<Response, ApiError>
+where
+    F: Future<Output = Result<(), CutOff>> + Send + 'static,
+{
+    let room = Arc::clone(&app.streams)
+        .try_acquire_owned()
+        .map_err(|_| ApiError::busy(5))?;
+    let (sender, receiver) = mpsc::channel(AHEAD);
+    let writing = write(Writer(sender));
+    app.tasks.spawn(async move {
+        if let Err(error) = writing.await {
+            tracing::debug!(%error, "an answer was cut off");
+        }
+        drop(room);
+    });
+    let headers = [(header::CONTENT_TYPE, HeaderValue::from_static(media_type))];
+    Ok((headers, Body::from_stream(Pieces(receiver))).into_response())
+}

@@ -1,0 +1,270 @@
+//! Routes of jobs: how far one is, and what a person decides about it.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{Json, extract::State, http::StatusCode, response::Response};
+use counterfoil_domain::{
+    ids::{BatchId, GrantId, JobId, TenantId},
+    people::OperatorRole,
+    time::Millis,
+};
+use counterfoil_protocol::problem::Code;
+use serde::Serialize;
+use sqlx::AnyConnection;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use super::{Job, Kind, Status, rows};
+use crate::{
+    App, batches,
+    db::DbError,
+    grants,
+    http::{ApiError, Asked, Begun, Nothing, Operator, Path, streamed},
+    stores::enrol::audit,
+};
+
+/// How often a job that is watched is looked at.
+const LOOK: Duration = Duration::from_millis(300);
+/// Looks without news until something is sent all the same, so that a broken line is noticed.
+const QUIET: u32 = 30;
+
+/// These routes.
+pub fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(show))
+        .routes(routes!(events))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(cancel))
+}
+
+/// A job.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct JobView {
+    /// Its id.
+    #[schema(value_type = Uuid)]
+    pub id: JobId,
+    /// `batch` or `grant`.
+    #[schema(value_type = String)]
+    pub kind: Kind,
+    /// Id of what it works on.
+    pub subject: Uuid,
+    /// `queued`, `running`, `paused`, `done`, `failed` or `cancelled`.
+    #[schema(value_type = String)]
+    pub status: Status,
+    /// How much is done.
+    pub done: i64,
+    /// Of how much.
+    pub total: i64,
+    /// Why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// When it was asked for, UTC ms.
+    pub created_at: Millis,
+    /// When it last moved, UTC ms.
+    pub updated_at: Millis,
+}
+
+impl From<&Job> for JobView {
+    fn from(job: &Job) -> Self {
+        Self {
+            id: job.id,
+            kind: job.kind,
+            subject: Uuid::from_bytes(job.subject),
+            status: job.status,
+            done: job.done,
+            total: job.total,
+            // What the database said is for the log.
+            error: job
+                .error
+                .as_ref()
+                .map(|_| "It failed for a reason of head office's own.".to_owned()),
+            created_at: job.created_at,
+            updated_at: job.updated_at,
+        }
+    }
+}
+
+async fn load(app: &App, tenant: TenantId, job: JobId) -> Result<Job, ApiError> {
+    let mut reader = app.db.reader().acquire().await.map_err(DbError::from)?;
+    rows::load(&mut reader, tenant, job)
+        .await?
+        .ok_or_else(ApiError::not_found)
+}
+
+/// How far a job is.
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}", tag = "jobs",
+    params(("id" = Uuid, Path, description = "The job")),
+    responses((status = 200, description = "The job", body = JobView)),
+    security(("operator" = ["admin", "operator", "warehouse", "auditor"]))
+)]
+async fn show(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Path(id): Path<JobId>,
+) -> Result<Json<JobView>, ApiError> {
+    Ok(Json(JobView::from(&load(&app, operator.tenant, id).await?)))
+}
+
+/// Watch a job.
+///
+/// Server-sent events named `job`, each with the job as it is, until it is over.
+#[utoipa::path(
+    get, path = "/v1/jobs/{id}/events", tag = "jobs",
+    params(("id" = Uuid, Path, description = "The job")),
+    responses((status = 200, description = "The events", body = String, content_type = "text/event-stream")),
+    security(("operator" = ["admin", "operator", "warehouse", "auditor"]))
+)]
+async fn events(State(app): State<Arc<App>>, operator: Operator, Path(id): Path<JobId>) -> Result<Response, ApiError> {
+    let mut job = load(&app, operator.tenant, id).await?;
+    let watched = Arc::clone(&app);
+    streamed(&app, "text/event-stream", move |writer| async move {
+        let mut told = None;
+        let mut quiet = 0;
+        loop {
+            let view = JobView::from(&job);
+            if told.as_ref() != Some(&view) {
+                let json = serde_json::to_string(&view).unwrap_or_default();
+                writer.write(format!("event: job\ndata: {json}\n\n")).await?;
+                told = Some(view);
+                quiet = 0;
+            } else if quiet == QUIET {
+                writer.write(":\n\n").await?;
+                quiet = 0;
+            }
+            quiet += 1;
+            if job.status.is_over() {
+                return Ok(());
+            }
+            let pause = tokio::time::sleep(LOOK);
+            if watched.stopping.run_until_cancelled(pause).await.is_none() {
+                return Ok(());
+            }
+            match load(&watched, operator.tenant, id).await {
+                Ok(now) => job = now,
+                Err(_) => return Ok(()),
+            }
+        }
+    })
+}
+
+/// Pause a job.
+#[utoipa::path(
+    post, path = "/v1/jobs/{id}/pause", tag = "jobs",
+    params(("id" = Uuid, Path, description = "The job")), request_body = Nothing,
+    responses((status = 200, description = "It is paused", body = JobView)),
+    security(("operator" = ["admin", "operator"]))
+)]
+async fn pause(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Path(id): Path<JobId>,
+    asked: Asked<Nothing>,
+) -> Result<Response, ApiError> {
+    decide(&app, operator, id, asked, Status::Paused).await
+}
+
+/// Resume a job that was paused, or that failed.
+#[utoipa::path(
+    post, path = "/v1/jobs/{id}/resume", tag = "jobs",
+    params(("id" = Uuid, Path, description = "The job")), request_body = Nothing,
+    responses((status = 200, description = "It goes on", body = JobView)),
+    security(("operator" = ["admin", "operator"]))
+)]
+async fn resume(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Path(id): Path<JobId>,
+    asked: Asked<Nothing>,
+) -> Result<Response, ApiError> {
+    decide(&app, operator, id, asked, Status::Queued).await
+}
+
+/// Cancel a job.
+///
+/// What is done stays done. The batch or grant that it worked for is closed.
+#[utoipa::path(
+    post, path = "/v1/jobs/{id}/cancel", tag = "jobs",
+    params(("id" = Uuid, Path, description = "The job")), request_body = Nothing,
+    responses((status = 200, description = "It has ended", body = JobView)),
+    security(("operator" = ["admin", "operator"]))
+)]
+async fn cancel(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Path(id): Path<JobId>,
+    asked: Asked<Nothing>,
+) -> Result<Response, ApiError> {
+    decide(&app, operator, id, asked, Status::Cancelled).await
+}
+
+async fn decide(
+    app: &Arc<App>,
+    operator: Operator,
+    id: JobId,
+    asked: Asked<Nothing>,
+    next: Status,
+) -> Result<Response, ApiError> {
+    operator.require(&[OperatorRole::Admin, OperatorRole::Operator])?;
+    let actor = operator.actor();
+    let once = match asked.begin(app, actor.clone()).await? {
+        Begun::Replay(answer) => return Ok(answer),
+        Begun::Fresh(once, Nothing {}) => once,
+    };
+    let mut lease = app.db.lease().await?;
+    let mut transaction = once.transaction(&mut lease).await?;
+    let answer = change(app, &mut transaction, operator.tenant, &actor.name, id, next).await;
+    let answer = once
+        .settle(transaction, answer.map(|job| (StatusCode::OK, JobView::from(&job))))
+        .await?;
+    app.jobs.notify_one();
+    Ok(answer)
+}
+
+async fn change(
+    app: &App,
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    actor: &str,
+    id: JobId,
+    next: Status,
+) -> Result<Job, ApiError> {
+    let now = app.clock.now();
+    let job = rows::load(connection, tenant, id)
+        .await?
+        .ok_or_else(ApiError::not_found)?;
+    if !rows::decide(connection, tenant, id, next, now).await? {
+        return Err(ApiError::detailed(
+            Code::StateConflict,
+            format!("the job is {}", job.status.as_str()),
+        ));
+    }
+    if next == Status::Cancelled {
+        match job.kind {
+            Kind::Batch => {
+                let batch = BatchId::from_bytes(&job.subject).map_err(|_| ApiError::internal())?;
+                batches::rows::close(connection, tenant, batch).await?;
+            }
+            Kind::Grant => {
+                let grant = GrantId::from_bytes(&job.subject).map_err(|_| ApiError::internal())?;
+                grants::rows::decide(connection, tenant, grant, "'open', 'paused'", "closed").await?;
+            }
+        }
+    }
+    let action = format!("job.{}", next.as_str());
+    audit(
+        connection,
+        app.random.as_ref(),
+        tenant,
+        now,
+        actor,
+        &action,
+        &id.to_string(),
+    )
+    .await?;
+    rows::load(connection, tenant, id)
+        .await?
+        .ok_or_else(ApiError::not_found)
+}

@@ -1,0 +1,166 @@
+//! Work in the background: long jobs with progress, and what is due at some time.
+//!
+//! A job is a row. A process takes it by a lease, works in small slices, and each slice moves `done` in the transaction
+//! that does the work, on condition that the lease is still its own. So a job survives `kill -9` at any point: another
+//! process, or the same one started again, goes on where the last commit was.
+
+mod every;
+pub mod http;
+pub mod rows;
+mod runner;
+
+use std::sync::Arc;
+
+use counterfoil_domain::{
+    ids::{JobId, TenantId},
+    time::{Millis, SECOND},
+};
+use serde::{Deserialize, Serialize};
+
+pub use every::{Sweep, every};
+pub use runner::start;
+
+use crate::{App, batches, db::DbError, grants};
+
+/// How long a process that works on something may be silent before another takes over.
+pub const LEASE: Millis = 10 * SECOND;
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// Makes a batch's codes.
+    Batch,
+    /// Gives the members of a list their coupons.
+    Grant,
+}
+
+impl Kind {
+    /// The word in databases and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Batch => "batch",
+            Self::Grant => "grant",
+        }
+    }
+    /// Reads [`Kind::as_str`] back.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Batch, Self::Grant]
+            .into_iter()
+            .find(|kind| kind.as_str() == word)
+    }
+}
+
+/// Where a job stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// It waits for a process.
+    Queued,
+    /// A process works on it.
+    Running,
+    /// A person stopped it for a while.
+    Paused,
+    /// All of it is done.
+    Done,
+    /// It can't go on; a person may resume it once the reason is gone.
+    Failed,
+    /// A person ended it.
+    Cancelled,
+}
+
+impl Status {
+    /// The word in databases and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+    /// Reads [`Status::as_str`] back.
+    pub fn parse(word: &str) -> Option<Self> {
+        [
+            Self::Queued,
+            Self::Running,
+            Self::Paused,
+            Self::Done,
+            Self::Failed,
+            Self::Cancelled,
+        ]
+        .into_iter()
+        .find(|status| status.as_str() == word)
+    }
+    /// Whether nothing more will happen by itself.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled)
+    }
+}
+
+/// A job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// The chain.
+    pub tenant: TenantId,
+    /// Which.
+    pub id: JobId,
+    /// What it does.
+    pub kind: Kind,
+    /// Id of what it works on.
+    pub subject: [u8; 16],
+    /// Where it stands.
+    pub status: Status,
+    /// How much is done.
+    pub done: i64,
+    /// Of how much.
+    pub total: i64,
+    /// Where the kind goes on from.
+    pub detail: String,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// When it was asked for.
+    pub created_at: Millis,
+    /// When it last moved.
+    pub updated_at: Millis,
+    /// Grows with every change.
+    pub version: i64,
+}
+
+/// How a slice ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// There is more to do.
+    More,
+    /// It is done.
+    Done,
+    /// The job is not ours any more: it was paused, cancelled, or taken over.
+    Lost,
+}
+
+/// Who works: a name for this run of this process.
+pub type Owner = [u8; 16];
+
+/// What one turn needs to keep between its slices.
+enum Work {
+    Batch(batches::job::Work),
+    Grant(grants::job::Work),
+}
+
+impl Work {
+    async fn begin(app: &App, job: &Job) -> Result<Self, DbError> {
+        Ok(match job.kind {
+            Kind::Batch => Self::Batch(batches::job::Work::begin(app, job).await?),
+            Kind::Grant => Self::Grant(grants::job::Work::begin(job)?),
+        })
+    }
+
+    async fn slice(&mut self, app: &Arc<App>, owner: &Owner, job: &mut Job) -> Result<Step, DbError> {
+        match self {
+            Self::Batch(work) => work.slice(app, owner, job).await,
+            Self::Grant(work) => work.slice(app, owner, job).await,
+        }
+    }
+}
