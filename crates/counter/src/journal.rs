@@ -123,6 +123,7 @@ fn subject_columns(subject: Option<Subject>) -> (Option<&'static str>, Option<Ve
     match subject {
         Some(Subject::Coupon(id)) => (Some("coupon"), Some(id.bytes().to_vec())),
         Some(Subject::Order(id)) => (Some("order"), Some(id.bytes().to_vec())),
+        Some(Subject::Sale(id)) => (Some("sale"), Some(id.bytes().to_vec())),
         None => (None, None),
     }
 }
@@ -132,6 +133,7 @@ pub fn subject_of(kind: Option<&str>, id: Option<&[u8]>) -> Result<Option<Subjec
     Ok(match (kind, id) {
         (Some("coupon"), Some(id)) => Some(Subject::Coupon(CouponId::from_bytes(id)?)),
         (Some("order"), Some(id)) => Some(Subject::Order(OrderId::from_bytes(id)?)),
+        (Some("sale"), Some(id)) => Some(Subject::Sale(OperationId::from_bytes(id)?)),
         _ => None,
     })
 }

@@ -12,6 +12,7 @@ use counterfoil_domain::{
     ids::{DeviceId, OperationId, StoreId},
     operations::{Action, Outcome, Times},
     pickups::{Order, OrderState},
+    sales::Sale,
     transition::{Applied, Doing, State, Subject, effect, genesis},
 };
 use counterfoil_protocol::operation::open;
@@ -53,6 +54,8 @@ pub enum Ground {
     Coupon(Coupon),
     /// A pickup order.
     Order(Order),
+    /// A sale.
+    Sale(Sale),
 }
 
 impl Ground {
@@ -60,6 +63,7 @@ impl Ground {
         Ok(match subject {
             Subject::Coupon(_) => Self::Coupon(serde_json::from_str(text)?),
             Subject::Order(_) => Self::Order(serde_json::from_str(text)?),
+            Subject::Sale(_) => Self::Sale(serde_json::from_str(text)?),
         })
     }
 
@@ -67,6 +71,7 @@ impl Ground {
         Ok(match self {
             Self::Coupon(row) => serde_json::to_string(row)?,
             Self::Order(row) => serde_json::to_string(row)?,
+            Self::Sale(row) => serde_json::to_string(row)?,
         })
     }
 
@@ -76,6 +81,7 @@ impl Ground {
         match self {
             Self::Coupon(row) => matches!(row.state, CouponState::Redeemed { operation: by, .. } if by == operation),
             Self::Order(row) => matches!(row.state, OrderState::Collected { operation: by, .. } if by == operation),
+            Self::Sale(row) => row.id == operation || row.voided_by == Some(operation),
         }
     }
 
@@ -94,6 +100,9 @@ impl Ground {
                 }
                 state.orders.insert(row.id, Some(row));
             }
+            Self::Sale(row) => {
+                state.sales.insert(row.id, Some(row));
+            }
         }
     }
 
@@ -101,6 +110,7 @@ impl Ground {
         match subject {
             Subject::Coupon(id) => state.coupons.get(&id).cloned().flatten().map(Self::Coupon),
             Subject::Order(id) => state.orders.get(&id).cloned().flatten().map(Self::Order),
+            Subject::Sale(id) => state.sales.get(&id).cloned().flatten().map(Self::Sale),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use counterfoil_domain::{
     coupons::{Coupon, Template},
-    ids::{ClerkId, CouponId, MemberId, OrderId, StoreId, TemplateId},
+    ids::{ClerkId, CouponId, MemberId, OperationId, OrderId, StoreId, TemplateId},
     offline::OfflineLimits,
     people::{Clerk, Member, Store},
     pickups::Order,
@@ -41,6 +41,7 @@ impl Key {
         match subject {
             Subject::Coupon(id) => Self::coupon(id),
             Subject::Order(id) => Self::order(id),
+            Subject::Sale(id) => Self::sale(id),
         }
     }
     /// Of a coupon.
@@ -50,6 +51,10 @@ impl Key {
     /// Of a pickup order.
     pub fn order(id: OrderId) -> Self {
         Self::new("order", id.bytes())
+    }
+    /// Of a sale.
+    pub fn sale(id: OperationId) -> Self {
+        Self::new("sale", id.bytes())
     }
     fn new(entity: &'static str, id: &[u8]) -> Self {
         Self {
@@ -67,6 +72,7 @@ impl Key {
         Ok(match self.entity {
             "coupon" => Some(Subject::Coupon(CouponId::from_bytes(&self.id)?)),
             "order" => Some(Subject::Order(OrderId::from_bytes(&self.id)?)),
+            "sale" => Some(Subject::Sale(OperationId::from_bytes(&self.id)?)),
             _ => None,
         })
     }
@@ -114,6 +120,18 @@ fn file(image: &Image) -> Result<Filed> {
         Image::Order(row) => (
             Key::order(row.id),
             Some(row.code.clone()),
+            None,
+            serde_json::to_string(row)?,
+        ),
+        Image::Sale(row) => (
+            Key::sale(row.id),
+            Some(row.receipt.clone()),
+            None,
+            serde_json::to_string(row)?,
+        ),
+        Image::Product(row) => (
+            Key::new("product", row.sku.as_bytes()),
+            Some(row.sku.clone()),
             None,
             serde_json::to_string(row)?,
         ),
@@ -186,7 +204,7 @@ pub async fn drop_older_generations(db: &mut SqliteConnection, generation: i64) 
 /// Removes what a revoked device must not keep: members, their coupons and orders. The journal stays.
 pub async fn wipe(db: &mut SqliteConnection) -> Result<()> {
     sqlx::query("DELETE FROM touches").execute(&mut *db).await?;
-    sqlx::query("DELETE FROM replica WHERE entity IN ('member', 'coupon', 'order')")
+    sqlx::query("DELETE FROM replica WHERE entity IN ('member', 'coupon', 'order', 'sale')")
         .execute(db)
         .await?;
     Ok(())

@@ -14,6 +14,8 @@ pub mod offline;
 pub mod operations;
 pub mod people;
 pub mod pickups;
+pub mod products;
+pub mod sales;
 pub mod settlement;
 pub mod time;
 pub mod tokens;

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{ClerkId, CouponId, FreezeId, MemberId, OperationId, OrderId, TemplateId},
+    sales::{Return, Settlement},
     time::Millis,
+    transition::Subject,
 };
 
 /// The payload of an operation.
@@ -36,7 +38,11 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         freeze: Option<FreezeId>,
     },
-    /// A redemption or hand-over made on this device was undone.
+    /// A basket was settled: coupons honoured, money taken by the till.
+    SettleSale(Settlement),
+    /// Goods of a sale came back.
+    ReturnSale(Return),
+    /// A redemption, a hand-over or a sale made on this device was undone.
     VoidRedemption {
         /// The operation that is undone.
         target: OperationId,
@@ -58,16 +64,19 @@ impl Action {
         match self {
             Self::RedeemCoupon { .. } => "redeem_coupon",
             Self::CollectOrder { .. } => "collect_order",
+            Self::SettleSale(_) => "settle_sale",
+            Self::ReturnSale(_) => "return_sale",
             Self::VoidRedemption { .. } => "void_redemption",
             Self::FailedAttempt { .. } => "failed_attempt",
         }
     }
 
-    /// The freeze it confirms, if any.
-    pub fn freeze(&self) -> Option<FreezeId> {
+    /// The freezes it confirms.
+    pub fn freezes(&self) -> Vec<FreezeId> {
         match self {
-            Self::RedeemCoupon { freeze, .. } | Self::CollectOrder { freeze, .. } => *freeze,
-            _ => None,
+            Self::RedeemCoupon { freeze, .. } | Self::CollectOrder { freeze, .. } => freeze.iter().copied().collect(),
+            Self::SettleSale(settled) => settled.coupons.iter().filter_map(|used| used.freeze).collect(),
+            _ => Vec::new(),
         }
     }
 
@@ -75,7 +84,31 @@ impl Action {
     pub fn worth(&self) -> i64 {
         match self {
             Self::RedeemCoupon { worth, .. } | Self::CollectOrder { worth, .. } => *worth,
+            Self::SettleSale(settled) => settled.discount(),
             _ => 0,
+        }
+    }
+
+    /// What it is about. A sale is known by the operation that settles it, so that one's own id is asked for.
+    pub fn subject(&self, operation: OperationId) -> Option<Subject> {
+        match self {
+            Self::RedeemCoupon { coupon, .. } => Some(Subject::Coupon(*coupon)),
+            Self::CollectOrder { order, .. } => Some(Subject::Order(*order)),
+            Self::SettleSale(_) => Some(Subject::Sale(operation)),
+            Self::ReturnSale(back) => Some(Subject::Sale(back.target)),
+            Self::VoidRedemption { .. } | Self::FailedAttempt { .. } => None,
+        }
+    }
+
+    /// Whether its numbers go together. One whose numbers don't is as good as unreadable.
+    pub fn is_sound(&self) -> bool {
+        match self {
+            Self::SettleSale(settled) => settled.nets().is_some(),
+            Self::ReturnSale(back) => back.refund().is_some(),
+            Self::RedeemCoupon { .. }
+            | Self::CollectOrder { .. }
+            | Self::VoidRedemption { .. }
+            | Self::FailedAttempt { .. } => true,
         }
     }
 }

@@ -17,7 +17,9 @@ pub mod http;
 pub mod jobs;
 pub mod members;
 pub mod pickups;
+pub mod products;
 pub mod questions;
+pub mod sales;
 pub mod seed;
 pub mod stores;
 pub mod sync;
@@ -88,6 +90,8 @@ pub struct App {
     pub tokens: http::caller::Tokens,
     /// Questions that are being decided.
     pub in_flight: Arc<http::idempotency::InFlight>,
+    /// Cores for quotes.
+    pub quotes: Arc<Semaphore>,
     /// Tries to enrol.
     pub enrol_limit: DefaultKeyedRateLimiter<IpAddr>,
     /// Grants to everybody.
@@ -129,6 +133,9 @@ impl App {
             strangers: Semaphore::new(STRANGERS),
             tokens: http::caller::Tokens::default(),
             in_flight: Arc::default(),
+            quotes: Arc::new(Semaphore::new(
+                std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
+            )),
             enrol_limit: RateLimiter::keyed(Quota::per_minute(ENROL_TRIES)),
             open_grants: moka::sync::Cache::new(TENANTS),
             streams: Arc::new(Semaphore::new(STREAMS)),

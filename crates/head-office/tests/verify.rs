@@ -10,6 +10,7 @@ use common::{Chain, Counter, HOUR, On, START, chain, random10};
 use counterfoil_domain::{
     ids::FreezeId,
     operations::{Action, ExceptionKind, Outcome},
+    sales::{Return, ReturnLine, ReturnPolicy, SaleLine, Settlement},
     transition::{Answer, Command, Subject},
 };
 use counterfoil_head_office::{
@@ -127,6 +128,47 @@ async fn lived_in(on: On) -> Chain {
         }])
         .await;
 
+    // A sale, and some of it back.
+    let mut till = chain.counter().await;
+    let line = SaleLine {
+        sku: "A".into(),
+        name_zh: "茶".into(),
+        name_en: "Tea".into(),
+        category: None,
+        merchant: None,
+        unit_price: 1_000,
+        quantity: 2,
+    };
+    let sold = till.make(
+        Action::SettleSale(Settlement {
+            currency: "CNY".into(),
+            lines: vec![line],
+            coupons: Vec::new(),
+            member: None,
+            payable: 2_000,
+            tender: "cash".into(),
+            receipt: "1".into(),
+        }),
+        START,
+    );
+    let back = ReturnLine {
+        line: 0,
+        quantity: 1,
+        refund: 1_000,
+    };
+    let brought_back = till.make(
+        Action::ReturnSale(Return {
+            target: sold.id,
+            lines: vec![back],
+            policy: ReturnPolicy::Keep,
+            coupons: Vec::new(),
+            approved_by: counterfoil_domain::ids::ClerkId::new(START, random10()),
+            reason: "by mistake".into(),
+        }),
+        START,
+    );
+    chain.push(&[sold, brought_back]).await;
+
     // A payload of the future; a fork with both branches, the tail of the old epoch, the new one; a revoked device.
     let text = a.seal(attempt(), START).replace("\"version\":1", "\"version\":9");
     let unreadable = counterfoil_protocol::operation::open(0, &text).unwrap().1;
@@ -231,6 +273,7 @@ const DAMAGES: &[Damage] = &[
     ),
     damage("devices", "UPDATE devices SET last_seq = 0", &["journal_heads"]),
     damage("devices", "UPDATE devices SET last_hash = $1", &["journal_heads"]),
+    damage("sales", "UPDATE sales SET receipt = 'another'", &["sales"]),
     damage("branches", "UPDATE branches SET body = $1", &["branches"]),
     damage(
         "coupons",

@@ -7,6 +7,8 @@ use counterfoil_domain::{
     operations::Outcome,
     people::{Clerk, Member, Store},
     pickups::Order,
+    products::Product,
+    sales::Sale,
     time::Millis,
     tokens::TokenKey,
     transition::DeviceStatus,
@@ -159,6 +161,10 @@ pub enum Image {
     Coupon(Coupon),
     /// A pickup order of this store.
     Order(Order),
+    /// A sale of this store, or one that was returned here.
+    Sale(Sale),
+    /// A product of the chain.
+    Product(Product),
     /// A public key that tokens are signed with.
     TokenKey(TokenKey),
     /// What this store's counters may do offline.

@@ -370,6 +370,8 @@ pub(super) async fn refresh(inner: &Inner, who: &Identity, key: Key) -> Result<(
     let question = match key {
         Key::Coupon(id) => LookupRequest::Coupon(id),
         Key::Order(id) => LookupRequest::Order(id),
+        // Sales come with the store's feed.
+        Key::Sale(_) => return Ok(()),
     };
     ask(inner, who, &question).await.map(drop)
 }

@@ -101,6 +101,8 @@ impl HeadOffice {
                             RowKey::Order(id) => drop(self.state.orders.insert(id, None)),
                             RowKey::Member(id) => drop(self.state.members.insert(id, None)),
                             RowKey::Freeze(id) => drop(self.state.freezes.insert(id, None)),
+                            RowKey::Sale(id) => drop(self.state.sales.insert(id, None)),
+                            other => panic!("no operation of a counter reads {other:?}"),
                         }
                     }
                 }
@@ -249,6 +251,7 @@ impl HeadOffice {
                 Entity::Coupon(id) => Image::Coupon(self.state.coupons[id].clone().unwrap()),
                 Entity::Order(id) => Image::Order(self.state.orders[id].clone().unwrap()),
                 Entity::Member(id) => Image::Member(self.state.members[id].clone().unwrap()),
+                Entity::Sale(id) => Image::Sale(self.state.sales[id].clone().unwrap()),
             };
             rows.push(Row {
                 version: self.versions[entity],

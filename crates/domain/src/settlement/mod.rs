@@ -13,6 +13,7 @@ mod input;
 mod instant;
 mod json;
 mod listed;
+pub mod returns;
 mod search;
 mod split;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a fact does. A fact is never refused: where it does not fit, it leaves an exception behind.
 
-use super::{Case, Changes, CouponEntry, Doing, Entity, FreezeStatus, NeedKeys, State, Subject};
+use super::{Case, Changes, CouponEntry, Doing, Entity, FreezeStatus, NeedKeys, State, Subject, sales};
 use crate::{
     coupons::{Coupon, CouponState},
     ids::{CouponId, FreezeId, MemberId, OperationId, OrderId, StoreId},
@@ -23,8 +23,18 @@ pub fn effect(state: &State, action: &Action, doing: &Doing) -> Result<(Outcome,
             freeze,
             worth,
             ..
-        } => redeem(state, *coupon, *member, *freeze, *worth, doing, &mut changes)?,
+        } => {
+            let used = Use {
+                coupon: *coupon,
+                member: *member,
+                freeze: *freeze,
+            };
+            redeem(state, used, doing, &mut changes)?
+                .and_then(|kind| open_case(&mut changes, doing, kind, Some(Subject::Coupon(*coupon)), *worth))
+        }
         Action::CollectOrder { order, freeze, worth } => collect(state, *order, *freeze, *worth, doing, &mut changes)?,
+        Action::SettleSale(settled) => sales::settle(state, settled, doing, &mut changes)?,
+        Action::ReturnSale(back) => sales::take_back(state, back, doing, &mut changes)?,
         Action::VoidRedemption { target, .. } => void(state, *target, doing, &mut changes)?,
         Action::FailedAttempt { .. } => None,
     };
@@ -35,7 +45,7 @@ pub fn effect(state: &State, action: &Action, doing: &Doing) -> Result<(Outcome,
     Ok((outcome, changes))
 }
 
-fn open_case(
+pub(super) fn open_case(
     changes: &mut Changes,
     doing: &Doing,
     kind: ExceptionKind,
@@ -71,14 +81,25 @@ fn tell(
                 stores.push(*store);
             }
         }
-        if let Some(recent) = member.seen_at(doing.store) {
-            let mut member = member.clone();
-            member.recent_stores = recent;
-            changes.feed.push((doing.store, Entity::Member(member.id)));
-            changes.members.push(member);
-        }
+        seen(state, id, doing, changes)?;
     }
     changes.feed.extend(stores.into_iter().map(|store| (store, entity)));
+    Ok(())
+}
+
+/// Notes that the member was seen at this store.
+pub(super) fn seen(state: &State, id: MemberId, doing: &Doing, changes: &mut Changes) -> Result<(), NeedKeys> {
+    if changes.members.iter().any(|member| member.id == id) {
+        return Ok(());
+    }
+    if let Some(member) = state.member(id)?
+        && let Some(recent) = member.seen_at(doing.store)
+    {
+        let mut member = member.clone();
+        member.recent_stores = recent;
+        changes.feed.push((doing.store, Entity::Member(member.id)));
+        changes.members.push(member);
+    }
     Ok(())
 }
 
@@ -117,19 +138,27 @@ fn change_coupon(
     Ok(())
 }
 
-fn redeem(
+/// A coupon being used.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Use {
+    pub(super) coupon: CouponId,
+    /// Who presented it, when known.
+    pub(super) member: Option<MemberId>,
+    /// Head office's word.
+    pub(super) freeze: Option<FreezeId>,
+}
+
+/// Redeems a coupon; the rule that this broke, if any. The case is the caller's.
+pub(super) fn redeem(
     state: &State,
-    id: CouponId,
-    member: Option<MemberId>,
-    freeze: Option<FreezeId>,
-    worth: i64,
+    used: Use,
     doing: &Doing,
     changes: &mut Changes,
 ) -> Result<Option<ExceptionKind>, NeedKeys> {
-    let subject = Some(Subject::Coupon(id));
+    let id = used.coupon;
     let Some(coupon) = state.coupon(id)? else {
         // Head office has never heard of it, or lost it in a restore: the goods are gone all the same.
-        return Ok(open_case(changes, doing, ExceptionKind::StateConflict, subject, worth));
+        return Ok(Some(ExceptionKind::StateConflict));
     };
     let redeemed = CouponState::Redeemed {
         operation: doing.operation,
@@ -141,18 +170,18 @@ fn redeem(
         CouponState::Redeemed { .. } => {
             // Nothing changes, but this store has to hear how the coupon stands: its copy says it was its own.
             changes.feed.push((doing.store, Entity::Coupon(id)));
-            return Ok(open_case(changes, doing, ExceptionKind::DoubleRedeem, subject, worth));
+            return Ok(Some(ExceptionKind::DoubleRedeem));
         }
-        CouponState::Frozen { freeze: held, .. } if freeze == Some(held) => None,
+        CouponState::Frozen { freeze: held, .. } if used.freeze == Some(held) => None,
         CouponState::Frozen { until, .. } if doing.times.received_at < until => Some(ExceptionKind::RedeemWhileFrozen),
         CouponState::Available | CouponState::Frozen { .. } | CouponState::Expired => {
             let in_time = coupon.valid_until.is_none_or(|until| when < until)
                 && coupon.valid_from.is_none_or(|from| when >= from);
-            let owner = match (coupon.member, member) {
+            let owner = match (coupon.member, used.member) {
                 (Some(owner), Some(presenter)) => owner == presenter,
                 _ => true,
             };
-            if !in_time && !is_granted(state, freeze, Subject::Coupon(id), doing) {
+            if !in_time && !is_granted(state, used.freeze, Subject::Coupon(id), doing) {
                 Some(ExceptionKind::Late)
             } else if !owner {
                 Some(ExceptionKind::StateConflict)
@@ -162,7 +191,27 @@ fn redeem(
         }
     };
     change_coupon(state, coupon, redeemed, "redeemed", doing, changes)?;
-    Ok(exception.and_then(|kind| open_case(changes, doing, kind, subject, worth)))
+    Ok(exception)
+}
+
+/// Gives a coupon back that this very operation redeemed; false when it did not: after a double redemption the first
+/// one keeps the coupon.
+pub(super) fn give_back(
+    state: &State,
+    id: CouponId,
+    redeemed_by: OperationId,
+    what: &'static str,
+    doing: &Doing,
+    changes: &mut Changes,
+) -> Result<bool, NeedKeys> {
+    match state.coupon(id)? {
+        Some(coupon) if matches!(coupon.state, CouponState::Redeemed { operation, .. } if operation == redeemed_by) => {
+            let back = coupon.state_when_given_back(doing.times.received_at);
+            change_coupon(state, coupon, back, what, doing, changes)?;
+            Ok(true)
+        }
+        _ => Ok(false),
+    }
 }
 
 /// Whether head office gave its word for this, which then was in time. A counter that forecasts an effect holds no
@@ -250,27 +299,26 @@ fn void(
     // What it redeemed is given back only if this very operation holds it: after a double redemption the first one
     // keeps the coupon, and voiding the second only closes its case.
     let mut fits = undone.device == doing.device;
+    let mut loss = 0;
     if fits {
+        let excused = undone.outcome != Outcome::Applied;
         match subject {
-            Some(Subject::Coupon(id)) => match state.coupon(id)? {
-                Some(coupon) if matches!(coupon.state, CouponState::Redeemed { operation, .. } if operation == target) =>
-                {
-                    let back = coupon.state_when_given_back(doing.times.received_at);
-                    change_coupon(state, coupon, back, "voided", doing, changes)?;
-                }
-                _ => fits = undone.outcome != Outcome::Applied,
-            },
+            Some(Subject::Coupon(id)) => fits = give_back(state, id, target, "voided", doing, changes)? || excused,
             Some(Subject::Order(id)) => match state.order(id)? {
                 Some(order) if matches!(order.state, OrderState::Collected { operation, .. } if operation == target) => {
                     change_order(state, order, OrderState::Ready { freeze: None }, doing, changes)?;
                 }
-                _ => fits = undone.outcome != Outcome::Applied,
+                _ => fits = excused,
             },
-            None => fits = false,
+            // A return is about its sale too, and is not undone: its target is the sale, not itself.
+            Some(Subject::Sale(id)) if id == target => {
+                (fits, loss) = sales::undo(state, id, undone.outcome, doing, changes)?;
+            }
+            Some(Subject::Sale(_)) | None => fits = false,
         }
     }
     if !fits {
-        return Ok(open_case(changes, doing, ExceptionKind::StateConflict, subject, 0));
+        return Ok(open_case(changes, doing, ExceptionKind::StateConflict, subject, loss));
     }
     if undone.outcome != Outcome::Applied {
         changes.closed_cases.push(target);

@@ -67,6 +67,8 @@ pub(super) fn ask(
                 reasons
             }
         },
+        // A sale is a fact, and nothing that could be held for somebody.
+        Subject::Sale(_) => vec![Reason::NotACode],
     };
     let (answer, status) = if reasons.is_empty() {
         (Answer::Granted { until }, FreezeStatus::Granted { until })
@@ -145,7 +147,7 @@ pub(super) fn cancel(
                             push_order(order, OrderState::Ready { freeze: None }, &mut changes);
                         }
                     }
-                    None => {}
+                    Some(Subject::Sale(_)) | None => {}
                 }
             }
         }

@@ -1,8 +1,8 @@
 //! The journal on arrival: dedupe, order, forks; then the effect.
 
-use super::{Answer, Applied, Arrival, Changes, Device, DeviceStatus, Doing, NeedKeys, State, Stored, Subject, effect};
+use super::{Answer, Applied, Arrival, Changes, Device, DeviceStatus, Doing, NeedKeys, State, Stored, effect};
 use crate::{
-    operations::{Action, Outcome, QuarantineReason, Times},
+    operations::{Outcome, QuarantineReason, Times},
     time::Millis,
 };
 
@@ -93,7 +93,7 @@ pub(super) fn arrive(state: &State, arrival: &Arrival, received_at: Millis) -> R
             true,
         ));
     }
-    let Some(action) = &arrival.action else {
+    let Some(action) = arrival.action.as_ref().filter(|action| action.is_sound()) else {
         return Ok(store(
             device,
             arrival,
@@ -153,11 +153,7 @@ fn store(
             ..device.clone()
         });
     }
-    let subject = match arrival.action {
-        Some(Action::RedeemCoupon { coupon, .. }) => Some(Subject::Coupon(coupon)),
-        Some(Action::CollectOrder { order, .. }) => Some(Subject::Order(order)),
-        _ => None,
-    };
+    let subject = arrival.action.as_ref().and_then(|action| action.subject(arrival.id));
     changes.stored = Some(Stored {
         applied: Applied {
             id: arrival.id,

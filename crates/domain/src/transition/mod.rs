@@ -9,6 +9,7 @@ mod claims;
 mod effects;
 mod freezes;
 mod journal;
+mod sales;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -28,6 +29,7 @@ use crate::{
     operations::{Action, ExceptionKind, Outcome, Times},
     people::Member,
     pickups::Order,
+    sales::Sale,
     time::Millis,
     verdict::Reason,
 };
@@ -66,6 +68,8 @@ pub enum Key {
     Grant(GrantId),
     /// A member's part in a grant.
     Part(GrantId, MemberId),
+    /// A sale, by the operation that settled it.
+    Sale(OperationId),
 }
 
 /// Rows that must be loaded before the command can be decided.
@@ -81,6 +85,8 @@ pub enum Subject {
     Coupon(CouponId),
     /// A pickup order.
     Order(OrderId),
+    /// A sale, by the operation that settled it.
+    Sale(OperationId),
 }
 
 /// Whether a device may work.
@@ -230,7 +236,7 @@ pub struct CouponEntry {
     pub coupon: CouponId,
     /// The coupon's version after it: the line's number.
     pub version: i64,
-    /// What happened: `redeemed`, `voided`, `frozen`, `unfrozen`.
+    /// What happened: `redeemed`, `voided`, `returned`, `frozen`, `unfrozen`.
     pub what: &'static str,
     /// When, by the clock of whoever did it.
     pub at: Millis,
@@ -253,6 +259,8 @@ pub enum Entity {
     Order(OrderId),
     /// A member changed.
     Member(MemberId),
+    /// A sale was settled, returned in part or voided.
+    Sale(OperationId),
 }
 
 /// The rows a group of commands may read. A key that maps to `None` was looked for and does not exist.
@@ -286,6 +294,8 @@ pub struct State {
     pub grants: BTreeMap<GrantId, Option<Grant>>,
     /// Members' parts in grants.
     pub parts: BTreeMap<(GrantId, MemberId), Option<Part>>,
+    /// Sales, by the operations that settled them.
+    pub sales: BTreeMap<OperationId, Option<Sale>>,
 }
 
 fn loaded<K: Ord, V>(rows: &BTreeMap<K, Option<V>>, id: K, key: Key) -> Result<Option<&V>, NeedKeys> {
@@ -333,6 +343,9 @@ impl State {
     fn part(&self, id: GrantId, member: MemberId) -> Result<Option<&Part>, NeedKeys> {
         loaded(&self.parts, (id, member), Key::Part(id, member))
     }
+    fn sale(&self, id: OperationId) -> Result<Option<&Sale>, NeedKeys> {
+        loaded(&self.sales, id, Key::Sale(id))
+    }
 
     /// Takes the changes of one command in, so that the next one sees them.
     pub fn absorb(&mut self, changes: &Changes) {
@@ -360,6 +373,9 @@ impl State {
         }
         for (grant, member, coupon) in &changes.parts {
             self.parts.insert((*grant, *member), Some(Part::Given(*coupon)));
+        }
+        for sale in &changes.sales {
+            self.sales.insert(sale.id, Some(sale.clone()));
         }
         if let Some(device) = &changes.device {
             self.devices.insert(device.id, Some(device.clone()));
@@ -395,6 +411,8 @@ pub struct Changes {
     pub members: Vec<Member>,
     /// Freezes asked for or cancelled.
     pub freezes: Vec<Freeze>,
+    /// Sales settled, returned or voided.
+    pub sales: Vec<Sale>,
     /// Lines for coupons' own records.
     pub entries: Vec<CouponEntry>,
     /// New cases.
@@ -460,9 +478,18 @@ impl Command {
                     Some(Action::RedeemCoupon { coupon, .. }) => keys.push(Key::Coupon(*coupon)),
                     Some(Action::CollectOrder { order, .. }) => keys.push(Key::Order(*order)),
                     Some(Action::VoidRedemption { target, .. }) => keys.push(Key::Operation(*target)),
+                    Some(Action::SettleSale(settled)) => {
+                        keys.extend(settled.coupons.iter().map(|used| Key::Coupon(used.coupon)));
+                        keys.extend(settled.member.map(Key::Member));
+                    }
+                    Some(Action::ReturnSale(back)) => {
+                        keys.push(Key::Sale(back.target));
+                        keys.extend(back.coupons.iter().copied().map(Key::Coupon));
+                    }
                     Some(Action::FailedAttempt { .. }) | None => {}
                 }
-                keys.extend(arrival.action.as_ref().and_then(Action::freeze).map(Key::Freeze));
+                let freezes = arrival.action.as_ref().map(Action::freezes).unwrap_or_default();
+                keys.extend(freezes.into_iter().map(Key::Freeze));
                 keys
             }
             Self::Freeze {
@@ -483,6 +510,7 @@ impl Subject {
         match self {
             Self::Coupon(id) => Key::Coupon(id),
             Self::Order(id) => Key::Order(id),
+            Self::Sale(id) => Key::Sale(id),
         }
     }
 }

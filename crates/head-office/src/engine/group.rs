@@ -18,7 +18,7 @@ use super::{Answered, Parts, Refusal, Settled, TRIES, claims};
 use crate::{
     coupons,
     db::{self, DbError, Trouble},
-    members, pickups, stores,
+    members, pickups, sales, stores,
     sync::{
         feed::{self, Item},
         rows,
@@ -56,6 +56,7 @@ struct Work {
     orders: BTreeSet<OrderId>,
     members: BTreeSet<MemberId>,
     freezes: BTreeSet<FreezeId>,
+    sales: BTreeSet<OperationId>,
     stored: Vec<counterfoil_domain::transition::Stored>,
     branches: Vec<counterfoil_domain::transition::Arrival>,
     claims: claims::Work,
@@ -69,6 +70,7 @@ struct Loaded {
     coupons: BTreeMap<CouponId, i64>,
     orders: BTreeMap<OrderId, i64>,
     claims: claims::Loaded,
+    sales: BTreeMap<OperationId, i64>,
 }
 
 impl Writer {
@@ -271,6 +273,18 @@ impl Writer {
         }
         let of_claims = std::mem::take(&mut wanted.claims);
         claims::load(connection, tenant, of_claims, state, &mut loaded.claims, now, lock).await?;
+        if !wanted.sales.is_empty() {
+            for id in &wanted.sales {
+                state.sales.insert(*id, None);
+            }
+            for sale in sales::rows::load(connection, tenant, &wanted.sales, lock).await? {
+                loaded.sales.insert(sale.id, sale.version);
+                for sold in &sale.coupons {
+                    wanted.add_unless_known(Key::Coupon(sold.used.coupon), state);
+                }
+                state.sales.insert(sale.id, Some(sale));
+            }
+        }
         if !wanted.coupons.is_empty() {
             for id in &wanted.coupons {
                 state.coupons.insert(*id, None);
@@ -366,6 +380,19 @@ impl Writer {
             rows::insert(connection, tenant, &work.stored, now).await?;
         }
         let given = claims::store(connection, tenant, &work.claims, state, &loaded.claims, now).await?;
+        let sales = changed(&work.sales, &state.sales, &loaded.sales);
+        if !sales.is_empty() {
+            sales::rows::update(connection, tenant, &sales).await?;
+        }
+        let sales: Vec<_> = work
+            .sales
+            .iter()
+            .filter(|id| !loaded.sales.contains_key(id))
+            .filter_map(|id| state.sales.get(id)?.as_ref())
+            .collect();
+        if !sales.is_empty() {
+            sales::rows::insert(connection, tenant, &sales).await?;
+        }
         let coupons = changed(&work.coupons, &state.coupons, &loaded.coupons);
         if !coupons.is_empty() {
             coupons::rows::update(connection, tenant, &coupons).await?;
@@ -436,6 +463,7 @@ struct Wanted {
     members: Vec<MemberId>,
     freezes: Vec<FreezeId>,
     claims: claims::Wanted,
+    sales: Vec<OperationId>,
 }
 
 impl Wanted {
@@ -455,6 +483,7 @@ impl Wanted {
             Key::Claim(member, key) => self.claims.claims.push((member, key)),
             Key::Grant(id) => self.claims.grants.push(id),
             Key::Part(grant, member) => self.claims.parts.push((grant, member)),
+            Key::Sale(id) => self.sales.push(id),
         }
     }
 
@@ -463,6 +492,7 @@ impl Wanted {
             Key::Coupon(id) => state.coupons.contains_key(&id) || self.coupons.contains(&id),
             Key::Order(id) => state.orders.contains_key(&id) || self.orders.contains(&id),
             Key::Member(id) => state.members.contains_key(&id),
+            Key::Sale(id) => state.sales.contains_key(&id) || self.sales.contains(&id),
             _ => false,
         };
         if !known {
@@ -519,6 +549,7 @@ impl Work {
         self.orders.extend(changes.orders.iter().map(|order| order.id));
         self.members.extend(changes.members.iter().map(|member| member.id));
         self.freezes.extend(changes.freezes.iter().map(|freeze| freeze.id));
+        self.sales.extend(changes.sales.iter().map(|sale| sale.id));
         self.changes.entries.extend(changes.entries);
         self.changes.cases.extend(changes.cases);
         self.changes.closed_cases.extend(changes.closed_cases);

@@ -34,7 +34,9 @@ use utoipa_axum::router::OpenApiRouter;
 /// Longest pause in the middle of a request's body.
 const BODY_PAUSE: Duration = Duration::from_secs(10);
 
-use crate::{App, audit, batches, claims, coupons, exceptions, grants, jobs, members, questions, stores, sync};
+use crate::{
+    App, audit, batches, claims, coupons, exceptions, grants, jobs, members, products, questions, sales, stores, sync,
+};
 
 /// The whole API. `metrics` is absent where head office runs inside the desktop app.
 pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
@@ -109,6 +111,8 @@ fn people() -> OpenApiRouter<Arc<App>> {
         .merge(claims::http::routes())
         .merge(grants::http::routes())
         .merge(jobs::http::routes())
+        .merge(products::http::routes())
+        .merge(sales::http::routes())
 }
 
 fn documentation(page: String) -> Response {

@@ -6,7 +6,12 @@ use utoipa::{OpenApi, ToSchema};
 
 /// Operations of the method POST that change nothing, or whose answer is a secret that is not kept: no
 /// `Idempotency-Key` is needed.
-const WITHOUT_KEY: &[&str] = &["/v1/member/sessions"];
+const WITHOUT_KEY: &[&str] = &[
+    "/v1/member/sessions",
+    "/v1/products/imports",
+    "/v1/quotes",
+    "/v1/sales/{id}/returns/preview",
+];
 
 #[derive(OpenApi)]
 #[openapi(

@@ -3,6 +3,7 @@
 
 mod making;
 mod numbers;
+mod products;
 mod shown;
 mod templates;
 mod words;
@@ -121,6 +122,8 @@ pub struct Added {
     pub clerks: u64,
     /// Templates.
     pub templates: u64,
+    /// Products.
+    pub products: u64,
     /// Members.
     pub members: u64,
     /// Coupons.
@@ -175,6 +178,7 @@ pub async fn seed(db: &Db, clock: &dyn Clock, random: &dyn Random, plan: &Plan) 
     let mut work = Work::begin(db, clock, random, *plan).await?;
     work.clerks().await?;
     work.templates().await?;
+    work.products().await?;
     for from in (0..plan.members).step_by(CHUNK as usize) {
         work.members(from).await?;
     }
@@ -331,6 +335,29 @@ impl<'a> Work<'a> {
             admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
         }
         transaction.commit().await?;
+        Ok(())
+    }
+
+    async fn products(&mut self) -> Result<(), DbError> {
+        let mut lease = self.db.lease().await?;
+        let mut transaction = lease.begin().await?;
+        let mut made = products::all(&self.currency);
+        let skus: Vec<&str> = made.iter().map(|(_, _, product)| product.sku.as_str()).collect();
+        let there = crate::products::rows::by_sku(&mut transaction, self.tenant, &skus).await?;
+        let there: BTreeSet<String> = there.into_iter().map(|(_, product)| product.sku).collect();
+        made.retain(|(_, _, product)| !there.contains(&product.sku));
+        if made.is_empty() {
+            return Ok(());
+        }
+        if !crate::products::rows::write(&mut transaction, self.tenant, &made, self.now).await? {
+            return Err(DbError::config(
+                "a barcode of the demo's products belongs to another product",
+            ));
+        }
+        let ids = made.iter().map(|(id, ..)| *id);
+        crate::products::tell(&mut transaction, self.random, self.tenant, ids).await?;
+        transaction.commit().await?;
+        self.added.products += made.len() as u64;
         Ok(())
     }
 

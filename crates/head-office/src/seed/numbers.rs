@@ -18,6 +18,7 @@ pub enum Kind {
     Coupon,
     Order,
     PickupCode,
+    Product,
 }
 
 /// A sequence of numbers: SplitMix64 (Steele, Lea and Flood). Good enough for demo data, for nothing that is secret.

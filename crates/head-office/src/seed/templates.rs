@@ -3,10 +3,13 @@
 use counterfoil_domain::{
     coupons::{OfflinePolicy, Template},
     ids::{StoreId, TemplateId},
-    settlement::{Basis, Kind, Scope, Stacking},
+    settlement::{Basis, Kind, Only, Scope, Stacking},
 };
 
-use super::numbers::{self, id};
+use super::{
+    numbers::{self, id},
+    products::OWN,
+};
 use crate::coupons::rows::NewTemplate;
 
 struct Draft {
@@ -19,6 +22,7 @@ struct Draft {
     worth: i64,
     first_store_only: bool,
     exclusive: bool,
+    scope: Scope,
 }
 
 impl Draft {
@@ -32,6 +36,7 @@ impl Draft {
             worth: 0,
             first_store_only: false,
             exclusive: false,
+            scope: Scope::default(),
         }
     }
 }
@@ -43,6 +48,14 @@ fn drafts() -> Vec<Draft> {
         threshold: None,
         max_discount,
         basis: Basis::Net,
+    };
+    let only = |merchants: &[&str], categories: &[&str]| Scope {
+        only: Some(Only {
+            merchants: merchants.iter().map(|&name| name.to_owned()).collect(),
+            categories: categories.iter().map(|&name| name.to_owned()).collect(),
+            skus: Vec::new(),
+        }),
+        except_skus: Vec::new(),
     };
     let voucher = |sku: &str| Kind::ItemVoucher {
         sku: sku.to_owned(),
@@ -64,17 +77,20 @@ fn drafts() -> Vec<Draft> {
             worth: 2_800,
             ..Draft::new("美式咖啡兑换券", "Free Americano", voucher("6902001"), OnlineOnly)
         },
-        Draft::new(
-            "每满 50 减 5，最多 4 次",
-            "¥5 off every ¥50, up to 4 times",
-            Kind::EveryOff {
-                threshold: 5_000,
-                amount: 500,
-                max_times: Some(4),
-                basis: Basis::Net,
-            },
-            HomeStore,
-        ),
+        Draft {
+            scope: only(&[], &["coffee", "tea", "bakery"]),
+            ..Draft::new(
+                "饮品糕点每满 50 减 5，最多 4 次",
+                "¥5 off every ¥50 of drinks and bakery, up to 4 times",
+                Kind::EveryOff {
+                    threshold: 5_000,
+                    amount: 500,
+                    max_times: Some(4),
+                    basis: Basis::Net,
+                },
+                HomeStore,
+            )
+        },
         Draft::new(
             "全场 85 折，最高减 30",
             "15% off, ¥30 at most",
@@ -95,19 +111,31 @@ fn drafts() -> Vec<Draft> {
             ..Draft::new("可颂兑换券", "Free croissant", voucher("6902002"), HomeStore)
         },
         // Worth more than its floor limit: offline it is refused for that reason.
-        Draft::new(
-            "满 500 减 80",
-            "¥80 off from ¥500",
-            Kind::ThresholdOff {
-                threshold: 50_000,
-                amount: 8_000,
-                basis: Basis::Net,
-            },
-            FloorLimit,
-        ),
+        Draft {
+            scope: only(&[OWN], &[]),
+            ..Draft::new(
+                "自营满 500 减 80",
+                "¥80 off from ¥500 of our own goods",
+                Kind::ThresholdOff {
+                    threshold: 50_000,
+                    amount: 8_000,
+                    basis: Basis::Net,
+                },
+                FloorLimit,
+            )
+        },
         Draft {
             worth: 5_000,
-            ..Draft::new("会员 9 折", "10% off for members", percent(1_000, None), HomeStore)
+            scope: Scope {
+                only: None,
+                except_skus: vec!["6901011".to_owned()],
+            },
+            ..Draft::new(
+                "会员 9 折（音箱除外）",
+                "10% off for members, speaker excepted",
+                percent(1_000, None),
+                HomeStore,
+            )
         },
         Draft {
             first_store_only: true,
@@ -144,7 +172,7 @@ pub fn all(currency: &str, first_store: StoreId) -> Vec<NewTemplate> {
                     floor_limit: draft.floor_limit,
                     worth_unbounded: draft.worth,
                     rule: draft.rule.into(),
-                    scope: Scope::default(),
+                    scope: draft.scope,
                     stacking: if draft.exclusive {
                         Stacking::Exclusive
                     } else {

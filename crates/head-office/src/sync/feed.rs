@@ -6,10 +6,11 @@
 use std::collections::BTreeMap;
 
 use counterfoil_domain::{
-    ids::{ClerkId, CouponId, MemberId, OrderId, StoreId, TemplateId, TenantId},
+    ids::{ClerkId, CouponId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId},
     transition::Entity,
 };
 use sqlx::{AnyConnection, Row};
+use uuid::Uuid;
 
 use crate::db::{
     DbError,
@@ -35,6 +36,10 @@ pub enum Item {
     Order(OrderId),
     /// A public key of tokens.
     TokenKey(u32),
+    /// A sale.
+    Sale(OperationId),
+    /// A product, by the id of its row.
+    Product(Uuid),
 }
 
 impl From<Entity> for Item {
@@ -43,6 +48,7 @@ impl From<Entity> for Item {
             Entity::Coupon(id) => Self::Coupon(id),
             Entity::Order(id) => Self::Order(id),
             Entity::Member(id) => Self::Member(id),
+            Entity::Sale(id) => Self::Sale(id),
         }
     }
 }
@@ -62,6 +68,8 @@ impl Item {
             Self::Coupon(id) => ("coupon", id.bytes().to_vec()),
             Self::Order(id) => ("order", id.bytes().to_vec()),
             Self::TokenKey(id) => ("token_key", id.to_be_bytes().to_vec()),
+            Self::Sale(id) => ("sale", id.bytes().to_vec()),
+            Self::Product(id) => ("product", id.as_bytes().to_vec()),
         }
     }
 
@@ -78,6 +86,8 @@ impl Item {
             }
             "coupon" => CouponId::from_bytes(bytes).ok().map(Self::Coupon),
             "order" => OrderId::from_bytes(bytes).ok().map(Self::Order),
+            "sale" => OperationId::from_bytes(bytes).ok().map(Self::Sale),
+            "product" => Uuid::from_slice(bytes).ok().map(Self::Product),
             "token_key" => bytes.try_into().ok().map(|id| Self::TokenKey(u32::from_be_bytes(id))),
             _ => None,
         }

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use counterfoil_domain::{
-    ids::{ClerkId, CouponId, MemberId, OrderId, StoreId, TemplateId, TenantId},
+    ids::{ClerkId, CouponId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId},
     offline::OfflineLimits,
 };
 use counterfoil_protocol::sync::{Cursor, Image, PAGE_ROWS, Page, Row};
 use sqlx::AnyConnection;
+use uuid::Uuid;
 
 use super::feed::{self, Head, Item, TENANT_FEED};
-use crate::{coupons, db::DbError, members, pickups, stores};
+use crate::{coupons, db::DbError, members, pickups, products, sales, stores};
 
 /// Reads the page after a cursor; tenant-wide rows come first, so that a coupon's template is there before it.
 ///
@@ -110,6 +111,16 @@ pub async fn images(connection: &mut AnyConnection, tenant: TenantId, items: &[I
             put(Item::Order(order.id), order.version, Image::Order(order));
         }
     }
+    if !wanted.sales.is_empty() {
+        for sale in sales::rows::load(connection, tenant, &wanted.sales, "").await? {
+            put(Item::Sale(sale.id), sale.version, Image::Sale(sale));
+        }
+    }
+    if !wanted.products.is_empty() {
+        for (id, product) in products::rows::load(connection, tenant, &wanted.products).await? {
+            put(Item::Product(id), product.version, Image::Product(product));
+        }
+    }
     Ok(items.iter().filter_map(|item| found.remove(item)).collect())
 }
 
@@ -123,6 +134,8 @@ struct Wanted {
     coupons: Vec<CouponId>,
     orders: Vec<OrderId>,
     keys: Vec<u32>,
+    sales: Vec<OperationId>,
+    products: Vec<Uuid>,
 }
 
 impl Wanted {
@@ -136,6 +149,8 @@ impl Wanted {
             Item::Coupon(id) => self.coupons.push(id),
             Item::Order(id) => self.orders.push(id),
             Item::TokenKey(id) => self.keys.push(id),
+            Item::Sale(id) => self.sales.push(id),
+            Item::Product(id) => self.products.push(id),
         }
     }
 }

@@ -68,6 +68,7 @@ fn subject_columns(subject: Option<&Subject>) -> (Option<&'static str>, Option<&
     match subject {
         Some(Subject::Coupon(id)) => (Some("coupon"), Some(id.bytes())),
         Some(Subject::Order(id)) => (Some("order"), Some(id.bytes())),
+        Some(Subject::Sale(id)) => (Some("sale"), Some(id.bytes())),
         None => (None, None),
     }
 }
@@ -78,6 +79,7 @@ fn read_subject(row: &AnyRow) -> Result<Option<Subject>, DbError> {
         None => Ok(None),
         Some("coupon") => Ok(id_or_null(row, "subject", CouponId::from_bytes)?.map(Subject::Coupon)),
         Some("order") => Ok(id_or_null(row, "subject", OrderId::from_bytes)?.map(Subject::Order)),
+        Some("sale") => Ok(id_or_null(row, "subject", OperationId::from_bytes)?.map(Subject::Sale)),
         Some(_) => Err(DbError::Decode { column: "subject_kind" }),
     }
 }

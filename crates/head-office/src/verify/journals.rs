@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use counterfoil_domain::{
     operations::Action,
-    transition::{Fingerprint, genesis},
+    transition::{Fingerprint, Subject, genesis},
 };
 use counterfoil_protocol::operation::{fingerprint, open};
 use sqlx::{AnyConnection, Row, any::AnyRow};
@@ -106,11 +106,12 @@ impl Read {
         if in_chain && before.is_some_and(|before| before != arrival.prev_hash) {
             self.chain.add(&id, "it names another predecessor");
         }
-        let about = match &arrival.action {
-            Some(Action::RedeemCoupon { coupon, .. }) => Some(("coupon", coupon.bytes().to_vec())),
-            Some(Action::CollectOrder { order, .. }) => Some(("order", order.bytes().to_vec())),
-            _ => None,
-        };
+        let about = arrival.action.as_ref().and_then(|action| action.subject(arrival.id));
+        let about = about.map(|subject| match subject {
+            Subject::Coupon(id) => ("coupon", id.bytes().to_vec()),
+            Subject::Order(id) => ("order", id.bytes().to_vec()),
+            Subject::Sale(id) => ("sale", id.bytes().to_vec()),
+        });
         let kind: Option<String> = row.try_get("subject_kind")?;
         let subject: Option<Vec<u8>> = row.try_get("subject")?;
         if about != kind.as_deref().zip(subject) {

@@ -5,6 +5,7 @@
 
 mod journals;
 mod rules;
+mod sales;
 
 use std::collections::HashSet;
 
@@ -124,6 +125,7 @@ pub async fn verify(db: &Db, mut each: impl FnMut(&Check)) -> Result<bool, DbErr
             .await?
             .into_check("collected_once"),
     );
+    done(sales::check(&mut snapshot).await?.into_check("sales"));
     done(token_keys(&mut snapshot).await?.into_check("token_keys"));
     done(losses(&mut snapshot).await?);
     snapshot.rollback().await?;

@@ -50,16 +50,17 @@ pub(super) const RULES: &[Rule] = &[
         counted: "SELECT COUNT(*) FROM coupons WHERE state = 'redeemed'",
         broken: &["SELECT c.id AS id, CASE WHEN o.id IS NULL THEN 'no such operation holds it' ELSE 'the operation that holds it did not redeem it' END AS what
              FROM coupons c LEFT JOIN operations o ON o.tenant = c.tenant AND o.id = c.holder
-             WHERE c.state = 'redeemed' AND (o.id IS NULL OR COALESCE(o.subject_kind, '') <> 'coupon' OR o.subject IS NULL OR o.subject <> c.id
-                 OR o.outcome = 'quarantined' OR COALESCE(o.detail, '') = 'double_redeem' OR o.store <> c.held_where)"],
+             WHERE c.state = 'redeemed' AND (o.id IS NULL OR o.subject IS NULL OR o.outcome = 'quarantined' OR o.store <> c.held_where
+                 OR NOT ((COALESCE(o.subject_kind, '') = 'coupon' AND o.subject = c.id AND COALESCE(o.detail, '') <> 'double_redeem')
+                     OR (COALESCE(o.subject_kind, '') = 'sale' AND o.subject = o.id)))"],
     },
     Rule {
         name: "redeemed_once",
-        counted: "SELECT COUNT(*) FROM coupon_entries WHERE what IN ('redeemed', 'voided')",
-        broken: &["SELECT id, CASE WHEN what = 'redeemed' THEN 'redeemed twice' ELSE 'voided without being redeemed' END AS what FROM (
+        counted: "SELECT COUNT(*) FROM coupon_entries WHERE what IN ('redeemed', 'voided', 'returned')",
+        broken: &["SELECT id, CASE WHEN what = 'redeemed' THEN 'redeemed twice' ELSE what || ' without being redeemed' END AS what FROM (
                  SELECT coupon AS id, what, LAG(what) OVER (PARTITION BY tenant, coupon ORDER BY version) AS earlier
-                 FROM coupon_entries WHERE what IN ('redeemed', 'voided')) AS steps
-             WHERE (what = 'redeemed' AND COALESCE(earlier, 'voided') <> 'voided') OR (what = 'voided' AND COALESCE(earlier, '') <> 'redeemed')"],
+                 FROM coupon_entries WHERE what IN ('redeemed', 'voided', 'returned')) AS steps
+             WHERE (what = 'redeemed' AND COALESCE(earlier, 'voided') = 'redeemed') OR (what <> 'redeemed' AND COALESCE(earlier, '') <> 'redeemed')"],
     },
     Rule {
         name: "redemption_entries",
@@ -67,10 +68,11 @@ pub(super) const RULES: &[Rule] = &[
         broken: &[
             "SELECT e.coupon AS id, 'the operation behind its entry ' || CAST(e.version AS TEXT) || ' is missing or had no effect' AS what
              FROM coupon_entries e LEFT JOIN operations o ON o.tenant = e.tenant AND o.id = e.source
-             WHERE e.what IN ('redeemed', 'voided') AND (o.id IS NULL OR o.outcome = 'quarantined' OR o.device <> e.device)",
+             WHERE e.what IN ('redeemed', 'voided', 'returned') AND (o.id IS NULL OR o.outcome = 'quarantined' OR o.device <> e.device)",
             "SELECT e.coupon AS id, 'the operation behind its entry ' || CAST(e.version AS TEXT) || ' is about something else' AS what
              FROM coupon_entries e JOIN operations o ON o.tenant = e.tenant AND o.id = e.source
-             WHERE e.what = 'redeemed' AND (COALESCE(o.subject_kind, '') <> 'coupon' OR o.subject IS NULL OR o.subject <> e.coupon)",
+             WHERE e.what = 'redeemed' AND NOT (o.subject IS NOT NULL AND ((COALESCE(o.subject_kind, '') = 'coupon' AND o.subject = e.coupon)
+                 OR (COALESCE(o.subject_kind, '') = 'sale' AND o.subject = o.id)))",
             "SELECT o.id AS id, 'it redeemed a coupon without an entry in the coupon''s record' AS what
              FROM operations o LEFT JOIN coupon_entries e ON e.tenant = o.tenant AND e.coupon = o.subject AND e.source = o.id AND e.what = 'redeemed'
              WHERE o.subject_kind = 'coupon' AND e.coupon IS NULL
@@ -99,7 +101,7 @@ pub(super) const RULES: &[Rule] = &[
              FROM coupons c JOIN coupon_entries e ON e.tenant = c.tenant AND e.coupon = c.id AND e.version = c.version
              WHERE NOT ((c.state = 'redeemed' AND e.what = 'redeemed' AND e.source = c.holder)
                  OR (c.state = 'frozen' AND e.what = 'frozen' AND e.source = c.holder)
-                 OR (c.state IN ('available', 'expired') AND e.what IN ('voided', 'unfrozen')))",
+                 OR (c.state IN ('available', 'expired') AND e.what IN ('voided', 'returned', 'unfrozen')))",
             "SELECT id, 'it is ' || state || ' without an entry' AS what FROM coupons
              WHERE version = 1 AND state NOT IN ('available', 'expired')",
         ],

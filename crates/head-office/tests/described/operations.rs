@@ -18,6 +18,8 @@ pub struct Operation {
     pub method: Method,
     pub path: String,
     pub needs: Needs,
+    /// Whether a member's token does as well.
+    pub members_too: bool,
     pub parameters: Vec<Value>,
     /// Schema of its JSON body.
     pub body: Option<Value>,
@@ -55,6 +57,7 @@ pub fn all(document: &Value) -> Vec<Operation> {
                 method: method.to_uppercase().parse().unwrap(),
                 path: path.clone(),
                 needs: needs(operation),
+                members_too: members_too(operation),
                 parameters: operation["parameters"].as_array().cloned().unwrap_or_default(),
                 body: operation["requestBody"]["content"]["application/json"]
                     .get("schema")
@@ -64,6 +67,11 @@ pub fn all(document: &Value) -> Vec<Operation> {
         }
     }
     all
+}
+
+fn members_too(operation: &Value) -> bool {
+    let mut others = operation["security"].as_array().into_iter().flatten().skip(1);
+    others.any(|scheme| scheme.get("member").is_some())
 }
 
 fn needs(operation: &Value) -> Needs {

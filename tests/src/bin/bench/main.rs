@@ -6,6 +6,7 @@ mod counter;
 mod engine;
 mod http;
 mod launch;
+mod quote;
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ struct Options {
     /// Also measure what can be run beside it.
     #[arg(long)]
     peer: bool,
-    /// Only the parts whose name contains this: engine, http, counter, launch.
+    /// Only the parts whose name contains this: engine, http, counter, quote, launch.
     #[arg(long)]
     only: Option<String>,
     /// Seconds for each figure of throughput.
@@ -117,6 +118,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted("counter") {
         runtime.block_on(counter::measure())?;
+    }
+    if wanted("quote") {
+        quote::measure()?;
     }
     if wanted("launch") {
         runtime.block_on(launch::measure())?;

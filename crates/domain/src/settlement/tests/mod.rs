@@ -2,6 +2,7 @@ mod documents;
 mod hard;
 mod oracle;
 mod properties;
+mod returns;
 mod worked;
 
 use serde_json::{Value, json};

@@ -1,0 +1,406 @@
+//! Routes of the catalogue.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{DefaultBodyLimit, State, rejection::BytesRejection},
+    http::StatusCode,
+    response::Response,
+};
+use counterfoil_domain::{
+    people::OperatorRole::{Admin, Auditor, Operator as Op, Warehouse},
+    products::{Product, SKU_BYTES},
+};
+use counterfoil_protocol::problem::Code;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
+
+use super::{
+    Written,
+    import::{self, Applied, Preview},
+    rows, word, write,
+};
+use crate::{
+    App,
+    db::DbError,
+    http::{ApiError, Asked, Begun, Body, Fields, Nothing, Operator, Page, Paging, Path, Query},
+    stores::enrol::audit,
+    sync::feed::TENANT_FEED,
+};
+
+/// These routes.
+pub fn routes() -> OpenApiRouter<Arc<App>> {
+    let files = OpenApiRouter::new()
+        .routes(routes!(look_through))
+        .layer(DefaultBodyLimit::max(import::MOST_BYTES));
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(get, put, delete))
+        .routes(routes!(apply))
+        .merge(files)
+}
+
+/// A product.
+#[derive(Debug, Serialize, ToSchema)]
+struct ProductView {
+    /// Article number, unique within the tenant.
+    sku: String,
+    /// What a scanner reads.
+    barcodes: Vec<String>,
+    /// Chinese name.
+    name_zh: String,
+    /// English name.
+    name_en: String,
+    /// Its category, for the scopes of coupons.
+    category: Option<String>,
+    /// Who sells it, for the scopes of coupons.
+    merchant: Option<String>,
+    /// Of one unit, minor units.
+    unit_price: i64,
+    /// ISO 4217 code of the price.
+    currency: String,
+    /// Address of a picture.
+    picture: Option<String>,
+    /// False when it is no longer sold.
+    active: bool,
+    /// Grows by one with every change.
+    version: i64,
+}
+
+impl From<Product> for ProductView {
+    fn from(product: Product) -> Self {
+        Self {
+            sku: product.sku,
+            barcodes: product.barcodes,
+            name_zh: product.name_zh,
+            name_en: product.name_en,
+            category: product.category,
+            merchant: product.merchant,
+            unit_price: product.unit_price,
+            currency: product.currency,
+            picture: product.picture,
+            active: product.active,
+            version: product.version,
+        }
+    }
+}
+
+/// A product to be written.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ProductBody {
+    /// What a scanner reads; digits of an EAN or UPC must have the right last one.
+    #[serde(default)]
+    barcodes: Vec<String>,
+    /// Chinese name.
+    name_zh: String,
+    /// English name.
+    name_en: String,
+    /// Its category, for the scopes of coupons.
+    #[serde(default)]
+    category: Option<String>,
+    /// Who sells it, for the scopes of coupons.
+    #[serde(default)]
+    merchant: Option<String>,
+    /// Of one unit, minor units.
+    unit_price: i64,
+    /// ISO 4217 code of the price.
+    currency: String,
+    /// Address of a picture.
+    #[serde(default)]
+    picture: Option<String>,
+    /// False when it is no longer sold.
+    #[serde(default = "yes")]
+    active: bool,
+    /// The version that was read; 0 or absent for a new product.
+    #[serde(default)]
+    version: i64,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Which products.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// A part of the sku or of a name, or a whole barcode.
+    #[serde(default)]
+    text: String,
+    /// Also those no longer sold.
+    #[serde(default)]
+    inactive: bool,
+    /// `next` of the page before.
+    after: Option<String>,
+    /// Most rows, up to 200.
+    limit: Option<u32>,
+}
+
+/// Products in the order of their article numbers.
+#[utoipa::path(
+    get, path = "/v1/products", tag = "products", params(Which),
+    responses((status = 200, description = "A page", body = Page<ProductView>)),
+    security(("operator" = ["admin", "operator", "warehouse", "auditor"]))
+)]
+async fn list(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Query(which): Query<Which>,
+) -> Result<Json<Page<ProductView>>, ApiError> {
+    operator.require(&[Admin, Op, Warehouse, Auditor])?;
+    let paging = Paging::<String>::read(which.after.as_deref(), which.limit)?;
+    let mut snapshot = app.db.snapshot().await?;
+    let wanted = rows::Wanted {
+        text: which.text.trim(),
+        inactive: which.inactive,
+        after: paging.after.as_deref().unwrap_or_default(),
+        limit: paging.rows(),
+    };
+    let found = rows::list(&mut snapshot, operator.tenant, wanted).await?;
+    let views = found.into_iter().map(|(_, product)| product.into()).collect();
+    Ok(Json(paging.page(views, |view: &ProductView| view.sku.clone())))
+}
+
+async fn one(app: &App, operator: &Operator, sku: &str) -> Result<Product, ApiError> {
+    let mut snapshot = app.db.snapshot().await?;
+    let found = rows::by_sku(&mut snapshot, operator.tenant, &[sku]).await?.pop();
+    found.map(|(_, product)| product).ok_or_else(ApiError::not_found)
+}
+
+/// One product.
+#[utoipa::path(
+    get, path = "/v1/products/{sku}", tag = "products", params(("sku" = String, Path, description = "Article number")),
+    responses((status = 200, description = "The product", body = ProductView)),
+    security(("operator" = ["admin", "operator", "warehouse", "auditor"]))
+)]
+async fn get(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Path(sku): Path<String>,
+) -> Result<Json<ProductView>, ApiError> {
+    operator.require(&[Admin, Op, Warehouse, Auditor])?;
+    Ok(Json(one(&app, &operator, &sku).await?.into()))
+}
+
+/// Write a product.
+///
+/// A new one, or a whole new version of one; the same again changes nothing. Every counter hears of it.
+#[utoipa::path(
+    put, path = "/v1/products/{sku}", tag = "products", params(("sku" = String, Path, description = "Article number")),
+    request_body = ProductBody,
+    responses((status = 200, description = "It stands so", body = ProductView), (status = 201, description = "It is new", body = ProductView)),
+    security(("operator" = ["admin", "operator"]))
+)]
+async fn put(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Path(sku): Path<String>,
+    Body(body): Body<ProductBody>,
+) -> Result<(StatusCode, Json<ProductView>), ApiError> {
+    operator.require(&[Admin, Op])?;
+    if sku.len() > SKU_BYTES {
+        return Err(ApiError::not_found());
+    }
+    let product = Product {
+        sku,
+        barcodes: body.barcodes,
+        name_zh: body.name_zh,
+        name_en: body.name_en,
+        category: body.category,
+        merchant: body.merchant,
+        unit_price: body.unit_price,
+        currency: body.currency,
+        picture: body.picture,
+        active: body.active,
+        version: 0,
+    };
+    let (product, fresh) = store(&app, &operator, product, body.version, "products.write").await?;
+    let status = if fresh { StatusCode::CREATED } else { StatusCode::OK };
+    Ok((status, Json(product.into())))
+}
+
+/// Stop selling a product.
+///
+/// It stays in the catalogue for what was sold, and can be sold again later.
+#[utoipa::path(
+    delete, path = "/v1/products/{sku}", tag = "products", params(("sku" = String, Path, description = "Article number")),
+    responses((status = 204, description = "It is no longer sold")),
+    security(("operator" = ["admin", "operator"]))
+)]
+async fn delete(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Path(sku): Path<String>,
+) -> Result<StatusCode, ApiError> {
+    operator.require(&[Admin, Op])?;
+    let before = one(&app, &operator, &sku).await?;
+    let seen = before.version;
+    let product = Product {
+        active: false,
+        ..before
+    };
+    store(&app, &operator, product, seen, "products.deactivate").await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Writes a product in a transaction of its own; whether it is new.
+async fn store(
+    app: &App,
+    operator: &Operator,
+    product: Product,
+    seen: i64,
+    action: &str,
+) -> Result<(Product, bool), ApiError> {
+    let sku = product.sku.clone();
+    let mut lease = app.db.lease().await?;
+    let mut transaction = lease.begin().await?;
+    let (product, fresh, feed) = match write(&mut transaction, app, operator.tenant, product, seen).await? {
+        Written::Stands { product, fresh, feed } => (product, fresh, feed),
+        Written::ChangedMeanwhile { version } => {
+            let detail = format!("it has version {version}");
+            return Err(ApiError::detailed(Code::ChangedMeanwhile, detail));
+        }
+        Written::BarcodeTaken => {
+            let mut fields = Fields::default();
+            fields.refuse("barcodes", "barcode_taken", "a barcode belongs to another product");
+            return Err(fields.done().err().unwrap_or_else(ApiError::internal));
+        }
+        Written::Flawed(flaws) => {
+            let mut fields = Fields::default();
+            for flaw in flaws {
+                fields.refuse(field(flaw), &word(flaw), flaw.to_string());
+            }
+            return Err(fields.done().err().unwrap_or_else(ApiError::internal));
+        }
+    };
+    if feed.is_some() {
+        let (now, name) = (app.clock.now(), operator.actor().name);
+        audit(
+            &mut transaction,
+            app.random.as_ref(),
+            operator.tenant,
+            now,
+            &name,
+            action,
+            &sku,
+        )
+        .await?;
+        transaction.commit().await.map_err(DbError::from)?;
+    }
+    moved(app, operator, feed);
+    Ok((product, fresh))
+}
+
+fn field(flaw: counterfoil_domain::products::Flaw) -> &'static str {
+    use counterfoil_domain::products::Flaw;
+    match flaw {
+        Flaw::BadSku => "sku",
+        Flaw::BadName => "name",
+        Flaw::BadText => "category",
+        Flaw::BadPrice => "unit_price",
+        Flaw::BadCurrency => "currency",
+        Flaw::BadBarcode | Flaw::BadCheckDigit | Flaw::RepeatedBarcode => "barcodes",
+    }
+}
+
+fn moved(app: &App, operator: &Operator, feed: Option<i64>) {
+    if let Some(number) = feed {
+        app.watch.moved(operator.tenant, TENANT_FEED, number);
+    }
+}
+
+/// Look a file of products through.
+///
+/// Comma, semicolon or tab separated, in UTF-8 or GB18030, at most 4 MiB and 20,000 products; the first line names the
+/// columns: `sku`, `name_zh`, `name_en`, and `price` (as 12.50) or `unit_price` (minor units) are needed; `barcodes`
+/// (separated by spaces), `category`, `merchant`, `currency`, `picture` and `active` (1 or 0) are not. Nothing changes
+/// until the import is applied.
+#[utoipa::path(
+    post, path = "/v1/products/imports", tag = "products",
+    request_body(content = String, content_type = "text/csv"),
+    responses((status = 201, description = "What the file would do", body = Preview)),
+    security(("operator" = ["admin", "operator"]))
+)]
+async fn look_through(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<(StatusCode, Json<Preview>), ApiError> {
+    operator.require(&[Admin, Op])?;
+    let body = body.map_err(|rejection| match rejection {
+        BytesRejection::FailedToBufferBody(_) => ApiError::new(Code::TooLarge),
+        _ => ApiError::new(Code::Malformed),
+    })?;
+    let text = import::decode(&body)
+        .ok_or_else(|| ApiError::detailed(Code::Malformed, "the text is neither UTF-8 nor GB18030"))?;
+    let mut lease = app.db.lease().await?;
+    let mut transaction = lease.begin().await?;
+    let (name, now) = (operator.actor().name, app.clock.now());
+    let preview = import::preview(
+        &mut transaction,
+        app.random.as_ref(),
+        operator.tenant,
+        &name,
+        &text,
+        now,
+    )
+    .await?;
+    transaction.commit().await.map_err(DbError::from)?;
+    Ok((StatusCode::CREATED, Json(preview)))
+}
+
+/// Apply an import.
+///
+/// Exactly what its preview said, all of it or nothing: `changed_meanwhile` when a product of it has changed since.
+#[utoipa::path(
+    post, path = "/v1/products/imports/{id}/apply", tag = "products", params(("id" = Uuid, Path, description = "Of the preview")),
+    request_body = Nothing,
+    responses((status = 200, description = "What was done", body = Preview)),
+    security(("operator" = ["admin", "operator"]))
+)]
+async fn apply(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Path(id): Path<Uuid>,
+    asked: Asked<Nothing>,
+) -> Result<Response, ApiError> {
+    operator.require(&[Admin, Op])?;
+    let once = match asked.begin(&app, operator.actor()).await? {
+        Begun::Replay(answer) => return Ok(answer),
+        Begun::Fresh(once, Nothing {}) => once,
+    };
+    let mut lease = app.db.lease().await?;
+    let mut transaction = once.transaction(&mut lease).await?;
+    let (now, name) = (app.clock.now(), operator.actor().name);
+    let applied = import::apply(&mut transaction, app.random.as_ref(), operator.tenant, id, now).await?;
+    let mut head = None;
+    let answer = match applied {
+        Applied::Done { preview, feed } => {
+            head = feed;
+            let detail = format!("{id}: {} new, {} changed", preview.new, preview.changed);
+            audit(
+                &mut transaction,
+                app.random.as_ref(),
+                operator.tenant,
+                now,
+                &name,
+                "products.import",
+                &detail,
+            )
+            .await?;
+            Ok((StatusCode::OK, preview))
+        }
+        Applied::Unknown => Err(ApiError::not_found()),
+        Applied::Before => Err(ApiError::detailed(Code::StateConflict, "it was applied before")),
+        Applied::Wrong => Err(ApiError::detailed(Code::StateConflict, "there are errors in it")),
+        Applied::ChangedMeanwhile => Err(ApiError::new(Code::ChangedMeanwhile)),
+    };
+    let answer = once.settle(transaction, answer).await?;
+    moved(&app, &operator, head);
+    Ok(answer)
+}

@@ -1,0 +1,303 @@
+//! SQL of products and their barcodes.
+
+use std::collections::BTreeMap;
+
+use counterfoil_domain::{ids::TenantId, products::Product, time::Millis};
+use sqlx::{AnyConnection, Row, any::AnyRow};
+use uuid::Uuid;
+
+use crate::{
+    db::{
+        DbError,
+        batch::{Text, execute, execute_all, fetch},
+    },
+    select_by_id,
+};
+
+const COLUMNS: &str =
+    "id, sku, name_zh, name_en, category, merchant, unit_price, currency, picture, active, version FROM products";
+const SELECT: Text = select_by_id!(
+    "SELECT id, sku, name_zh, name_en, category, merchant, unit_price, currency, picture, active, version FROM products"
+);
+const SELECT_BY_SKU: Text = Text {
+    head: "SELECT id, sku, name_zh, name_en, category, merchant, unit_price, currency, picture, active, version FROM products WHERE tenant = $1 AND sku IN (VALUES ",
+    tail: ")",
+    columns: 1,
+    tenant_first: false,
+    pad: true,
+};
+const SELECT_BARCODES: Text = Text {
+    head: "SELECT barcode, product FROM product_barcodes WHERE tenant = $1 AND product IN (VALUES ",
+    tail: ") ORDER BY barcode",
+    columns: 1,
+    tenant_first: false,
+    pad: true,
+};
+const SELECT_HOLDERS: Text = Text {
+    head: "SELECT barcode, product FROM product_barcodes WHERE tenant = $1 AND barcode IN (VALUES ",
+    tail: ")",
+    columns: 1,
+    tenant_first: false,
+    pad: true,
+};
+const INSERT: Text = Text {
+    head: "INSERT INTO products (tenant, id, sku, name_zh, name_en, category, merchant, unit_price, currency, picture, active, created_at, changed_at, version) VALUES ",
+    tail: " ON CONFLICT DO NOTHING",
+    columns: 13,
+    tenant_first: true,
+    pad: true,
+};
+const UPDATE: Text = Text {
+    head: "UPDATE products SET name_zh = v.column3, name_en = v.column4, category = v.column5, merchant = v.column6, unit_price = v.column7, currency = v.column8, picture = v.column9, active = v.column10, changed_at = v.column11, version = v.column12 FROM (VALUES ",
+    tail: ") AS v WHERE products.tenant = $1 AND products.id = v.column1 AND products.version = v.column2",
+    columns: 12,
+    tenant_first: false,
+    pad: true,
+};
+const DELETE_BARCODES: Text = Text {
+    head: "DELETE FROM product_barcodes WHERE tenant = $1 AND product IN (VALUES ",
+    tail: ")",
+    columns: 1,
+    tenant_first: false,
+    pad: true,
+};
+const INSERT_BARCODES: Text = Text {
+    head: "INSERT INTO product_barcodes (tenant, barcode, product) VALUES ",
+    tail: " ON CONFLICT DO NOTHING",
+    columns: 2,
+    tenant_first: true,
+    pad: true,
+};
+
+fn uuid(row: &AnyRow, column: &'static str) -> Result<Uuid, DbError> {
+    Uuid::from_slice(&row.try_get::<Vec<u8>, _>(column)?).map_err(|_| DbError::Decode { column })
+}
+
+fn read(row: &AnyRow) -> Result<(Uuid, Product), DbError> {
+    let product = Product {
+        sku: row.try_get("sku")?,
+        barcodes: Vec::new(),
+        name_zh: row.try_get("name_zh")?,
+        name_en: row.try_get("name_en")?,
+        category: row.try_get("category")?,
+        merchant: row.try_get("merchant")?,
+        unit_price: row.try_get("unit_price")?,
+        currency: row.try_get("currency")?,
+        picture: row.try_get("picture")?,
+        active: row.try_get::<i64, _>("active")? != 0,
+        version: row.try_get("version")?,
+    };
+    Ok((uuid(row, "id")?, product))
+}
+
+/// The same with their barcodes.
+async fn with_barcodes(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    rows: &[AnyRow],
+) -> Result<Vec<(Uuid, Product)>, DbError> {
+    let mut products = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let ids: Vec<Uuid> = products.iter().map(|(id, _)| *id).collect();
+    let mut barcodes: BTreeMap<Uuid, Vec<String>> = BTreeMap::new();
+    let found = fetch(connection, SELECT_BARCODES, "", tenant, &ids, |b, id| {
+        b.bytes(id.as_bytes());
+    });
+    for row in &found.await? {
+        let of = barcodes.entry(uuid(row, "product")?).or_default();
+        of.push(row.try_get("barcode")?);
+    }
+    for (id, product) in &mut products {
+        product.barcodes = barcodes.remove(id).unwrap_or_default();
+    }
+    Ok(products)
+}
+
+/// Loads products by the ids of their rows.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn load(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    ids: &[Uuid],
+) -> Result<Vec<(Uuid, Product)>, DbError> {
+    let rows = fetch(connection, SELECT, "", tenant, ids, |b, id| {
+        b.bytes(id.as_bytes());
+    })
+    .await?;
+    with_barcodes(connection, tenant, &rows).await
+}
+
+/// Loads products by their article numbers.
+///
+/// # Errors
+/// As [`load`].
+pub async fn by_sku(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    skus: &[&str],
+) -> Result<Vec<(Uuid, Product)>, DbError> {
+    let rows = fetch(connection, SELECT_BY_SKU, "", tenant, skus, |b, sku| {
+        b.text(sku);
+    })
+    .await?;
+    with_barcodes(connection, tenant, &rows).await
+}
+
+/// Which products these barcodes belong to.
+///
+/// # Errors
+/// As [`load`].
+pub async fn holders(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    barcodes: &[&str],
+) -> Result<BTreeMap<String, Uuid>, DbError> {
+    fetch(connection, SELECT_HOLDERS, "", tenant, barcodes, |b, code| {
+        b.text(code);
+    })
+    .await?
+    .iter()
+    .map(|row| Ok((row.try_get("barcode")?, uuid(row, "product")?)))
+    .collect()
+}
+
+/// What a list of products is asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wanted<'w> {
+    /// A part of the sku or of a name, or a whole barcode; empty = all.
+    pub text: &'w str,
+    /// Also those no longer sold.
+    pub inactive: bool,
+    /// The sku after which the page begins.
+    pub after: &'w str,
+    /// Most products of it.
+    pub limit: i64,
+}
+
+/// A page of products in the order of their skus.
+///
+/// # Errors
+/// As [`load`].
+pub async fn list(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    wanted: Wanted<'_>,
+) -> Result<Vec<(Uuid, Product)>, DbError> {
+    let sql = format!(
+        "SELECT {COLUMNS} WHERE tenant = $1 AND sku > $2 AND (active = 1 OR $3 = 1) AND ($4 = '' OR LOWER(sku) LIKE $5 ESCAPE '!' OR LOWER(name_zh) LIKE $5 ESCAPE '!' OR LOWER(name_en) LIKE $5 ESCAPE '!' OR id IN (SELECT product FROM product_barcodes WHERE tenant = $1 AND barcode = $4)) ORDER BY sku LIMIT $6"
+    );
+    let mut pattern = String::from("%");
+    for c in wanted.text.to_lowercase().chars() {
+        if matches!(c, '%' | '_' | '!') {
+            pattern.push('!');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
+        .bind(tenant.bytes().to_vec())
+        .bind(wanted.after.to_owned())
+        .bind(i64::from(wanted.inactive))
+        .bind(wanted.text.to_owned())
+        .bind(pattern)
+        .bind(wanted.limit)
+        .fetch_all(&mut *connection)
+        .await?;
+    with_barcodes(connection, tenant, &rows).await
+}
+
+/// Puts barcodes down for products that have none in the database; false when one belongs to another product.
+async fn insert_barcodes(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    products: &[(Uuid, &Product)],
+) -> Result<bool, DbError> {
+    let mut rows: Vec<(&str, Uuid)> = products
+        .iter()
+        .flat_map(|(id, product)| product.barcodes.iter().map(|code| (code.as_str(), *id)))
+        .collect();
+    rows.sort_unstable();
+    let inserted = execute(connection, INSERT_BARCODES, tenant, &rows, |b, (code, id)| {
+        b.text(code).bytes(id.as_bytes());
+    });
+    Ok(inserted.await? == rows.len() as u64)
+}
+
+/// Products to be written, and the version of the row that each replaces; 0 = it is new.
+pub type Changed = (Uuid, i64, Product);
+
+/// Writes products with their barcodes, all of them or none: roll back when this is not true.
+///
+/// # Errors
+/// The driver's. `Ok(false)` when a product changed meanwhile, or a barcode belongs to another product.
+pub async fn write(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    products: &[Changed],
+    now: Millis,
+) -> Result<bool, DbError> {
+    let mut new: Vec<&Changed> = products.iter().filter(|(_, replaced, _)| *replaced == 0).collect();
+    let mut old: Vec<&Changed> = products.iter().filter(|(_, replaced, _)| *replaced > 0).collect();
+    new.sort_unstable_by_key(|(id, ..)| *id);
+    old.sort_unstable_by_key(|(id, ..)| *id);
+    let inserted = execute_all(connection, "products", INSERT, tenant, &new, |b, (id, _, product)| {
+        b.bytes(id.as_bytes())
+            .text(&product.sku)
+            .text(&product.name_zh)
+            .text(&product.name_en)
+            .text_or_null(product.category.as_deref())
+            .text_or_null(product.merchant.as_deref())
+            .number(product.unit_price)
+            .text(&product.currency)
+            .text_or_null(product.picture.as_deref())
+            .number(i64::from(product.active))
+            .number(now)
+            .number(now)
+            .number(product.version);
+    })
+    .await;
+    if !all_there(inserted)? {
+        return Ok(false);
+    }
+    let updated = execute_all(
+        connection,
+        "products",
+        UPDATE,
+        tenant,
+        &old,
+        |b, (id, replaced, product)| {
+            b.bytes(id.as_bytes())
+                .number(*replaced)
+                .text(&product.name_zh)
+                .text(&product.name_en)
+                .text_or_null(product.category.as_deref())
+                .text_or_null(product.merchant.as_deref())
+                .number(product.unit_price)
+                .text(&product.currency)
+                .text_or_null(product.picture.as_deref())
+                .number(i64::from(product.active))
+                .number(now)
+                .number(product.version);
+        },
+    )
+    .await;
+    if !all_there(updated)? {
+        return Ok(false);
+    }
+    execute(connection, DELETE_BARCODES, tenant, &old, |b, (id, ..)| {
+        b.bytes(id.as_bytes());
+    })
+    .await?;
+    let named: Vec<(Uuid, &Product)> = products.iter().map(|(id, _, product)| (*id, product)).collect();
+    insert_barcodes(connection, tenant, &named).await
+}
+
+/// Whether a conditional statement found all of its rows.
+fn all_there(done: Result<(), DbError>) -> Result<bool, DbError> {
+    match done {
+        Ok(()) => Ok(true),
+        Err(DbError::RowCount { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}

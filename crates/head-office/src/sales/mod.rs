@@ -1,0 +1,4 @@
+//! Sales: what counters settled and took back, and quotes of what may be sold.
+
+pub mod http;
+pub mod rows;
