@@ -19,6 +19,7 @@ use sqlx::{AnyConnection, Connection, Row};
 
 counterfoil_head_office::on_both! {
     an_empty_head_office_gets_what_it_needs,
+    secrets_are_shown_once_and_taken_away,
     seeding_twice_adds_nothing_twice,
     orders_and_coupons_made_by_hand_reach_the_feeds,
     a_person_decides_about_a_device_while_another_process_serves_it,
@@ -49,6 +50,45 @@ fn nothing_is_broken(fresh: &Fresh) {
         checks
             .iter()
             .all(|check| check["ok"] == true && check["check"].is_string())
+    );
+}
+
+async fn secrets_are_shown_once_and_taken_away(on: On) {
+    let fresh = fresh(on).await;
+    let url = &fresh.url;
+    hq(url, &["admin", "tenant", "add", "--code", "demo", "--name", "Demo"]).json();
+    let link_key = |more: &[&str]| hq(url, &[&["admin", "tenant", "link-key"], more].concat());
+    let first = link_key(&[]);
+    assert_eq!((first.code, first.out.trim_end().len()), (0, 64), "{}", first.err);
+    link_key(&[]).refused(2, "link_key_exists");
+    let second = link_key(&["--rotate"]);
+    assert_ne!(first.out, second.out);
+    assert_eq!(
+        bytes(&fresh, "SELECT link_key FROM tenants").await,
+        [hex::decode(second.out.trim_end()).unwrap()]
+    );
+
+    let add = ["admin", "operator", "add", "--name", "ops", "--role", "auditor"];
+    let added = hq(url, &add).json();
+    hq(url, &add).refused(2, "taken");
+    let listed = hq(url, &["admin", "operator", "list"]).json();
+    assert_eq!(
+        (&listed["id"], &listed["role"]),
+        (&added["id"], &Value::from("auditor"))
+    );
+    assert_eq!(listed["active"], true);
+    assert!(listed.get("token").is_none(), "it was shown once");
+    let take_away = ["admin", "operator", "deactivate", "--name", "ops"];
+    assert_eq!(hq(url, &take_away).json()["id"], added["id"]);
+    hq(url, &take_away).refused(2, "not_found");
+    assert_eq!(hq(url, &["admin", "operator", "list"]).json()["active"], false);
+    assert_eq!(
+        number(
+            &fresh,
+            "SELECT COUNT(*) FROM audit WHERE action IN ('tenant.link_key_made', 'operator.added', 'operator.deactivated')"
+        )
+        .await,
+        4
     );
 }
 

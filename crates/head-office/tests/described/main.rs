@@ -27,7 +27,7 @@ use std::{
 
 use common::{Chain, On, chain};
 use counterfoil_domain::people::OperatorRole;
-use counterfoil_head_office::serve;
+use counterfoil_head_office::{admin, clock::SystemRandom, serve};
 use counterfoil_protocol::problem::Code;
 use make::Maker;
 use operations::{Needs, Operation};
@@ -36,6 +36,7 @@ use serde_json::Value;
 
 counterfoil_head_office::on_both! {
     nobody_is_let_in_without_the_right_token,
+    another_chain_sees_nothing_of_this_one,
     whatever_comes_is_answered_in_order,
 }
 
@@ -248,6 +249,47 @@ async fn nobody_is_let_in_without_the_right_token(on: On) {
     }
 }
 
+async fn another_chain_sees_nothing_of_this_one(on: On) {
+    let office = office(on).await;
+    let (chain, db) = (&office.chain, &office.chain.app.db);
+    let other = admin::NewTenant {
+        code: "other",
+        name: "Other",
+        currency: "EUR",
+    };
+    let tenant = admin::add_tenant(db, chain.clock.as_ref(), &SystemRandom, &other)
+        .await
+        .unwrap();
+    let nosy = admin::NewOperator {
+        name: "nosy",
+        role: OperatorRole::Admin,
+    };
+    let (_, token) = admin::add_operator(db, chain.clock.as_ref(), &SystemRandom, tenant, &nosy)
+        .await
+        .unwrap();
+    let operations = operations::all(&office.document);
+    let ours = office.maker(0).known_ids();
+    let mut maker = office.maker(3);
+    for _ in 0..4 {
+        for operation in operations.iter().filter(|one| matches!(one.needs, Needs::Operator(_))) {
+            // Learning nothing, the maker knows this chain's ids and numbers only.
+            let call = maker.call(operation, Some(token.clone()));
+            let answer = office.send(&call).await;
+            let text = String::from_utf8_lossy(&answer.body);
+            let asked = call.said();
+            for id in ours.iter().filter(|id| !asked.contains(id.as_str())) {
+                assert!(!text.contains(id), "{asked}\n{text}");
+            }
+            for secret in ["王小明", "13800000000", "一店"] {
+                assert!(!text.contains(secret), "{asked}\n{text}");
+            }
+            if operation.path.contains('{') && operation.method == Method::GET {
+                assert!((400..500).contains(&answer.status), "{asked}\n{text}");
+            }
+        }
+    }
+}
+
 async fn whatever_comes_is_answered_in_order(on: On) {
     let office = office(on).await;
     let operations = operations::all(&office.document);
@@ -267,7 +309,7 @@ async fn whatever_comes_is_answered_in_order(on: On) {
                 assert_ne!(answer.status, 401, "{}", good.said());
             }
             described(&office.document, operation, &good, &answer);
-            maker.learn(&answer.body);
+            maker.learn(operation, &answer.body);
             *seen.entry((operation.name(), answer.status)).or_default() += 1;
             if answer.status != 429 && good.key.is_some() && !is_stream(&answer.headers) {
                 let again = office.send(&good).await;
@@ -285,7 +327,7 @@ async fn whatever_comes_is_answered_in_order(on: On) {
             let bad = maker.spoilt(operation, token);
             let answer = office.send(&bad).await;
             described(&office.document, operation, &bad, &answer);
-            maker.learn(&answer.body);
+            maker.learn(operation, &answer.body);
             if round == 0 {
                 edges(&office, operation, &good).await;
             }

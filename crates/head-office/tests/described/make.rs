@@ -1,5 +1,7 @@
 //! Values made from schemas, and spoilt ones.
 
+use std::collections::BTreeMap;
+
 use counterfoil_domain::ids::OperationId;
 use serde_json::{Map, Value, json};
 
@@ -13,6 +15,8 @@ pub struct Maker<'a> {
     ids: Vec<String>,
     /// Texts that exist.
     words: Vec<String>,
+    /// Fields of what was answered, by collection and name: `/v1/templates` and `id`.
+    known: BTreeMap<(String, String), Vec<String>>,
     keys: u64,
     seed: u64,
 }
@@ -38,9 +42,15 @@ impl<'a> Maker<'a> {
             state: seed,
             ids,
             words: words.map(str::to_owned).into(),
+            known: BTreeMap::new(),
             keys: 0,
             seed,
         }
+    }
+
+    /// Ids that exist.
+    pub fn known_ids(&self) -> Vec<String> {
+        self.ids.clone()
     }
 
     /// SplitMix64.
@@ -72,9 +82,20 @@ impl<'a> Maker<'a> {
     }
 
     /// Remembers ids and texts of an answer.
-    pub fn learn(&mut self, body: &[u8]) {
-        if let Ok(value) = serde_json::from_slice::<Value>(body) {
-            self.learn_value(&value);
+    pub fn learn(&mut self, operation: &Operation, body: &[u8]) {
+        let Ok(value) = serde_json::from_slice::<Value>(body) else {
+            return;
+        };
+        self.learn_value(&value);
+        let things = value["items"].as_array().into_iter().flatten().chain([&value]);
+        for (name, field) in things.filter_map(Value::as_object).flatten() {
+            let text = match field {
+                Value::String(text) => text.clone(),
+                Value::Number(number) => number.to_string(),
+                _ => continue,
+            };
+            let place = (collection(&operation.path), name.clone());
+            remember(self.known.entry(place).or_default(), &text);
         }
     }
 
@@ -144,8 +165,14 @@ impl<'a> Maker<'a> {
         let mut query = Vec::new();
         for parameter in &operation.parameters {
             let name = parameter["name"].as_str().unwrap();
+            let place = (collection(&operation.path), name.to_owned());
+            let known = self.known.get(&place).cloned().unwrap_or_default();
             let value = if spoilt && self.one_in(2) {
                 self.hostile()
+            } else if parameter["in"] == "path" && !known.is_empty() && !self.one_in(4) {
+                // What came last is most likely to be still there.
+                let late = known.len().saturating_sub(4);
+                Value::String(self.pick(&known[late..]))
             } else {
                 self.value(&parameter["schema"], 0)
             };
@@ -244,7 +271,7 @@ impl<'a> Maker<'a> {
             .collect();
         let mut object = Map::new();
         for (name, field) in schema["properties"].as_object().into_iter().flatten() {
-            if required.contains(&name.as_str()) || (depth < DEEP && self.one_in(3)) {
+            if required.contains(&name.as_str()) || (depth < DEEP && self.one_in(5)) {
                 object.insert(name.clone(), self.value(field, depth + 1));
             }
         }
@@ -282,7 +309,7 @@ impl<'a> Maker<'a> {
     fn integer(&mut self, schema: &Value) -> i64 {
         let least = schema["minimum"].as_i64().unwrap_or(0);
         let most = schema["maximum"].as_i64().unwrap_or(i64::MAX);
-        match self.below(6) {
+        match self.below(12) {
             0 => least,
             // The whole range, where there is one that is said.
             1 if schema["maximum"].is_number() => most,
@@ -342,8 +369,16 @@ impl<'a> Maker<'a> {
     }
 }
 
+/// `/v1/templates` of `/v1/templates/{id}/retire`.
+fn collection(path: &str) -> String {
+    path.split('/').take(3).collect::<Vec<_>>().join("/")
+}
+
 fn remember(list: &mut Vec<String>, text: &str) {
-    if list.len() < LEARNT && !list.iter().any(|known| known == text) {
+    if !list.iter().any(|known| known == text) {
+        if list.len() >= LEARNT {
+            list.remove(0);
+        }
         list.push(text.to_owned());
     }
 }
