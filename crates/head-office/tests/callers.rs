@@ -14,7 +14,7 @@ use counterfoil_domain::people::OperatorRole;
 use counterfoil_head_office::{
     App, admin,
     clock::{Clock, SystemRandom},
-    http::caller::BELIEVED,
+    http::{caller::BELIEVED, idempotency::KEPT, tidy::tidy},
     members::sessions::{LINK_LASTS, Link, SESSION_LASTS},
     serve,
 };
@@ -35,6 +35,7 @@ counterfoil_head_office::on_both! {
     every_field_that_makes_no_sense_is_named,
     lists_come_in_pages,
     what_does_not_read_is_named,
+    what_is_over_is_forgotten,
     operators_look_at_what_there_is,
     the_api_describes_itself,
 }
@@ -703,6 +704,22 @@ async fn what_does_not_read_is_named(on: On) {
     assert_eq!(office.get("/v1/nothing", &token).await.code(), (404, "not_found"));
     // What was not decided may be asked properly under the same name.
     office.post("/v1/templates", &token, "k3", &terms()).await.done(201);
+}
+
+async fn what_is_over_is_forgotten(on: On) {
+    let office = office(on).await;
+    let (app, token) = (&office.chain.app, office.chain.operator(OperatorRole::Admin).await);
+    office.chain.session("M1").await;
+    office.post("/v1/templates", &token, "k1", &terms()).await.done(201);
+    office.chain.clock.advance(KEPT);
+    office.chain.session("M1").await;
+    office.post("/v1/templates", &token, "k2", &terms()).await.done(201);
+    assert!(!tidy(Arc::clone(app)).await.unwrap());
+    assert_eq!(office.chain.number("SELECT COUNT(*) FROM idempotency").await, 2);
+    office.chain.clock.advance(SESSION_LASTS);
+    assert!(!tidy(Arc::clone(app)).await.unwrap());
+    assert_eq!(office.chain.number("SELECT COUNT(*) FROM idempotency").await, 1);
+    assert_eq!(office.chain.number("SELECT COUNT(*) FROM member_sessions").await, 0);
 }
 
 async fn operators_look_at_what_there_is(on: On) {

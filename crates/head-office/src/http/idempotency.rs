@@ -305,13 +305,14 @@ pub async fn store(connection: &mut AnyConnection, decided: &Decided) -> Result<
     Ok(stored.rows_affected() == 1)
 }
 
-/// Forgets answers that nobody asks for any more; how many.
+/// Forgets some of the answers that nobody asks for any more; how many.
 ///
 /// # Errors
 /// The driver's.
-pub async fn forget(connection: &mut AnyConnection, now: Millis) -> Result<u64, DbError> {
-    let gone = sqlx::query("DELETE FROM idempotency WHERE created_at < $1")
+pub async fn forget(connection: &mut AnyConnection, now: Millis, most: i64) -> Result<u64, DbError> {
+    let gone = sqlx::query("DELETE FROM idempotency WHERE (tenant, actor, key) IN (SELECT tenant, actor, key FROM idempotency WHERE created_at < $1 LIMIT $2)")
         .bind(now - KEPT)
+        .bind(most)
         .execute(connection)
         .await?;
     Ok(gone.rows_affected())

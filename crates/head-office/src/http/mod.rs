@@ -8,6 +8,7 @@ mod input;
 mod openapi;
 mod paging;
 mod stream;
+pub mod tidy;
 
 use std::{sync::Arc, time::Duration};
 

@@ -6,6 +6,7 @@ use super::{Job, Owner, Status, Step, Work, rows};
 use crate::{
     App, clock,
     db::{DbError, Trouble},
+    http::tidy,
 };
 
 /// How often jobs that another process queued are looked for.
@@ -17,6 +18,7 @@ const TRIES: u32 = 8;
 
 /// Works on jobs until `app.stopping` is cancelled; the slice under way is finished.
 pub fn start(app: &Arc<App>) {
+    super::every(app, "http.tidy", tidy::PERIOD, |app| Box::pin(tidy::tidy(app)));
     let runner = Arc::clone(app);
     app.tasks.spawn(async move {
         let app = runner;

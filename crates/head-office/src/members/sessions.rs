@@ -150,13 +150,14 @@ pub async fn by_token(connection: &mut AnyConnection, token_hash: &[u8; 32]) -> 
         .transpose()
 }
 
-/// Forgets sessions that have ended; how many.
+/// Forgets some of the sessions that have ended; how many.
 ///
 /// # Errors
 /// The driver's.
-pub async fn forget(connection: &mut AnyConnection, now: Millis) -> Result<u64, DbError> {
-    let gone = sqlx::query("DELETE FROM member_sessions WHERE expires_at <= $1")
+pub async fn forget(connection: &mut AnyConnection, now: Millis, most: i64) -> Result<u64, DbError> {
+    let gone = sqlx::query("DELETE FROM member_sessions WHERE token_hash IN (SELECT token_hash FROM member_sessions WHERE expires_at <= $1 LIMIT $2)")
         .bind(now)
+        .bind(most)
         .execute(connection)
         .await?;
     Ok(gone.rows_affected())

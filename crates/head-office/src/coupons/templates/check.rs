@@ -7,13 +7,14 @@ use counterfoil_domain::{
     ids::{StoreId, TenantId},
     settlement::{InputError, Kind, Rule, Scope, Stacking},
     time::Millis,
+    transition::LimitCounts,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use sqlx::AnyConnection;
 use utoipa::ToSchema;
 
-use super::{Checked, LimitCounts, Validity, Version, Window};
+use super::{Checked, Validity, Version, Window};
 use crate::{
     http::{ApiError, Fields},
     stores,
@@ -69,6 +70,7 @@ pub struct Terms {
     #[schema(minimum = 1, maximum = 1_000_000)]
     member_limit: Option<i64>,
     /// What the limit counts; absent = coupons ever taken.
+    #[schema(value_type = Option<super::http::LimitForm>)]
     limit_counts: Option<LimitCounts>,
     /// What a counter may do with it when head office can't be asked; absent = nothing.
     #[schema(value_type = Option<super::http::OfflineForm>)]
@@ -134,7 +136,7 @@ pub(super) async fn check(
         validity: terms.validity,
         claim: terms.claim.unwrap_or_default(),
         member_limit: terms.member_limit,
-        limit_counts: terms.limit_counts.unwrap_or_default(),
+        limit_counts: terms.limit_counts.unwrap_or(LimitCounts::Taken),
         offline,
         floor_limit: terms.floor_limit.unwrap_or(0),
         worth_unbounded: terms.worth_unbounded.unwrap_or(0),

@@ -9,12 +9,13 @@ use counterfoil_domain::{
     people::OperatorRole::{self, Admin, Auditor},
     settlement::{Rule, Scope, Stacking},
     time::Millis,
+    transition::LimitCounts,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{LimitCounts, Status, Terms, Validity, Version, Window, rows};
+use super::{Status, Terms, Validity, Version, Window, rows};
 use crate::{
     App,
     db::DbError,
@@ -142,6 +143,18 @@ pub(super) enum OfflineForm {
     FloorLimit,
 }
 
+/// What a limit per member counts.
+#[derive(ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[schema(as = LimitCounts)]
+#[expect(dead_code, reason = "only described; `counterfoil_domain` has the type")]
+pub(super) enum LimitForm {
+    /// Coupons ever taken.
+    Taken,
+    /// Coupons still held.
+    Held,
+}
+
 /// One version of a template.
 #[derive(Debug, Serialize, ToSchema)]
 struct TemplateVersion {
@@ -188,6 +201,7 @@ struct TemplateVersion {
     #[serde(skip_serializing_if = "Option::is_none")]
     member_limit: Option<i64>,
     /// What the limit counts.
+    #[schema(value_type = LimitForm)]
     limit_counts: LimitCounts,
     /// What a counter may do with it offline.
     #[schema(value_type = OfflineForm)]

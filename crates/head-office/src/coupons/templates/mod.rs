@@ -10,6 +10,7 @@ use counterfoil_domain::{
     ids::{StoreId, TemplateId},
     settlement::{Rule, Scope, Stacking},
     time::Millis,
+    transition::LimitCounts,
 };
 use counterfoil_protocol::problem::Code;
 use sqlx::AnyConnection;
@@ -47,27 +48,6 @@ impl Status {
             Self::Draft => "draft",
             Self::Published => "published",
             Self::Retired => "retired",
-        }
-    }
-}
-
-/// What the limit per member counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum LimitCounts {
-    /// Coupons ever taken.
-    #[default]
-    Taken,
-    /// Coupons still held.
-    Held,
-}
-
-impl LimitCounts {
-    /// The word in databases and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Taken => "taken",
-            Self::Held => "held",
         }
     }
 }

@@ -3,6 +3,7 @@
 use counterfoil_domain::{
     ids::{TemplateId, TenantId},
     time::Millis,
+    transition::LimitCounts,
 };
 use serde::Serialize;
 use sqlx::{
@@ -11,7 +12,7 @@ use sqlx::{
     query::Query,
 };
 
-use super::{Checked, LimitCounts, Status, Validity, Version, Window};
+use super::{Checked, Status, Validity, Version, Window};
 use crate::{coupons::rows::read_template, db::DbError};
 
 const COLUMNS: &str = "id, template_version, status, name_zh, name_en, logo, category, product_line, currency, rule, scope, stacking, stores, valid_from, valid_until, valid_days, claim_from, claim_until, member_limit, limit_counts, offline, floor_limit, worth_unbounded, created_at, published_at, retired_at, version";
@@ -39,10 +40,7 @@ fn read(row: &AnyRow) -> Result<Version, DbError> {
             until: row.try_get("claim_until")?,
         },
         member_limit: (member_limit > 0).then_some(member_limit),
-        limit_counts: [LimitCounts::Taken, LimitCounts::Held]
-            .into_iter()
-            .find(|known| known.as_str() == limit_counts)
-            .ok_or(DbError::Decode { column: "limit_counts" })?,
+        limit_counts: LimitCounts::parse(&limit_counts).ok_or(DbError::Decode { column: "limit_counts" })?,
         created_at: row.try_get("created_at")?,
         published_at: row.try_get("published_at")?,
         retired_at: row.try_get("retired_at")?,
