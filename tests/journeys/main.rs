@@ -7,6 +7,7 @@
     reason = "a test that fails fails"
 )]
 
+mod claims;
 mod offline_and_back;
 mod race;
 mod restore;

@@ -59,6 +59,13 @@ impl Office {
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
     }
 
+    /// A second server on the same database.
+    pub fn beside(&self) -> Beside {
+        let (child, line) = serve(&self.fresh.url, 0, 0);
+        let address = line.trim().rsplit_once(' ').unwrap().1.to_owned();
+        Beside { child, address }
+    }
+
     /// Starts the server, which must not be running.
     pub fn go(&mut self) {
         self.go_with_clock(0);
@@ -67,25 +74,7 @@ impl Office {
     /// The same, with its clock set forward by so many seconds.
     pub fn go_with_clock(&mut self, ahead: i64) {
         assert!(self.child.is_none());
-        let mut child = Command::new(program("counterfoil-hq"))
-            .args([
-                "serve",
-                "--listen",
-                &format!("127.0.0.1:{}", self.port),
-                "--database",
-                &self.fresh.url,
-            ])
-            .env("COUNTERFOIL_HQ_CLOCK_AHEAD", ahead.to_string())
-            .env("RUST_LOG", "warn")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
-        assert!(line.starts_with("listening on http://"), "{line}");
-        self.child = Some(child);
+        self.child = Some(serve(&self.fresh.url, self.port, ahead).0);
     }
 
     /// `kill -9`.
@@ -145,6 +134,45 @@ impl Office {
         assert_eq!(status, Some(0), "verify found something: {output}");
         assert!(!lines.is_empty());
         lines
+    }
+}
+
+/// A server on this database, once it listens, and the line in which it says so.
+fn serve(url: &str, port: u16, ahead: i64) -> (Child, String) {
+    let mut child = Command::new(program("counterfoil-hq"))
+        .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--database", url])
+        .env("COUNTERFOIL_HQ_CLOCK_AHEAD", ahead.to_string())
+        .env("RUST_LOG", "warn")
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    assert!(line.starts_with("listening on http://"), "{line}");
+    (child, line)
+}
+
+/// A second server on an office's database.
+pub struct Beside {
+    /// `http://127.0.0.1:PORT`.
+    pub address: String,
+    child: Child,
+}
+
+impl Beside {
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

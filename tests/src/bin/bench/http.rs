@@ -244,37 +244,49 @@ pub async fn measure(on: On, span: Duration) -> anyhow::Result<()> {
         chain.app.db.close().await;
         let title = format!("http.{}.{}", name(on), load.name);
         disk(&format!("{title}.disk_sync"))?;
-        let mut server = Server::start(&chain.fresh.url).await?;
-        let pid = server.child.id().context("the server has ended")?.to_string();
-        let before = (processor("self"), processor(&pid));
-        let (requests, elapsed, latencies) = drive(&server, clients, span).await?;
-        let after = (processor("self"), processor(&pid));
-        let operations = requests * load.size.max(1) as u64;
-        report(
-            &format!("{title}.rate"),
-            operations as f64 / elapsed,
-            "1/s",
-            "higher",
-            operations,
-        );
-        latencies.report(&title);
-        let own = after.0 - before.0;
-        report(
-            &format!("{title}.generator_share"),
-            100.0 * own / (elapsed * 2.0),
-            "% of two cores",
-            "lower",
-            requests,
-        );
-        let servers = after.1 - before.1;
-        report(
-            &format!("{title}.server_share"),
-            100.0 * servers / (elapsed * 2.0),
-            "% of two cores",
-            "lower",
-            requests,
-        );
-        server.child.kill().await?;
+        serve_and_drive(&chain.fresh.url, clients, load.size.max(1), span, &title).await?;
     }
     Ok(())
+}
+
+/// Starts a server on this database, sends it these requests, and prints rate, latencies and who used the processor.
+/// `size` operations are in a request.
+pub async fn serve_and_drive(
+    url: &str,
+    clients: Vec<Vec<Request<Full<Bytes>>>>,
+    size: usize,
+    span: Duration,
+    title: &str,
+) -> anyhow::Result<()> {
+    let mut server = Server::start(url).await?;
+    let pid = server.child.id().context("the server has ended")?.to_string();
+    let before = (processor("self"), processor(&pid));
+    let (requests, elapsed, latencies) = drive(&server, clients, span).await?;
+    let after = (processor("self"), processor(&pid));
+    let operations = requests * size as u64;
+    report(
+        &format!("{title}.rate"),
+        operations as f64 / elapsed,
+        "1/s",
+        "higher",
+        operations,
+    );
+    latencies.report(title);
+    let own = after.0 - before.0;
+    report(
+        &format!("{title}.generator_share"),
+        100.0 * own / (elapsed * 2.0),
+        "% of two cores",
+        "lower",
+        requests,
+    );
+    let servers = after.1 - before.1;
+    report(
+        &format!("{title}.server_share"),
+        100.0 * servers / (elapsed * 2.0),
+        "% of two cores",
+        "lower",
+        requests,
+    );
+    Ok(server.child.kill().await?)
 }

@@ -2,6 +2,7 @@
 //!
 //! Prints JSON lines `{name, value, unit, better, n}`. Nothing here passes or fails.
 
+mod claims;
 mod counter;
 mod engine;
 mod http;
@@ -20,7 +21,7 @@ struct Options {
     /// Also measure what can be run beside it.
     #[arg(long)]
     peer: bool,
-    /// Only the parts whose name contains this: engine, http, counter, quote, launch.
+    /// Only the parts whose name contains this: engine, claims, http, counter, quote, member, launch.
     #[arg(long)]
     only: Option<String>,
     /// Seconds for each figure of throughput.
@@ -111,6 +112,9 @@ fn main() -> anyhow::Result<()> {
     for on in engines {
         if wanted("engine") {
             runtime.block_on(engine::measure(on, span))?;
+        }
+        if wanted("claims") {
+            runtime.block_on(claims::measure(on, span))?;
         }
         if wanted("http") {
             runtime.block_on(http::measure(on, span))?;
