@@ -78,6 +78,9 @@ CREATE TABLE claims (
     CHECK ((coupon IS NULL) = (reasons IS NOT NULL))
 );
 
+-- Refusals are forgotten after a week; claims that got a coupon are not in here.
+CREATE INDEX claims_refused ON claims (at) WHERE coupon IS NULL;
+
 CREATE TABLE grants (
     tenant           BYTEA  NOT NULL,
     id               BYTEA  NOT NULL,

@@ -12,13 +12,15 @@ use std::{
 
 use common::*;
 use counterfoil_domain::{
+    code_policy::CodePolicy,
     ids::{BatchId, CouponId, GrantId, JobId, MemberId, TemplateId},
     people::Member,
     transition::{Answer, ClaimKey, Command, LimitCounts, NotClaimable},
 };
 use counterfoil_head_office::{
-    App,
+    App, admin,
     batches::{self, Purpose},
+    claims,
     clock::SystemRandom,
     engine::Answered,
     grants, jobs, members, on_both,
@@ -37,6 +39,8 @@ on_both!(
     a_grant_to_a_list_gives_each_one,
     a_grant_to_all_is_taken_when_they_show_up,
     codes_go_on_where_older_ones_ended,
+    codes_follow_the_tenants_policy,
+    refusals_are_forgotten_after_a_week,
     verify_finds_what_is_wrong_with_claims,
 );
 
@@ -521,6 +525,53 @@ async fn codes_go_on_where_older_ones_ended(on: On) {
         .collect();
     assert_eq!(codes.len(), 6);
     assert_eq!(shop.chain.number("SELECT next FROM code_counters").await, 56);
+    shop.sound().await;
+}
+
+async fn codes_follow_the_tenants_policy(on: On) {
+    let shop = shop(on, 1, 0, LimitCounts::Taken).await;
+    let app = shop.app();
+    let set = async |parts: Option<&str>| {
+        let policy = parts.map(|parts| serde_json::from_str(parts).unwrap());
+        admin::code_policy(&app.db, app.clock.as_ref(), &SystemRandom, shop.chain.tenant, policy)
+            .await
+            .unwrap()
+    };
+    assert_eq!(set(None).await, CodePolicy::default());
+    // A batch that was begun keeps the policy that it was begun with.
+    let (begun, job) = shop.create(20, Purpose::Claim).await;
+    let parts = r#"[{"kind":"fixed","text":"86"},{"kind":"random","digits":9},{"kind":"date","shuffled":false},{"kind":"check"}]"#;
+    let policy = set(Some(parts)).await;
+    assert_eq!(set(None).await, policy);
+    let after = shop.batch(20, Purpose::Claim).await;
+    shop.until(job, jobs::Status::Done).await;
+    let mut reader = app.db.reader().acquire().await.unwrap();
+    for (batch, length) in [(begun, 18), (after, 18)] {
+        let codes = batches::rows::codes(&mut reader, shop.chain.tenant, batch, 0, 100)
+            .await
+            .unwrap();
+        assert!(codes.iter().all(|(code, _)| code.len() == length), "{codes:?}");
+        assert_eq!(codes.iter().all(|(code, _)| code.starts_with("86")), batch == after);
+    }
+    drop(reader);
+    shop.sound().await;
+}
+
+async fn refusals_are_forgotten_after_a_week(on: On) {
+    let shop = shop(on, 2, 1, LimitCounts::Taken).await;
+    shop.batch(1, Purpose::Claim).await;
+    assert!(shop.claim(shop.people[0], 1).await.given.is_some());
+    shop.refusal(shop.people[1], 1).await;
+    let forget = async |now| {
+        let mut lease = shop.app().db.lease().await.unwrap();
+        let mut tx = lease.begin().await.unwrap();
+        assert!(!claims::rows::forget_refusals(&mut tx, now).await.unwrap());
+        tx.commit().await.unwrap();
+    };
+    forget(START + claims::rows::REFUSALS_KEPT).await;
+    assert_eq!(shop.chain.number("SELECT COUNT(*) FROM claims").await, 2);
+    forget(START + claims::rows::REFUSALS_KEPT + 1).await;
+    assert_eq!(shop.chain.number("SELECT COUNT(*) FROM claims").await, 1);
     shop.sound().await;
 }
 

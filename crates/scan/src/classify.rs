@@ -7,7 +7,8 @@ pub const MAX_TEXT: usize = 1024;
 
 const TOKEN: &str = "CF1:";
 const ENROLMENT: &str = "CFENROL:";
-const COUPON_DIGITS: usize = 18;
+/// 18 by the default policy of coupon codes; a tenant's own policy may make them this long or short.
+const COUPON_DIGITS: std::ops::RangeInclusive<usize> = 16..=24;
 const PICKUP_DIGITS: usize = 8;
 /// Mobile numbers of mainland China: 1, then 3 to 9, then nine digits.
 const PHONE_DIGITS: usize = 11;
@@ -26,7 +27,7 @@ pub enum Source {
 /// What a text is, brought to its one form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Scanned {
-    /// 18 digits.
+    /// 16 to 24 digits, 18 by default.
     Coupon(String),
     /// 8 digits.
     Pickup(String),
@@ -84,7 +85,7 @@ pub fn classify(text: &str, source: Source) -> Scanned {
 fn by_digits(digits: String, source: Source) -> Option<Scanned> {
     let as_barcode = matches!(source, Source::Symbol(format) if format.is_retail());
     match digits.len() {
-        COUPON_DIGITS => Some(Scanned::Coupon(digits)),
+        length if COUPON_DIGITS.contains(&length) => Some(Scanned::Coupon(digits)),
         PICKUP_DIGITS if as_barcode => is_gtin(&digits).then_some(Scanned::Product(digits)),
         PICKUP_DIGITS => Some(Scanned::Pickup(digits)),
         12 => is_gtin(&digits).then(|| Scanned::Product(format!("0{digits}"))),

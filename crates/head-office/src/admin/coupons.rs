@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use counterfoil_domain::{
+    code_policy::CodePolicy,
     coupons::{Coupon, CouponState},
     ids::{BatchId, CouponId, StoreId, TemplateId, TenantId},
     time::{DAY, Millis},
@@ -125,6 +126,31 @@ pub async fn grant_coupons(
         batch,
         coupons: granted.into_iter().map(|coupon| (coupon.id, coupon.code)).collect(),
     })
+}
+
+/// The policy of a tenant's coupon codes; with `new`, that one from now on. Codes already made, and batches that were
+/// begun, keep theirs.
+///
+/// # Errors
+/// [`AdminError`].
+pub async fn code_policy(
+    db: &Db,
+    clock: &dyn Clock,
+    random: &dyn Random,
+    tenant: TenantId,
+    new: Option<CodePolicy>,
+) -> Result<CodePolicy, AdminError> {
+    let mut lease = db.lease().await?;
+    let mut transaction = lease.begin().await?;
+    if let Some(new) = &new {
+        codes::set_policy(&mut transaction, tenant, new).await?;
+        let detail = serde_json::to_string(new).unwrap_or_default();
+        let action = "tenant.code_policy_set";
+        audit(&mut transaction, random, tenant, clock.now(), ACTOR, action, &detail).await?;
+    }
+    let codes = Codes::load(&mut transaction, tenant).await?;
+    transaction.commit().await.map_err(DbError::from)?;
+    Ok(codes.policy().clone())
 }
 
 async fn terms(

@@ -22,7 +22,7 @@ use counterfoil_domain::{
     people::{Clerk, Role, Store, pin_is_well_formed},
     time::Millis,
 };
-pub use coupons::{Granted, NewGrant, grant_coupons};
+pub use coupons::{Granted, NewGrant, code_policy, grant_coupons};
 pub use devices::{Decided, LostDevice, new_epoch, readmit, revoke};
 pub use error::AdminError;
 pub use operators::{KnownOperator, NewOperator, add_operator, deactivate_operator, make_link_key, operators};

@@ -9,7 +9,7 @@ use counterfoil_domain::{
     code_policy::Form,
     coupons::Coupon,
     ids::{BatchId, CouponId, GrantId, MemberId, TemplateId, TenantId},
-    time::Millis,
+    time::{DAY, Millis},
     transition::{Audience, Batch, BatchStatus, Claim, ClaimKey, Grant, Holding, LimitCounts, Part, Terms},
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
@@ -436,6 +436,25 @@ pub async fn give(
         expected: coupons.len() as u64,
         found: codes.len() as u64,
     })
+}
+
+/// How long a refusal is kept for who asks again.
+pub const REFUSALS_KEPT: Millis = 7 * DAY;
+/// Refusals forgotten at once.
+const FORGOTTEN: i64 = 2_000;
+
+/// Forgets refusals that nobody asks for any more; true when there may be more of them.
+///
+/// # Errors
+/// The driver's.
+pub async fn forget_refusals(connection: &mut AnyConnection, now: Millis) -> Result<bool, DbError> {
+    let gone = sqlx::query("DELETE FROM claims WHERE (tenant, member, key) IN (SELECT tenant, member, key FROM claims WHERE coupon IS NULL AND at < $1 LIMIT $2)")
+        .bind(now - REFUSALS_KEPT)
+        .bind(FORGOTTEN)
+        .execute(connection)
+        .await?
+        .rows_affected();
+    Ok(i64::try_from(gone).unwrap_or(0) == FORGOTTEN)
 }
 
 /// Loads grants.

@@ -154,6 +154,22 @@ pub enum TenantAction {
     /// Make the key that the shop's own site signs members' links with. Prints the key alone, once.
     #[command(after_help = "Example: counterfoil-hq admin tenant link-key --rotate")]
     LinkKey(LinkKey),
+    /// Say which digits coupon codes have from now on; codes already made stay as they are. Prints the policy.
+    #[command(
+        after_help = "The default: counterfoil-hq admin tenant code-policy --parts '[{\"kind\":\"line\",\"digits\":4},{\"kind\":\"date\",\"shuffled\":true},{\"kind\":\"random\",\"digits\":8}]'"
+    )]
+    CodePolicy(CodePolicyOptions),
+}
+
+#[derive(Debug, Args)]
+pub struct CodePolicyOptions {
+    /// The parts in their order, as JSON: `line` (1 to 4 digits), `date` (six, shuffled or not), `fixed` (a text of
+    /// digits), `random` (6 to 12 digits, exactly one), `check` (at the end). 16 to 24 digits in all. Left out: the
+    /// policy there is is printed.
+    #[arg(long, value_name = "JSON")]
+    pub parts: Option<String>,
+    #[command(flatten)]
+    pub tenant: Tenant,
 }
 
 #[derive(Debug, Args)]

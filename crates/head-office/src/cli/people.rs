@@ -2,12 +2,17 @@
 
 use std::io::{IsTerminal, Read};
 
-use counterfoil_domain::people::{PIN_MAX_DIGITS, Role};
+use counterfoil_domain::{
+    code_policy::CodePolicy,
+    people::{PIN_MAX_DIGITS, Role},
+};
 use serde_json::json;
 
 use super::{
     CliError,
-    arguments::{ClerkRole, NewClerk, NewOperator, NewStore, NewTenant, OperatorAction, TenantAction},
+    arguments::{
+        ClerkRole, CodePolicyOptions, NewClerk, NewOperator, NewStore, NewTenant, OperatorAction, TenantAction,
+    },
     print,
     work::open,
 };
@@ -108,7 +113,22 @@ pub(super) async fn tenant(database: &str, action: TenantAction) -> Result<(), C
             db.close().await;
             print(&key)
         }
+        TenantAction::CodePolicy(options) => code_policy(database, options).await,
     }
+}
+
+async fn code_policy(database: &str, options: CodePolicyOptions) -> Result<(), CliError> {
+    let policy = options
+        .parts
+        .as_deref()
+        .map(serde_json::from_str::<CodePolicy>)
+        .transpose()
+        .map_err(|error| CliError::input("code_policy_malformed", format!("This is no policy: {error}.")))?;
+    let db = open(database).await?;
+    let tenant = admin::find_tenant(&db, options.tenant.tenant.as_deref()).await?;
+    let policy = admin::code_policy(&db, &SystemClock, &SystemRandom, tenant, policy).await?;
+    db.close().await;
+    print(&json!(policy).to_string())
 }
 
 fn pin(options: &NewClerk) -> Result<zeroize::Zeroizing<String>, CliError> {

@@ -65,10 +65,29 @@ impl Codes {
             .ok_or_else(|| DbError::config("the clock shows no day of this century"))
     }
 
+    /// The policy.
+    pub fn policy(&self) -> &CodePolicy {
+        &self.policy
+    }
+
     /// The key behind the codes.
     pub fn key(&self) -> &[u8; 32] {
         &self.key
     }
+}
+
+/// Says which digits a tenant's codes have from now on.
+///
+/// # Errors
+/// The driver's.
+pub async fn set_policy(connection: &mut AnyConnection, tenant: TenantId, policy: &CodePolicy) -> Result<(), DbError> {
+    let policy = serde_json::to_string(policy).map_err(|_| DbError::Decode { column: "code_policy" })?;
+    sqlx::query("UPDATE tenants SET code_policy = $1 WHERE tenant = $2")
+        .bind(policy)
+        .bind(tenant.bytes().to_vec())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// The four digits of product line and category: two of each where these are numbers, else digits that are always the

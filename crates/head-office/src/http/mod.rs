@@ -8,7 +8,6 @@ mod input;
 mod openapi;
 mod paging;
 mod stream;
-pub mod tidy;
 
 use std::{sync::Arc, time::Duration};
 

@@ -8,6 +8,7 @@ mod every;
 pub mod http;
 pub mod rows;
 mod runner;
+mod upkeep;
 
 use std::sync::Arc;
 

@@ -2,11 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Job, Owner, Status, Step, Work, rows};
+use super::{Job, Owner, Status, Step, Work, rows, upkeep};
 use crate::{
     App, clock,
     db::{DbError, Trouble},
-    http::tidy,
 };
 
 /// How often jobs that another process queued are looked for.
@@ -16,9 +15,9 @@ const TURN: usize = 64;
 /// How often a slice is tried again before its job has failed.
 const TRIES: u32 = 8;
 
-/// Works on jobs until `app.stopping` is cancelled; the slice under way is finished.
+/// Works on jobs, and does the upkeep, until `app.stopping` is cancelled; the slice under way is finished.
 pub fn start(app: &Arc<App>) {
-    super::every(app, "http.tidy", tidy::PERIOD, |app| Box::pin(tidy::tidy(app)));
+    upkeep::start(app);
     let runner = Arc::clone(app);
     app.tasks.spawn(async move {
         let app = runner;

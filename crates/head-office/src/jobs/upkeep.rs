@@ -1,0 +1,30 @@
+//! What is forgotten after a while: answers, sessions, refusals that nobody asks for any more.
+
+use std::sync::Arc;
+
+use counterfoil_domain::time::HOUR;
+
+use super::every;
+use crate::{App, claims, db::DbError, http::idempotency, members::sessions};
+
+/// Rows in one transaction.
+const PIECE: i64 = 500;
+
+/// Begins the hourly upkeep.
+pub(super) fn start(app: &Arc<App>) {
+    every(app, "upkeep.forget", HOUR, |app| {
+        Box::pin(async move { forget(&app).await })
+    });
+}
+
+/// Forgets a piece; true when there is more.
+async fn forget(app: &App) -> Result<bool, DbError> {
+    let now = app.clock.now();
+    let mut lease = app.db.lease().await?;
+    let mut transaction = lease.begin().await?;
+    let answers = idempotency::forget(&mut transaction, now, PIECE).await?;
+    let sessions = sessions::forget(&mut transaction, now, PIECE).await?;
+    let more = claims::rows::forget_refusals(&mut transaction, now).await?;
+    transaction.commit().await?;
+    Ok(more || answers.max(sessions) >= PIECE.unsigned_abs())
+}
