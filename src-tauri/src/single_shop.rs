@@ -12,6 +12,7 @@ use counterfoil_domain::people::{Role, pin_is_well_formed};
 use counterfoil_head_office::admin::{self, AdminError, NewClerk, NewStore, NewTenant};
 use counterfoil_head_office::clock::{SystemClock, SystemRandom};
 use counterfoil_head_office::db::{Db, DbError, Trouble};
+use counterfoil_head_office::outside::{self, Outside};
 use counterfoil_head_office::{App, seed, serve, stores};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -215,6 +216,11 @@ impl HeadOffice {
             .await?
             .map_err(of_database)?;
         counterfoil_head_office::jobs::start(&app);
+        match Outside::new(&app, None) {
+            Ok(outside) => outside::start(&app, outside),
+            // Coupons end all the same wherever they are read; only marks and reminders wait for another start.
+            Err(error) => tracing::warn!(%error, "nobody outside can be told"),
+        }
         let served = Arc::clone(&app);
         let task = tokio::spawn(async move {
             if let Err(error) = serve(served, listener, None).await {

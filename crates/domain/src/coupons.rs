@@ -11,6 +11,14 @@ use crate::{
 /// How long a freeze taken by a counter lasts before it lapses.
 pub const FREEZE_LASTS: Millis = 5 * MINUTE;
 
+/// The end of a freeze that does not lapse by itself: the order that holds the coupon decides. Far beyond any order's
+/// deadline, and still a date that every program can write.
+pub const HELD_BY_ORDER: Millis = 253_402_300_799_000;
+/// What stands for the device where an order placed online holds a coupon.
+pub const ONLINE_DEVICE: DeviceId = DeviceId(uuid::Uuid::nil());
+/// What stands for the store where an order placed online has used a coupon.
+pub const ONLINE_STORE: StoreId = StoreId(uuid::Uuid::nil());
+
 /// What a counter may do with a coupon of this template when head office can't be asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -111,6 +119,29 @@ impl CouponState {
             Self::Expired => "expired",
         }
     }
+
+    /// The order placed online that holds it or has used it.
+    pub fn order(&self) -> Option<FreezeId> {
+        match self {
+            Self::Frozen { freeze, device, .. } if *device == ONLINE_DEVICE => Some(*freeze),
+            Self::Redeemed { operation, store, .. } if *store == ONLINE_STORE => Some(FreezeId(operation.0)),
+            _ => None,
+        }
+    }
+}
+
+/// How a coupon is shown to people at an instant, whatever a sweeper has marked yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// It may be used, now or from its first day on.
+    Available,
+    /// Somebody is using it, or an order holds it.
+    Frozen,
+    /// It was used.
+    Redeemed,
+    /// Its time is over.
+    Expired,
 }
 
 /// One member's coupon.
@@ -165,6 +196,16 @@ impl Coupon {
     /// Whether its time is up, whether or not a sweeper has marked it.
     pub fn is_expired_at(&self, now: Millis) -> bool {
         self.state == CouponState::Expired || self.valid_until.is_some_and(|until| now >= until)
+    }
+
+    /// How it is shown at this instant.
+    pub fn standing(&self, now: Millis) -> Standing {
+        match self.state {
+            CouponState::Redeemed { .. } => Standing::Redeemed,
+            _ if self.frozen_by(now).is_some() => Standing::Frozen,
+            _ if self.is_expired_at(now) => Standing::Expired,
+            _ => Standing::Available,
+        }
     }
 
     /// The freeze that holds it at this instant, if any: a freeze past its deadline holds nothing.

@@ -88,6 +88,8 @@ ids! {
     OperationId,
     /// A reservation of a coupon, of points or of a pickup order.
     FreezeId,
+    /// A message to members.
+    MessageId,
     /// A case: something that happened in a shop and broke a rule.
     ExceptionId,
     /// One unbroken history of head office's database; a restore from a backup begins another.

@@ -27,6 +27,8 @@ pub enum Reason {
     Redeemed { at: Millis, store: StoreId },
     /// Somebody is using it at this moment.
     Frozen { until: Millis },
+    /// An order placed online holds it until its payment is known.
+    HeldByOrder,
     /// It belongs to another member.
     NotOwner,
     /// Its template names other stores.
@@ -100,8 +102,10 @@ pub fn judge_coupon(coupon: &Coupon, template: Option<&Template>, at: Circumstan
         _ if coupon.is_expired_at(at.now) => reasons.push(Reason::Expired { at: coupon.valid_until }),
         _ => {}
     }
-    if let Some((_, until)) = coupon.frozen_by(at.now) {
-        reasons.push(Reason::Frozen { until });
+    match coupon.frozen_by(at.now) {
+        Some(_) if coupon.state.order().is_some() => reasons.push(Reason::HeldByOrder),
+        Some((_, until)) => reasons.push(Reason::Frozen { until }),
+        None => {}
     }
     match template {
         None => reasons.push(Reason::TemplateUnknown),

@@ -16,11 +16,16 @@ pub mod grants;
 pub mod http;
 pub mod jobs;
 pub mod members;
+pub mod messages;
+pub mod online;
+pub mod outside;
 pub mod pickups;
 pub mod products;
 pub mod questions;
+pub mod retry;
 pub mod sales;
 pub mod seed;
+pub mod site;
 pub mod stores;
 pub mod sync;
 #[cfg(feature = "testing")]
@@ -35,7 +40,8 @@ use std::{
 
 use axum::serve::ListenerExt;
 use counterfoil_domain::{
-    ids::{DeviceId, HistoryId, MemberId, StoreId, TenantId},
+    coupons::Template,
+    ids::{DeviceId, HistoryId, MemberId, StoreId, TemplateId, TenantId},
     transition::{Device, DeviceStatus},
 };
 use ed25519_dalek::VerifyingKey;
@@ -58,6 +64,8 @@ use crate::{
 const DEVICE_KEYS: u64 = 100_000;
 /// Tenants whose grants to everybody are kept in memory.
 const TENANTS: u64 = 10_000;
+/// Template versions kept in memory for people who look at coupons.
+const TEMPLATES: u64 = 10_000;
 /// Requests of devices that are not known yet, at once: fewer than there are readers.
 const STRANGERS: usize = 3;
 /// Answers that are written while they are sent, at once.
@@ -92,6 +100,8 @@ pub struct App {
     pub in_flight: Arc<http::idempotency::InFlight>,
     /// Cores for quotes.
     pub quotes: Arc<Semaphore>,
+    /// Template versions that were read; a published one never changes.
+    pub templates: moka::sync::Cache<(TenantId, TemplateId, i64), Arc<Template>>,
     /// Tries to enrol.
     pub enrol_limit: DefaultKeyedRateLimiter<IpAddr>,
     /// Grants to everybody.
@@ -104,6 +114,8 @@ pub struct App {
     pub jobs: Notify,
     /// What is done in the background; waited for before the database is closed.
     pub tasks: TaskTracker,
+    /// Who is told and asked; set once what is due at its time is done here.
+    pub outside: std::sync::OnceLock<outside::Outside>,
     /// Cancelled when the process is to stop.
     pub stopping: CancellationToken,
 }
@@ -136,12 +148,14 @@ impl App {
             quotes: Arc::new(Semaphore::new(
                 std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
             )),
+            templates: moka::sync::Cache::new(TEMPLATES),
             enrol_limit: RateLimiter::keyed(Quota::per_minute(ENROL_TRIES)),
             open_grants: moka::sync::Cache::new(TENANTS),
             streams: Arc::new(Semaphore::new(STREAMS)),
             claim_limit: RateLimiter::keyed(Quota::per_minute(CLAIMS)),
             jobs: Notify::new(),
             tasks: TaskTracker::new(),
+            outside: std::sync::OnceLock::new(),
             stopping: CancellationToken::new(),
         }))
     }

@@ -148,8 +148,8 @@ pub async fn chain_at(on: On, coupon_count: usize, now: i64) -> Chain {
         .bind(serde_json::to_string(&Rule::from(Kind::AmountOff { amount: 2_000 })).unwrap())
         .bind(OfflinePolicy::HomeStore.as_str().to_owned())
         .bind(now).execute(&mut *tx).await.unwrap();
-    sqlx::query("INSERT INTO batches (tenant, id, template, template_version, size, made, claimed, status, created_at) VALUES ($1, $2, $3, 1, 10, 10, 10, 'ready', $4)")
-        .bind(tenant.bytes().to_vec()).bind(batch.bytes().to_vec()).bind(template.bytes().to_vec()).bind(now).execute(&mut *tx).await.unwrap();
+    sqlx::query("INSERT INTO batches (tenant, id, template, template_version, size, made, claimed, status, created_at) VALUES ($1, $2, $3, 1, $5, $5, $5, 'ready', $4)")
+        .bind(tenant.bytes().to_vec()).bind(batch.bytes().to_vec()).bind(template.bytes().to_vec()).bind(now).bind(i64::try_from(coupon_count).unwrap()).execute(&mut *tx).await.unwrap();
     let made: Vec<Coupon> = (0..coupon_count)
         .map(|n| Coupon {
             // As a batch makes them: ids in the order of time, which is what keeps the indexes' pages together.
@@ -171,6 +171,7 @@ pub async fn chain_at(on: On, coupon_count: usize, now: i64) -> Chain {
             coupons::rows::insert(&mut tx, tenant, &made).await.unwrap(),
             made.len() as u64
         );
+        coupons::days::insert(&mut tx, tenant, &made, now).await.unwrap();
     }
     let orders: Vec<Order> = (0..3)
         .map(|n| Order {

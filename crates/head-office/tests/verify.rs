@@ -4,18 +4,22 @@
 
 mod common;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use common::{Chain, Counter, HOUR, On, START, chain, random10};
 use counterfoil_domain::{
-    ids::FreezeId,
+    ids::{FreezeId, MessageId},
     operations::{Action, ExceptionKind, Outcome},
     sales::{Return, ReturnLine, ReturnPolicy, SaleLine, Settlement},
-    transition::{Answer, Command, Subject},
+    transition::{
+        Answer, Command, Subject,
+        online::{AskedOrder, End, Named},
+    },
 };
 use counterfoil_head_office::{
     admin,
     clock::{Clock, SystemRandom},
+    messages, online,
     verify::{Check, verify},
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
@@ -60,7 +64,7 @@ fn attempt() -> Action {
 
 /// Every state and every outcome that there is.
 async fn lived_in(on: On) -> Chain {
-    let chain = chain(on, 10).await;
+    let chain = chain(on, 12).await;
     let (mut a, mut b) = (chain.counter().await, chain.counter().await);
     let coupon = |n: usize| chain.coupons[n];
     let void = |target| Action::VoidRedemption {
@@ -196,12 +200,66 @@ async fn lived_in(on: On) -> Chain {
     let late_word = revoked.make(attempt(), START);
     chain.push(&[late_word]).await;
 
+    // An order placed online that holds a coupon, and one that has used its own; a message that somebody has seen.
+    for (number, coupon) in [("W-1", coupon(10)), ("W-2", coupon(11))] {
+        let asked = AskedOrder {
+            id: online::id_of(chain.tenant, number),
+            number: number.into(),
+            question: "q".into(),
+            member: Some(chain.member),
+            amount: 1,
+            deadline: START + HOUR,
+            coupons: vec![Named {
+                as_given: coupon.to_string(),
+                coupon: Some(coupon),
+            }],
+            by: uuid::Uuid::from_u128(1),
+        };
+        let asked = Command::FreezeOrder {
+            asked: Arc::new(asked),
+            now: START,
+        };
+        chain.submit(vec![asked]).await;
+    }
+    let paid = Command::EndOrder {
+        id: online::id_of(chain.tenant, "W-2"),
+        number: None,
+        end: End::Confirm,
+        by: None,
+        now: START,
+    };
+    chain.submit(vec![paid]).await;
+    say_something(&chain).await;
+
     // Too late, and yet used.
     chain.clock.advance(48 * HOUR);
     let now = chain.clock.now();
     let late = a.make(chain.redeem(coupon(6), None), now);
     chain.push(&[late]).await;
     chain
+}
+
+async fn say_something(chain: &Chain) {
+    let words = || "x".to_owned();
+    let message = messages::Message {
+        id: MessageId::new(START, random10()),
+        kind: "news".into(),
+        words: messages::Words {
+            title_zh: words(),
+            title_en: words(),
+            body_zh: words(),
+            body_en: words(),
+        },
+        sent_at: START,
+        sent_by: None,
+    };
+    let mut lease = chain.app.db.lease().await.unwrap();
+    let mut tx = lease.begin().await.unwrap();
+    messages::send_to_all(&mut tx, chain.tenant, &message).await.unwrap();
+    tx.commit().await.unwrap();
+    drop(lease);
+    let seen = messages::look(&chain.app.db, chain.tenant, chain.member, START, None, 10).await;
+    assert_eq!(seen.unwrap().len(), 1);
 }
 
 /// A way to damage a table, and the checks that must find it. `$1` is 16 random bytes.
@@ -400,6 +458,47 @@ const DAMAGES: &[Damage] = &[
         "UPDATE pickup_codes SET rests_until = 5",
         &["pickup_codes"],
     ),
+    damage(
+        "order_freezes",
+        "UPDATE order_freezes SET status = 'confirmed', ask_at = NULL, ended_at = 1 WHERE status = 'frozen'",
+        &["order_freezes"],
+    ),
+    damage(
+        "order_freezes",
+        "DELETE FROM order_freezes",
+        &[
+            "order_freezes",
+            "frozen_coupons",
+            "redeemed_coupons",
+            "redemption_entries",
+        ],
+    ),
+    damage(
+        "order_freeze_coupons",
+        "DELETE FROM order_freeze_coupons",
+        &["order_freezes"],
+    ),
+    damage(
+        "order_freeze_coupons",
+        "UPDATE order_freeze_coupons SET taken_by = $1, taken_at = 1",
+        &["order_freezes"],
+    ),
+    damage("coupon_days", "DELETE FROM coupon_days", &["coupon_days"]),
+    damage("coupon_days", "UPDATE coupon_days SET day = day + 1", &["coupon_days"]),
+    damage("coupon_days", "UPDATE coupon_days SET member = $1", &["coupon_days"]),
+    damage(
+        "coupon_days",
+        "UPDATE coupon_days SET expires_at = expires_at + 1",
+        &["coupon_days"],
+    ),
+    damage("messages", "DELETE FROM messages", &["messages"]),
+    damage(
+        "message_heads",
+        "UPDATE message_heads SET number = number + 1",
+        &["messages"],
+    ),
+    damage("member_messages", "DELETE FROM member_messages", &["messages"]),
+    damage("inboxes", "UPDATE inboxes SET number = 9", &["messages"]),
     damage("feed", "DELETE FROM feed WHERE number = 1", &["feeds"]),
     damage(
         "feed",

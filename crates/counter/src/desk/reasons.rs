@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use counterfoil_domain::{ids::StoreId, verdict::Reason};
+use counterfoil_domain::{coupons::ONLINE_STORE, ids::StoreId, verdict::Reason};
 use serde::Serialize;
 use sqlx::SqliteConnection;
 
@@ -27,6 +27,11 @@ async fn name_store(db: &mut SqliteConnection, id: StoreId, params: &mut BTreeMa
             params.insert("store".into(), store.code);
             params.insert("store_zh".into(), store.name_zh);
             params.insert("store_en".into(), store.name_en);
+        }
+        None if id == ONLINE_STORE => {
+            params.insert("store".into(), "online".into());
+            params.insert("store_zh".into(), "线上订单".into());
+            params.insert("store_en".into(), "an online order".into());
         }
         None => {
             // A shop opened since the last pull: its id at least tells it from this one.
@@ -71,6 +76,7 @@ pub async fn explain(db: &mut SqliteConnection, reasons: Vec<Reason>) -> Result<
             Reason::UnknownCode
             | Reason::UnknownOffline
             | Reason::MalformedCode
+            | Reason::HeldByOrder
             | Reason::NotOwner
             | Reason::StoreNotAllowed
             | Reason::OrderCancelled

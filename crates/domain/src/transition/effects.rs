@@ -1,6 +1,6 @@
 //! What a fact does. A fact is never refused: where it does not fit, it leaves an exception behind.
 
-use super::{Case, Changes, CouponEntry, Doing, Entity, FreezeStatus, NeedKeys, State, Subject, sales};
+use super::{Case, Changes, CouponEntry, Doing, Entity, FreezeStatus, NeedKeys, State, Subject, online::Taken, sales};
 use crate::{
     coupons::{Coupon, CouponState},
     ids::{CouponId, FreezeId, MemberId, OperationId, OrderId, StoreId},
@@ -173,7 +173,18 @@ pub(super) fn redeem(
             return Ok(Some(ExceptionKind::DoubleRedeem));
         }
         CouponState::Frozen { freeze: held, .. } if used.freeze == Some(held) => None,
-        CouponState::Frozen { until, .. } if doing.times.received_at < until => Some(ExceptionKind::RedeemWhileFrozen),
+        CouponState::Frozen { until, .. } if doing.times.received_at < until => {
+            if let Some(order) = coupon.state.order() {
+                changes.taken.push(Taken {
+                    order,
+                    coupon: id,
+                    operation: doing.operation,
+                    store: doing.store,
+                    at: doing.times.occurred_at,
+                });
+            }
+            Some(ExceptionKind::RedeemWhileFrozen)
+        }
         CouponState::Available | CouponState::Frozen { .. } | CouponState::Expired => {
             let in_time = coupon.valid_until.is_none_or(|until| when < until)
                 && coupon.valid_from.is_none_or(|from| when >= from);

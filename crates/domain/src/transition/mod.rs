@@ -7,8 +7,12 @@
 
 mod claims;
 mod effects;
+mod expiry;
 mod freezes;
 mod journal;
+pub mod online;
+#[cfg(test)]
+mod online_tests;
 mod sales;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -18,8 +22,11 @@ pub use claims::{
     Terms, Verdict, judge,
 };
 pub use effects::effect;
+pub use expiry::Swept;
 pub use journal::isolate;
+use online::{AskedOrder, End, OnlineOrder, OnlineStatus, Taken};
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 use crate::{
     coupons::{Coupon, Template},
@@ -70,6 +77,8 @@ pub enum Key {
     Part(GrantId, MemberId),
     /// A sale, by the operation that settled it.
     Sale(OperationId),
+    /// An order placed online.
+    Online(FreezeId),
 }
 
 /// Rows that must be loaded before the command can be decided.
@@ -236,7 +245,7 @@ pub struct CouponEntry {
     pub coupon: CouponId,
     /// The coupon's version after it: the line's number.
     pub version: i64,
-    /// What happened: `redeemed`, `voided`, `returned`, `frozen`, `unfrozen`.
+    /// What happened: `redeemed`, `voided`, `returned`, `frozen`, `unfrozen`, `expired`.
     pub what: &'static str,
     /// When, by the clock of whoever did it.
     pub at: Millis,
@@ -296,6 +305,8 @@ pub struct State {
     pub parts: BTreeMap<(GrantId, MemberId), Option<Part>>,
     /// Sales, by the operations that settled them.
     pub sales: BTreeMap<OperationId, Option<Sale>>,
+    /// Orders placed online.
+    pub online: BTreeMap<FreezeId, Option<OnlineOrder>>,
 }
 
 fn loaded<K: Ord, V>(rows: &BTreeMap<K, Option<V>>, id: K, key: Key) -> Result<Option<&V>, NeedKeys> {
@@ -347,6 +358,10 @@ impl State {
         loaded(&self.sales, id, Key::Sale(id))
     }
 
+    fn online(&self, id: FreezeId) -> Result<Option<&OnlineOrder>, NeedKeys> {
+        loaded(&self.online, id, Key::Online(id))
+    }
+
     /// Takes the changes of one command in, so that the next one sees them.
     pub fn absorb(&mut self, changes: &Changes) {
         for coupon in &changes.coupons {
@@ -376,6 +391,19 @@ impl State {
         }
         for sale in &changes.sales {
             self.sales.insert(sale.id, Some(sale.clone()));
+        }
+        for order in &changes.online {
+            self.online.insert(order.id, Some(order.clone()));
+        }
+        for taken in &changes.taken {
+            // Where the order is known here, it has to hear of it as its row will.
+            if let Some(Some(order)) = self.online.get_mut(&taken.order) {
+                for held in &mut order.coupons {
+                    if held.coupon == taken.coupon {
+                        held.taken = Some((taken.operation, taken.at));
+                    }
+                }
+            }
         }
         if let Some(device) = &changes.device {
             self.devices.insert(device.id, Some(device.clone()));
@@ -413,6 +441,10 @@ pub struct Changes {
     pub freezes: Vec<Freeze>,
     /// Sales settled, returned or voided.
     pub sales: Vec<Sale>,
+    /// Orders placed online that took a step.
+    pub online: Vec<OnlineOrder>,
+    /// Coupons that a counter honoured although an order held them.
+    pub taken: Vec<Taken>,
     /// Lines for coupons' own records.
     pub entries: Vec<CouponEntry>,
     /// New cases.
@@ -466,6 +498,20 @@ pub enum Command {
     },
     /// A member gets their part of a grant.
     TakeGrant { grant: GrantId, member: MemberId },
+    /// An order placed online asks for its coupons.
+    FreezeOrder { asked: Arc<AskedOrder>, now: Millis },
+    /// An order placed online was paid, came to nothing, or is refunded.
+    EndOrder {
+        id: FreezeId,
+        /// Its number, where that is how it was named.
+        number: Option<String>,
+        end: End,
+        /// The operator; `None` = head office itself, told by the order's owner.
+        by: Option<Uuid>,
+        now: Millis,
+    },
+    /// A coupon's time is up.
+    ExpireCoupon { coupon: CouponId, now: Millis },
 }
 
 impl Command {
@@ -500,6 +546,13 @@ impl Command {
             Self::CancelFreeze { id, device, .. } => vec![Key::Device(*device), Key::Freeze(*id)],
             Self::Claim { member, template, .. } => claims::claim_keys(*member, *template),
             Self::TakeGrant { grant, member } => claims::grant_keys(*grant, *member),
+            Self::FreezeOrder { asked, .. } => {
+                let mut keys = vec![Key::Online(asked.id)];
+                keys.extend(asked.coupons.iter().filter_map(|named| named.coupon.map(Key::Coupon)));
+                keys
+            }
+            Self::EndOrder { id, .. } => vec![Key::Online(*id)],
+            Self::ExpireCoupon { coupon, .. } => vec![Key::Coupon(*coupon)],
         }
     }
 }
@@ -542,6 +595,16 @@ pub enum Answer {
     DeviceBarred { status: DeviceStatus },
     /// No such device.
     UnknownDevice,
+    /// The order placed online, as it stands afterwards.
+    Order(Box<OnlineOrder>),
+    /// The number was used for an order that asked for something else.
+    OrderTaken,
+    /// The order has ended otherwise, so this step does not fit.
+    OrderEnded { status: OnlineStatus },
+    /// No order of this number or id has asked for coupons.
+    UnknownOrder,
+    /// What became of a coupon whose time is up.
+    Swept(Swept),
 }
 
 /// Decides one command on the loaded rows. Changes nothing itself.
@@ -561,6 +624,15 @@ pub fn decide(state: &State, command: &Command, received_at: Millis) -> Result<(
         Command::CancelFreeze { id, device, now } => freezes::cancel(state, *id, *device, *now),
         Command::Claim { member, template, key } => claims::claim(state, *member, *template, *key, received_at),
         Command::TakeGrant { grant, member } => claims::take_grant(state, *grant, *member, received_at),
+        Command::FreezeOrder { asked, now } => online::freeze(state, asked, *now),
+        Command::EndOrder {
+            id,
+            number,
+            end,
+            by,
+            now,
+        } => online::end(state, *id, number.as_deref(), *end, *by, *now),
+        Command::ExpireCoupon { coupon, now } => expiry::expire(state, *coupon, *now),
     }
 }
 

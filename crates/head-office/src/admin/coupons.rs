@@ -104,6 +104,7 @@ pub async fn grant_coupons(
         }
         .into());
     }
+    coupons::days::insert(&mut transaction, tenant, &granted, now).await?;
     let items: Vec<Item> = granted.iter().map(|coupon| Item::Coupon(coupon.id)).collect();
     let news: BTreeMap<StoreId, Vec<Item>> = member
         .recent_stores

@@ -9,6 +9,7 @@ mod error;
 mod operators;
 mod orders;
 pub(crate) mod rows;
+mod site;
 
 use std::collections::BTreeMap;
 
@@ -28,6 +29,7 @@ pub use error::AdminError;
 pub use operators::{KnownOperator, NewOperator, add_operator, deactivate_operator, make_link_key, operators};
 pub use orders::{AddedOrder, NewOrder, add_order};
 pub(crate) use orders::{Candidates, first_code, free_code};
+pub use site::{drop_webhook, set_webhook};
 use sqlx::AnyConnection;
 
 use crate::{

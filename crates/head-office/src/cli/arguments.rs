@@ -69,6 +69,22 @@ pub struct Serve {
     /// Example: --nats nats://127.0.0.1:4222
     #[arg(long, value_name = "URL", env = "COUNTERFOIL_HQ_NATS", hide_env_values = true)]
     pub nats: Option<String>,
+    /// A mail server for reminders. Its URL may hold a password: better set the variable.
+    ///
+    /// Example: --smtp smtps://counterfoil:secret@mail.example
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "COUNTERFOIL_HQ_SMTP",
+        hide_env_values = true,
+        requires = "smtp_from"
+    )]
+    pub smtp: Option<String>,
+    /// Who those mails are from.
+    ///
+    /// Example: --smtp-from 'Shanlan Coffee <no-reply@shop.example>'
+    #[arg(long, value_name = "ADDRESS", env = "COUNTERFOIL_HQ_SMTP_FROM")]
+    pub smtp_from: Option<String>,
     /// What this process does.
     ///
     /// Example: --roles api,jobs
@@ -159,6 +175,10 @@ pub enum TenantAction {
         after_help = "The default: counterfoil-hq admin tenant code-policy --parts '[{\"kind\":\"line\",\"digits\":4},{\"kind\":\"date\",\"shuffled\":true},{\"kind\":\"random\",\"digits\":8}]'"
     )]
     CodePolicy(CodePolicyOptions),
+    /// Say where the shop's own site is told what happens to its orders and members, and asked about payments. Prints
+    /// the key that the requests are signed with, once.
+    #[command(after_help = "Example: counterfoil-hq admin tenant webhook --url https://shop.example/counterfoil")]
+    Webhook(Webhook),
 }
 
 #[derive(Debug, Args)]
@@ -168,6 +188,22 @@ pub struct CodePolicyOptions {
     /// policy there is is printed.
     #[arg(long, value_name = "JSON")]
     pub parts: Option<String>,
+    #[command(flatten)]
+    pub tenant: Tenant,
+}
+
+#[derive(Debug, Args)]
+pub struct Webhook {
+    /// The address: https, or http on a machine of your own. No other one is called, and no redirect is followed.
+    ///
+    /// Example: --url https://shop.example/counterfoil
+    #[arg(long, value_name = "URL", required_unless_present = "off", conflicts_with = "off")]
+    pub url: Option<String>,
+    /// Tell and ask nobody any more.
+    ///
+    /// Example: --off
+    #[arg(long)]
+    pub off: bool,
     #[command(flatten)]
     pub tenant: Tenant,
 }

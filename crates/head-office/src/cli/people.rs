@@ -114,6 +114,19 @@ pub(super) async fn tenant(database: &str, action: TenantAction) -> Result<(), C
             print(&key)
         }
         TenantAction::CodePolicy(options) => code_policy(database, options).await,
+        TenantAction::Webhook(options) => {
+            let db = open(database).await?;
+            let tenant = admin::find_tenant(&db, options.tenant.tenant.as_deref()).await?;
+            let key = match &options.url {
+                Some(url) => Some(admin::set_webhook(&db, &SystemClock, &SystemRandom, tenant, url).await?),
+                None => {
+                    admin::drop_webhook(&db, &SystemClock, &SystemRandom, tenant).await?;
+                    None
+                }
+            };
+            db.close().await;
+            key.map_or(Ok(()), |key| print(&key))
+        }
     }
 }
 

@@ -14,6 +14,8 @@ use super::{
 use crate::{
     App,
     clock::{AheadClock, Clock, SystemClock, SystemRandom},
+    messages::notify::Mail,
+    outside::{self, Outside},
 };
 
 /// How often the recorder of metrics clears up what nobody has asked for.
@@ -32,6 +34,7 @@ pub(super) async fn serve(database: &str, options: Serve) -> Result<(), CliError
             "In this version a process without the role api has nothing to listen for. Add it to --roles (COUNTERFOIL_HQ_ROLES).",
         ));
     }
+    let mail = mail(&options)?;
     // First of all: whoever starts it twice hears of it before the database is touched.
     let listener = bind(options.listen).await?;
     let address = listener
@@ -40,6 +43,9 @@ pub(super) async fn serve(database: &str, options: Serve) -> Result<(), CliError
     let app = App::open(database, clock()?, Arc::new(SystemRandom)).await?;
     if options.roles.contains(&Role::Jobs) {
         crate::jobs::start(&app);
+        let outside = Outside::new(&app, mail)
+            .map_err(|error| CliError::failed("internal", format!("Nobody outside can be called: {error}.")))?;
+        outside::start(&app, outside);
     }
     let metrics = recorder(&app.stopping)?;
     stop_on_signal(app.stopping.clone())?;
@@ -54,6 +60,18 @@ pub(super) async fn serve(database: &str, options: Serve) -> Result<(), CliError
         Ok(Err(error)) => Err(failed(error.to_string())),
         Err(error) => Err(failed(error.to_string())),
     }
+}
+
+fn mail(options: &Serve) -> Result<Option<Mail>, CliError> {
+    let Some(url) = &options.smtp else { return Ok(None) };
+    Mail::new(url, options.smtp_from.as_deref().unwrap_or_default())
+        .map(Some)
+        .map_err(|what| {
+            CliError::input(
+                "usage",
+                format!("{what}: look at --smtp (COUNTERFOIL_HQ_SMTP) and --smtp-from (COUNTERFOIL_HQ_SMTP_FROM)."),
+            )
+        })
 }
 
 /// The machine's clock, or, for drills and tests, one that runs ahead of it by `COUNTERFOIL_HQ_CLOCK_AHEAD` seconds.

@@ -55,7 +55,7 @@ const SELECT_TEMPLATES: Text = Text {
     pad: true,
 };
 
-fn read(row: &AnyRow) -> Result<Coupon, DbError> {
+pub(super) fn read(row: &AnyRow) -> Result<Coupon, DbError> {
     let state: String = row.try_get("state")?;
     let decode = DbError::Decode { column: "state" };
     let state = match state.as_str() {

@@ -223,6 +223,7 @@ pub(super) async fn store(
         }
         given.extend(granted.into_iter().map(|coupon| (coupon.id, coupon)));
     }
+    coupons::days::insert(connection, tenant, given.values(), now).await?;
     if !work.claims.is_empty() {
         rows::insert_claims(connection, tenant, &work.claims, now).await?;
     }

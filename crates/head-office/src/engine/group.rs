@@ -10,7 +10,7 @@ use counterfoil_domain::{
     coupons::{Coupon, Template},
     ids::{CouponId, DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId},
     time::Millis,
-    transition::{Answer, Changes, Command, Device, Key, NeedKeys, State, decide, isolate},
+    transition::{Answer, Changes, Command, Device, Key, NeedKeys, State, decide, isolate, online::OnlineOrder},
 };
 use sqlx::AnyConnection;
 
@@ -18,7 +18,7 @@ use super::{Answered, Parts, Refusal, Settled, TRIES, claims};
 use crate::{
     coupons,
     db::{self, DbError, Trouble},
-    members, pickups, sales, stores,
+    members, online, pickups, sales, site, stores,
     sync::{
         feed::{self, Item},
         rows,
@@ -57,6 +57,7 @@ struct Work {
     members: BTreeSet<MemberId>,
     freezes: BTreeSet<FreezeId>,
     sales: BTreeSet<OperationId>,
+    online: BTreeSet<FreezeId>,
     stored: Vec<counterfoil_domain::transition::Stored>,
     branches: Vec<counterfoil_domain::transition::Arrival>,
     claims: claims::Work,
@@ -71,6 +72,7 @@ struct Loaded {
     orders: BTreeMap<OrderId, i64>,
     claims: claims::Loaded,
     sales: BTreeMap<OperationId, i64>,
+    online: BTreeMap<FreezeId, i64>,
 }
 
 impl Writer {
@@ -285,6 +287,18 @@ impl Writer {
                 state.sales.insert(sale.id, Some(sale));
             }
         }
+        if !wanted.online.is_empty() {
+            for id in &wanted.online {
+                state.online.insert(*id, None);
+            }
+            for order in online::rows::load(connection, tenant, &wanted.online, lock).await? {
+                loaded.online.insert(order.id, order.version);
+                for held in &order.coupons {
+                    wanted.add_unless_known(Key::Coupon(held.coupon), state);
+                }
+                state.online.insert(order.id, Some(order));
+            }
+        }
         if !wanted.coupons.is_empty() {
             for id in &wanted.coupons {
                 state.coupons.insert(*id, None);
@@ -420,6 +434,14 @@ impl Writer {
         if !freezes.is_empty() {
             rows::store_freezes(connection, tenant, &freezes).await?;
         }
+        if !work.online.is_empty() {
+            store_online(connection, tenant, work, state, loaded).await?;
+        }
+        if !work.changes.taken.is_empty() {
+            online::rows::mark_taken(connection, tenant, &work.changes.taken).await?;
+            let random = self.parts.random.as_ref();
+            site::notices::taken(connection, random, tenant, &work.changes.taken, now).await?;
+        }
         if !work.changes.cases.is_empty() {
             rows::insert_cases(connection, tenant, &work.changes.cases, now).await?;
         }
@@ -440,6 +462,40 @@ impl Writer {
         let heads = feed::append(connection, tenant, &work.news, i64::from_be_bytes(mark)).await?;
         Ok((heads, given))
     }
+}
+
+async fn store_online(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    work: &Work,
+    state: &State,
+    loaded: &Loaded,
+) -> Result<(), DbError> {
+    let changed = changed(&work.online, &state.online, &loaded.online);
+    if !changed.is_empty() {
+        online::rows::update(connection, tenant, &changed).await?;
+    }
+    let all: Vec<&OnlineOrder> = work
+        .online
+        .iter()
+        .filter_map(|id| state.online.get(id)?.as_ref())
+        .collect();
+    let new: Vec<&OnlineOrder> = all
+        .iter()
+        .filter(|order| !loaded.online.contains_key(&order.id))
+        .copied()
+        .collect();
+    if !new.is_empty() {
+        online::rows::insert(connection, tenant, &new).await?;
+    }
+    let held: Vec<(FreezeId, CouponId)> = all
+        .iter()
+        .flat_map(|order| order.coupons.iter().map(|held| (order.id, held.coupon)))
+        .collect();
+    if !held.is_empty() {
+        online::rows::insert_coupons(connection, tenant, &held).await?;
+    }
+    Ok(())
 }
 
 fn changed<'s, K: Ord + Copy, V>(
@@ -464,6 +520,7 @@ struct Wanted {
     freezes: Vec<FreezeId>,
     claims: claims::Wanted,
     sales: Vec<OperationId>,
+    online: Vec<FreezeId>,
 }
 
 impl Wanted {
@@ -484,6 +541,7 @@ impl Wanted {
             Key::Grant(id) => self.claims.grants.push(id),
             Key::Part(grant, member) => self.claims.parts.push((grant, member)),
             Key::Sale(id) => self.sales.push(id),
+            Key::Online(id) => self.online.push(id),
         }
     }
 
@@ -550,6 +608,8 @@ impl Work {
         self.members.extend(changes.members.iter().map(|member| member.id));
         self.freezes.extend(changes.freezes.iter().map(|freeze| freeze.id));
         self.sales.extend(changes.sales.iter().map(|sale| sale.id));
+        self.online.extend(changes.online.iter().map(|order| order.id));
+        self.changes.taken.extend(changes.taken);
         self.changes.entries.extend(changes.entries);
         self.changes.cases.extend(changes.cases);
         self.changes.closed_cases.extend(changes.closed_cases);

@@ -159,6 +159,11 @@ impl<T> Asked<T> {
 }
 
 impl Once {
+    /// The question's name.
+    pub fn key(&self) -> &str {
+        &self.running.name.1
+    }
+
     /// Begins the transaction of the effect.
     ///
     /// # Errors

@@ -35,7 +35,8 @@ use utoipa_axum::router::OpenApiRouter;
 const BODY_PAUSE: Duration = Duration::from_secs(10);
 
 use crate::{
-    App, audit, batches, claims, coupons, exceptions, grants, jobs, members, products, questions, sales, stores, sync,
+    App, audit, batches, claims, coupons, exceptions, grants, jobs, members, messages, online, products, questions,
+    sales, stores, sync,
 };
 
 /// The whole API. `metrics` is absent where head office runs inside the desktop app.
@@ -113,6 +114,9 @@ fn people() -> OpenApiRouter<Arc<App>> {
         .merge(jobs::http::routes())
         .merge(products::http::routes())
         .merge(sales::http::routes())
+        .merge(coupons::http::routes())
+        .merge(online::http::routes())
+        .merge(messages::http::routes())
 }
 
 fn documentation(page: String) -> Response {

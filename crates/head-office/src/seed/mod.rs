@@ -396,6 +396,10 @@ impl<'a> Work<'a> {
         let mut transaction = lease.begin().await?;
         let new = coupons::rows::insert_new(&mut transaction, self.tenant, &made).await?;
         let new: BTreeSet<CouponId> = new.into_iter().collect();
+        let given = made
+            .iter()
+            .filter(|coupon| coupon.member.is_some() && new.contains(&coupon.id));
+        coupons::days::insert(&mut transaction, self.tenant, given, self.now).await?;
         let mut news = News::new();
         let mut grown: BTreeMap<BatchId, (i64, i64)> = BTreeMap::new();
         for coupon in made.iter().filter(|coupon| new.contains(&coupon.id)) {

@@ -6,6 +6,7 @@
 mod journals;
 mod rules;
 mod sales;
+mod time;
 
 use std::collections::HashSet;
 
@@ -117,7 +118,7 @@ pub async fn verify(db: &Db, mut each: impl FnMut(&Check)) -> Result<bool, DbErr
     let read = journals::read(&mut snapshot).await?;
     done(read.chain.into_check("journal_chain"));
     done(journals::branches(&mut snapshot).await?.into_check("branches"));
-    for rule in rules::RULES {
+    for rule in rules::RULES.iter().chain(time::RULES) {
         done(run(&mut snapshot, rule).await?.into_check(rule.name));
     }
     done(

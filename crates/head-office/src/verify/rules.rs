@@ -50,7 +50,8 @@ pub(super) const RULES: &[Rule] = &[
         counted: "SELECT COUNT(*) FROM coupons WHERE state = 'redeemed'",
         broken: &["SELECT c.id AS id, CASE WHEN o.id IS NULL THEN 'no such operation holds it' ELSE 'the operation that holds it did not redeem it' END AS what
              FROM coupons c LEFT JOIN operations o ON o.tenant = c.tenant AND o.id = c.holder
-             WHERE c.state = 'redeemed' AND (o.id IS NULL OR o.subject IS NULL OR o.outcome = 'quarantined' OR o.store <> c.held_where
+                 LEFT JOIN order_freezes n ON n.tenant = c.tenant AND n.id = c.holder
+             WHERE c.state = 'redeemed' AND n.id IS NULL AND (o.id IS NULL OR o.subject IS NULL OR o.outcome = 'quarantined' OR o.store <> c.held_where
                  OR NOT ((COALESCE(o.subject_kind, '') = 'coupon' AND o.subject = c.id AND COALESCE(o.detail, '') <> 'double_redeem')
                      OR (COALESCE(o.subject_kind, '') = 'sale' AND o.subject = o.id)))"],
     },
@@ -68,7 +69,8 @@ pub(super) const RULES: &[Rule] = &[
         broken: &[
             "SELECT e.coupon AS id, 'the operation behind its entry ' || CAST(e.version AS TEXT) || ' is missing or had no effect' AS what
              FROM coupon_entries e LEFT JOIN operations o ON o.tenant = e.tenant AND o.id = e.source
-             WHERE e.what IN ('redeemed', 'voided', 'returned') AND (o.id IS NULL OR o.outcome = 'quarantined' OR o.device <> e.device)",
+                 LEFT JOIN order_freezes n ON n.tenant = e.tenant AND n.id = e.source
+             WHERE e.what IN ('redeemed', 'voided', 'returned') AND n.id IS NULL AND (o.id IS NULL OR o.outcome = 'quarantined' OR o.device <> e.device)",
             "SELECT e.coupon AS id, 'the operation behind its entry ' || CAST(e.version AS TEXT) || ' is about something else' AS what
              FROM coupon_entries e JOIN operations o ON o.tenant = e.tenant AND o.id = e.source
              WHERE e.what = 'redeemed' AND NOT (o.subject IS NOT NULL AND ((COALESCE(o.subject_kind, '') = 'coupon' AND o.subject = e.coupon)
@@ -101,6 +103,7 @@ pub(super) const RULES: &[Rule] = &[
              FROM coupons c JOIN coupon_entries e ON e.tenant = c.tenant AND e.coupon = c.id AND e.version = c.version
              WHERE NOT ((c.state = 'redeemed' AND e.what = 'redeemed' AND e.source = c.holder)
                  OR (c.state = 'frozen' AND e.what = 'frozen' AND e.source = c.holder)
+                 OR (c.state = 'expired' AND e.what = 'expired')
                  OR (c.state IN ('available', 'expired') AND e.what IN ('voided', 'returned', 'unfrozen')))",
             "SELECT id, 'it is ' || state || ' without an entry' AS what FROM coupons
              WHERE version = 1 AND state NOT IN ('available', 'expired')",
@@ -111,7 +114,8 @@ pub(super) const RULES: &[Rule] = &[
         counted: "SELECT COUNT(*) FROM coupons WHERE state = 'frozen'",
         broken: &["SELECT c.id AS id, CASE WHEN f.id IS NULL THEN 'no such freeze holds it' ELSE 'the freeze that holds it is another one' END AS what
              FROM coupons c LEFT JOIN freezes f ON f.tenant = c.tenant AND f.id = c.holder
-             WHERE c.state = 'frozen' AND (f.id IS NULL OR f.status <> 'granted' OR COALESCE(f.subject_kind, '') <> 'coupon' OR f.subject IS NULL
+                 LEFT JOIN order_freezes n ON n.tenant = c.tenant AND n.id = c.holder
+             WHERE c.state = 'frozen' AND n.id IS NULL AND (f.id IS NULL OR f.status <> 'granted' OR COALESCE(f.subject_kind, '') <> 'coupon' OR f.subject IS NULL
                  OR f.subject <> c.id OR f.device <> c.held_where OR f.until IS NULL OR f.until <> c.held_at)"],
     },
     Rule {

@@ -7,6 +7,7 @@ mod counter;
 mod engine;
 mod http;
 mod launch;
+mod members;
 mod quote;
 
 use std::time::{Duration, Instant};
@@ -21,7 +22,7 @@ struct Options {
     /// Also measure what can be run beside it.
     #[arg(long)]
     peer: bool,
-    /// Only the parts whose name contains this: engine, claims, http, counter, quote, member, launch.
+    /// Only the parts whose name contains this: engine, claims, http, members, counter, quote, member, launch.
     #[arg(long)]
     only: Option<String>,
     /// Seconds for each figure of throughput.
@@ -118,6 +119,9 @@ fn main() -> anyhow::Result<()> {
         }
         if wanted("http") {
             runtime.block_on(http::measure(on, span))?;
+        }
+        if wanted("members") {
+            runtime.block_on(members::measure(on))?;
         }
     }
     if wanted("counter") {

@@ -11,6 +11,7 @@ export const REASON_CODES = {
   expired: ['at'],
   redeemed: ['at', 'store'],
   frozen: ['until'],
+  held_by_order: [],
   not_owner: [],
   store_not_allowed: [],
   other_store: ['store'],

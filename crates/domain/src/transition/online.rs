@@ -1,0 +1,457 @@
+//! Orders placed online: they freeze coupons, payment confirms, failure cancels, a refund voids.
+//!
+//! ```text
+//!   nothing ──freeze──► frozen ──confirm──► confirmed ──void──► voided
+//!      │                 │  ▲
+//!      │ freeze          │  └─freeze (asked anew)─┐
+//!      └──────► refused ─┼────────────────────────┘
+//!      │           │     │
+//!      └──cancel───┴─────┴──► cancelled
+//! ```
+//!
+//! The id of an order's row follows from its number, so one order is one row whoever asks how often. Every step has
+//! one effect: a step that was done is answered again, a step that does not fit changes nothing.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Answer, Changes, CouponEntry, Entity, NeedKeys, State};
+use crate::{
+    coupons::{Coupon, CouponState, HELD_BY_ORDER, ONLINE_DEVICE, ONLINE_STORE},
+    ids::{ClerkId, CouponId, FreezeId, MemberId, OperationId, StoreId},
+    time::{MINUTE, Millis},
+    verdict::{Circumstances, Reason, judge_coupon},
+};
+
+/// How long after its deadline an order's owner is asked for the first time: payments arrive late now and then.
+pub const ASK_AFTER: Millis = MINUTE;
+
+/// Where an order placed online stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OnlineStatus {
+    /// It holds its coupons until payment is known.
+    Frozen,
+    /// It got none of them; it may be asked for anew.
+    Refused,
+    /// It was paid: its coupons are used.
+    Confirmed,
+    /// It came to nothing: its coupons were given back.
+    Cancelled,
+    /// It was paid and refunded: its coupons were given back.
+    Voided,
+}
+
+impl OnlineStatus {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Frozen,
+        Self::Refused,
+        Self::Confirmed,
+        Self::Cancelled,
+        Self::Voided,
+    ];
+    /// The word in databases and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Frozen => "frozen",
+            Self::Refused => "refused",
+            Self::Confirmed => "confirmed",
+            Self::Cancelled => "cancelled",
+            Self::Voided => "voided",
+        }
+    }
+    /// Reads [`OnlineStatus::as_str`] back.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.as_str() == word)
+    }
+}
+
+/// A coupon that an order holds or held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// Which.
+    pub coupon: CouponId,
+    /// The counter's operation that honoured it all the same, and when.
+    pub taken: Option<(OperationId, Millis)>,
+}
+
+/// Every reason against one of the coupons.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The id or code as it was asked for.
+    pub coupon: String,
+    /// All reasons.
+    pub reasons: Vec<Reason>,
+}
+
+/// An order placed online, as far as coupons are concerned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnlineOrder {
+    /// Follows from the number.
+    pub id: FreezeId,
+    /// The shop's own number of the order.
+    pub number: String,
+    /// Where it stands.
+    pub status: OnlineStatus,
+    /// Name of the question that got this answer.
+    pub question: String,
+    /// Whose order it is.
+    pub member: Option<MemberId>,
+    /// What it comes to, minor units.
+    pub amount: i64,
+    /// Until when payment should be known.
+    pub deadline: Millis,
+    /// When it was asked for.
+    pub asked_at: Millis,
+    /// The operator who asked.
+    pub asked_by: Uuid,
+    /// Its coupons, sorted; of a refused one none.
+    pub coupons: Vec<Held>,
+    /// Of a refused one: what was against it.
+    pub refusals: Vec<Refusal>,
+    /// When it was confirmed, cancelled or voided, and by which operator; `None` = head office itself.
+    pub ended: Option<(Millis, Option<Uuid>)>,
+    /// When its owner is asked next.
+    pub ask_at: Option<Millis>,
+    /// How often its owner has been asked.
+    pub asks: i64,
+    /// Grows by one with every step.
+    pub version: i64,
+}
+
+/// A coupon asked for: how it was named, and which it is, if there is such a one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The id or code as given.
+    pub as_given: String,
+    /// The coupon.
+    pub coupon: Option<CouponId>,
+}
+
+/// What an order asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AskedOrder {
+    /// Follows from the number.
+    pub id: FreezeId,
+    /// The shop's own number of the order.
+    pub number: String,
+    /// Name of this question.
+    pub question: String,
+    /// Whose order it is.
+    pub member: Option<MemberId>,
+    /// What it comes to, minor units.
+    pub amount: i64,
+    /// Until when payment should be known.
+    pub deadline: Millis,
+    /// The coupons, none twice.
+    pub coupons: Vec<Named>,
+    /// The operator who asks.
+    pub by: Uuid,
+}
+
+impl AskedOrder {
+    /// Whether the row that is known was asked for with the same words. A refused one does not know its coupons.
+    fn is_same(&self, known: &OnlineOrder) -> bool {
+        let same_coupons = || {
+            let mut ids: Vec<CouponId> = self.coupons.iter().filter_map(|named| named.coupon).collect();
+            ids.sort_unstable();
+            ids.into_iter().eq(known.coupons.iter().map(|held| held.coupon))
+        };
+        (&self.number, self.member, self.amount, self.deadline)
+            == (&known.number, known.member, known.amount, known.deadline)
+            && (known.status == OnlineStatus::Refused || same_coupons())
+    }
+}
+
+/// How an order ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum End {
+    /// It was paid.
+    Confirm,
+    /// It came to nothing.
+    Cancel,
+    /// It was paid and is refunded.
+    Void,
+}
+
+impl End {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Confirm, Self::Cancel, Self::Void];
+
+    fn status(self) -> OnlineStatus {
+        match self {
+            Self::Confirm => OnlineStatus::Confirmed,
+            Self::Cancel => OnlineStatus::Cancelled,
+            Self::Void => OnlineStatus::Voided,
+        }
+    }
+}
+
+/// An order whose coupon a counter honoured all the same: its owner must be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// The order.
+    pub order: FreezeId,
+    /// The coupon.
+    pub coupon: CouponId,
+    /// The counter's operation.
+    pub operation: OperationId,
+    /// Where.
+    pub store: StoreId,
+    /// When, by the counter's clock.
+    pub at: Millis,
+}
+
+pub(super) fn freeze(state: &State, asked: &Arc<AskedOrder>, now: Millis) -> Result<(Answer, Changes), NeedKeys> {
+    let mut changes = Changes::default();
+    let mut version = 1;
+    if let Some(known) = state.online(asked.id)? {
+        match known.status {
+            // The cancel may have overtaken the question, and then knows nothing of it: the door stays closed.
+            OnlineStatus::Cancelled => return Ok((Answer::Order(Box::new(known.clone())), changes)),
+            // The same question gets the same answer; a new one is judged by how things stand now.
+            OnlineStatus::Refused if known.question != asked.question => version = known.version + 1,
+            _ if asked.is_same(known) => return Ok((Answer::Order(Box::new(known.clone())), changes)),
+            _ => return Ok((Answer::OrderTaken, changes)),
+        }
+    }
+    let at = Circumstances {
+        now,
+        store: ONLINE_STORE,
+        presented_by: asked.member,
+    };
+    let mut refusals = Vec::new();
+    let mut found: Vec<&Coupon> = Vec::new();
+    let mut missing = Vec::new();
+    for named in &asked.coupons {
+        let reasons = match named.coupon.map(|id| state.coupon(id)).transpose() {
+            Ok(Some(Some(coupon))) => match state.template(coupon.template, coupon.template_version) {
+                Ok(template) => {
+                    found.push(coupon);
+                    judge_coupon(coupon, template, at)
+                }
+                Err(NeedKeys(more)) => {
+                    missing.extend(more);
+                    continue;
+                }
+            },
+            Ok(_) => vec![Reason::UnknownCode],
+            Err(NeedKeys(more)) => {
+                missing.extend(more);
+                continue;
+            }
+        };
+        if !reasons.is_empty() {
+            refusals.push(Refusal {
+                coupon: named.as_given.clone(),
+                reasons,
+            });
+        }
+    }
+    if !missing.is_empty() {
+        return Err(NeedKeys(missing));
+    }
+    let granted = refusals.is_empty();
+    let mut coupons = Vec::new();
+    if granted {
+        for coupon in found {
+            let next = CouponState::Frozen {
+                freeze: asked.id,
+                until: HELD_BY_ORDER,
+                device: ONLINE_DEVICE,
+            };
+            change(
+                state,
+                coupon,
+                next,
+                "frozen",
+                asked.id,
+                Some(asked.by),
+                now,
+                &mut changes,
+            )?;
+            coupons.push(Held {
+                coupon: coupon.id,
+                taken: None,
+            });
+        }
+        coupons.sort_unstable_by_key(|held| held.coupon);
+    }
+    let order = OnlineOrder {
+        id: asked.id,
+        number: asked.number.clone(),
+        status: if granted {
+            OnlineStatus::Frozen
+        } else {
+            OnlineStatus::Refused
+        },
+        question: asked.question.clone(),
+        member: asked.member,
+        amount: asked.amount,
+        deadline: asked.deadline,
+        asked_at: now,
+        asked_by: asked.by,
+        coupons,
+        refusals,
+        ended: None,
+        ask_at: granted.then(|| asked.deadline.saturating_add(ASK_AFTER)),
+        asks: 0,
+        version,
+    };
+    changes.online.push(order.clone());
+    Ok((Answer::Order(Box::new(order)), changes))
+}
+
+pub(super) fn end(
+    state: &State,
+    id: FreezeId,
+    number: Option<&str>,
+    end: End,
+    by: Option<Uuid>,
+    now: Millis,
+) -> Result<(Answer, Changes), NeedKeys> {
+    let mut changes = Changes::default();
+    let Some(known) = state.online(id)? else {
+        let (Some(number), End::Cancel) = (number, end) else {
+            return Ok((Answer::UnknownOrder, changes));
+        };
+        // The cancel overtook its question: remember it, so that the question finds the door closed.
+        let order = OnlineOrder {
+            id,
+            number: number.to_owned(),
+            status: OnlineStatus::Cancelled,
+            question: String::new(),
+            member: None,
+            amount: 0,
+            deadline: now,
+            asked_at: now,
+            asked_by: by.unwrap_or_default(),
+            coupons: Vec::new(),
+            refusals: Vec::new(),
+            ended: Some((now, by)),
+            ask_at: None,
+            asks: 0,
+            version: 1,
+        };
+        changes.online.push(order.clone());
+        return Ok((Answer::Order(Box::new(order)), changes));
+    };
+    match (known.status, end) {
+        (status, end) if status == end.status() => return Ok((Answer::Order(Box::new(known.clone())), changes)),
+        (OnlineStatus::Frozen, End::Confirm | End::Cancel)
+        | (OnlineStatus::Refused, End::Cancel)
+        | (OnlineStatus::Confirmed, End::Void) => {}
+        (status, _) => return Ok((Answer::OrderEnded { status }, changes)),
+    }
+    let mut missing = Vec::new();
+    for held in &known.coupons {
+        let done = match state.coupon(held.coupon) {
+            Ok(Some(coupon)) => step(state, coupon, known.id, end, by, now, &mut changes),
+            Ok(None) => Ok(()),
+            Err(need) => Err(need),
+        };
+        if let Err(NeedKeys(more)) = done {
+            missing.extend(more);
+        }
+    }
+    if !missing.is_empty() {
+        return Err(NeedKeys(missing));
+    }
+    let order = OnlineOrder {
+        status: end.status(),
+        refusals: Vec::new(),
+        ended: Some((now, by)),
+        ask_at: None,
+        version: known.version + 1,
+        ..known.clone()
+    };
+    changes.online.push(order.clone());
+    Ok((Answer::Order(Box::new(order)), changes))
+}
+
+/// What the end of an order does to one of its coupons: nothing, where somebody else has it meanwhile.
+fn step(
+    state: &State,
+    coupon: &Coupon,
+    order: FreezeId,
+    end: End,
+    by: Option<Uuid>,
+    now: Millis,
+    changes: &mut Changes,
+) -> Result<(), NeedKeys> {
+    let holds = matches!(coupon.state, CouponState::Frozen { freeze, .. } if freeze == order);
+    let used = matches!(coupon.state, CouponState::Redeemed { operation, .. } if operation == redemption(order));
+    // A counter took it and gave it back: the order was paid with it all the same, and its time does not matter now.
+    let free = matches!(coupon.state, CouponState::Available | CouponState::Expired);
+    let (next, what) = match end {
+        End::Confirm if holds || free => (
+            CouponState::Redeemed {
+                operation: redemption(order),
+                at: now,
+                store: ONLINE_STORE,
+            },
+            "redeemed",
+        ),
+        End::Cancel if holds => (coupon.state_when_given_back(now), "unfrozen"),
+        End::Void if used => (coupon.state_when_given_back(now), "voided"),
+        _ => return Ok(()),
+    };
+    change(state, coupon, next, what, order, by, now, changes)
+}
+
+/// What stands for the operation where an order placed online has used a coupon.
+pub fn redemption(order: FreezeId) -> OperationId {
+    OperationId(order.0)
+}
+
+/// Tells every store that holds the coupon: its own, and where its member was seen.
+pub(super) fn tell_holders(state: &State, coupon: &Coupon, changes: &mut Changes) -> Result<(), NeedKeys> {
+    let mut stores: Vec<StoreId> = coupon.home_store.into_iter().collect();
+    if let Some(id) = coupon.member
+        && let Some(member) = state.member(id)?
+    {
+        for store in &member.recent_stores {
+            if !stores.contains(store) {
+                stores.push(*store);
+            }
+        }
+    }
+    changes
+        .feed
+        .extend(stores.into_iter().map(|store| (store, Entity::Coupon(coupon.id))));
+    Ok(())
+}
+
+#[expect(clippy::too_many_arguments, reason = "one line of the coupon's record, spelled out")]
+pub(super) fn change(
+    state: &State,
+    coupon: &Coupon,
+    next: CouponState,
+    what: &'static str,
+    source: FreezeId,
+    by: Option<Uuid>,
+    at: Millis,
+    changes: &mut Changes,
+) -> Result<(), NeedKeys> {
+    tell_holders(state, coupon, changes)?;
+    let version = coupon.version + 1;
+    changes.coupons.push(Coupon {
+        state: next,
+        version,
+        ..coupon.clone()
+    });
+    changes.entries.push(CouponEntry {
+        coupon: coupon.id,
+        version,
+        what,
+        at,
+        store: ONLINE_STORE,
+        device: ONLINE_DEVICE,
+        actor: by.map(ClerkId),
+        source: source.0,
+    });
+    Ok(())
+}

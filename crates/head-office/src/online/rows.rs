@@ -1,0 +1,316 @@
+//! SQL of orders placed online and the coupons they hold.
+
+use std::collections::BTreeMap;
+
+use counterfoil_domain::{
+    ids::{CouponId, FreezeId, MemberId, OperationId, TenantId},
+    time::Millis,
+    transition::online::{Held, OnlineOrder, OnlineStatus, Taken},
+};
+use sqlx::{AnyConnection, Row, any::AnyRow};
+use uuid::Uuid;
+
+use crate::{
+    db::{
+        DbError,
+        batch::{Binds, Text, execute, execute_all, fetch, id, id_or_null},
+    },
+    select_by_id,
+};
+
+const SELECT: Text = select_by_id!(
+    "SELECT id, number, status, question, member, amount, deadline, asked_at, asked_by, refusals, ended_at, ended_by, ask_at, asks, version FROM order_freezes"
+);
+const SELECT_COUPONS: Text = Text {
+    head: "SELECT order_id, coupon, taken_by, taken_at FROM order_freeze_coupons WHERE tenant = $1 AND order_id IN (VALUES ",
+    tail: ") ORDER BY order_id, coupon",
+    columns: 1,
+    tenant_first: false,
+    pad: true,
+};
+const INSERT: Text = Text {
+    head: "INSERT INTO order_freezes (tenant, id, number, status, question, member, amount, deadline, asked_at, asked_by, refusals, ended_at, ended_by, ask_at, asks, version) VALUES ",
+    tail: " ON CONFLICT DO NOTHING",
+    columns: 15,
+    tenant_first: true,
+    pad: true,
+};
+const UPDATE: Text = Text {
+    head: "UPDATE order_freezes SET status = v.column3, question = v.column4, member = v.column5, amount = v.column6, deadline = v.column7, asked_at = v.column8, asked_by = v.column9, refusals = v.column10, ended_at = v.column11, ended_by = v.column12, ask_at = v.column13, version = v.column14 FROM (VALUES ",
+    tail: ") AS v WHERE order_freezes.tenant = $1 AND order_freezes.id = v.column1 AND order_freezes.version = v.column2",
+    columns: 14,
+    tenant_first: false,
+    pad: true,
+};
+const INSERT_COUPONS: Text = Text {
+    head: "INSERT INTO order_freeze_coupons (tenant, order_id, coupon) VALUES ",
+    tail: " ON CONFLICT DO NOTHING",
+    columns: 2,
+    tenant_first: true,
+    pad: true,
+};
+const UPDATE_TAKEN: Text = Text {
+    head: "UPDATE order_freeze_coupons SET taken_by = v.column3, taken_at = v.column4 FROM (VALUES ",
+    tail: ") AS v WHERE order_freeze_coupons.tenant = $1 AND order_freeze_coupons.order_id = v.column1 AND order_freeze_coupons.coupon = v.column2",
+    columns: 4,
+    tenant_first: false,
+    pad: true,
+};
+
+fn uuid(row: &AnyRow, column: &'static str) -> Result<Uuid, DbError> {
+    Uuid::from_slice(&row.try_get::<Vec<u8>, _>(column)?).map_err(|_| DbError::Decode { column })
+}
+
+fn read(row: &AnyRow) -> Result<OnlineOrder, DbError> {
+    let status: String = row.try_get("status")?;
+    let refusals: Option<String> = row.try_get("refusals")?;
+    let ended_at: Option<Millis> = row.try_get("ended_at")?;
+    let ended_by: Option<Vec<u8>> = row.try_get("ended_by")?;
+    let ended_by = ended_by
+        .map(|bytes| Uuid::from_slice(&bytes).map_err(|_| DbError::Decode { column: "ended_by" }))
+        .transpose()?;
+    Ok(OnlineOrder {
+        id: id(row, "id", FreezeId::from_bytes)?,
+        number: row.try_get("number")?,
+        status: OnlineStatus::parse(&status).ok_or(DbError::Decode { column: "status" })?,
+        question: row.try_get("question")?,
+        member: id_or_null(row, "member", MemberId::from_bytes)?,
+        amount: row.try_get("amount")?,
+        deadline: row.try_get("deadline")?,
+        asked_at: row.try_get("asked_at")?,
+        asked_by: uuid(row, "asked_by")?,
+        coupons: Vec::new(),
+        refusals: refusals
+            .map(|text| serde_json::from_str(&text).map_err(|_| DbError::Decode { column: "refusals" }))
+            .transpose()?
+            .unwrap_or_default(),
+        ended: ended_at.map(|at| (at, ended_by)),
+        ask_at: row.try_get("ask_at")?,
+        asks: row.try_get("asks")?,
+        version: row.try_get("version")?,
+    })
+}
+
+/// Loads orders with their coupons; `lock` holds the orders until the transaction ends.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn load(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    ids: &[FreezeId],
+    lock: &'static str,
+) -> Result<Vec<OnlineOrder>, DbError> {
+    let bind = |b: &mut Binds, id: &FreezeId| {
+        b.bytes(id.bytes());
+    };
+    let mut orders: BTreeMap<FreezeId, OnlineOrder> = BTreeMap::new();
+    for row in &fetch(connection, SELECT, lock, tenant, ids, bind).await? {
+        let order = read(row)?;
+        orders.insert(order.id, order);
+    }
+    if orders.is_empty() {
+        return Ok(Vec::new());
+    }
+    // After its parent's lock: nobody adds coupons to an order that is held.
+    let found: Vec<FreezeId> = orders.keys().copied().collect();
+    for row in &fetch(connection, SELECT_COUPONS, "", tenant, &found, bind).await? {
+        let by = id_or_null(row, "taken_by", OperationId::from_bytes)?;
+        let at: Option<Millis> = row.try_get("taken_at")?;
+        if let Some(order) = orders.get_mut(&id(row, "order_id", FreezeId::from_bytes)?) {
+            order.coupons.push(Held {
+                coupon: id(row, "coupon", CouponId::from_bytes)?,
+                taken: by.zip(at),
+            });
+        }
+    }
+    Ok(orders.into_values().collect())
+}
+
+fn refusals(order: &OnlineOrder) -> Option<String> {
+    // Reasons are plain data: they always write.
+    (order.status == OnlineStatus::Refused).then(|| serde_json::to_string(&order.refusals).unwrap_or_default())
+}
+
+fn bind_state(b: &mut Binds, order: &OnlineOrder) {
+    let (ended_at, ended_by) = order.ended.map_or((None, None), |(at, by)| (Some(at), by));
+    b.text(order.status.as_str())
+        .text(&order.question)
+        .bytes_or_null(order.member.as_ref().map(|id| &id.bytes()[..]))
+        .number(order.amount)
+        .number(order.deadline)
+        .number(order.asked_at)
+        .bytes(order.asked_by.as_bytes())
+        .text_or_null(refusals(order).as_deref())
+        .number_or_null(ended_at)
+        .bytes_or_null(ended_by.as_ref().map(|id| &id.as_bytes()[..]))
+        .number_or_null(order.ask_at);
+}
+
+/// Stores new orders.
+///
+/// # Errors
+/// [`DbError::RowCount`] when one of them exists.
+pub async fn insert(connection: &mut AnyConnection, tenant: TenantId, orders: &[&OnlineOrder]) -> Result<(), DbError> {
+    execute_all(connection, "order_freezes", INSERT, tenant, orders, |b, order| {
+        b.bytes(order.id.bytes()).text(&order.number);
+        bind_state(b, order);
+        b.number(order.asks).number(order.version);
+    })
+    .await
+}
+
+/// Stores orders that took a step, each with the version it was loaded at.
+///
+/// # Errors
+/// [`DbError::RowCount`] when one of them is no longer at that version.
+pub async fn update(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    orders: &[(i64, &OnlineOrder)],
+) -> Result<(), DbError> {
+    execute_all(
+        connection,
+        "order_freezes",
+        UPDATE,
+        tenant,
+        orders,
+        |b, (loaded, order)| {
+            b.bytes(order.id.bytes()).number(*loaded);
+            bind_state(b, order);
+            b.number(order.version);
+        },
+    )
+    .await
+}
+
+/// Stores which coupons orders hold; those that are there stay as they are.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert_coupons(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    held: &[(FreezeId, CouponId)],
+) -> Result<(), DbError> {
+    execute(connection, INSERT_COUPONS, tenant, held, |b, (order, coupon)| {
+        b.bytes(order.bytes()).bytes(coupon.bytes());
+    })
+    .await?;
+    Ok(())
+}
+
+/// Notes at an order that a counter honoured one of its coupons.
+///
+/// # Errors
+/// [`DbError::RowCount`] when the order does not hold it.
+pub async fn mark_taken(connection: &mut AnyConnection, tenant: TenantId, taken: &[Taken]) -> Result<(), DbError> {
+    execute_all(
+        connection,
+        "order_freeze_coupons",
+        UPDATE_TAKEN,
+        tenant,
+        taken,
+        |b, taken| {
+            b.bytes(taken.order.bytes())
+                .bytes(taken.coupon.bytes())
+                .bytes(taken.operation.bytes())
+                .number(taken.at);
+        },
+    )
+    .await
+}
+
+/// An order whose deadline has passed without word of its payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overdue {
+    /// The order.
+    pub id: FreezeId,
+    /// Its number.
+    pub number: String,
+    /// What it comes to, minor units.
+    pub amount: i64,
+    /// Until when payment should have been known.
+    pub deadline: Millis,
+    /// How often its owner has been asked.
+    pub asks: i64,
+}
+
+/// Orders of a tenant whose owner is to be asked, those that wait longest first.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn overdue(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    now: Millis,
+    limit: i64,
+) -> Result<Vec<Overdue>, DbError> {
+    sqlx::query(
+        "SELECT id, number, amount, deadline, asks FROM order_freezes WHERE tenant = $1 AND ask_at <= $2 ORDER BY ask_at LIMIT $3",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(now)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(|row| {
+        Ok(Overdue {
+            id: id(row, "id", FreezeId::from_bytes)?,
+            number: row.try_get("number")?,
+            amount: row.try_get("amount")?,
+            deadline: row.try_get("deadline")?,
+            asks: row.try_get("asks")?,
+        })
+    })
+    .collect()
+}
+
+/// Puts the next question to an order's owner off; false when the order has ended, or somebody else asked meanwhile.
+///
+/// # Errors
+/// The driver's.
+pub async fn ask_later(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    order: &Overdue,
+    at: Millis,
+) -> Result<bool, DbError> {
+    let changed = sqlx::query(
+        "UPDATE order_freezes SET ask_at = $1, asks = asks + 1 WHERE tenant = $2 AND id = $3 AND asks = $4 AND status = 'frozen'",
+    )
+    .bind(at)
+    .bind(tenant.bytes().to_vec())
+    .bind(order.id.bytes().to_vec())
+    .bind(order.asks)
+    .execute(connection)
+    .await?
+    .rows_affected();
+    Ok(changed == 1)
+}
+
+/// The next page of a tenant's orders, oldest first by id's place in the numbers' order.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn page(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    status: Option<OnlineStatus>,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<FreezeId>, DbError> {
+    sqlx::query(
+        "SELECT id FROM order_freezes WHERE tenant = $1 AND number > $2 AND (CAST($3 AS TEXT) = '' OR status = $3) ORDER BY number LIMIT $4",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(after.unwrap_or_default().to_owned())
+    .bind(status.map_or("", OnlineStatus::as_str).to_owned())
+    .bind(limit)
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(|row| id(row, "id", FreezeId::from_bytes))
+    .collect()
+}

@@ -1,0 +1,117 @@
+//! Orders whose deadline has passed: their owner is asked, and only their owner's word ends them.
+
+use std::sync::Arc;
+
+use counterfoil_domain::{
+    ids::TenantId,
+    time::{HOUR, MINUTE, Millis},
+    transition::{Answer, Command, online::End},
+};
+use tokio::task::JoinSet;
+
+use super::{
+    owner::{OrderOwner, Payment},
+    rows::{self, Overdue},
+};
+use crate::{App, db::DbError, engine::Refusal, retry, site};
+
+/// First wait after an answer that does not help.
+const FIRST: Millis = MINUTE;
+/// Longest wait.
+const MOST: Millis = HOUR;
+/// After so many questions without an answer somebody should look.
+pub const ALERT_AFTER: i64 = 8;
+/// Owners asked at once.
+const AT_ONCE: usize = 8;
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Paid: confirmed.
+    pub confirmed: u64,
+    /// Not paid: cancelled, the coupons are free again.
+    pub cancelled: u64,
+    /// Nobody knows: asked again later.
+    pub unknown: u64,
+}
+
+/// Asks the owners of overdue orders, at most `limit` a tenant, and does what they say.
+///
+/// # Errors
+/// The database's. What was not done is done by the next sweep.
+pub async fn sweep(app: &App, owner: &Arc<dyn OrderOwner>, now: Millis, limit: i64) -> Result<Counts, DbError> {
+    let mut counts = Counts::default();
+    let tenants = {
+        let mut connection = app.db.reader().acquire().await?;
+        site::rows::tenants(&mut connection).await?
+    };
+    for tenant in tenants {
+        let mut overdue = {
+            let mut connection = app.db.reader().acquire().await?;
+            rows::overdue(&mut connection, tenant, now, limit).await?.into_iter()
+        };
+        let mut asked: JoinSet<(Overdue, Payment)> = JoinSet::new();
+        loop {
+            while asked.len() < AT_ONCE
+                && let Some(order) = overdue.next()
+            {
+                let owner = Arc::clone(owner);
+                asked.spawn(async move {
+                    let payment = owner.payment(tenant, &order).await;
+                    (order, payment)
+                });
+            }
+            match asked.join_next().await {
+                None => break,
+                // An owner that panics knows nothing: the order stays due.
+                Some(Err(error)) => tracing::error!(%error, "an order's owner failed"),
+                Some(Ok((order, payment))) => answered(app, tenant, &order, payment, now, &mut counts).await?,
+            }
+        }
+    }
+    Ok(counts)
+}
+
+async fn answered(
+    app: &App,
+    tenant: TenantId,
+    order: &Overdue,
+    payment: Payment,
+    now: Millis,
+    counts: &mut Counts,
+) -> Result<(), DbError> {
+    let (end, count) = match payment {
+        Payment::Paid => (End::Confirm, &mut counts.confirmed),
+        Payment::Failed => (End::Cancel, &mut counts.cancelled),
+        Payment::Unknown => {
+            counts.unknown += 1;
+            if order.asks + 1 >= ALERT_AFTER {
+                metrics::counter!("counterfoil_alerts_total", "what" => "order_unknown").increment(1);
+            }
+            let at = now.saturating_add(retry::after(order.asks, FIRST, MOST, app.random.as_ref()));
+            let mut lease = app.db.lease().await?;
+            let mut transaction = lease.begin().await?;
+            rows::ask_later(&mut transaction, tenant, order, at).await?;
+            transaction.commit().await?;
+            return Ok(());
+        }
+    };
+    let command = Command::EndOrder {
+        id: order.id,
+        number: None,
+        end,
+        by: None,
+        now: app.clock.now(),
+    };
+    match app.engine.submit(tenant, vec![command]).await {
+        // Ended otherwise meanwhile: whoever did that knew better.
+        Ok(answers) => {
+            if matches!(answers.first().map(|answered| &answered.answer), Some(Answer::Order(_))) {
+                *count += 1;
+            }
+            Ok(())
+        }
+        Err(Refusal::Busy) => Ok(()),
+        Err(refusal) => Err(DbError::config(refusal.to_string())),
+    }
+}

@@ -1,0 +1,135 @@
+//! What the site must be told: a row that commits with what happened, sent until the site has taken it.
+
+use std::collections::BTreeMap;
+
+use counterfoil_domain::{
+    ids::{FreezeId, TenantId},
+    time::{HOUR, Millis, SECOND},
+    transition::online::Taken,
+};
+use serde_json::json;
+use sqlx::AnyConnection;
+use uuid::Uuid;
+
+use super::{Caller, SiteError, rows};
+use crate::{
+    App,
+    clock::{self, Random},
+    db::DbError,
+    online, retry,
+};
+
+/// First wait after a failure.
+const FIRST: Millis = 10 * SECOND;
+/// Longest wait.
+const MOST: Millis = HOUR;
+/// After so many tries somebody should look.
+pub const ALERT_AFTER: i64 = 8;
+
+/// A counter honoured coupons that orders hold: their owner must be told.
+///
+/// # Errors
+/// The driver's.
+pub(crate) async fn taken(
+    connection: &mut AnyConnection,
+    random: &dyn Random,
+    tenant: TenantId,
+    taken: &[Taken],
+    now: Millis,
+) -> Result<(), DbError> {
+    if !rows::has_webhook(connection, tenant).await? {
+        return Ok(());
+    }
+    let ids: Vec<FreezeId> = taken.iter().map(|taken| taken.order).collect();
+    let numbers: BTreeMap<FreezeId, String> = online::rows::load(connection, tenant, &ids, "")
+        .await?
+        .into_iter()
+        .map(|order| (order.id, order.number))
+        .collect();
+    for one in taken {
+        let id = fresh(random, now)?;
+        let body = json!({
+            "kind": "coupon_taken",
+            "id": id,
+            "order": numbers.get(&one.order),
+            "order_freeze": one.order,
+            "coupon": one.coupon,
+            "operation": one.operation,
+            "store": one.store,
+            "at": one.at,
+        });
+        let due = rows::Due {
+            id,
+            kind: "coupon_taken".into(),
+            body: body.to_string(),
+            tries: 0,
+        };
+        rows::insert_notice(connection, tenant, &due, now).await?;
+    }
+    Ok(())
+}
+
+fn fresh(random: &dyn Random, now: Millis) -> Result<Uuid, DbError> {
+    let random = clock::bytes::<10>(random).map_err(|error| DbError::config(error.to_string()))?;
+    Ok(FreezeId::new(now, random).0)
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// The site has taken these.
+    pub told: u64,
+    /// These are tried again later.
+    pub failed: u64,
+}
+
+/// Tells every tenant's site what it must be told, at most `limit` a tenant.
+///
+/// # Errors
+/// The database's.
+pub async fn sweep(app: &App, caller: &Caller, now: Millis, limit: i64) -> Result<Counts, DbError> {
+    let mut counts = Counts::default();
+    let tenants = {
+        let mut connection = app.db.reader().acquire().await?;
+        rows::tenants(&mut connection).await?
+    };
+    for tenant in tenants {
+        let (webhook, due) = {
+            let mut connection = app.db.reader().acquire().await?;
+            let due = rows::due(&mut connection, tenant, now, limit).await?;
+            if due.is_empty() {
+                continue;
+            }
+            (rows::webhook(&mut connection, tenant).await?, due)
+        };
+        let Some(webhook) = webhook else { continue };
+        let mut reached = true;
+        for one in due {
+            if !reached {
+                // It would wait as long for each: the rest stays due.
+                break;
+            }
+            let sent = caller.post(&webhook, one.id, one.body.clone().into_bytes()).await;
+            let mut lease = app.db.lease().await?;
+            let mut transaction = lease.begin().await?;
+            match sent {
+                Ok(_) => {
+                    counts.told += 1;
+                    rows::told(&mut transaction, tenant, one.id).await?;
+                }
+                Err(error) => {
+                    reached &= !matches!(error, SiteError::Unreached(_));
+                    counts.failed += 1;
+                    tracing::warn!(%error, kind = %one.kind, tries = one.tries + 1, "a site was not told");
+                    if one.tries + 1 >= ALERT_AFTER {
+                        metrics::counter!("counterfoil_alerts_total", "what" => "site_not_told").increment(1);
+                    }
+                    let next = now.saturating_add(retry::after(one.tries, FIRST, MOST, app.random.as_ref()));
+                    rows::failed(&mut transaction, tenant, &one, next).await?;
+                }
+            }
+            transaction.commit().await?;
+        }
+    }
+    Ok(counts)
+}

@@ -1,0 +1,69 @@
+//! Invariants of orders placed online, of the days on which coupons fall due, and of messages, as SQL can say them.
+
+use super::rules::Rule;
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        name: "order_freezes",
+        counted: "SELECT COUNT(*) FROM order_freezes",
+        broken: &[
+            "SELECT c.id AS id, 'it is ' || c.state || ', and its order is ' || n.status AS what
+             FROM coupons c JOIN order_freezes n ON n.tenant = c.tenant AND n.id = c.holder
+             WHERE (c.state = 'frozen' AND n.status <> 'frozen') OR (c.state = 'redeemed' AND n.status <> 'confirmed')",
+            "SELECT c.id AS id, 'the order that holds it did not ask for it' AS what
+             FROM coupons c JOIN order_freezes n ON n.tenant = c.tenant AND n.id = c.holder
+                 LEFT JOIN order_freeze_coupons h ON h.tenant = n.tenant AND h.order_id = n.id AND h.coupon = c.id
+             WHERE h.coupon IS NULL",
+            "SELECT n.id AS id, 'it is ' || n.status || ', and does not hold one of its coupons, which nobody took' AS what
+             FROM order_freezes n JOIN order_freeze_coupons h ON h.tenant = n.tenant AND h.order_id = n.id
+                 LEFT JOIN coupons c ON c.tenant = h.tenant AND c.id = h.coupon
+             WHERE n.status IN ('frozen', 'confirmed') AND h.taken_by IS NULL AND (c.id IS NULL OR c.holder IS NULL OR c.holder <> n.id)",
+            "SELECT n.id AS id, 'it is ' || n.status || ' without a coupon' AS what FROM order_freezes n
+             WHERE n.status IN ('frozen', 'confirmed', 'voided')
+                 AND NOT EXISTS (SELECT 1 FROM order_freeze_coupons h WHERE h.tenant = n.tenant AND h.order_id = n.id)",
+            "SELECT h.order_id AS id, 'an operation that is missing took one of its coupons' AS what
+             FROM order_freeze_coupons h LEFT JOIN operations o ON o.tenant = h.tenant AND o.id = h.taken_by
+             WHERE h.taken_by IS NOT NULL AND o.id IS NULL",
+            "SELECT h.order_id AS id, 'there are coupons without an order' AS what
+             FROM order_freeze_coupons h LEFT JOIN order_freezes n ON n.tenant = h.tenant AND n.id = h.order_id WHERE n.id IS NULL",
+        ],
+    },
+    Rule {
+        name: "coupon_days",
+        counted: "SELECT COUNT(*) FROM coupon_days",
+        broken: &[
+            "SELECT d.coupon AS id, 'its day is that of another coupon, member or end' AS what
+             FROM coupon_days d LEFT JOIN coupons c ON c.tenant = d.tenant AND c.id = d.coupon
+             WHERE c.id IS NULL OR c.valid_until IS NULL OR c.valid_until <> d.expires_at
+                 OR COALESCE(c.member, d.coupon) <> COALESCE(d.member, d.coupon)",
+            "SELECT coupon AS id, 'day ' || CAST(day AS TEXT) || ' does not fit its end' AS what FROM coupon_days
+             WHERE (what = 'expire' AND day <> expires_at / 86400000) OR (what = 'remind' AND day > expires_at / 86400000)",
+            "SELECT coupon AS id, 'it has ' || CAST(COUNT(*) AS TEXT) || ' days' AS what FROM coupon_days
+             GROUP BY tenant, coupon HAVING COUNT(*) > 1",
+            "SELECT c.id AS id, 'it has an end and a member, and no day' AS what
+             FROM coupons c LEFT JOIN coupon_days d ON d.tenant = c.tenant AND d.coupon = c.id
+             WHERE c.state = 'available' AND c.member IS NOT NULL AND c.valid_until IS NOT NULL AND d.coupon IS NULL",
+        ],
+    },
+    Rule {
+        name: "messages",
+        counted: "SELECT (SELECT COUNT(*) FROM messages) + (SELECT COUNT(*) FROM member_messages)",
+        broken: &[
+            "SELECT t.tenant AS id, CAST(COALESCE(m.numbered, 0) AS TEXT) || ' messages to all up to number ' || CAST(COALESCE(m.last, 0) AS TEXT) || ', and the head says ' || CAST(COALESCE(h.number, 0) AS TEXT) AS what
+             FROM tenants t LEFT JOIN message_heads h ON h.tenant = t.tenant
+                 LEFT JOIN (SELECT tenant, COUNT(*) AS numbered, MAX(number) AS last FROM messages WHERE number IS NOT NULL GROUP BY tenant) AS m ON m.tenant = t.tenant
+             WHERE COALESCE(m.numbered, 0) <> COALESCE(h.number, 0) OR COALESCE(m.last, 0) <> COALESCE(h.number, 0)",
+            "SELECT o.member AS id, 'a message of this member, or the member, is missing' AS what
+             FROM member_messages o LEFT JOIN messages m ON m.tenant = o.tenant AND m.id = o.message
+                 LEFT JOIN members p ON p.tenant = o.tenant AND p.id = o.member
+             WHERE m.id IS NULL OR p.id IS NULL",
+            "SELECT i.member AS id, 'this member has looked further than was sent' AS what
+             FROM inboxes i LEFT JOIN message_heads h ON h.tenant = i.tenant WHERE i.number > COALESCE(h.number, 0)",
+            "SELECT i.member AS id, 'this member has looked, and has no row of a message to all' AS what
+             FROM inboxes i JOIN members p ON p.tenant = i.tenant AND p.id = i.member
+                 JOIN messages m ON m.tenant = i.tenant AND m.number <= i.number AND m.sent_at >= p.created_at
+                 LEFT JOIN member_messages o ON o.tenant = i.tenant AND o.member = i.member AND o.message = m.id
+             WHERE o.message IS NULL",
+        ],
+    },
+];
