@@ -14,7 +14,8 @@ use counterfoil_domain::people::OperatorRole;
 use counterfoil_head_office::{
     App, admin,
     clock::{Clock, SystemRandom},
-    http::{caller::BELIEVED, idempotency::KEPT, tidy::tidy},
+    http::{caller::BELIEVED, idempotency::KEPT},
+    jobs::upkeep::forget,
     members::sessions::{LINK_LASTS, Link, SESSION_LASTS},
     serve,
 };
@@ -714,10 +715,10 @@ async fn what_is_over_is_forgotten(on: On) {
     office.chain.clock.advance(KEPT);
     office.chain.session("M1").await;
     office.post("/v1/templates", &token, "k2", &terms()).await.done(201);
-    assert!(!tidy(Arc::clone(app)).await.unwrap());
+    assert!(!forget(app).await.unwrap());
     assert_eq!(office.chain.number("SELECT COUNT(*) FROM idempotency").await, 2);
     office.chain.clock.advance(SESSION_LASTS);
-    assert!(!tidy(Arc::clone(app)).await.unwrap());
+    assert!(!forget(app).await.unwrap());
     assert_eq!(office.chain.number("SELECT COUNT(*) FROM idempotency").await, 1);
     assert_eq!(office.chain.number("SELECT COUNT(*) FROM member_sessions").await, 0);
 }

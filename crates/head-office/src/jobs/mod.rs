@@ -8,7 +8,7 @@ mod every;
 pub mod http;
 pub mod rows;
 mod runner;
-mod upkeep;
+pub mod upkeep;
 
 use std::sync::Arc;
 

@@ -18,7 +18,10 @@ pub(super) fn start(app: &Arc<App>) {
 }
 
 /// Forgets a piece; true when there is more.
-async fn forget(app: &App) -> Result<bool, DbError> {
+///
+/// # Errors
+/// The database's.
+pub async fn forget(app: &App) -> Result<bool, DbError> {
     let now = app.clock.now();
     let mut lease = app.db.lease().await?;
     let mut transaction = lease.begin().await?;
