@@ -116,6 +116,8 @@ pub struct App {
     pub tasks: TaskTracker,
     /// Who is told and asked; set once what is due at its time is done here.
     pub outside: std::sync::OnceLock<outside::Outside>,
+    /// Turns of devices that ask for something typed.
+    pub guessing: questions::guessing::Turns,
     /// Cancelled when the process is to stop.
     pub stopping: CancellationToken,
 }
@@ -156,6 +158,7 @@ impl App {
             jobs: Notify::new(),
             tasks: TaskTracker::new(),
             outside: std::sync::OnceLock::new(),
+            guessing: questions::guessing::Turns::default(),
             stopping: CancellationToken::new(),
         }))
     }

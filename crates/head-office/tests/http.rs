@@ -8,6 +8,10 @@
 )]
 
 mod common;
+#[path = "http/full_disk.rs"]
+mod full_disk;
+#[path = "http/lookups.rs"]
+mod lookups;
 
 use std::{sync::Arc, time::Duration};
 

@@ -49,8 +49,12 @@ pub enum LookupRequest {
     Coupon(CouponId),
     /// An order from a token.
     Order(OrderId),
-    /// A member from a token.
+    /// A member from a token: they stand there, so the store holds them from now on.
     Member(MemberId),
+    /// A member by number, with their coupons; the phone number is masked.
+    MemberNumber(String),
+    /// A member by phone number, likewise.
+    Phone(String),
 }
 
 /// What was found: the row itself and the rows it refers to. Empty = unknown.

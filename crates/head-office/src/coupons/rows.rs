@@ -22,6 +22,7 @@ const SELECT: Text = select_by_id!(
     "SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version FROM coupons"
 );
 const SELECT_BY_CODE: &str = "SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version FROM coupons WHERE tenant = $1 AND code = $2 AND version > 0";
+const SELECT_OF_MEMBER: &str = "SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version FROM coupons WHERE tenant = $1 AND member = $2 ORDER BY CASE state WHEN 'available' THEN 0 WHEN 'frozen' THEN 1 ELSE 2 END, id DESC LIMIT $3";
 const UPDATE: Text = Text {
     head: "UPDATE coupons SET state = v.column3, holder = v.column4, held_at = v.column5, held_where = v.column6, version = v.column7 FROM (VALUES ",
     tail: ") AS v WHERE coupons.tenant = $1 AND coupons.id = v.column1 AND coupons.version = v.column2",
@@ -128,6 +129,27 @@ pub async fn by_code(connection: &mut AnyConnection, tenant: TenantId, code: &st
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(read).transpose()
+}
+
+/// A member's coupons, at most so many: those that may be used first, then the latest.
+///
+/// # Errors
+/// As [`load`].
+pub async fn of_member(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    member: MemberId,
+    limit: i64,
+) -> Result<Vec<Coupon>, DbError> {
+    sqlx::query(SELECT_OF_MEMBER)
+        .bind(tenant.bytes().to_vec())
+        .bind(member.bytes().to_vec())
+        .bind(limit)
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 /// Stores coupons that changed, each with the version it was loaded at.

@@ -62,6 +62,9 @@ pub struct Db {
     options: AnyConnectOptions,
     writer: Mutex<Option<AnyConnection>>,
     readers: AnyPool,
+    /// Pages the file may have, 0 = any: for tests of a full disk.
+    #[cfg(feature = "testing")]
+    room: std::sync::atomic::AtomicI64,
 }
 
 /// The writer connection, for as long as it is held.
@@ -113,6 +116,8 @@ impl Db {
             dialect,
             options,
             writer: Mutex::new(None),
+            #[cfg(feature = "testing")]
+            room: std::sync::atomic::AtomicI64::new(0),
             readers,
         };
         let mut lease = db.lease().await?;
@@ -137,7 +142,37 @@ impl Db {
             prepare(&mut connection, self.dialect, true).await?;
             *slot = Some(connection);
         }
+        #[cfg(feature = "testing")]
+        if let Some(connection) = slot.as_mut() {
+            self.limit(connection).await?;
+        }
         Ok(Lease { slot, db: self })
+    }
+
+    /// From now on the file can't grow beyond what it is, or it can again. SQLite only.
+    ///
+    /// # Errors
+    /// [`DbError`] when no connection is free in time.
+    #[cfg(feature = "testing")]
+    pub async fn fill_the_disk(&self, full: bool) -> Result<(), DbError> {
+        let pages: i64 = if full {
+            let mut reader = self.readers.acquire().await?;
+            sqlx::query_scalar("PRAGMA page_count").fetch_one(&mut *reader).await?
+        } else {
+            i64::from(u32::MAX) - 1
+        };
+        self.room.store(pages, std::sync::atomic::Ordering::SeqCst);
+        Ok(())
+    }
+
+    #[cfg(feature = "testing")]
+    async fn limit(&self, connection: &mut AnyConnection) -> Result<(), DbError> {
+        let pages = self.room.load(std::sync::atomic::Ordering::SeqCst);
+        if pages > 0 && self.dialect == Dialect::Sqlite {
+            let sql = AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+            sqlx::query(sql).execute(connection).await?;
+        }
+        Ok(())
     }
 
     /// A transaction that sees one state of the database throughout, and only reads.

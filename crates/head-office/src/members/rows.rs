@@ -152,6 +152,26 @@ pub async fn ids_by_number(
     .collect()
 }
 
+/// Finds a member with this phone number, the latest where several share it.
+///
+/// # Errors
+/// As [`load`].
+pub async fn by_phone(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    phone: &str,
+) -> Result<Option<Member>, DbError> {
+    let row = sqlx::query(
+        "SELECT id, number, name, phone, recent_stores FROM members WHERE tenant = $1 AND phone = $2 \
+         ORDER BY id DESC LIMIT 1",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(phone.to_owned())
+    .fetch_optional(connection)
+    .await?;
+    row.as_ref().map(read).transpose()
+}
+
 /// Stores where members were seen. Two writers at once: the later one wins, which loses at most a convenience.
 ///
 /// # Errors

@@ -7,7 +7,6 @@ use axum::{
     extract::{Path, State},
 };
 use counterfoil_domain::{
-    codes,
     coupons::Coupon,
     ids::{FreezeId, StoreId},
     pickups::Order,
@@ -19,10 +18,16 @@ use counterfoil_protocol::{
     sync::{Image, Row},
 };
 
+use sqlx::AnyConnection;
+
+use super::{
+    guessing::{self, Typed},
+    members::{card, mask_strangers},
+};
 use crate::{
     App, coupons, grants,
     http::{ApiError, IdempotencyKey, SignedRequest},
-    pickups,
+    members, pickups,
     sync::{feed::Item, page},
 };
 
@@ -99,35 +104,86 @@ pub fn barred(status: DeviceStatus) -> ApiError {
 /// `POST /v1/lookups`.
 ///
 /// # Errors
-/// Problems of the signature.
+/// Problems of the signature; `rate_limited` after too many typed questions about what does not exist.
 pub async fn look_up(State(app): State<Arc<App>>, request: SignedRequest) -> Result<Json<LookupResponse>, ApiError> {
     let asked: LookupRequest = request.read()?;
-    let rows = find(&app, &request, asked).await?;
+    let typed = match Typed::of(&asked) {
+        Some((typed, true)) => Some(typed),
+        Some((_, false)) => {
+            active(&mut *app.db.snapshot().await?, &request).await?;
+            return Ok(Json(LookupResponse {
+                server_time: request.now,
+                rows: Vec::new(),
+            }));
+        }
+        None => None,
+    };
+    let _turn = match typed {
+        Some(_) => Some(app.guessing.take(request.device).await),
+        None => None,
+    };
+    if let LookupRequest::Member(member) = &asked {
+        active(&mut *app.db.snapshot().await?, &request).await?;
+        super::members::seen(&app, request.tenant, *member, request.store).await?;
+    }
+    let rows = find(&app, &request, asked, typed).await?;
+    if let Some(typed) = typed
+        && rows.is_empty()
+    {
+        guessing::note(&app, request.tenant, request.device, request.store, typed, request.now).await?;
+    }
     Ok(Json(LookupResponse {
         server_time: request.now,
         rows,
     }))
 }
 
-async fn find(app: &App, request: &SignedRequest, asked: LookupRequest) -> Result<Vec<Row>, ApiError> {
+/// Refuses a device that may not ask.
+async fn active(snapshot: &mut AnyConnection, request: &SignedRequest) -> Result<(), ApiError> {
+    let device = crate::stores::rows::load_devices(snapshot, request.tenant, &[request.device], "").await?;
+    match device.first() {
+        Some(device) if device.status == DeviceStatus::Active => Ok(()),
+        Some(device) => Err(barred(device.status)),
+        None => Err(ApiError::new(Code::BadSignature)),
+    }
+}
+
+async fn find(
+    app: &App,
+    request: &SignedRequest,
+    asked: LookupRequest,
+    typed: Option<Typed>,
+) -> Result<Vec<Row>, ApiError> {
     let tenant = request.tenant;
     let mut snapshot = app.db.snapshot().await?;
-    let device = crate::stores::rows::load_devices(&mut snapshot, tenant, &[request.device], "").await?;
-    match device.first() {
-        Some(device) if device.status == DeviceStatus::Active => {}
-        Some(device) => return Err(barred(device.status)),
-        None => return Err(ApiError::new(Code::BadSignature)),
+    active(&mut snapshot, request).await?;
+    if let Some(typed) = typed {
+        guessing::check(&mut snapshot, tenant, request.device, typed, request.now).await?;
     }
-    if let LookupRequest::Member(id) = &asked
-        && let Err(error) = grants::show_up(app, tenant, *id).await
-    {
-        // Theirs waits until the next time; the look-up does not.
-        tracing::warn!(%error, "a member was not given what was granted to all");
-    }
+    let member = match &asked {
+        LookupRequest::Member(id) => Some(*id),
+        LookupRequest::MemberNumber(number) => {
+            let member = members::rows::by_number(&mut snapshot, tenant, number).await?;
+            member.map(|member| member.id)
+        }
+        LookupRequest::Phone(phone) => {
+            let member = members::rows::by_phone(&mut snapshot, tenant, phone).await?;
+            member.map(|member| member.id)
+        }
+        _ => None,
+    };
     let mut items = Vec::new();
+    if let Some(member) = member {
+        drop(snapshot);
+        if let Err(error) = grants::show_up(app, tenant, member).await {
+            // Theirs waits until the next time; the look-up does not.
+            tracing::warn!(%error, "a member was not given what was granted to all");
+        }
+        // A snapshot of before would not see what they just got.
+        snapshot = app.db.snapshot().await?;
+        items = card(&mut snapshot, tenant, member).await?;
+    }
     match asked {
-        LookupRequest::CouponCode(code) if !codes::is_coupon_code(&code) => {}
-        LookupRequest::PickupCode(code) if !codes::is_pickup_code(&code) => {}
         LookupRequest::CouponCode(code) => {
             push_coupon(&mut items, coupons::rows::by_code(&mut snapshot, tenant, &code).await?);
         }
@@ -146,10 +202,11 @@ async fn find(app: &App, request: &SignedRequest, asked: LookupRequest) -> Resul
                 pickups::rows::load(&mut snapshot, tenant, &[id], "").await?.pop(),
             );
         }
-        LookupRequest::Member(id) => items.push(Item::Member(id)),
+        LookupRequest::Member(_) | LookupRequest::MemberNumber(_) | LookupRequest::Phone(_) => {}
     }
     let mut rows = page::images(&mut snapshot, tenant, &items).await?;
     hide_of_other_stores(&mut rows, request.store);
+    mask_strangers(&mut rows, request.store);
     Ok(rows)
 }
 

@@ -1,3 +1,5 @@
 //! What a counter asks before it writes: freezes and look-ups.
 
+pub mod guessing;
 pub mod http;
+pub mod members;
