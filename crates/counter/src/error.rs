@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use counterfoil_domain::time::Millis;
+use counterfoil_domain::{settlement, time::Millis};
 use counterfoil_protocol::problem::Problem;
 
 use crate::{ambient::NoRandomness, db::Fault, http::Unanswered};
@@ -61,6 +61,33 @@ pub enum Error {
     /// A void needs a reason.
     #[error("a void needs a reason")]
     ReasonMissing,
+    /// The operation is no sale of which something could come back here.
+    #[error("nothing of this can come back: {0}")]
+    OperationNotReturnable(&'static str),
+    /// What is to come back was not sold, or came back before.
+    #[error("that can't come back: {0}")]
+    ReturnInvalid(&'static str),
+    /// Not a day.
+    #[error("a day is written as 2026-11-22")]
+    DayInvalid,
+    /// A sale needs how it was paid, and the till's receipt number.
+    #[error("a sale needs how it was paid and the receipt number")]
+    ReceiptMissing,
+    /// No product has this sku.
+    #[error("no product has the sku {0}")]
+    ProductUnknown(String),
+    /// The basket can't be quoted.
+    #[error("the basket can't be quoted: {0}")]
+    BasketInvalid(settlement::InputError),
+    /// No slip belongs to this operation.
+    #[error("no slip belongs to this operation")]
+    SlipUnavailable,
+    /// No font with Chinese characters was found.
+    #[error("no font with Chinese characters was found; install the package {package}")]
+    FontMissing {
+        /// What to install.
+        package: &'static str,
+    },
     /// Another process drains the journal in this folder.
     #[error("another process is syncing this data folder")]
     DataDirLocked,
@@ -110,6 +137,15 @@ impl Error {
             Self::TicketStale => "ticket_stale",
             Self::OperationNotVoidable(_) => "operation_not_voidable",
             Self::ReasonMissing => "reason_missing",
+            Self::OperationNotReturnable(_) => "operation_not_returnable",
+            Self::ReturnInvalid(_) => "return_invalid",
+            Self::DayInvalid => "day_invalid",
+            Self::ReceiptMissing => "receipt_missing",
+            Self::ProductUnknown(_) => "product_unknown",
+            Self::BasketInvalid(error) if error.code == "too_many_combinations" => error.code,
+            Self::BasketInvalid(_) => "basket_invalid",
+            Self::SlipUnavailable => "slip_unavailable",
+            Self::FontMissing { .. } => "font_missing",
             Self::DataDirLocked => "data_dir_locked",
             Self::Database { fault, .. } => fault.code(),
             Self::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "disk_full",
@@ -127,6 +163,12 @@ impl Error {
                 .retry_after
                 .map(|seconds| one("retry_after", seconds.to_string()))
                 .unwrap_or_default(),
+            Self::ProductUnknown(sku) => one("sku", sku.clone()),
+            Self::BasketInvalid(error) => BTreeMap::from([
+                ("path".to_owned(), error.path.clone()),
+                ("message".to_owned(), error.message.clone()),
+            ]),
+            Self::FontMissing { package } => one("package", (*package).to_owned()),
             Self::AddressInvalid(address) => one("address", address.clone()),
             _ => BTreeMap::new(),
         }

@@ -14,8 +14,9 @@ use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
 
 use crate::{
     ambient::{Clock, Random, random_bytes},
+    basket::SaleTicket,
     db::Database,
-    desk::tickets::Tickets,
+    desk::tickets::{Ticket, Tickets},
     enrol,
     error::{Error, Result},
     http::{Credentials, Failure, Http, parse_address},
@@ -33,7 +34,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) http: Http,
-    pub(crate) tickets: Tickets,
+    pub(crate) tickets: Tickets<Ticket>,
+    pub(crate) sale_tickets: Tickets<SaleTicket>,
     pub(crate) session: Session,
     /// One PIN is checked at a time.
     pub(crate) pin_turn: AsyncMutex<()>,
@@ -66,6 +68,7 @@ impl Inner {
             random,
             http: Http::new()?,
             tickets: Tickets::default(),
+            sale_tickets: Tickets::default(),
             session: Session::default(),
             pin_turn: AsyncMutex::new(()),
             wake: Notify::new(),

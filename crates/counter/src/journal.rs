@@ -1,11 +1,11 @@
 //! The journal: what happened at this counter, in order, as a hash chain. Written once, never edited.
 
 use counterfoil_domain::{
-    ids::{ClerkId, CouponId, DeviceId, MemberId, OperationId, OrderId, TenantId},
+    ids::{ClerkId, CouponId, DeviceId, MemberId, OperationId, TenantId},
     offline::OfflineUsage,
     operations::{Action, Outcome},
     time::{DAY, Millis},
-    transition::{Fingerprint, Subject, genesis},
+    transition::{Fingerprint, genesis},
 };
 use counterfoil_protocol::{
     operation::{ACTION_VERSION, Envelope, Evidence, seal},
@@ -17,6 +17,7 @@ use sqlx::{Row, SqliteConnection};
 use crate::{
     db::Fault,
     error::{Error, Result},
+    replica::Key,
 };
 
 /// How long delivered operations are kept, by head office's clock.
@@ -65,13 +66,35 @@ pub struct Draft {
     /// What it is called in the queue, Chinese and English.
     pub title: Title,
     /// What it is about.
-    pub subject: Option<Subject>,
+    pub subjects: Vec<Key>,
     /// Whose it was.
     pub member: Option<MemberId>,
     /// What was shown.
     pub evidence: Evidence,
-    /// Head office granted a freeze.
+    /// Head office granted every freeze.
     pub confirmed: bool,
+    /// What it did not grant.
+    pub alone: Alone,
+}
+
+/// What an operation did without head office's word.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Alone {
+    /// Redemptions and hand-overs.
+    pub count: i64,
+    /// What they are worth, minor units.
+    pub worth: i64,
+}
+
+impl Alone {
+    /// One redemption, unless head office confirmed it.
+    pub fn one(worth: i64, confirmed: bool) -> Self {
+        if confirmed {
+            Self::default()
+        } else {
+            Self { count: 1, worth }
+        }
+    }
 }
 
 /// A name in both languages.
@@ -119,26 +142,7 @@ pub async fn head(db: &mut SqliteConnection, epoch: i64) -> Result<Head> {
     })
 }
 
-fn subject_columns(subject: Option<Subject>) -> (Option<&'static str>, Option<Vec<u8>>) {
-    match subject {
-        Some(Subject::Coupon(id)) => (Some("coupon"), Some(id.bytes().to_vec())),
-        Some(Subject::Order(id)) => (Some("order"), Some(id.bytes().to_vec())),
-        Some(Subject::Sale(id)) => (Some("sale"), Some(id.bytes().to_vec())),
-        None => (None, None),
-    }
-}
-
-/// Reads the two columns back.
-pub fn subject_of(kind: Option<&str>, id: Option<&[u8]>) -> Result<Option<Subject>> {
-    Ok(match (kind, id) {
-        (Some("coupon"), Some(id)) => Some(Subject::Coupon(CouponId::from_bytes(id)?)),
-        (Some("order"), Some(id)) => Some(Subject::Order(OrderId::from_bytes(id)?)),
-        (Some("sale"), Some(id)) => Some(Subject::Sale(OperationId::from_bytes(id)?)),
-        _ => None,
-    })
-}
-
-/// Writes one operation at the end of the journal, and that it lies over its row.
+/// Writes one operation at the end of the journal, and that it lies over its rows.
 pub async fn append(
     db: &mut SqliteConnection,
     tenant: TenantId,
@@ -164,10 +168,9 @@ pub async fn append(
         action: draft.action.clone(),
     })
     .map_err(|error| Error::Internal(format!("an operation can't be written as JSON: {error}")))?;
-    let (kind, subject) = subject_columns(draft.subject);
     sqlx::query(
         "INSERT INTO journal (epoch, seq, op_id, kind, occurred_at, fingerprint, prev_hash, body, clerk, clerk_name, \
-         title_zh, title_en, subject_kind, subject, worth, member, confirmed) \
+         title_zh, title_en, worth, member, confirmed, alone_count, alone_worth) \
          VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     )
     .bind(head.next.epoch)
@@ -182,27 +185,96 @@ pub async fn append(
     .bind(&draft.clerk_name)
     .bind(&draft.title.zh)
     .bind(&draft.title.en)
-    .bind(kind)
-    .bind(&subject)
     .bind(draft.action.worth())
     .bind(draft.member.map(|id| id.bytes().to_vec()))
     .bind(i64::from(draft.confirmed))
+    .bind(draft.alone.count)
+    .bind(draft.alone.worth)
     .execute(&mut *db)
     .await?;
-    if let (Some(entity), Some(id)) = (kind, subject) {
-        sqlx::query("INSERT INTO touches (entity, id, epoch, seq) VALUES (?, ?, ?, ?)")
-            .bind(entity)
-            .bind(id)
-            .bind(head.next.epoch)
-            .bind(head.next.seq)
-            .execute(db)
-            .await?;
+    for subject in &draft.subjects {
+        note_subject(db, head.next, subject).await?;
     }
     Ok(Written {
         op_id,
         place: head.next,
         at: moment.at,
     })
+}
+
+/// Notes what an operation is about, and that it lies over that row.
+pub async fn note_subject(db: &mut SqliteConnection, place: Place, subject: &Key) -> Result<()> {
+    sqlx::query("INSERT INTO subjects (entity, id, epoch, seq) VALUES (?, ?, ?, ?)")
+        .bind(subject.entity)
+        .bind(subject.id.as_slice())
+        .bind(place.epoch)
+        .bind(place.seq)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query("INSERT INTO touches (entity, id, epoch, seq) VALUES (?, ?, ?, ?)")
+        .bind(subject.entity)
+        .bind(subject.id.as_slice())
+        .bind(place.epoch)
+        .bind(place.seq)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// What an operation is about.
+pub async fn subjects(db: &mut SqliteConnection, place: Place) -> Result<Vec<Key>> {
+    let rows: Vec<(String, Vec<u8>)> =
+        sqlx::query_as("SELECT entity, id FROM subjects WHERE epoch = ? AND seq = ? ORDER BY entity, id")
+            .bind(place.epoch)
+            .bind(place.seq)
+            .fetch_all(db)
+            .await?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|(entity, id)| Key::read(&entity, id))
+        .collect())
+}
+
+/// The rows that an operation says it is about.
+pub async fn about(db: &mut SqliteConnection, operation: OperationId, action: &Action) -> Result<Vec<Key>> {
+    Ok(match action {
+        Action::RedeemCoupon { coupon, .. } => vec![Key::coupon(*coupon)],
+        Action::CollectOrder { order, .. } => vec![Key::order(*order)],
+        Action::SettleSale(settled) => settled
+            .coupons
+            .iter()
+            .map(|used| Key::coupon(used.coupon))
+            .chain([Key::sale(operation)])
+            .collect(),
+        Action::ReturnSale(back) => back
+            .coupons
+            .iter()
+            .map(|id| Key::coupon(*id))
+            .chain([Key::sale(back.target)])
+            .collect(),
+        Action::VoidRedemption { target, .. } => match place_of(db, *target).await? {
+            Some(place) => subjects(db, place).await?,
+            None => Vec::new(),
+        },
+        Action::FailedAttempt { .. } => Vec::new(),
+    })
+}
+
+/// Where an operation stands.
+pub async fn place_of(db: &mut SqliteConnection, id: OperationId) -> Result<Option<Place>> {
+    let found: Option<(i64, i64)> = sqlx::query_as("SELECT epoch, seq FROM journal WHERE op_id = ?")
+        .bind(id.bytes().as_slice())
+        .fetch_optional(db)
+        .await?;
+    Ok(found.map(|(epoch, seq)| Place { epoch, seq }))
+}
+
+/// An operation's canonical text, and who did it.
+pub async fn text(db: &mut SqliteConnection, id: OperationId) -> Result<Option<(String, String)>> {
+    Ok(sqlx::query_as("SELECT body, clerk_name FROM journal WHERE op_id = ?")
+        .bind(id.bytes().as_slice())
+        .fetch_optional(db)
+        .await?)
 }
 
 /// Operations to be delivered next.
@@ -326,8 +398,8 @@ pub async fn rewind(db: &mut SqliteConnection, from: Place) -> Result<u64> {
     .execute(&mut *db)
     .await?;
     sqlx::query(
-        "INSERT OR IGNORE INTO touches (entity, id, epoch, seq) SELECT subject_kind, subject, epoch, seq FROM journal \
-         WHERE state = 'pending' AND subject IS NOT NULL AND (epoch > ?1 OR (epoch = ?1 AND seq >= ?2))",
+        "INSERT OR IGNORE INTO touches (entity, id, epoch, seq) SELECT entity, id, epoch, seq FROM subjects \
+         WHERE epoch > ?1 OR (epoch = ?1 AND seq >= ?2)",
     )
     .bind(from.epoch)
     .bind(from.seq)
@@ -352,9 +424,9 @@ pub async fn prune(db: &mut SqliteConnection, server_time: Millis) -> Result<u64
 /// What this counter did alone and has not delivered yet, and how much of it for this member.
 pub async fn usage(db: &mut SqliteConnection, member: Option<MemberId>) -> Result<OfflineUsage> {
     let (count, amount, by_member): (i64, i64, i64) = sqlx::query_as(
-        "SELECT COUNT(*), COALESCE(SUM(worth), 0), COUNT(*) FILTER (WHERE member = ?) FROM journal \
-         INDEXED BY journal_unconfirmed \
-         WHERE state = 'pending' AND confirmed = 0 AND voided_by IS NULL AND kind IN ('redeem_coupon', 'collect_order')",
+        "SELECT COALESCE(SUM(alone_count), 0), COALESCE(SUM(alone_worth), 0), \
+         COALESCE(SUM(alone_count) FILTER (WHERE member = ?), 0) FROM journal INDEXED BY journal_alone \
+         WHERE state = 'pending' AND alone_count > 0 AND voided_by IS NULL",
     )
     .bind(member.map(|id| id.bytes().to_vec()))
     .fetch_one(db)
@@ -369,8 +441,9 @@ pub async fn usage(db: &mut SqliteConnection, member: Option<MemberId>) -> Resul
 /// This counter's own redemption of a coupon that the local copy knows nothing of.
 pub async fn own_redemption(db: &mut SqliteConnection, coupon: CouponId) -> Result<Option<(OperationId, Millis)>> {
     let found = sqlx::query(
-        "SELECT op_id, occurred_at FROM journal WHERE subject = ? AND kind = 'redeem_coupon' AND voided_by IS NULL \
-         AND outcome IS NOT 'quarantined' ORDER BY epoch DESC, seq DESC LIMIT 1",
+        "SELECT j.op_id, j.occurred_at FROM subjects s JOIN journal j ON j.epoch = s.epoch AND j.seq = s.seq \
+         WHERE s.entity = 'coupon' AND s.id = ? AND j.kind IN ('redeem_coupon', 'settle_sale') \
+         AND j.voided_by IS NULL AND j.outcome IS NOT 'quarantined' ORDER BY s.epoch DESC, s.seq DESC LIMIT 1",
     )
     .bind(coupon.bytes().as_slice())
     .fetch_optional(db)

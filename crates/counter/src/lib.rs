@@ -25,21 +25,27 @@
 //! ```
 
 pub mod ambient;
+mod basket;
 pub mod db;
 pub mod desk;
 pub mod doctor;
 pub mod enrol;
 pub mod error;
+mod guessing;
 pub mod http;
 mod identity;
 mod inner;
 mod journal;
+mod members;
 mod overlay;
 pub mod people;
+mod products;
 mod queue;
 mod replica;
+mod sales;
 mod salvage;
 mod status;
+mod steady;
 pub mod sync;
 #[cfg(test)]
 mod testing;
@@ -47,14 +53,26 @@ mod testing;
 use std::{path::Path, sync::Arc, time::Duration};
 
 pub use ambient::{Clock, Random, System};
-use counterfoil_domain::ids::{ClerkId, MemberId, OperationId};
+pub use basket::{
+    Basket, BasketLine, Quote, QuoteReason, QuotedCoupon, QuotedLine, RefusedCoupon, SaleRefusal, Selection, Settled,
+    Share, Tender,
+};
+use counterfoil_domain::{
+    ids::{ClerkId, MemberId, OperationId},
+    products::Product,
+    sales::ReturnPolicy,
+    settlement::returns::Units,
+};
 pub use desk::{Confirmation, Decision, Delivery, DeskAction, Explained, Receipt, Scanned, Subject, Verdict};
 pub use doctor::{Check, doctor};
 pub use error::{Error, Result};
+pub use guessing::{BlockedClerk, Guessing};
 pub(crate) use inner::Inner;
 pub use journal::{Place, Title};
+pub use members::{CardCoupon, CardState, MemberAnswer, MemberCard};
 pub use people::Person;
 pub use queue::{QueueCounts, QueueEntry, QueueState};
+pub use sales::{Language, ReturnPreview, ReturnedLine, SaleCoupon, SaleDetail, SaleEntry, SoldLine};
 pub use salvage::{Salvaged, salvage};
 pub use status::{LimitsUsage, Status};
 pub use sync::{
@@ -112,7 +130,7 @@ impl Counter {
     /// # Errors
     /// `not_enrolled`, and those of the database.
     pub async fn clerks(&self) -> Result<Vec<Person>> {
-        people::everybody(&mut *self.0.db.read().await?, self.0.clock.now()).await
+        people::everybody(&self.0).await
     }
 
     /// Signs somebody in with their PIN.
@@ -171,6 +189,125 @@ impl Counter {
     /// `reason_missing`, `not_allowed`, `operation_not_voidable`, and those of [`Counter::sign_in`].
     pub async fn void(&self, operation: OperationId, reason: &str, manager: ClerkId, pin: &str) -> Result<Receipt> {
         desk::void(&self.0, operation, reason, manager, pin).await
+    }
+
+    /// A manager lets pass the unknown codes that a clerk tried (`None` = everybody at this device), and ends that
+    /// clerk's PIN lock.
+    ///
+    /// # Errors
+    /// `not_allowed`, and those of [`Counter::sign_in`].
+    pub async fn lift_guessing(&self, clerk: Option<ClerkId>, manager: ClerkId, pin: &str) -> Result<()> {
+        guessing::lift(&self.0, clerk, manager, pin).await
+    }
+
+    /// Who is this, and which coupons do they have? `scanned` is a membership number, a phone number or a member's
+    /// token. Head office is asked when the local copy has nobody.
+    ///
+    /// # Errors
+    /// As [`Counter::look_up`].
+    pub async fn find_member(&self, scanned: &Scanned) -> Result<MemberAnswer> {
+        members::find(&self.0, scanned).await
+    }
+
+    /// The card of a member who is in the local copy.
+    ///
+    /// # Errors
+    /// `not_enrolled`, and those of the database.
+    pub async fn member_card(&self, member: MemberId) -> Result<Option<MemberCard>> {
+        members::local_card(&self.0, member).await
+    }
+
+    /// Products that are sold and that what was typed fits: words of a name in either language, a sku, a barcode. The
+    /// best first, at most `limit` (200).
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn find_products(&self, text: &str, limit: usize) -> Result<Vec<Product>> {
+        products::find(&mut *self.0.db.read().await?, text, limit).await
+    }
+
+    /// The product with this barcode or sku, also one that is no longer listed.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn product_by_barcode(&self, barcode: &str) -> Result<Option<Product>> {
+        products::by_barcode(&mut *self.0.db.read().await?, barcode).await
+    }
+
+    /// What does this cost, with which coupons, and why not with the others? Changes nothing. Its ticket settles
+    /// exactly what was shown.
+    ///
+    /// # Errors
+    /// `product_unknown`, `basket_invalid`, `too_many_combinations`, and those of [`Counter::look_up`].
+    pub async fn quote(&self, basket: &Basket) -> Result<Quote> {
+        basket::quote(&self.0, basket).await
+    }
+
+    /// Settles exactly what the ticket showed. When this says done, it is on the disk, as one operation. Settling the
+    /// same ticket again gives the same receipt.
+    ///
+    /// # Errors
+    /// `ticket_stale`, `receipt_missing`, `not_allowed`, `device_revoked`, `device_frozen`, `disk_full`; then nothing
+    /// was written.
+    pub async fn settle(&self, ticket: &str, tender: &Tender, clerk: ClerkId) -> Result<Settled> {
+        basket::settle(&self.0, ticket, tender, clerk).await
+    }
+
+    /// Sales of one business day of this store ("2026-11-22"; `None` = today), latest first.
+    ///
+    /// # Errors
+    /// `not_enrolled`, `day_invalid`, and those of the database.
+    pub async fn sales(&self, day: Option<&str>) -> Result<Vec<SaleEntry>> {
+        sales::of_day(&self.0, day).await
+    }
+
+    /// One sale of this store in full.
+    ///
+    /// # Errors
+    /// `operation_not_returnable` when no such sale is known here, and those of the database.
+    pub async fn sale(&self, operation: OperationId) -> Result<SaleDetail> {
+        sales::detail(&self.0, operation).await
+    }
+
+    /// What would come back for these units of a sale? Changes nothing.
+    ///
+    /// # Errors
+    /// `operation_not_returnable`, `return_invalid`, and those of the database.
+    pub async fn return_preview(
+        &self,
+        sale: OperationId,
+        units: &[Units],
+        policy: ReturnPolicy,
+    ) -> Result<ReturnPreview> {
+        sales::preview(&self.0, sale, units, policy).await
+    }
+
+    /// Takes units of a sale back, with a manager's PIN and a reason, for the `refund` that the preview said.
+    ///
+    /// # Errors
+    /// `ticket_stale` when the refund would be another one by now, `reason_missing`, `not_allowed`, those of
+    /// [`Counter::return_preview`] and [`Counter::sign_in`].
+    #[expect(clippy::too_many_arguments, reason = "what a manager approves, word by word")]
+    pub async fn return_sale(
+        &self,
+        sale: OperationId,
+        units: &[Units],
+        policy: ReturnPolicy,
+        refund: i64,
+        reason: &str,
+        manager: ClerkId,
+        pin: &str,
+    ) -> Result<Receipt> {
+        let approval = sales::Approval { reason, manager, pin };
+        sales::take_back(&self.0, sale, units, policy, refund, approval).await
+    }
+
+    /// The slip of a sale, a return or a void of a sale, as PDF.
+    ///
+    /// # Errors
+    /// `slip_unavailable`, `font_missing` with what to install, and those of the database.
+    pub async fn slip(&self, operation: OperationId, language: Language) -> Result<Vec<u8>> {
+        sales::slip(&self.0, operation, language).await
     }
 
     /// A page of the journal, newest first: of one state or all, older than `before`, at most `limit` (500).

@@ -9,20 +9,21 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use counterfoil_domain::{
     coupons::{Coupon, CouponState},
-    ids::{DeviceId, OperationId, StoreId},
+    ids::{BatchId, DeviceId, OperationId, StoreId},
     operations::{Action, Outcome, Times},
     pickups::{Order, OrderState},
-    sales::Sale,
+    sales::{Sale, UsedCoupon},
     transition::{Applied, Doing, State, Subject, effect, genesis},
 };
 use counterfoil_protocol::operation::open;
 use sqlx::{Row, SqliteConnection};
+use uuid::Uuid;
 
 use crate::{
     db::Fault,
     error::{Error, Result},
-    journal::{Place, outcome_of, subject_of},
-    replica::Key,
+    journal::{Place, outcome_of},
+    replica::{Key, NOTHING},
 };
 
 /// Where this counter stands.
@@ -54,8 +55,8 @@ pub enum Ground {
     Coupon(Coupon),
     /// A pickup order.
     Order(Order),
-    /// A sale.
-    Sale(Sale),
+    /// A sale; `None` = head office does not know it yet.
+    Sale(Option<Box<Sale>>),
 }
 
 impl Ground {
@@ -76,12 +77,15 @@ impl Ground {
     }
 
     /// Whether the row shows this very operation's effect: head office applied it, and the row came before the
-    /// outcome did.
+    /// outcome did. A sale does not name the operations by which something came back of it:
+    /// until the outcome of such a one is known it may be seen twice, which promises nobody too much.
     fn shows(&self, operation: OperationId) -> bool {
         match self {
+            Self::Sale(row) => row
+                .as_ref()
+                .is_some_and(|row| row.id == operation || row.voided_by == Some(operation)),
             Self::Coupon(row) => matches!(row.state, CouponState::Redeemed { operation: by, .. } if by == operation),
             Self::Order(row) => matches!(row.state, OrderState::Collected { operation: by, .. } if by == operation),
-            Self::Sale(row) => row.id == operation || row.voided_by == Some(operation),
         }
     }
 
@@ -100,9 +104,10 @@ impl Ground {
                 }
                 state.orders.insert(row.id, Some(row));
             }
-            Self::Sale(row) => {
-                state.sales.insert(row.id, Some(row));
+            Self::Sale(Some(row)) => {
+                state.sales.insert(row.id, Some(*row));
             }
+            Self::Sale(None) => {}
         }
     }
 
@@ -110,8 +115,73 @@ impl Ground {
         match subject {
             Subject::Coupon(id) => state.coupons.get(&id).cloned().flatten().map(Self::Coupon),
             Subject::Order(id) => state.orders.get(&id).cloned().flatten().map(Self::Order),
-            Subject::Sale(id) => state.sales.get(&id).cloned().flatten().map(Self::Sale),
+            Subject::Sale(id) => Some(Self::Sale(state.sales.get(&id).cloned().flatten().map(Box::new))),
         }
+    }
+}
+
+/// An operation about several rows as one of them sees it: a coupon sees its own redemption or its own return, a sale
+/// sees its coupons as they must have been. What the others say is laid over them.
+fn as_seen_by(subject: Subject, operation: &Laid, state: &mut State) -> Action {
+    match (&operation.action, subject) {
+        (Action::SettleSale(settled), Subject::Coupon(id)) => {
+            match settled.coupons.iter().find(|used| used.coupon == id) {
+                Some(used) => Action::RedeemCoupon {
+                    coupon: id,
+                    template: used.template,
+                    template_version: used.template_version,
+                    worth: used.discount,
+                    member: settled.member,
+                    freeze: used.freeze,
+                },
+                None => operation.action.clone(),
+            }
+        }
+        (Action::ReturnSale(back), Subject::Coupon(_)) => Action::VoidRedemption {
+            target: back.target,
+            reason: String::new(),
+            approved_by: back.approved_by,
+        },
+        (Action::SettleSale(settled), Subject::Sale(_)) => {
+            for used in &settled.coupons {
+                let coupon = stand_in(used, CouponState::Available);
+                state.coupons.insert(used.coupon, Some(coupon));
+            }
+            if let Some(member) = settled.member {
+                state.members.insert(member, None);
+            }
+            operation.action.clone()
+        }
+        (Action::ReturnSale(_) | Action::VoidRedemption { .. }, Subject::Sale(id)) => {
+            let sale = state.sales.entry(id).or_insert(None).clone();
+            for sold in sale.iter().flat_map(|sale| &sale.coupons) {
+                let redeemed = CouponState::Redeemed {
+                    operation: id,
+                    at: operation.doing.times.occurred_at,
+                    store: operation.doing.store,
+                };
+                let coupon = stand_in(&sold.used, redeemed);
+                state.coupons.insert(coupon.id, Some(coupon));
+            }
+            operation.action.clone()
+        }
+        _ => operation.action.clone(),
+    }
+}
+
+fn stand_in(used: &UsedCoupon, state: CouponState) -> Coupon {
+    Coupon {
+        id: used.coupon,
+        code: String::new(),
+        member: None,
+        template: used.template,
+        template_version: used.template_version,
+        batch: BatchId(Uuid::nil()),
+        home_store: None,
+        valid_from: None,
+        valid_until: None,
+        state,
+        version: 0,
     }
 }
 
@@ -139,11 +209,12 @@ pub fn lay_over(
         let forecast = if shown {
             Outcome::Applied
         } else {
-            if let Action::VoidRedemption { target, .. } = operation.action {
+            let action = as_seen_by(subject, operation, &mut state);
+            if let Action::VoidRedemption { target, .. } = action {
                 state.operations.entry(target).or_insert(None);
             }
-            let (outcome, changes) = effect(&state, &operation.action, &operation.doing)
-                .map_err(|error| Error::Internal(error.to_string()))?;
+            let (outcome, changes) =
+                effect(&state, &action, &operation.doing).map_err(|error| Error::Internal(error.to_string()))?;
             state.absorb(&changes);
             outcome
         };
@@ -169,7 +240,7 @@ pub fn lay_over(
 
 async fn operations_over(db: &mut SqliteConnection, key: &Key, here: Here) -> Result<Vec<(Laid, bool)>> {
     let rows = sqlx::query(
-        "SELECT j.epoch, j.seq, j.body, j.outcome, j.detail, j.conflict FROM touches t \
+        "SELECT j.epoch, j.seq, j.body, j.outcome, j.detail, t.conflict FROM touches t \
          JOIN journal j ON j.epoch = t.epoch AND j.seq = t.seq WHERE t.entity = ? AND t.id = ? ORDER BY t.epoch, t.seq",
     )
     .bind(key.entity)
@@ -207,9 +278,14 @@ async fn operations_over(db: &mut SqliteConnection, key: &Key, here: Here) -> Re
     Ok(laid)
 }
 
-/// An operation of this journal as a void needs to see it.
-pub async fn applied(db: &mut SqliteConnection, id: OperationId, device: DeviceId) -> Result<Option<Applied>> {
-    let row = sqlx::query("SELECT epoch, seq, subject_kind, subject, outcome, detail FROM journal WHERE op_id = ?")
+/// An operation of this journal as a void of what it did to this row needs to see it.
+async fn applied(
+    db: &mut SqliteConnection,
+    id: OperationId,
+    device: DeviceId,
+    subject: Subject,
+) -> Result<Option<Applied>> {
+    let row = sqlx::query("SELECT epoch, seq, outcome, detail FROM journal WHERE op_id = ?")
         .bind(id.bytes().as_slice())
         .fetch_optional(db)
         .await?;
@@ -220,8 +296,8 @@ pub async fn applied(db: &mut SqliteConnection, id: OperationId, device: DeviceI
         epoch: row.try_get(0)?,
         seq: row.try_get(1)?,
         fingerprint: genesis(),
-        subject: subject_of(row.try_get(2)?, row.try_get(3)?)?,
-        outcome: outcome_of(row.try_get(4)?, row.try_get(5)?)?.unwrap_or(Outcome::Applied),
+        subject: Some(subject),
+        outcome: outcome_of(row.try_get(2)?, row.try_get(3)?)?.unwrap_or(Outcome::Applied),
     }))
 }
 
@@ -240,6 +316,15 @@ pub async fn renew(db: &mut SqliteConnection, key: &Key, here: Here, generation:
     let (base_text, bare, image_text): (String, bool, String) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
     let laid = operations_over(db, key, here).await?;
     if laid.is_empty() {
+        if base_text == NOTHING {
+            // Head office set the sale aside and has no row of it.
+            sqlx::query("DELETE FROM replica WHERE entity = ? AND id = ?")
+                .bind(key.entity)
+                .bind(key.id.as_slice())
+                .execute(db)
+                .await?;
+            return Ok(());
+        }
         if row.try_get::<i64, _>(3)? < generation {
             // The feed, read from zero, no longer mentions it; it was kept for the operation's sake.
             sqlx::query("DELETE FROM replica WHERE entity = ? AND id = ? AND NOT EXISTS (SELECT 1 FROM identity WHERE resyncing = 1)")
@@ -258,11 +343,29 @@ pub async fn renew(db: &mut SqliteConnection, key: &Key, here: Here, generation:
     let (laid, marked): (Vec<Laid>, Vec<bool>) = laid.into_iter().unzip();
     let mut undone = Vec::new();
     for operation in &laid {
-        if let Action::VoidRedemption { target, .. } = operation.action
-            && !laid.iter().any(|other| other.doing.operation == target)
-            && let Some(target) = applied(db, target, here.device).await?
-        {
-            undone.push(target);
+        let target = match &operation.action {
+            Action::VoidRedemption { target, .. } => Some(*target),
+            Action::ReturnSale(back) => Some(back.target),
+            _ => None,
+        };
+        let Some(target) = target else { continue };
+        if laid.iter().any(|other| other.doing.operation == target) {
+            continue;
+        }
+        match applied(db, target, here.device, subject).await? {
+            Some(target) => undone.push(target),
+            // A sale of another counter of this store, of which something comes back here: it was done, as far as is
+            // known here.
+            None if matches!(operation.action, Action::ReturnSale(_)) => undone.push(Applied {
+                id: target,
+                device: here.device,
+                epoch: 0,
+                seq: 0,
+                fingerprint: genesis(),
+                subject: Some(subject),
+                outcome: Outcome::Applied,
+            }),
+            None => {}
         }
     }
     let (image, conflicts) = lay_over(subject, Ground::read(subject, &base_text)?, &laid, &undone)?;
@@ -279,12 +382,22 @@ pub async fn renew(db: &mut SqliteConnection, key: &Key, here: Here, generation:
     for (operation, marked) in laid.iter().zip(marked) {
         let conflict = conflicts.contains(&operation.place);
         if conflict != marked {
-            sqlx::query("UPDATE journal SET conflict = ? WHERE epoch = ? AND seq = ?")
+            sqlx::query("UPDATE touches SET conflict = ? WHERE entity = ? AND id = ? AND epoch = ? AND seq = ?")
                 .bind(i64::from(conflict))
+                .bind(key.entity)
+                .bind(key.id.as_slice())
                 .bind(operation.place.epoch)
                 .bind(operation.place.seq)
                 .execute(&mut *db)
                 .await?;
+            sqlx::query(
+                "UPDATE journal SET conflict = EXISTS (SELECT 1 FROM touches t WHERE t.epoch = ?1 AND t.seq = ?2 \
+                 AND t.conflict = 1) WHERE epoch = ?1 AND seq = ?2 AND state = 'pending'",
+            )
+            .bind(operation.place.epoch)
+            .bind(operation.place.seq)
+            .execute(&mut *db)
+            .await?;
         }
     }
     Ok(())
@@ -307,22 +420,13 @@ pub async fn renew_touched(db: &mut SqliteConnection, keys: &[Key], here: Here, 
     Ok(())
 }
 
-fn key_of(entity: &str, id: Vec<u8>) -> Option<Key> {
-    let entity = match entity {
-        "coupon" => "coupon",
-        "order" => "order",
-        _ => return None,
-    };
-    Some(Key { entity, id })
-}
-
 /// Computes every touched row again, as after a rewind.
 pub async fn renew_all(db: &mut SqliteConnection, here: Here, generation: i64) -> Result<()> {
     let rows: Vec<(String, Vec<u8>)> = sqlx::query_as("SELECT DISTINCT entity, id FROM touches")
         .fetch_all(&mut *db)
         .await?;
     for (entity, id) in rows {
-        if let Some(key) = key_of(&entity, id) {
+        if let Some(key) = Key::read(&entity, id) {
             renew(db, &key, here, generation).await?;
         }
     }
@@ -347,7 +451,7 @@ pub async fn release(db: &mut SqliteConnection, store_seq: i64, here: Here, gene
             .bind(seq)
             .execute(&mut *db)
             .await?;
-        freed.extend(key_of(&entity, id));
+        freed.extend(Key::read(&entity, id));
     }
     for key in freed {
         renew(db, &key, here, generation).await?;

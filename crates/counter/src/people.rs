@@ -21,7 +21,7 @@ use crate::{
     Inner,
     db::Fault,
     error::{Error, Result},
-    identity, replica,
+    identity, replica, steady,
 };
 
 /// How long nobody may touch the counter before it locks.
@@ -93,9 +93,10 @@ impl Session {
     }
 }
 
+/// Wrong PINs in a row, and when the lock that they brought ends, in [`steady`] time.
 async fn failures(db: &mut SqliteConnection, clerk: ClerkId) -> Result<(i64, Option<Millis>)> {
     Ok(
-        sqlx::query_as("SELECT failures, locked_until FROM pin_failures WHERE clerk = ?")
+        sqlx::query_as("SELECT failures, lock_ends FROM pin_failures WHERE clerk = ?")
             .bind(clerk.bytes().as_slice())
             .fetch_optional(db)
             .await?
@@ -104,14 +105,22 @@ async fn failures(db: &mut SqliteConnection, clerk: ClerkId) -> Result<(i64, Opt
 }
 
 /// Everybody who may work at this store.
-pub(crate) async fn everybody(db: &mut SqliteConnection, now: Millis) -> Result<Vec<Person>> {
+pub(crate) async fn everybody(inner: &Inner) -> Result<Vec<Person>> {
+    let db = &mut *inner.db.read().await?;
     let who = identity::load(db).await?;
+    let now = steady::now(db, inner).await?;
     let mut people = Vec::new();
     for clerk in replica::clerks(db, who.store.id).await? {
-        let (_, locked_until) = failures(db, clerk.id).await?;
-        people.push(Person::of(&clerk, locked_until.filter(|until| *until > now)));
+        let (_, lock_ends) = failures(db, clerk.id).await?;
+        people.push(Person::of(&clerk, still_locked(inner, lock_ends, now)));
     }
     Ok(people)
+}
+
+/// Until when a lock still lasts, by this device's clock.
+fn still_locked(inner: &Inner, lock_ends: Option<Millis>, now: Millis) -> Option<Millis> {
+    let left = lock_ends?.saturating_sub(now);
+    (left > 0).then(|| inner.clock.now().saturating_add(left))
 }
 
 /// A person of this store who still works here.
@@ -132,40 +141,42 @@ pub(crate) async fn check_pin(inner: &Inner, id: ClerkId, pin: &str) -> Result<C
     let mut db = inner.db.read().await?;
     let who = identity::load(&mut db).await?;
     let clerk = known(&mut db, id, who.store.id).await?;
-    let (failed, locked_until) = failures(&mut db, id).await?;
+    let (failed, lock_ends) = failures(&mut db, id).await?;
+    let now = steady::now(&mut db, inner).await?;
     drop(db);
-    let now = inner.clock.now();
-    if let Some(until) = locked_until.filter(|until| *until > now) {
+    if let Some(until) = still_locked(inner, lock_ends, now) {
         return Err(Error::PinLocked { until });
     }
     if verify(pin, clerk.pin_hash.clone()).await? {
-        if failed > 0 || locked_until.is_some() {
-            note(inner, id, 0, None).await?;
+        if failed > 0 || lock_ends.is_some() {
+            note(inner, id, 0, false).await?;
         }
         return Ok(clerk);
     }
     let failed = failed.saturating_add(1);
     let left = PIN_TRIES.saturating_sub(u32::try_from(failed).unwrap_or(u32::MAX));
     if left == 0 {
-        let until = now.saturating_add(PIN_LOCK);
-        note(inner, id, 0, Some(until)).await?;
+        note(inner, id, 0, true).await?;
         inner.changed();
-        return Err(Error::PinLocked { until });
+        return Err(Error::PinLocked {
+            until: inner.clock.now().saturating_add(PIN_LOCK),
+        });
     }
-    note(inner, id, failed, None).await?;
+    note(inner, id, failed, false).await?;
     Err(Error::WrongPin { left })
 }
 
-async fn note(inner: &Inner, id: ClerkId, failed: i64, locked_until: Option<Millis>) -> Result<()> {
+async fn note(inner: &Inner, id: ClerkId, failed: i64, locked: bool) -> Result<()> {
     let mut writer = inner.db.write().await;
     let mut tx = writer.begin().await?;
+    let now = steady::mark(&mut tx, inner).await?;
     sqlx::query(
-        "INSERT INTO pin_failures (clerk, failures, locked_until) VALUES (?1, ?2, ?3) \
-         ON CONFLICT (clerk) DO UPDATE SET failures = ?2, locked_until = ?3",
+        "INSERT INTO pin_failures (clerk, failures, lock_ends) VALUES (?1, ?2, ?3) \
+         ON CONFLICT (clerk) DO UPDATE SET failures = ?2, lock_ends = ?3",
     )
     .bind(id.bytes().as_slice())
     .bind(failed)
-    .bind(locked_until)
+    .bind(locked.then(|| now.saturating_add(PIN_LOCK)))
     .execute(&mut *tx)
     .await?;
     tx.commit().await?;

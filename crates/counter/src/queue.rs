@@ -57,7 +57,7 @@ pub struct QueueEntry {
     pub op_id: OperationId,
     /// Its place.
     pub place: Place,
-    /// `redeem_coupon`, `collect_order`, `void_redemption`, `failed_attempt`.
+    /// `redeem_coupon`, `collect_order`, `settle_sale`, `return_sale`, `void_redemption`, `failed_attempt`.
     pub kind: String,
     /// What it was about.
     pub title: Title,
@@ -107,7 +107,7 @@ fn entry(row: &SqliteRow) -> Result<QueueEntry> {
         Some(Outcome::AppliedWithException { .. }) => QueueState::Exception,
         Some(Outcome::Quarantined { .. }) => QueueState::Quarantined,
     };
-    let redemption = matches!(kind.as_str(), "redeem_coupon" | "collect_order");
+    let redemption = matches!(kind.as_str(), "redeem_coupon" | "collect_order" | "settle_sale");
     Ok(QueueEntry {
         op_id: OperationId::from_bytes(row.try_get(0)?)?,
         place: Place {

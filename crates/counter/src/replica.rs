@@ -6,6 +6,9 @@ use counterfoil_domain::{
     offline::OfflineLimits,
     people::{Clerk, Member, Store},
     pickups::Order,
+    products::Product,
+    sales::Sale,
+    time::Millis,
     tokens::TokenKey,
     transition::Subject,
 };
@@ -14,6 +17,9 @@ use serde::de::DeserializeOwned;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use crate::error::Result;
+
+/// The base of a row that head office does not know yet.
+pub const NOTHING: &str = "null";
 
 /// Where a row is kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +42,7 @@ pub struct Held<T> {
 }
 
 impl Key {
-    /// Of a coupon or a pickup order.
+    /// Of what an operation is about.
     pub fn of_subject(subject: Subject) -> Self {
         match subject {
             Subject::Coupon(id) => Self::coupon(id),
@@ -52,7 +58,7 @@ impl Key {
     pub fn order(id: OrderId) -> Self {
         Self::new("order", id.bytes())
     }
-    /// Of a sale.
+    /// Of a sale, by the operation that settled it.
     pub fn sale(id: OperationId) -> Self {
         Self::new("sale", id.bytes())
     }
@@ -67,7 +73,12 @@ impl Key {
         bytes.extend_from_slice(&version.to_be_bytes());
         Self::new("template", &bytes)
     }
-    /// Which coupon or pickup order it is the key of.
+    /// Of a row that operations are about.
+    pub fn read(entity: &str, id: Vec<u8>) -> Option<Self> {
+        let entity = ["coupon", "order", "sale"].into_iter().find(|known| *known == entity)?;
+        Some(Self { entity, id })
+    }
+    /// Which coupon, pickup order or sale it is the key of.
     pub fn subject(&self) -> Result<Option<Subject>> {
         Ok(match self.entity {
             "coupon" => Some(Subject::Coupon(CouponId::from_bytes(&self.id)?)),
@@ -114,7 +125,7 @@ fn file(image: &Image) -> Result<Filed> {
         Image::Coupon(row) => (
             Key::coupon(row.id),
             Some(row.code.clone()),
-            None,
+            row.member.map(|member| member.to_string()),
             serde_json::to_string(row)?,
         ),
         Image::Order(row) => (
@@ -123,15 +134,15 @@ fn file(image: &Image) -> Result<Filed> {
             None,
             serde_json::to_string(row)?,
         ),
-        Image::Sale(row) => (
-            Key::sale(row.id),
-            Some(row.receipt.clone()),
+        Image::Product(row) => (
+            Key::new("product", row.sku.as_bytes()),
+            None,
             None,
             serde_json::to_string(row)?,
         ),
-        Image::Product(row) => (
-            Key::new("product", row.sku.as_bytes()),
-            Some(row.sku.clone()),
+        Image::Sale(row) => (
+            Key::sale(row.id),
+            Some(row.receipt.clone()),
             None,
             serde_json::to_string(row)?,
         ),
@@ -201,7 +212,7 @@ pub async fn drop_older_generations(db: &mut SqliteConnection, generation: i64) 
     Ok(())
 }
 
-/// Removes what a revoked device must not keep: members, their coupons and orders. The journal stays.
+/// Removes what a revoked device must not keep: members, their coupons, orders and sales. The journal stays.
 pub async fn wipe(db: &mut SqliteConnection) -> Result<()> {
     sqlx::query("DELETE FROM touches").execute(&mut *db).await?;
     sqlx::query("DELETE FROM replica WHERE entity IN ('member', 'coupon', 'order', 'sale')")
@@ -273,26 +284,43 @@ pub async fn template(db: &mut SqliteConnection, id: TemplateId, version: i64) -
 
 /// A member.
 pub async fn member(db: &mut SqliteConnection, id: MemberId) -> Result<Option<Member>> {
-    Ok(by_id(db, &Key::new("member", id.bytes())).await?.map(|held| held.row))
+    Ok(held_member(db, id).await?.map(|held| held.row))
+}
+
+/// A member, and whether they were asked for.
+pub async fn held_member(db: &mut SqliteConnection, id: MemberId) -> Result<Option<Held<Member>>> {
+    by_id(db, &Key::new("member", id.bytes())).await
 }
 
 /// A member by number.
-pub async fn member_by_number(db: &mut SqliteConnection, number: &str) -> Result<Option<Member>> {
-    Ok(by_lookup(db, "member", number)
-        .await?
-        .into_iter()
-        .next()
-        .map(|held| held.row))
+pub async fn member_by_number(db: &mut SqliteConnection, number: &str) -> Result<Option<Held<Member>>> {
+    Ok(by_lookup(db, "member", number).await?.into_iter().next())
 }
 
-/// A member by phone number.
-pub async fn member_by_phone(db: &mut SqliteConnection, phone: &str) -> Result<Option<Member>> {
-    let found: Option<String> =
-        sqlx::query_scalar("SELECT image FROM replica WHERE entity = 'member' AND lookup2 = ? LIMIT 1")
-            .bind(phone)
-            .fetch_optional(db)
-            .await?;
-    Ok(found.map(|image| serde_json::from_str(&image)).transpose()?)
+async fn by_lookup2<T: DeserializeOwned>(
+    db: &mut SqliteConnection,
+    entity: &str,
+    lookup: &str,
+) -> Result<Vec<Held<T>>> {
+    sqlx::query("SELECT image, asked, base IS NOT NULL FROM replica WHERE entity = ? AND lookup2 = ?")
+        .bind(entity)
+        .bind(lookup)
+        .fetch_all(db)
+        .await?
+        .iter()
+        .map(held)
+        .collect()
+}
+
+/// A member by phone number, the latest where several share it.
+pub async fn member_by_phone(db: &mut SqliteConnection, phone: &str) -> Result<Option<Held<Member>>> {
+    let found: Vec<Held<Member>> = by_lookup2(db, "member", phone).await?;
+    Ok(found.into_iter().max_by_key(|held| held.row.id))
+}
+
+/// A member's coupons, as far as they are here.
+pub async fn coupons_of(db: &mut SqliteConnection, member: MemberId) -> Result<Vec<Held<Coupon>>> {
+    by_lookup2(db, "coupon", &member.to_string()).await
 }
 
 /// A shop of the chain.
@@ -315,6 +343,58 @@ pub async fn clerks(db: &mut SqliteConnection, store: StoreId) -> Result<Vec<Cle
         .collect();
     clerks.sort_by(|a, b| a.name.cmp(&b.name).then(a.id.cmp(&b.id)));
     Ok(clerks)
+}
+
+/// A product.
+pub async fn product(db: &mut SqliteConnection, sku: &str) -> Result<Option<Product>> {
+    Ok(by_id(db, &Key::new("product", sku.as_bytes()))
+        .await?
+        .map(|held| held.row))
+}
+
+/// A sale of this store.
+pub async fn sale(db: &mut SqliteConnection, id: OperationId) -> Result<Option<Sale>> {
+    Ok(by_id(db, &Key::sale(id)).await?.map(|held| held.row))
+}
+
+/// Sales of this store from `from` until before `to`, latest first.
+pub async fn sales(db: &mut SqliteConnection, from: Millis, to: Millis) -> Result<Vec<Sale>> {
+    let found: Vec<String> = sqlx::query_scalar(
+        "SELECT image FROM replica INDEXED BY replica_sales WHERE entity = 'sale' AND image ->> 'at' >= ? \
+         AND image ->> 'at' < ? ORDER BY image ->> 'at' DESC",
+    )
+    .bind(from)
+    .bind(to)
+    .fetch_all(db)
+    .await?;
+    found.iter().map(|image| Ok(serde_json::from_str(image)?)).collect()
+}
+
+/// Makes room for a sale that head office does not know yet; what is seen of it is what operations lay over that.
+pub async fn begin_sale(db: &mut SqliteConnection, id: OperationId, generation: i64) -> Result<Key> {
+    let key = Key::sale(id);
+    sqlx::query(
+        "INSERT INTO replica (entity, id, version, generation, asked, image, base) VALUES (?, ?, 0, ?, 0, ?4, ?4)",
+    )
+    .bind(key.entity)
+    .bind(key.id.as_slice())
+    .bind(generation)
+    .bind(NOTHING)
+    .execute(db)
+    .await?;
+    Ok(key)
+}
+
+/// Sales that no return will need any more go, as the journal's operations do.
+pub async fn prune_sales(db: &mut SqliteConnection, before: Millis) -> Result<()> {
+    sqlx::query(
+        "DELETE FROM replica WHERE entity = 'sale' AND image ->> 'at' < ? AND base IS NULL AND NOT EXISTS \
+         (SELECT 1 FROM touches WHERE touches.entity = replica.entity AND touches.id = replica.id)",
+    )
+    .bind(before)
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Head office's public keys.

@@ -3,8 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
-use counterfoil_domain::time::Millis;
-use counterfoil_protocol::operation::fingerprint;
+use counterfoil_domain::{operations::Action, time::Millis};
+use counterfoil_protocol::operation::{fingerprint, open};
 use serde::Serialize;
 use sqlx::{
     Column, ConnectOptions, Connection, Row, SqliteConnection, ValueRef,
@@ -14,7 +14,10 @@ use sqlx::{
 use crate::{
     db::{Database, FILE_NAME, Fault},
     error::{Error, Result},
-    identity,
+    identity::{self, Identity},
+    journal,
+    overlay::{self, Here},
+    replica,
     sync::DrainLock,
 };
 
@@ -108,13 +111,9 @@ async fn copy(kept: &Path, folder: &Path) -> Result<Read> {
     insert(&mut tx, "identity", &identity).await?;
     let who = identity::load(&mut tx).await?;
     identity::begin_resync(&mut tx, who.history_id).await?;
+    let who = identity::load(&mut tx).await?;
     let mut read = copy_journal(&mut old, &mut tx).await?;
-    sqlx::query(
-        "INSERT INTO touches (entity, id, epoch, seq) SELECT subject_kind, subject, epoch, seq FROM journal \
-         WHERE state = 'pending' AND subject IS NOT NULL",
-    )
-    .execute(&mut *tx)
-    .await?;
+    rebuild(&mut tx, &who).await?;
     let (pending, gaps): (i64, i64) = sqlx::query_as(
         "SELECT (SELECT COUNT(*) FROM journal WHERE state = 'pending'), \
          (SELECT COALESCE(SUM(n), 0) FROM (SELECT MAX(seq) - MIN(seq) + 1 - COUNT(*) AS n FROM journal GROUP BY epoch))",
@@ -128,6 +127,49 @@ async fn copy(kept: &Path, folder: &Path) -> Result<Read> {
     fresh.close().await?;
     let _ = old.close().await;
     Ok(read)
+}
+
+/// What the journal's own texts say of the rows that operations are about, and of the limits they use up.
+async fn rebuild(db: &mut SqliteConnection, who: &Identity) -> Result<()> {
+    // A file of an older schema did not say it.
+    sqlx::query(
+        "UPDATE journal SET alone_count = 1, alone_worth = worth \
+         WHERE confirmed = 0 AND alone_count = 0 AND kind IN ('redeem_coupon', 'collect_order')",
+    )
+    .execute(&mut *db)
+    .await?;
+    let places: Vec<(i64, i64, String, bool)> =
+        sqlx::query_as("SELECT epoch, seq, body, state = 'pending' FROM journal ORDER BY epoch, seq")
+            .fetch_all(&mut *db)
+            .await?;
+    for (epoch, seq, body, pending) in places {
+        let Ok((_, arrival)) = open(0, &body) else { continue };
+        let Some(action) = arrival.action else { continue };
+        if pending && matches!(action, Action::SettleSale(_)) {
+            // What head office knows comes with the next pages.
+            replica::begin_sale(db, arrival.id, who.generation).await?;
+        }
+        for subject in journal::about(db, arrival.id, &action).await? {
+            sqlx::query("INSERT OR IGNORE INTO subjects (entity, id, epoch, seq) VALUES (?, ?, ?, ?)")
+                .bind(subject.entity)
+                .bind(subject.id)
+                .bind(epoch)
+                .bind(seq)
+                .execute(&mut *db)
+                .await?;
+        }
+    }
+    sqlx::query(
+        "INSERT INTO touches (entity, id, epoch, seq) SELECT s.entity, s.id, s.epoch, s.seq FROM subjects s \
+         JOIN journal j ON j.epoch = s.epoch AND j.seq = s.seq WHERE j.state = 'pending'",
+    )
+    .execute(&mut *db)
+    .await?;
+    let here = Here {
+        device: who.device,
+        store: who.store.id,
+    };
+    overlay::renew_all(db, here, who.generation).await
 }
 
 /// Copies row by row, stepping over what can't be read.

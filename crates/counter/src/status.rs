@@ -13,6 +13,7 @@ use sqlx::SqliteConnection;
 use crate::{
     Inner,
     error::Result,
+    guessing::{self, Guessing},
     http::{is_exposed, parse_address},
     identity::{self, Identity},
     journal,
@@ -65,6 +66,8 @@ pub struct Placed {
     pub resyncing: bool,
     /// What was done alone.
     pub limits: LimitsUsage,
+    /// What was guessed.
+    pub guessing: Guessing,
 }
 
 /// Everything worth showing.
@@ -112,6 +115,7 @@ pub async fn status(inner: &Inner) -> Result<Status> {
         None => None,
         Some(who) => Some(Placed {
             limits: limits_of(&mut db, &who, now).await?,
+            guessing: guessing::guessing(&mut db, inner).await?,
             exposed: parse_address(&who.address).is_ok_and(|address| is_exposed(&address)),
             device: who.device,
             store: who.store,

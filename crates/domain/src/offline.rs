@@ -103,10 +103,15 @@ pub fn judge_limits(worth: i64, limits: &OfflineLimits, usage: &OfflineUsage, cl
 
 /// Every reason of the template's own against honouring the coupon without head office's word.
 pub fn judge_policy(coupon: &Coupon, template: &Template, store: StoreId) -> Vec<Reason> {
+    judge_policy_for(coupon, template, template.worth(), store)
+}
+
+/// The same where it is known what the coupon takes off.
+pub fn judge_policy_for(coupon: &Coupon, template: &Template, worth: i64, store: StoreId) -> Vec<Reason> {
     match template.offline {
         OfflinePolicy::OnlineOnly => vec![Reason::OnlineOnly],
         OfflinePolicy::HomeStore if coupon.home_store != Some(store) => vec![Reason::NotHomeStore],
-        OfflinePolicy::FloorLimit if template.worth() > template.floor_limit => {
+        OfflinePolicy::FloorLimit if worth > template.floor_limit => {
             vec![Reason::OverFloorLimit {
                 limit: template.floor_limit,
             }]

@@ -17,6 +17,8 @@ pub enum Reason {
     UnknownCode,
     /// Not in the local copy, and head office can't be asked.
     UnknownOffline,
+    /// Too many unknown codes were tried, by this clerk or at this device: typed codes wait.
+    GuessingLimited { device: bool, until: Millis },
     /// It has the form of no code.
     MalformedCode,
     /// Its validity begins later.

@@ -1,26 +1,20 @@
 //! From "yes, that" to green: head office's word or the offline rules, then one transaction, one disk sync.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use counterfoil_domain::{
-    coupons::{Coupon, CouponState, FREEZE_LASTS, Template},
+    coupons::{Coupon, CouponState, Template},
     ids::{ClerkId, FreezeId},
     operations::Action,
     people::Clerk,
     pickups::{Order, OrderState},
-    time::{Millis, SECOND},
     transition::{DeviceStatus, Subject as Key},
-    verdict::Reason,
-};
-use counterfoil_protocol::{
-    paths,
-    problem::{Code, Problem},
-    questions::{ASK_TIMEOUT, FreezeRequest, FreezeResponse},
 };
 use sqlx::SqliteConnection;
 
 use super::{
     Confirmation, Decision, Delivery, Receipt, Subject, Verdict,
+    freezes::{self, Lease, Word},
     judge::{self, Judgement, Setting},
     lookup::{own_state, refresh},
     reasons::explain,
@@ -28,60 +22,12 @@ use super::{
 };
 use crate::{
     Inner,
-    ambient::random_bytes,
     error::{Error, Result},
-    http::{Failure, Sending},
     identity::{self, Identity},
-    journal::{self, Draft, Title},
+    journal::{self, Alone, Draft, Title},
     overlay::{self, Here},
     replica,
-    sync::{
-        apply,
-        engine::{Retry, classify},
-    },
 };
-
-/// When to try again to give a freeze back: it lapses by itself after five minutes.
-const GIVE_BACK_AFTER: [u64; 5] = [0, 2, 10, 30, 90];
-
-/// A freeze is not counted on in its last moments: this device's clock may be a little behind head office's.
-const FREEZE_MARGIN: Millis = 30 * SECOND;
-
-/// How long head office's yes counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Lease {
-    /// By head office's clock.
-    until: Millis,
-    /// By [`crate::Clock::awake_or_asleep`], which nobody sets back.
-    awake_until: Millis,
-}
-
-impl Lease {
-    /// Asked for at `asked` by head office's clock as it is known here, and at `awake` by the one that nobody sets.
-    fn new(until: Millis, asked: Millis, awake: Millis) -> Self {
-        // Where this device's clock is behind, the time left looks longer than it is: never longer than any freeze.
-        let left = until.saturating_sub(asked).clamp(0, FREEZE_LASTS);
-        Self {
-            until,
-            awake_until: awake.saturating_add(left),
-        }
-    }
-
-    fn holds(self, now: Millis, awake: Millis) -> bool {
-        now < self.until.saturating_sub(FREEZE_MARGIN) && awake < self.awake_until.saturating_sub(FREEZE_MARGIN)
-    }
-}
-
-/// Head office's word.
-#[derive(Debug)]
-enum Word {
-    /// Yes, for so long.
-    Granted(FreezeId, Lease),
-    /// No.
-    Refused(Vec<Reason>),
-    /// None. The freeze is named when it may have been granted all the same.
-    None(Option<FreezeId>),
-}
 
 /// Confirms what a ticket showed. Twice is once.
 pub async fn confirm(inner: &Arc<Inner>, name: &str, clerk: ClerkId) -> Result<Confirmation> {
@@ -99,7 +45,7 @@ pub async fn confirm(inner: &Arc<Inner>, name: &str, clerk: ClerkId) -> Result<C
     let clerk = crate::people::known(&mut db, clerk, who.store.id).await?;
     drop(db);
 
-    let word = ask(inner, &who, &ticket).await?;
+    let word = freezes::ask(inner, &who, key_of(&ticket.shown), ticket.presented_by).await?;
     let (held, lease) = match &word {
         Word::Granted(freeze, lease) => (Some(*freeze), Some(*lease)),
         Word::None(freeze) => (*freeze, None),
@@ -123,14 +69,14 @@ pub async fn confirm(inner: &Arc<Inner>, name: &str, clerk: ClerkId) -> Result<C
         // Nothing was written, so the freeze would only be in somebody's way.
         Ok(Confirmation::Refused(_)) | Err(_) => {
             if let Some(freeze) = held {
-                give_back(inner, who, freeze);
+                freezes::give_back(inner, who, freeze);
             }
         }
     }
     written
 }
 
-pub(super) fn may_work(who: &Identity) -> Result<()> {
+pub fn may_work(who: &Identity) -> Result<()> {
     match who.device_status {
         DeviceStatus::Active => Ok(()),
         DeviceStatus::Frozen => Err(Error::DeviceFrozen),
@@ -143,67 +89,6 @@ fn key_of(shown: &Shown) -> Key {
         Shown::Coupon { coupon, .. } => Key::Coupon(coupon.id),
         Shown::Order { order } => Key::Order(order.id),
     }
-}
-
-async fn ask(inner: &Inner, who: &Identity, ticket: &Ticket) -> Result<Word> {
-    if !inner.may_ask() {
-        return Ok(Word::None(None));
-    }
-    let id = FreezeId::new(who.true_time(inner.clock.now()), random_bytes(&*inner.random)?);
-    let question = FreezeRequest {
-        id,
-        subject: key_of(&ticket.shown),
-        presented_by: ticket.presented_by,
-    };
-    let asked = |who: &Identity| (who.true_time(inner.clock.now()), inner.clock.awake_or_asleep());
-    let (mut at, mut awake) = asked(who);
-    let mut answer = send(inner, who, &question).await?;
-    if let Err(Failure::Problem(problem)) = &answer {
-        // What it says of this device and of the time is worth keeping, whatever comes of the question.
-        apply::problem(&inner.db, problem, inner.clock.now()).await?;
-        if Code::parse(&problem.code) == Some(Code::ClockSkew) {
-            let who = identity::load(&mut *inner.db.read().await?).await?;
-            (at, awake) = asked(&who);
-            answer = send(inner, &who, &question).await?;
-        }
-    }
-    Ok(match answer {
-        Ok(FreezeResponse::Granted { until }) => Word::Granted(id, Lease::new(until, at, awake)),
-        Ok(FreezeResponse::Refused { reasons }) => Word::Refused(reasons),
-        // It was granted to an earlier asking and has lapsed since: neither a yes nor a no.
-        Ok(FreezeResponse::Cancelled) => Word::None(None),
-        Err(Failure::Unanswered(why)) => {
-            tracing::info!(%why, "a freeze went unanswered");
-            Word::None(why.may_have_arrived().then_some(id))
-        }
-        Err(Failure::Problem(problem)) => match Code::parse(&problem.code) {
-            // Head office is there but can't say: the same as no answer.
-            Some(
-                Code::Busy
-                | Code::RateLimited
-                | Code::StorageUnavailable
-                | Code::Internal
-                | Code::InFlight
-                | Code::ClockSkew,
-            ) => Word::None(Some(id)),
-            Some(Code::DeviceRevoked) => return Err(Error::DeviceRevoked),
-            Some(Code::DeviceFrozen) => return Err(Error::DeviceFrozen),
-            _ => return Err(Error::HeadOffice(problem)),
-        },
-    })
-}
-
-async fn send(inner: &Inner, who: &Identity, question: &FreezeRequest) -> Result<Result<FreezeResponse, Failure>> {
-    let key = question.id.to_string();
-    let sending = Sending {
-        time: who.true_time(inner.clock.now()),
-        timeout: Duration::from_millis(u64::try_from(ASK_TIMEOUT).unwrap_or(1_000)),
-        idempotency_key: Some(&key),
-    };
-    let credentials = inner.credentials(who)?;
-    let answer = inner.http.post(&credentials, paths::FREEZES, question, sending).await;
-    inner.question_heard(answer.as_ref().err())?;
-    Ok(answer)
 }
 
 /// Judges on the rows as they are now, and writes: effect and operation together, or nothing.
@@ -291,7 +176,7 @@ async fn write(
 }
 
 /// The coupon as it is now, and whether operations of this counter lie over it.
-async fn current_coupon(
+pub async fn current_coupon(
     db: &mut SqliteConnection,
     shown: &Coupon,
     by_token_only: bool,
@@ -355,10 +240,11 @@ fn redeem(
             zh: template.name_zh.clone(),
             en: template.name_en.clone(),
         },
-        subject: Some(Key::Coupon(coupon.id)),
+        subjects: vec![replica::Key::coupon(coupon.id)],
         member,
         evidence: ticket.evidence,
         confirmed,
+        alone: Alone::one(template.worth(), confirmed),
     }
 }
 
@@ -375,10 +261,11 @@ fn collect(order: &Order, ticket: &Ticket, clerk: &Clerk, freeze: Option<FreezeI
             zh: order.number.clone(),
             en: order.number.clone(),
         },
-        subject: Some(Key::Order(order.id)),
+        subjects: vec![replica::Key::order(order.id)],
         member: order.member,
         evidence: ticket.evidence,
         confirmed,
+        alone: Alone::one(order.worth(), confirmed),
     }
 }
 
@@ -415,83 +302,4 @@ async fn refused(inner: &Inner, db: &mut SqliteConnection, shown: &Shown, judged
         action: None,
         shown_at: inner.clock.now(),
     })))
-}
-
-/// Gives a freeze back in the background. It would lapse anyway; this is only kinder.
-fn give_back(inner: &Arc<Inner>, mut who: Identity, freeze: FreezeId) {
-    let inner = Arc::clone(inner);
-    tokio::spawn(async move {
-        let path = format!("{}/{freeze}", paths::FREEZES);
-        let key = freeze.to_string();
-        for seconds in GIVE_BACK_AFTER {
-            tokio::time::sleep(Duration::from_secs(seconds)).await;
-            let Ok(credentials) = inner.credentials(&who) else {
-                return;
-            };
-            let sending = Sending {
-                time: who.true_time(inner.clock.now()),
-                timeout: Duration::from_secs(3),
-                idempotency_key: Some(&key),
-            };
-            let answer = inner.http.delete::<FreezeResponse>(&credentials, &path, sending).await;
-            let Err(failure) = answer else {
-                return;
-            };
-            if classify(&failure) == Retry::Permanent {
-                return;
-            }
-            if let Failure::Problem(problem) = &failure {
-                match relearn(&inner, problem).await {
-                    Ok(now) => who = now,
-                    Err(error) => tracing::debug!(%error, "what head office said of the time was not written down"),
-                }
-            }
-        }
-    });
-}
-
-/// Who this counter is after a problem: the next try is signed by the clock that head office told.
-async fn relearn(inner: &Inner, problem: &Problem) -> Result<Identity> {
-    apply::problem(&inner.db, problem, inner.clock.now()).await?;
-    identity::load(&mut *inner.db.read().await?).await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_freeze_counts_until_shortly_before_its_end_by_either_clock() {
-        const NOW: Millis = 1_795_000_000_000;
-        const AWAKE: Millis = 7_000;
-        let minutes = 60 * SECOND;
-        for (left, later, awake_later, holds) in [
-            (5 * minutes, 0, 0, true),
-            (
-                5 * minutes,
-                5 * minutes - FREEZE_MARGIN - 1,
-                5 * minutes - FREEZE_MARGIN - 1,
-                true,
-            ),
-            (5 * minutes, 5 * minutes - FREEZE_MARGIN, 0, false),
-            // The clock was set back meanwhile, or stood still.
-            (5 * minutes, -60 * minutes, 5 * minutes - FREEZE_MARGIN, false),
-            (5 * minutes, -60 * minutes, 5 * minutes - FREEZE_MARGIN - 1, true),
-            // This device is an hour behind: no freeze lasts as long as that.
-            (65 * minutes, 5 * minutes, 5 * minutes, false),
-            (65 * minutes, minutes, minutes, true),
-            // Lapsed, or about to, when the answer came.
-            (FREEZE_MARGIN, 0, 0, false),
-            (-minutes, 0, 0, false),
-            (Millis::MIN, 0, 0, false),
-            (Millis::MAX, 0, 0, true),
-        ] {
-            let until = NOW.saturating_add(left);
-            assert_eq!(
-                Lease::new(until, NOW, AWAKE).holds(NOW + later, AWAKE + awake_later),
-                holds,
-                "{left} {later} {awake_later}"
-            );
-        }
-    }
 }

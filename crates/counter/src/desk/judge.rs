@@ -2,7 +2,7 @@
 
 use counterfoil_domain::{
     coupons::{Coupon, Template},
-    offline::{OfflineLimits, OfflineUsage, judge_limits, judge_policy},
+    offline::{OfflineLimits, OfflineUsage, judge_limits, judge_policy, judge_policy_for},
     pickups::Order,
     time::Millis,
     verdict::{Circumstances, Reason, judge_coupon, judge_order},
@@ -79,6 +79,34 @@ pub async fn coupon(
     let (limits, usage) = limits_and_usage(db, setting, coupon.member).await?;
     let mut alone = judge_policy(coupon, template, setting.who.store.id);
     for reason in judge_limits(template.worth(), &limits, &usage, &setting.who.clock(setting.now)) {
+        if !alone.contains(&reason) {
+            alone.push(reason);
+        }
+    }
+    Ok(judgement(against, Some(alone)))
+}
+
+/// Judges a coupon that takes `worth` off a basket, in which others are honoured alone `before` it.
+pub async fn for_basket(
+    db: &mut SqliteConnection,
+    coupon: &Coupon,
+    template: &Template,
+    worth: i64,
+    before: OfflineUsage,
+    setting: Setting<'_>,
+) -> Result<Judgement> {
+    let against = judge_coupon(coupon, Some(template), setting.circumstances());
+    if !against.is_empty() || setting.online {
+        return Ok(judgement(against, None));
+    }
+    let (limits, usage) = limits_and_usage(db, setting, setting.presented_by.or(coupon.member)).await?;
+    let usage = OfflineUsage {
+        count: usage.count.saturating_add(before.count),
+        amount: usage.amount.saturating_add(before.amount),
+        by_member: usage.by_member.saturating_add(before.by_member),
+    };
+    let mut alone = judge_policy_for(coupon, template, worth, setting.who.store.id);
+    for reason in judge_limits(worth, &limits, &usage, &setting.who.clock(setting.now)) {
         if !alone.contains(&reason) {
             alone.push(reason);
         }

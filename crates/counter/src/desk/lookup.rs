@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use counterfoil_domain::{
-    coupons::{Coupon, CouponState},
+    coupons::{Coupon, CouponState, Template},
     ids::{BatchId, CouponId, MemberId, OrderId, StoreId},
+    people::mask_phone,
     time::Millis,
     tokens::{Bearer, Token, TokenError},
     transition::{DeviceStatus, Subject as Key},
@@ -13,6 +14,7 @@ use counterfoil_domain::{
 use counterfoil_protocol::{
     paths,
     questions::{ASK_TIMEOUT, LookupRequest, LookupResponse},
+    sync::{Image, Row},
 };
 use ed25519_dalek::VerifyingKey;
 use sqlx::SqliteConnection;
@@ -28,6 +30,7 @@ use crate::{
     Inner,
     ambient::random_bytes,
     error::{Error, Result},
+    guessing,
     http::{Failure, Sending},
     identity::{self, Identity},
     journal,
@@ -38,7 +41,7 @@ use crate::{
 
 /// What to look for.
 #[derive(Debug, Clone)]
-enum Sought {
+pub enum Sought {
     CouponCode(String),
     PickupCode(String),
     Coupon(CouponId, Token),
@@ -59,15 +62,22 @@ struct Found {
 }
 
 impl Sought {
-    fn question(&self) -> Option<LookupRequest> {
-        Some(match self {
+    pub fn question(&self) -> LookupRequest {
+        match self {
             Self::CouponCode(code) => LookupRequest::CouponCode(code.clone()),
             Self::PickupCode(code) => LookupRequest::PickupCode(code.clone()),
             Self::Coupon(id, _) => LookupRequest::Coupon(*id),
             Self::Order(id) => LookupRequest::Order(*id),
             Self::Member(id) => LookupRequest::Member(*id),
-            Self::MemberNumber(_) | Self::Phone(_) => return None,
-        })
+            Self::MemberNumber(number) => LookupRequest::MemberNumber(number.clone()),
+            Self::Phone(phone) => LookupRequest::Phone(phone.clone()),
+        }
+    }
+
+    /// Whether trying could find one that is somebody else's: a token can't be guessed, and a number of a member is
+    /// worth nothing.
+    fn is_guessable(&self) -> bool {
+        matches!(self, Self::CouponCode(_) | Self::PickupCode(_))
     }
 }
 
@@ -91,6 +101,11 @@ pub async fn look_up(inner: &Inner, scanned: &Scanned, presented_by: PresentedBy
             return unknown(&mut db, scanned, decision, reason, now).await;
         }
     };
+    if sought.is_guessable()
+        && let Some(reason) = barred(inner, &mut db).await?
+    {
+        return unknown(&mut db, scanned, Decision::Refuse, reason, now).await;
+    }
     let setting = Setting {
         who: &who,
         now,
@@ -100,12 +115,9 @@ pub async fn look_up(inner: &Inner, scanned: &Scanned, presented_by: PresentedBy
     let mut found = find(&mut db, &sought, setting).await?;
     let doubtful = found.as_ref().is_none_or(|found| found.doubtful);
     let mut answered = false;
-    if doubtful
-        && setting.online
-        && let Some(question) = sought.question()
-    {
+    if doubtful && setting.online {
         drop(db);
-        answered = ask(inner, &who, &question).await?;
+        answered = ask(inner, &who, &sought.question()).await?;
         db = inner.db.read().await?;
     }
     if doubtful {
@@ -121,6 +133,12 @@ pub async fn look_up(inner: &Inner, scanned: &Scanned, presented_by: PresentedBy
             found = Some(by_token(&mut db, *id, token, setting).await?);
         }
     }
+    if found.is_none() && sought.is_guessable() {
+        drop(db);
+        let clerk = inner.session.current(inner.clock.monotonic(), false);
+        guessing::note(inner, &who, clerk.as_ref(), scanned.text()).await?;
+        db = inner.db.read().await?;
+    }
     match found {
         Some(found) => show(inner, &mut db, found, scanned, presented_by, now).await,
         None if answered => unknown(&mut db, scanned, Decision::Refuse, Reason::UnknownCode, now).await,
@@ -128,7 +146,7 @@ pub async fn look_up(inner: &Inner, scanned: &Scanned, presented_by: PresentedBy
     }
 }
 
-async fn recognise(
+pub async fn recognise(
     db: &mut SqliteConnection,
     scanned: &Scanned,
     who: &Identity,
@@ -198,18 +216,18 @@ async fn find(db: &mut SqliteConnection, sought: &Sought, setting: Setting<'_>) 
                 None => Ok(None),
             };
         }
-        Sought::Member(id) => replica::member(db, *id).await?,
+        Sought::Member(id) => replica::held_member(db, *id).await?,
         Sought::MemberNumber(number) => replica::member_by_number(db, number).await?,
         Sought::Phone(phone) => replica::member_by_phone(db, phone).await?,
     };
-    Ok(member.map(|member| Found {
-        subject: Subject::Member { member },
+    Ok(member.map(|held| Found {
+        subject: Subject::Member { member: held.row },
         judged: Judgement {
             decision: Decision::Info,
             reasons: Vec::new(),
         },
         shown: None,
-        doubtful: false,
+        doubtful: held.asked,
     }))
 }
 
@@ -269,7 +287,7 @@ async fn found_order(
 
 /// A coupon of which only a valid token is here goes by its template's policy. Its validity and its owner are head
 /// office's to check on arrival; what this counter did with it before is known here.
-pub(super) fn coupon_of_token(id: CouponId, token: &Token) -> Option<Coupon> {
+pub fn coupon_of_token(id: CouponId, token: &Token) -> Option<Coupon> {
     let Bearer::Coupon {
         template,
         template_version,
@@ -294,7 +312,7 @@ pub(super) fn coupon_of_token(id: CouponId, token: &Token) -> Option<Coupon> {
 }
 
 /// The state of such a coupon as far as this counter's own journal tells.
-pub(super) async fn own_state(db: &mut SqliteConnection, id: CouponId, store: StoreId) -> Result<CouponState> {
+pub async fn own_state(db: &mut SqliteConnection, id: CouponId, store: StoreId) -> Result<CouponState> {
     Ok(match journal::own_redemption(db, id).await? {
         Some((operation, at)) => CouponState::Redeemed { operation, at, store },
         None => CouponState::Available,
@@ -326,8 +344,77 @@ async fn by_token(db: &mut SqliteConnection, id: CouponId, token: &Token, settin
     })
 }
 
+/// A coupon that is laid beside a basket.
+#[derive(Debug, Clone)]
+pub struct Presented {
+    /// As it stands here.
+    pub coupon: Coupon,
+    /// Its rule.
+    pub template: Template,
+    /// Only its token is known; head office's row of it is not here.
+    pub by_token_only: bool,
+}
+
+/// Finds a coupon that is presented beside a basket: here, else at head office. `Err` = what else it is, or why not.
+pub async fn present(
+    inner: &Inner,
+    scanned: &Scanned,
+    presented_by: PresentedBy,
+) -> Result<Result<Presented, Box<Verdict>>> {
+    let mut db = inner.db.read().await?;
+    let who = identity::load(&mut db).await?;
+    let now = inner.clock.now();
+    let sought = match recognise(&mut db, scanned, &who, now).await? {
+        Ok(sought @ (Sought::CouponCode(_) | Sought::Coupon(..))) => sought,
+        // Not a coupon, or nothing at all: a look-up says what it is.
+        Ok(_) | Err(_) => {
+            drop(db);
+            return Ok(Err(Box::new(look_up(inner, scanned, presented_by).await?)));
+        }
+    };
+    let known = match &sought {
+        Sought::Coupon(id, _) => replica::coupon(&mut db, *id).await?,
+        Sought::CouponCode(code) if barred(inner, &mut db).await?.is_none() => {
+            replica::coupon_by_code(&mut db, code).await?
+        }
+        _ => None,
+    };
+    drop(db);
+    let (coupon, by_token_only) = match known {
+        Some(held) => (held.row, false),
+        None => {
+            let verdict = look_up(inner, scanned, presented_by).await?;
+            match verdict.subject {
+                Subject::Coupon { coupon, .. } => {
+                    let known = replica::coupon(&mut *inner.db.read().await?, coupon.id).await?;
+                    (*coupon, known.is_none())
+                }
+                _ => return Ok(Err(Box::new(verdict))),
+            }
+        }
+    };
+    let mut db = inner.db.read().await?;
+    match replica::template(&mut db, coupon.template, coupon.template_version).await? {
+        Some(template) => Ok(Ok(Presented {
+            coupon,
+            template,
+            by_token_only,
+        })),
+        None => {
+            let verdict = unknown(&mut db, scanned, Decision::Refuse, Reason::TemplateUnknown, now).await?;
+            Ok(Err(Box::new(verdict)))
+        }
+    }
+}
+
+/// Why typed codes are not looked up at the moment, if so.
+async fn barred(inner: &Inner, db: &mut SqliteConnection) -> Result<Option<Reason>> {
+    let clerk = inner.session.current(inner.clock.monotonic(), false);
+    guessing::against(db, inner, clerk.as_ref().map(|clerk| clerk.id)).await
+}
+
 /// Asks head office, and keeps what it says. Whether it answered.
-async fn ask(inner: &Inner, who: &Identity, question: &LookupRequest) -> Result<bool> {
+pub async fn ask(inner: &Inner, who: &Identity, question: &LookupRequest) -> Result<bool> {
     let credentials = inner.credentials(who)?;
     let sending = Sending {
         time: who.true_time(inner.clock.now()),
@@ -342,7 +429,7 @@ async fn ask(inner: &Inner, who: &Identity, question: &LookupRequest) -> Result<
     let answer: Result<LookupResponse, Failure> =
         inner.http.post(&credentials, paths::LOOKUPS, question, sending).await;
     inner.question_heard(answer.as_ref().err())?;
-    let response = match answer {
+    let mut response = match answer {
         Ok(response) => response,
         Err(failure) => {
             tracing::info!(?failure, "a look-up went unanswered");
@@ -352,6 +439,9 @@ async fn ask(inner: &Inner, who: &Identity, question: &LookupRequest) -> Result<
             return Ok(false);
         }
     };
+    if let LookupRequest::Phone(phone) = question {
+        unmask(&mut response.rows, phone);
+    }
     let mut writer = inner.db.write().await;
     let mut tx = writer.begin().await?;
     let who = identity::load(&mut tx).await?;
@@ -365,18 +455,29 @@ async fn ask(inner: &Inner, who: &Identity, question: &LookupRequest) -> Result<
     Ok(true)
 }
 
+/// Head office masks the number of a member whom this store does not hold; here it was just typed.
+fn unmask(rows: &mut [Row], phone: &str) {
+    for row in rows {
+        if let Image::Member(member) = &mut row.image
+            && member.phone == mask_phone(phone)
+        {
+            phone.clone_into(&mut member.phone);
+        }
+    }
+}
+
 /// Brings one row in line with head office, if it answers.
-pub(super) async fn refresh(inner: &Inner, who: &Identity, key: Key) -> Result<()> {
+pub async fn refresh(inner: &Inner, who: &Identity, key: Key) -> Result<()> {
     let question = match key {
         Key::Coupon(id) => LookupRequest::Coupon(id),
         Key::Order(id) => LookupRequest::Order(id),
-        // Sales come with the store's feed.
+        // A sale is a fact; there is nothing to ask about it.
         Key::Sale(_) => return Ok(()),
     };
     ask(inner, who, &question).await.map(drop)
 }
 
-async fn unknown(
+pub async fn unknown(
     db: &mut SqliteConnection,
     scanned: &Scanned,
     decision: Decision,

@@ -1,11 +1,12 @@
 //! What a clerk does: look something up, confirm what was shown, undo it.
 
-mod confirm;
-mod judge;
-mod lookup;
-mod reasons;
+pub(crate) mod confirm;
+pub(crate) mod freezes;
+pub(crate) mod judge;
+pub(crate) mod lookup;
+pub(crate) mod reasons;
 pub(crate) mod tickets;
-mod void;
+pub(crate) mod void;
 
 pub(crate) use confirm::confirm;
 use counterfoil_domain::{

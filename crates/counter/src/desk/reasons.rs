@@ -65,6 +65,10 @@ pub async fn explain(db: &mut SqliteConnection, reasons: Vec<Reason>) -> Result<
             | Reason::MemberOperationsLimit { limit } => {
                 put("limit", limit);
             }
+            Reason::GuessingLimited { device, until } => {
+                put("until", until);
+                params.insert("scope".into(), if device { "device" } else { "clerk" }.into());
+            }
             Reason::OfflineHoursLimit { hours } => {
                 put("hours", hours);
             }

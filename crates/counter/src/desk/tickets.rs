@@ -46,19 +46,25 @@ pub struct Ticket {
 }
 
 #[derive(Debug)]
-struct Kept {
-    ticket: Arc<Ticket>,
+struct Kept<T> {
+    ticket: Arc<T>,
     until: Millis,
     number: u64,
 }
 
 /// The showings of the last minutes. In memory only: after a restart things are looked up again.
-#[derive(Debug, Default)]
-pub struct Tickets(Mutex<(u64, BTreeMap<String, Kept>)>);
+#[derive(Debug)]
+pub struct Tickets<T>(Mutex<(u64, BTreeMap<String, Kept<T>>)>);
 
-impl Tickets {
+impl<T> Default for Tickets<T> {
+    fn default() -> Self {
+        Self(Mutex::new((0, BTreeMap::new())))
+    }
+}
+
+impl<T> Tickets<T> {
     /// Keeps a showing under a name nobody can guess. `monotonic` so that a clock that jumps ends none.
-    pub fn keep(&self, name: String, ticket: Ticket, monotonic: Millis) {
+    pub fn keep(&self, name: String, ticket: T, monotonic: Millis) {
         let mut guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (numbers, kept) = &mut *guard;
         kept.retain(|_, kept| kept.until > monotonic);
@@ -83,7 +89,7 @@ impl Tickets {
     }
 
     /// The showing of this name, while it lasts.
-    pub fn find(&self, name: &str, monotonic: Millis) -> Option<Arc<Ticket>> {
+    pub fn find(&self, name: &str, monotonic: Millis) -> Option<Arc<T>> {
         let guard = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         guard
             .1

@@ -15,14 +15,23 @@ use crate::{
     Inner,
     error::{Error, Result},
     identity,
-    journal::{self, Draft, subject_of},
+    journal::{self, Alone, Draft, Place},
     overlay::{self, Here},
     people, queue,
-    replica::Key,
+    replica::{self, Key},
 };
 
 /// Longest reason kept, in characters.
 const REASON_LENGTH: usize = 500;
+
+/// A reason as it is kept.
+pub fn reason_of(typed: &str) -> Result<String> {
+    let reason: String = typed.trim().chars().take(REASON_LENGTH).collect();
+    if reason.is_empty() {
+        return Err(Error::ReasonMissing);
+    }
+    Ok(reason)
+}
 
 /// Undoes an operation of this counter.
 pub async fn void(
@@ -32,10 +41,7 @@ pub async fn void(
     manager: ClerkId,
     pin: &str,
 ) -> Result<Receipt> {
-    let reason: String = reason.trim().chars().take(REASON_LENGTH).collect();
-    if reason.is_empty() {
-        return Err(Error::ReasonMissing);
-    }
+    let reason = reason_of(reason)?;
     let manager = people::check_pin(inner, manager, pin).await?;
     if !Role::may_void(manager.role) {
         return Err(Error::NotAllowed);
@@ -53,7 +59,12 @@ pub async fn void(
     if !entry.voidable {
         return Err(Error::OperationNotVoidable("there is nothing to undo"));
     }
-    let (subject, member) = subject_and_member(&mut tx, target).await?;
+    if let Some(sale) = replica::sale(&mut tx, target).await?
+        && sale.has_returns()
+    {
+        return Err(Error::OperationNotVoidable("something of it came back before"));
+    }
+    let (subjects, member) = subjects_and_member(&mut tx, target, entry.place).await?;
     let draft = Draft {
         action: Action::VoidRedemption {
             target,
@@ -63,10 +74,11 @@ pub async fn void(
         clerk: Some(manager.id),
         clerk_name: manager.name.clone(),
         title: entry.title,
-        subject: Some(subject),
+        subjects,
         member,
         evidence: Evidence::None,
         confirmed: false,
+        alone: Alone::default(),
     };
     let now = inner.clock.now();
     let head = journal::head(&mut tx, who.epoch).await?;
@@ -81,7 +93,9 @@ pub async fn void(
         device: who.device,
         store: who.store.id,
     };
-    overlay::renew(&mut tx, &Key::of_subject(subject), here, who.generation).await?;
+    for subject in &draft.subjects {
+        overlay::renew(&mut tx, subject, here, who.generation).await?;
+    }
     identity::saw_time(&mut tx, &who, now).await?;
     tx.commit().await?;
     drop(writer);
@@ -95,17 +109,22 @@ pub async fn void(
     })
 }
 
-async fn subject_and_member(
+async fn subjects_and_member(
     db: &mut SqliteConnection,
     target: OperationId,
-) -> Result<(counterfoil_domain::transition::Subject, Option<MemberId>)> {
-    let row = sqlx::query("SELECT subject_kind, subject, member FROM journal WHERE op_id = ?")
+    place: Place,
+) -> Result<(Vec<Key>, Option<MemberId>)> {
+    let row = sqlx::query("SELECT member FROM journal WHERE op_id = ?")
         .bind(target.bytes().as_slice())
-        .fetch_one(db)
+        .fetch_one(&mut *db)
         .await?;
-    let subject = subject_of(row.try_get(0)?, row.try_get(1)?)?.ok_or(Error::OperationNotVoidable(
-        "it is about nothing that could be given back",
-    ))?;
-    let member: Option<&[u8]> = row.try_get(2)?;
-    Ok((subject, member.map(MemberId::from_bytes).transpose()?))
+    let member: Option<&[u8]> = row.try_get(0)?;
+    let member = member.map(MemberId::from_bytes).transpose()?;
+    let subjects = journal::subjects(db, place).await?;
+    if subjects.is_empty() {
+        return Err(Error::OperationNotVoidable(
+            "it is about nothing that could be given back",
+        ));
+    }
+    Ok((subjects, member))
 }

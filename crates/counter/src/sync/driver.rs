@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     http::{Failure, Sending},
     identity::{self, Identity},
-    journal,
+    journal, replica,
 };
 
 /// Beyond the wait that head office was asked for: the way there and back.
@@ -182,6 +182,7 @@ async fn prune(inner: &Inner) -> Result<()> {
     let mut tx = writer.begin().await?;
     let who = identity::load(&mut tx).await?;
     journal::prune(&mut tx, who.server_time).await?;
+    replica::prune_sales(&mut tx, who.server_time.saturating_sub(journal::KEPT)).await?;
     tx.commit().await?;
     Ok(())
 }

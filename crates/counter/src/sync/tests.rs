@@ -1,7 +1,5 @@
 //! Counter and head office through faults: what is left when they stop.
 
-use std::sync::atomic::Ordering;
-
 use counterfoil_domain::{
     coupons::{Coupon, CouponState},
     operations::Action,
@@ -414,7 +412,7 @@ async fn run(happenings: Vec<Happening>) {
     let mut backup = None;
     let mut histories = 1u8;
     for happening in happenings {
-        office.now = shop.clock.0.load(Ordering::SeqCst);
+        office.now = crate::Clock::now(&*shop.clock);
         match happening {
             Happening::Redeem(n) => {
                 redeem_here(&shop, Scanned::CouponCode(coupon(n, 1).code)).await;

@@ -1,5 +1,6 @@
 //! For tests: a clock that stands, randomness that repeats, and a head office in memory.
 
+mod line;
 mod office;
 
 use std::{
@@ -18,19 +19,24 @@ use counterfoil_domain::{
     },
     offline::OfflineLimits,
     operations::{Action, Outcome},
-    people::{Clerk, Member, Role, Store},
+    people::{Clerk, Member, Role, Store, mask_phone},
     pickups::{Order, OrderLine, OrderState},
+    products::Product,
     settlement::{Kind, Scope, Stacking},
     time::Millis,
-    transition::{Answer, Arrival, Command, Device, DeviceStatus, Entity, Key as RowKey, State, decide, genesis},
+    transition::{
+        Answer, Arrival, Changes, Command, Device, DeviceStatus, Entity, Key as RowKey, State, decide, genesis,
+    },
 };
 use counterfoil_protocol::{
     enrolment::EnrolResponse,
     operation::open,
     problem::{Code, Problem},
+    questions::LookupRequest,
     sync::{Cursor, DeviceView, Image, OperationOutcome, Page, Row, Stopped, SyncRequest, SyncResponse},
 };
 use ed25519_dalek::SigningKey;
+pub use line::Line;
 pub use office::HeadOffice;
 use tempfile::TempDir;
 
@@ -48,20 +54,37 @@ pub const NOWHERE: &str = "http://127.0.0.1:9";
 
 /// A clock that stands until it is moved.
 #[derive(Debug)]
-pub struct TestClock(pub AtomicI64);
+pub struct TestClock {
+    time: AtomicI64,
+    /// How far somebody has moved the wall clock.
+    moved: AtomicI64,
+}
+
+impl Default for TestClock {
+    fn default() -> Self {
+        Self {
+            time: AtomicI64::new(NOW),
+            moved: AtomicI64::new(0),
+        }
+    }
+}
 
 impl TestClock {
     pub fn advance(&self, by: Millis) {
-        self.0.fetch_add(by, Ordering::SeqCst);
+        self.time.fetch_add(by, Ordering::SeqCst);
+    }
+    /// Somebody sets the device's clock.
+    pub fn set(&self, by: Millis) {
+        self.moved.fetch_add(by, Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Millis {
-        self.0.load(Ordering::SeqCst)
+        self.time.load(Ordering::SeqCst) + self.moved.load(Ordering::SeqCst)
     }
     fn monotonic(&self) -> Millis {
-        self.now() - NOW + 1_000_000
+        self.time.load(Ordering::SeqCst) - NOW + 1_000_000
     }
     fn boot_id(&self) -> String {
         "test".into()
@@ -175,6 +198,23 @@ pub fn template(n: u8, offline: OfflinePolicy) -> Template {
     }
 }
 
+/// `P1` at 10.00, `P2` at 20.00, ...
+pub fn product(n: u8) -> Product {
+    Product {
+        sku: format!("P{n}"),
+        barcodes: vec![format!("690000000{n:04}")],
+        name_zh: format!("商品{n}"),
+        name_en: format!("Product {n}"),
+        category: Some("food".into()),
+        merchant: None,
+        unit_price: 1_000 * i64::from(n),
+        currency: "CNY".into(),
+        picture: None,
+        active: true,
+        version: 1,
+    }
+}
+
 pub fn coupon(n: u8, template: u8) -> Coupon {
     Coupon {
         id: coupon_id(n),
@@ -223,7 +263,7 @@ pub struct Shop {
 impl Shop {
     pub async fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        let clock = Arc::new(TestClock(AtomicI64::new(NOW)));
+        let clock = Arc::new(TestClock::default());
         let inner = Inner::open(folder.path(), clock.clone(), Arc::new(TestRandom::default()))
             .await
             .unwrap();

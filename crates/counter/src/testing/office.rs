@@ -30,6 +30,9 @@ impl HeadOffice {
                 Image::Clerk(clerk(2, Role::Manager)),
                 Image::Template(template(1, OfflinePolicy::HomeStore)),
                 Image::Template(template(2, OfflinePolicy::OnlineOnly)),
+                Image::Product(product(1)),
+                Image::Product(product(2)),
+                Image::Product(product(3)),
             ],
             feed: Vec::new(),
             next_feed: 1,
@@ -72,6 +75,13 @@ impl HeadOffice {
         office
     }
 
+    /// One more rule, which every counter hears of when it first asks.
+    pub fn put_template(&mut self, template: Template) {
+        let key = (template.id, template.version);
+        self.fixed.push(Image::Template(template.clone()));
+        self.state.templates.insert(key, Some(Arc::new(template)));
+    }
+
     pub fn put_coupon(&mut self, coupon: Coupon) {
         let id = coupon.id;
         self.state.coupons.insert(id, Some(coupon));
@@ -85,11 +95,57 @@ impl HeadOffice {
         *self.versions.entry(entity).or_insert(0) += 1;
     }
 
-    /// An operation of some device arrives.
-    pub fn arrive(&mut self, arrival: &Arrival) -> Answer {
-        let (answer, changes) = loop {
-            match decide(&self.state, &Command::Operation(arrival.clone()), self.now) {
-                Ok(decided) => break decided,
+    /// A device asks for a freeze, or gives one back.
+    pub fn ask(&mut self, command: &Command) -> Answer {
+        let (answer, changes) = self.decide(command);
+        self.state.absorb(&changes);
+        answer
+    }
+
+    /// The rows as a look-up answers them.
+    pub fn look(&self, asked: &LookupRequest) -> Vec<Row> {
+        let mut images = Vec::new();
+        let mut of_member = |member: &Member| {
+            images.push(Image::Member(member.clone()));
+            let theirs = self.state.coupons.values().flatten();
+            let theirs = theirs.filter(|coupon| coupon.member == Some(member.id));
+            images.extend(theirs.cloned().map(Image::Coupon));
+        };
+        let members = || self.state.members.values().flatten();
+        match asked {
+            LookupRequest::Member(id) => members().filter(|member| member.id == *id).for_each(&mut of_member),
+            LookupRequest::MemberNumber(number) => {
+                members()
+                    .filter(|member| member.number == *number)
+                    .for_each(&mut of_member);
+            }
+            LookupRequest::Phone(phone) => members().filter(|member| member.phone == *phone).for_each(|member| {
+                of_member(&Member {
+                    phone: mask_phone(phone),
+                    ..member.clone()
+                });
+            }),
+            LookupRequest::Coupon(id) => {
+                images.extend(self.state.coupons.get(id).cloned().flatten().map(Image::Coupon))
+            }
+            LookupRequest::CouponCode(code) => {
+                let found = self
+                    .state
+                    .coupons
+                    .values()
+                    .flatten()
+                    .filter(|coupon| coupon.code == *code);
+                images.extend(found.cloned().map(Image::Coupon));
+            }
+            LookupRequest::PickupCode(_) | LookupRequest::Order(_) => {}
+        }
+        images.into_iter().map(|image| Row { version: 50, image }).collect()
+    }
+
+    fn decide(&mut self, command: &Command) -> (Answer, Changes) {
+        loop {
+            match decide(&self.state, command, self.now) {
+                Ok(decided) => return decided,
                 Err(missing) => {
                     for key in missing.0 {
                         match key {
@@ -107,7 +163,12 @@ impl HeadOffice {
                     }
                 }
             }
-        };
+        }
+    }
+
+    /// An operation of some device arrives.
+    pub fn arrive(&mut self, arrival: &Arrival) -> Answer {
+        let (answer, changes) = self.decide(&Command::Operation(arrival.clone()));
         self.state.absorb(&changes);
         let ours: Vec<Entity> = changes
             .feed

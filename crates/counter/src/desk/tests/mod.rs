@@ -8,7 +8,7 @@ use counterfoil_domain::{
     coupons::{Coupon, OfflinePolicy},
     ids::{CouponId, OperationId, OrderId},
     people::Role,
-    time::{HOUR, MINUTE, Millis},
+    time::{DAY, HOUR, MINUTE, Millis},
     tokens::{Bearer, Token, TokenKey},
 };
 use counterfoil_protocol::sync::{Image, Page, Row};

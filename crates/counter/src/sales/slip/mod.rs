@@ -1,0 +1,290 @@
+//! Slips as PDF: of a sale, of its void, of a return, in either language.
+
+mod page;
+mod words;
+
+use counterfoil_domain::{
+    ids::OperationId,
+    operations::Action,
+    people::{Member, mask_name},
+    sales::{Return, Sale, Till},
+    time::Millis,
+};
+use counterfoil_protocol::operation::open;
+use jiff::{Timestamp, tz::TimeZone};
+use page::{Paper, Row};
+use sqlx::SqliteConnection;
+pub use words::Language;
+use words::Words;
+
+use super::coupon_title;
+use crate::{
+    Inner,
+    db::Fault,
+    error::{Error, Result},
+    identity::{self, Identity},
+    journal::{self, Title},
+    replica,
+};
+
+/// The slip of an operation of this store.
+pub(crate) async fn slip(inner: &Inner, id: OperationId, language: Language) -> Result<Vec<u8>> {
+    let mut db = inner.db.read().await?;
+    let who = identity::load(&mut db).await?;
+    let rows = rows(&mut db, &who, id, language).await?;
+    drop(db);
+    let title = language.words().sale.to_owned();
+    // The font alone is some 20 MB to read.
+    tokio::task::spawn_blocking(move || Paper::new()?.print(&rows, title, language))
+        .await
+        .map_err(|error| Error::Internal(error.to_string()))?
+}
+
+/// What is printed, row by row.
+async fn rows(db: &mut SqliteConnection, who: &Identity, id: OperationId, language: Language) -> Result<Vec<Row>> {
+    let written = journal::text(db, id).await?;
+    let (action, by) = match &written {
+        Some((text, by)) => {
+            let (_, arrival) =
+                open(0, text).map_err(|error| Error::database(Fault::Corrupt, format!("an operation: {error}")))?;
+            (arrival.action.map(|action| (action, arrival.occurred_at)), by.as_str())
+        }
+        None => (None, ""),
+    };
+    let sale_of = async |db: &mut SqliteConnection, id| replica::sale(db, id).await;
+    let mut print = Print {
+        rows: Vec::new(),
+        words: language.words(),
+        language,
+        zone: TimeZone::get(&who.store.time_zone).unwrap_or(TimeZone::UTC),
+        currency: String::new(),
+    };
+    match action {
+        Some((Action::SettleSale(settled), at)) => {
+            let till = Till {
+                store: who.store.id,
+                device: who.device,
+                at,
+            };
+            let sale = match sale_of(db, id).await? {
+                Some(sale) => sale,
+                None => Sale::of(id, till, &settled).ok_or(Error::SlipUnavailable)?,
+            };
+            print.sale(db, who, &sale, by).await?;
+        }
+        Some((Action::VoidRedemption { target, reason, .. }, at)) => {
+            let sale = sale_of(db, target).await?.ok_or(Error::SlipUnavailable)?;
+            print
+                .undone(
+                    db,
+                    who,
+                    &sale,
+                    Done {
+                        id,
+                        at,
+                        by,
+                        why: &reason,
+                    },
+                )
+                .await?;
+        }
+        Some((Action::ReturnSale(back), at)) => {
+            let sale = sale_of(db, back.target).await?.ok_or(Error::SlipUnavailable)?;
+            let done = Done {
+                id,
+                at,
+                by,
+                why: &back.reason,
+            };
+            print.returned(db, who, &sale, &back, done).await?;
+        }
+        Some(_) => return Err(Error::SlipUnavailable),
+        // Settled on another counter of the store.
+        None => {
+            let sale = sale_of(db, id).await?.ok_or(Error::SlipUnavailable)?;
+            print.sale(db, who, &sale, by).await?;
+        }
+    }
+    Ok(print.rows)
+}
+
+/// What was done to a sale.
+struct Done<'a> {
+    id: OperationId,
+    at: Millis,
+    by: &'a str,
+    why: &'a str,
+}
+
+struct Print {
+    rows: Vec<Row>,
+    words: &'static Words,
+    language: Language,
+    zone: TimeZone,
+    currency: String,
+}
+
+impl Print {
+    fn pick<'a>(&self, zh: &'a str, en: &'a str) -> &'a str {
+        match self.language {
+            Language::Zh => zh,
+            Language::En => en,
+        }
+    }
+
+    fn name<'a>(&self, title: &'a Title) -> &'a str {
+        self.pick(&title.zh, &title.en)
+    }
+
+    fn money(&self, amount: i64) -> String {
+        words::money(amount, &self.currency)
+    }
+
+    fn time(&self, at: Millis) -> String {
+        match Timestamp::from_millisecond(at) {
+            Ok(at) => at.to_zoned(self.zone.clone()).strftime("%Y-%m-%d %H:%M").to_string(),
+            Err(_) => String::new(),
+        }
+    }
+
+    fn pair(&mut self, left: impl Into<String>, right: impl Into<String>) {
+        self.rows.push(Row::pair(left, right));
+    }
+
+    fn head(&mut self, who: &Identity, title: &str) {
+        let store = self.pick(&who.store.name_zh, &who.store.name_en).to_owned();
+        self.rows.push(Row::centred(store));
+        self.rows.push(Row::big(title));
+        self.rows.push(Row::Rule);
+    }
+
+    fn about(&mut self, sale: &Sale, member: Option<&Member>) {
+        self.currency = sale.currency.clone();
+        self.pair(self.words.receipt, sale.receipt.clone());
+        if let Some(member) = member {
+            self.pair(
+                self.words.member,
+                format!("{} {}", member.number, mask_name(&member.name)),
+            );
+        }
+    }
+
+    fn done(&mut self, id: OperationId, at: Millis, by: &str) {
+        let time = self.time(at);
+        self.pair(self.words.time, time);
+        if !by.is_empty() {
+            self.pair(self.words.clerk, by);
+        }
+        self.rows.push(Row::small(format!("{} {id}", self.words.operation)));
+        self.rows.push(Row::Rule);
+    }
+
+    async fn sale(&mut self, db: &mut SqliteConnection, who: &Identity, sale: &Sale, by: &str) -> Result<()> {
+        let member = super::member(db, sale.member).await?;
+        self.head(who, self.words.sale);
+        if sale.voided_by.is_some() {
+            self.rows.push(Row::big(self.words.voided));
+        }
+        self.about(sale, member.as_ref());
+        self.done(sale.id, sale.at, by);
+        let mut subtotal = 0_i64;
+        for line in &sale.lines {
+            let list = line.sold.list().unwrap_or(0);
+            subtotal = subtotal.saturating_add(list);
+            let name = self.pick(&line.sold.name_zh, &line.sold.name_en).to_owned();
+            self.rows.push(Row::plain(name));
+            let each = format!("  {} × {}", line.sold.quantity, self.money(line.sold.unit_price));
+            let list_text = self.money(list);
+            self.pair(each, list_text);
+            if line.net != list {
+                let off = self.money(line.net - list);
+                self.pair(format!("  {}", self.words.off), off);
+            }
+        }
+        self.rows.push(Row::Rule);
+        let total = self.money(subtotal);
+        self.pair(self.words.subtotal, total);
+        for sold in &sale.coupons {
+            let title = coupon_title(db, &sold.used).await?;
+            let off = self.money(-sold.used.discount);
+            let name = self.name(&title).to_owned();
+            self.pair(format!("{} {name}", self.words.coupon), off);
+        }
+        self.payable(sale.payable);
+        self.pair(self.words.tender, sale.tender.clone());
+        if sale.paid_back() > 0 {
+            let back = self.money(sale.paid_back());
+            self.pair(self.words.refunded, back);
+        }
+        Ok(())
+    }
+
+    fn payable(&mut self, amount: i64) {
+        let text = format!("{} {}", self.currency, self.money(amount));
+        self.rows.push(Row::total(self.words.payable, text));
+    }
+
+    async fn undone(&mut self, db: &mut SqliteConnection, who: &Identity, sale: &Sale, done: Done<'_>) -> Result<()> {
+        let member = super::member(db, sale.member).await?;
+        self.head(who, self.words.void);
+        self.about(sale, member.as_ref());
+        self.done(done.id, done.at, done.by);
+        self.pair(self.words.reason, done.why);
+        for sold in &sale.coupons {
+            let title = coupon_title(db, &sold.used).await?;
+            let name = self.name(&title).to_owned();
+            self.pair(self.words.given_back, name);
+        }
+        let text = format!("{} {}", self.currency, self.money(sale.payable));
+        self.rows.push(Row::total(self.words.refund, text));
+        self.signature();
+        Ok(())
+    }
+
+    async fn returned(
+        &mut self,
+        db: &mut SqliteConnection,
+        who: &Identity,
+        sale: &Sale,
+        back: &Return,
+        done: Done<'_>,
+    ) -> Result<()> {
+        let member = super::member(db, sale.member).await?;
+        self.head(who, self.words.returned);
+        self.about(sale, member.as_ref());
+        self.done(done.id, done.at, done.by);
+        for line in &back.lines {
+            let sold = usize::try_from(line.line).ok().and_then(|place| sale.lines.get(place));
+            if let Some(sold) = sold {
+                let name = self.pick(&sold.sold.name_zh, &sold.sold.name_en).to_owned();
+                self.rows.push(Row::plain(name));
+            }
+            let refund = self.money(line.refund);
+            self.pair(format!("  × {}", line.quantity), refund);
+        }
+        self.rows.push(Row::Rule);
+        self.pair(self.words.reason, done.why);
+        for sold in sale
+            .coupons
+            .iter()
+            .filter(|sold| back.coupons.contains(&sold.used.coupon))
+        {
+            let title = coupon_title(db, &sold.used).await?;
+            let name = self.name(&title).to_owned();
+            self.pair(self.words.given_back, name);
+        }
+        let text = format!("{} {}", self.currency, self.money(back.refund().unwrap_or(0)));
+        self.rows.push(Row::total(self.words.refund, text));
+        self.signature();
+        Ok(())
+    }
+
+    fn signature(&mut self) {
+        self.rows.push(Row::Gap);
+        self.rows
+            .push(Row::plain(format!("{} ________________", self.words.signature)));
+    }
+}
+
+#[cfg(test)]
+mod tests;

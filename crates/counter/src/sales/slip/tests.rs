@@ -1,0 +1,130 @@
+//! Slips say what was sold, in text that can be read out of them.
+
+use counterfoil_domain::{coupons::OfflinePolicy, sales::ReturnPolicy, settlement::returns::Units};
+
+use super::*;
+use crate::{
+    Settled, Tender,
+    basket::{Basket, BasketLine, Selection, quote, settle},
+    desk::void,
+    sales::{Approval, take_back},
+    testing::{HeadOffice, PIN, Shop, clerk_id, coupon, member_id, template},
+};
+
+/// The text of a PDF, without spaces: how far apart glyphs stand says where a reader sees one.
+fn text(pdf: &[u8]) -> String {
+    let document = lopdf::Document::load_mem(pdf).unwrap();
+    let pages: Vec<u32> = document.get_pages().keys().copied().collect();
+    let text = document.extract_text(&pages).unwrap();
+    text.chars().filter(|c| !c.is_whitespace()).collect()
+}
+
+async fn printed(shop: &Shop, id: OperationId, language: Language) -> String {
+    let pdf = slip(&shop.inner, id, language).await.unwrap();
+    assert!(pdf.starts_with(b"%PDF"));
+    // The glyphs that are used, not the whole font.
+    assert!(pdf.len() < 200_000, "{} bytes", pdf.len());
+    text(&pdf)
+}
+
+#[tokio::test]
+async fn slips_of_sale_return_and_void_carry_what_happened_in_both_languages() {
+    let mut office = HeadOffice::new(0, 1);
+    office.put_template(template(11, OfflinePolicy::HomeStore));
+    office.put_coupon(coupon(11, 11));
+    let shop = Shop::of(&mut office).await;
+    shop.go_offline();
+    let sell = async |receipt: &str| {
+        let basket = Basket {
+            lines: vec![BasketLine {
+                sku: "P3".into(),
+                quantity: 50,
+                unit_price: None,
+            }],
+            member: Some(member_id(1)),
+            coupons: Vec::new(),
+            select: Selection::Best,
+        };
+        let shown = quote(&shop.inner, &basket).await.unwrap();
+        let tender = Tender {
+            tender: "现金".into(),
+            receipt: receipt.into(),
+        };
+        match settle(&shop.inner, &shown.ticket.unwrap(), &tender, clerk_id(1))
+            .await
+            .unwrap()
+        {
+            Settled::Done(receipt) => receipt.op_id,
+            Settled::Refused(refusal) => panic!("{refusal:?}"),
+        }
+    };
+    let id = sell("R-77").await;
+    let zh = printed(&shop, id, Language::Zh).await;
+    for words in [
+        "门店1",
+        "销售小票",
+        "R-77",
+        "商品3",
+        "50×30.00",
+        "1,500.00",
+        "优惠券券11",
+        "-20.00",
+        "CNY1,480.00",
+        "现金",
+        "M00001",
+    ] {
+        assert!(zh.contains(words), "{words} in {zh}");
+    }
+    assert!(!zh.contains("member1"), "names are masked: {zh}");
+    let en = printed(&shop, id, Language::En).await;
+    for words in [
+        "Store1",
+        "Sale",
+        "Product3",
+        "Couponcoupon11",
+        "Paid",
+        "CNY1,480.00",
+        "clerk1",
+        &id.to_string(),
+    ] {
+        assert!(en.contains(words), "{words} in {en}");
+    }
+    let approval = Approval {
+        reason: "坏了 broken",
+        manager: clerk_id(2),
+        pin: PIN,
+    };
+    let one = [Units { line: 0, quantity: 1 }];
+    let back = take_back(&shop.inner, id, &one, ReturnPolicy::Keep, 2_960, approval)
+        .await
+        .unwrap();
+    let zh = printed(&shop, back.op_id, Language::Zh).await;
+    for words in ["退货小票", "商品3", "×1", "CNY29.60", "坏了broken", "顾客签名", "R-77"] {
+        assert!(zh.contains(words), "{words} in {zh}");
+    }
+    assert!(printed(&shop, id, Language::En).await.contains("Refunded29.60"));
+
+    let other = sell("R-78").await;
+    let undone = void(&shop.inner, other, "wrong basket", clerk_id(2), PIN)
+        .await
+        .unwrap();
+    let en = printed(&shop, undone.op_id, Language::En).await;
+    for words in ["Void", "R-78", "wrongbasket", "Refund", "CNY1,500.00"] {
+        assert!(en.contains(words), "{words} in {en}");
+    }
+    assert!(printed(&shop, other, Language::Zh).await.contains("已撤销"));
+
+    let unknown = slip(&shop.inner, OperationId::new(1, [9; 10]), Language::En)
+        .await
+        .unwrap_err();
+    assert_eq!(unknown.code(), "slip_unavailable");
+}
+
+#[tokio::test]
+async fn a_long_sale_takes_several_pages() {
+    let rows: Vec<Row> = (0..1_200).map(|n| Row::pair(format!("row {n}"), "1.00")).collect();
+    let pdf = Paper::new().unwrap().print(&rows, "long".into(), Language::En).unwrap();
+    let pages = lopdf::Document::load_mem(&pdf).unwrap().get_pages().len();
+    assert!(pages > 2, "{pages}");
+    assert!(text(&pdf).contains("row1199"));
+}

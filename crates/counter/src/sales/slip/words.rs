@@ -1,0 +1,144 @@
+//! The words of a slip in both languages, and amounts as people read them.
+
+/// In which language a slip is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Language {
+    /// 中文.
+    Zh,
+    /// English.
+    En,
+}
+
+/// What a slip says.
+#[derive(Debug)]
+pub(super) struct Words {
+    pub(super) sale: &'static str,
+    pub(super) void: &'static str,
+    pub(super) returned: &'static str,
+    pub(super) voided: &'static str,
+    pub(super) receipt: &'static str,
+    pub(super) member: &'static str,
+    pub(super) time: &'static str,
+    pub(super) clerk: &'static str,
+    pub(super) operation: &'static str,
+    pub(super) off: &'static str,
+    pub(super) subtotal: &'static str,
+    pub(super) coupon: &'static str,
+    pub(super) payable: &'static str,
+    pub(super) tender: &'static str,
+    pub(super) refunded: &'static str,
+    pub(super) refund: &'static str,
+    pub(super) reason: &'static str,
+    pub(super) given_back: &'static str,
+    pub(super) signature: &'static str,
+}
+
+const ZH: Words = Words {
+    sale: "销售小票",
+    void: "撤销小票",
+    returned: "退货小票",
+    voided: "已撤销",
+    receipt: "收银小票号",
+    member: "会员",
+    time: "时间",
+    clerk: "店员",
+    operation: "操作",
+    off: "优惠",
+    subtotal: "合计",
+    coupon: "优惠券",
+    payable: "实付",
+    tender: "支付方式",
+    refunded: "已退款",
+    refund: "退款",
+    reason: "原因",
+    given_back: "退回优惠券",
+    signature: "顾客签名",
+};
+
+const EN: Words = Words {
+    sale: "Sale",
+    void: "Void",
+    returned: "Return",
+    voided: "VOIDED",
+    receipt: "Receipt",
+    member: "Member",
+    time: "Time",
+    clerk: "Clerk",
+    operation: "Operation",
+    off: "Discount",
+    subtotal: "Subtotal",
+    coupon: "Coupon",
+    payable: "Paid",
+    tender: "Paid by",
+    refunded: "Refunded",
+    refund: "Refund",
+    reason: "Reason",
+    given_back: "Coupon given back",
+    signature: "Signature",
+};
+
+impl Language {
+    pub(super) fn words(self) -> &'static Words {
+        match self {
+            Self::Zh => &ZH,
+            Self::En => &EN,
+        }
+    }
+
+    /// As PDF names it.
+    pub(super) fn tag(self) -> &'static str {
+        match self {
+            Self::Zh => "zh-CN",
+            Self::En => "en",
+        }
+    }
+}
+
+/// Digits after the point (ISO 4217, of those that are not 2).
+fn digits(currency: &str) -> u32 {
+    match currency {
+        "JPY" | "KRW" | "VND" | "CLP" | "ISK" | "XAF" | "XOF" | "XPF" => 0,
+        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+        _ => 2,
+    }
+}
+
+/// An amount in whole units with its point, and with groups of thousands.
+pub(super) fn money(amount: i64, currency: &str) -> String {
+    let digits = digits(currency);
+    let unit = 10_u64.pow(digits);
+    let (whole, rest) = (amount.unsigned_abs() / unit, amount.unsigned_abs() % unit);
+    let plain = whole.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in plain.chars().enumerate() {
+        if place > 0 && (plain.len() - place) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    let sign = if amount < 0 { "-" } else { "" };
+    if digits == 0 {
+        return format!("{sign}{grouped}");
+    }
+    format!("{sign}{grouped}.{rest:0width$}", width = digits as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::money;
+
+    #[test]
+    fn amounts_are_written_as_people_read_them() {
+        for (amount, currency, text) in [
+            (0, "CNY", "0.00"),
+            (5, "CNY", "0.05"),
+            (-1_050, "CNY", "-10.50"),
+            (123_456_789, "CNY", "1,234,567.89"),
+            (1_000, "JPY", "1,000"),
+            (1_000, "KWD", "1.000"),
+            (i64::MIN, "CNY", "-92,233,720,368,547,758.08"),
+        ] {
+            assert_eq!(money(amount, currency), text);
+        }
+    }
+}
