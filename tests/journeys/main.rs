@@ -11,4 +11,5 @@ mod claims;
 mod offline_and_back;
 mod race;
 mod restore;
+mod sales;
 mod trouble;

@@ -8,7 +8,11 @@ use std::{
 };
 
 use anyhow::Context;
-use counterfoil_counter::{Confirmation, Counter, Scanned, SyncHandle, System};
+use counterfoil_counter::{
+    Basket, BasketLine, Confirmation, Counter, Language, MemberAnswer, Scanned, Selection, Settled, SyncHandle, System,
+    Tender,
+};
+use counterfoil_domain::{ids::ClerkId, sales::ReturnPolicy, settlement::returns::Units};
 use counterfoil_scan::{Scanned as Read, Source, classify};
 use serde_json::{Value, json};
 
@@ -17,6 +21,8 @@ fn scanned(code: &str) -> Scanned {
         Read::Coupon(text) => Scanned::CouponCode(text),
         Read::Pickup(text) => Scanned::PickupCode(text),
         Read::Token(text) => Scanned::Token(text),
+        Read::Phone(text) => Scanned::Phone(text),
+        Read::Member(text) => Scanned::MemberNumber(text),
         other => Scanned::Other(format!("{other:?}")),
     }
 }
@@ -28,6 +34,38 @@ struct Desk {
 }
 
 impl Desk {
+    async fn manager(&self) -> anyhow::Result<ClerkId> {
+        let people = self.counter.clerks().await?;
+        let manager = people.into_iter().find(|person| person.role.may_void());
+        Ok(manager.context("no manager")?.id)
+    }
+
+    /// `{"lines": [["SKU", 2], ...], "member": "M...", "coupons": ["..."]}`.
+    async fn basket(&self, command: &Value) -> anyhow::Result<Basket> {
+        let list = |name: &str| command[name].as_array().cloned().unwrap_or_default();
+        let lines = list("lines").into_iter().map(|line| BasketLine {
+            sku: line[0].as_str().unwrap_or_default().to_owned(),
+            quantity: line[1].as_i64().unwrap_or(1),
+            unit_price: line[2].as_i64(),
+        });
+        let member = match command["member"].as_str() {
+            None => None,
+            Some(number) => match self.counter.find_member(&scanned(number)).await? {
+                MemberAnswer::Found(card) => Some(card.member.id),
+                MemberAnswer::Unknown(verdict) => anyhow::bail!("no member {number}: {verdict:?}"),
+            },
+        };
+        Ok(Basket {
+            lines: lines.collect(),
+            member,
+            coupons: list("coupons")
+                .iter()
+                .filter_map(|code| code.as_str().map(scanned))
+                .collect(),
+            select: Selection::Best,
+        })
+    }
+
     async fn answer(&mut self, command: &Value) -> anyhow::Result<Value> {
         let text = |name: &str| command[name].as_str().unwrap_or_default().to_owned();
         let counter = &self.counter;
@@ -66,16 +104,51 @@ impl Desk {
                     Confirmation::Refused(verdict) => json!({"result": "refused", "verdict": verdict}),
                 }
             }
-            "void" => {
-                let manager = counter
-                    .clerks()
-                    .await?
-                    .into_iter()
-                    .find(|person| person.role.may_void())
-                    .context("no manager")?;
+            "member" => match counter.find_member(&scanned(&text("code"))).await? {
+                MemberAnswer::Found(card) => json!({"card": card}),
+                MemberAnswer::Unknown(verdict) => json!({"verdict": verdict}),
+            },
+            "products" => json!({"products": counter.find_products(&text("text"), 50).await?}),
+            "quote" => json!({"quote": counter.quote(&self.basket(command).await?).await?}),
+            "sell" => {
+                let quote = counter.quote(&self.basket(command).await?).await?;
+                let ticket = quote.ticket.as_ref().context("an empty basket")?;
+                let clerk = counter.clerks().await?.first().context("no clerk")?.id;
+                let tender = Tender {
+                    tender: "cash".to_owned(),
+                    receipt: text("receipt"),
+                };
+                match counter.settle(ticket, &tender, clerk).await? {
+                    Settled::Done(receipt) => json!({"result": "done", "receipt": receipt, "quote": quote}),
+                    Settled::Refused(refusal) => json!({"result": "refused", "refusal": refusal, "quote": quote}),
+                }
+            }
+            "sales" => json!({"sales": counter.sales(None).await?}),
+            "return" => {
+                let units: Vec<Units> = serde_json::from_value(command["units"].clone())?;
+                let sale = text("op").parse()?;
+                let preview = counter.return_preview(sale, &units, ReturnPolicy::Keep).await?;
+                let manager = self.manager().await?;
                 let receipt = counter
-                    .void(text("op").parse()?, "test", manager.id, &text("pin"))
+                    .return_sale(
+                        sale,
+                        &units,
+                        ReturnPolicy::Keep,
+                        preview.refund,
+                        "test",
+                        manager,
+                        &text("pin"),
+                    )
                     .await?;
+                json!({"receipt": receipt, "preview": preview})
+            }
+            "slip" => {
+                let pdf = counter.slip(text("op").parse()?, Language::Zh).await?;
+                json!({"bytes": pdf.len()})
+            }
+            "void" => {
+                let manager = self.manager().await?;
+                let receipt = counter.void(text("op").parse()?, "test", manager, &text("pin")).await?;
                 json!({"receipt": receipt})
             }
             "status" => serde_json::to_value(counter.status().await?)?,
