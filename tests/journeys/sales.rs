@@ -26,14 +26,17 @@ on_both! {
 
 /// Numbers of members who have coupons that may be used alone at this store.
 async fn members(office: &Office, store: &str) -> Vec<String> {
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap()
+        .as_millis();
     office
         .texts(&format!(
             "SELECT m.number FROM members m JOIN coupons c ON c.tenant = m.tenant AND c.member = m.id \
              JOIN templates t ON t.tenant = c.tenant AND t.id = c.template AND t.template_version = c.template_version \
              JOIN stores s ON s.tenant = c.tenant AND s.id = c.home_store \
              WHERE s.code = '{store}' AND t.offline = 'home_store' AND t.stores IS NULL AND c.state = 'available' \
-             AND c.valid_until > {} GROUP BY m.number HAVING COUNT(*) >= 2 ORDER BY m.number",
-            i64::MAX / 2_000_000
+             AND (c.valid_from IS NULL OR c.valid_from <= {now}) AND (c.valid_until IS NULL OR c.valid_until > {now}) GROUP BY m.number HAVING COUNT(*) >= 2 ORDER BY m.number"
         ))
         .await
 }
