@@ -5,7 +5,7 @@ use std::fs;
 use specta_typescript::Typescript;
 use tauri_specta::{Builder, collect_commands, collect_events};
 
-use crate::commands::{camera, desk, first_start, queue, session, settings};
+use crate::commands::{basket, camera, desk, first_start, queue, sales, session, settings};
 use crate::view::StateChanged;
 
 /// All of them.
@@ -20,10 +20,18 @@ pub fn builder() -> Builder<tauri::Wry> {
             session::clerks,
             session::sign_in,
             session::sign_out,
+            session::lift_lock,
             desk::look_up,
             desk::read_picture,
             desk::confirm,
             desk::void_redemption,
+            basket::quote,
+            basket::settle,
+            sales::sales,
+            sales::sale,
+            sales::return_preview,
+            sales::return_sale,
+            sales::slip,
             queue::queue,
             queue::sync_now,
             camera::cameras,

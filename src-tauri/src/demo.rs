@@ -23,6 +23,12 @@ struct Seeded {
     coupons: Vec<Value>,
     #[serde(default)]
     pickups: Vec<Value>,
+    /// Numbers.
+    #[serde(default)]
+    members: Vec<Value>,
+    /// Barcodes.
+    #[serde(default)]
+    products: Vec<Value>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -57,6 +63,8 @@ fn of_text(text: &str, store: &str) -> Result<DemoHints> {
             .collect(),
         coupons: codes(seeded.coupons),
         pickups: codes(seeded.pickups),
+        members: codes(seeded.members),
+        products: codes(seeded.products),
     })
 }
 

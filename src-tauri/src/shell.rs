@@ -69,6 +69,11 @@ impl Shell {
         }
     }
 
+    /// The data folder.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     pub fn locale(&self) -> Locale {
         self.settings.get().locale
     }

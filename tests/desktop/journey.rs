@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use crate::window::Window;
 
-const SEED: &[&str] = &["--demo"];
-const SHOP: &str = "s-01";
-const MANAGER: &str = "周店长";
+pub const SEED: &[&str] = &["--demo"];
+pub const SHOP: &str = "s-01";
+pub const MANAGER: &str = "周店长";
 /// The app takes pictures up to 20 MB.
 const TOO_LARGE: usize = 20 * 1024 * 1024 + 1;
 
@@ -139,7 +139,7 @@ async fn a_day_at_the_desk(language: &'static str, button: &str, machine: &str, 
     office.verify();
 }
 
-async fn connects(window: &Window, office: &Office) {
+pub async fn connects(window: &Window, office: &Office) {
     window.reads("first-connect", "first_connect").await;
     window.keeps("01-first-start").await;
     window.press("first-connect").await;
@@ -155,7 +155,7 @@ async fn connects(window: &Window, office: &Office) {
     window.press("connect-submit").await;
 }
 
-async fn signs_in(window: &Window, seeded: &Value, clerk: &str) {
+pub async fn signs_in(window: &Window, seeded: &Value, clerk: &str) {
     window.press(&format!("clerk-{clerk}")).await;
     window.types("pin-input", "000000").await;
     window.press("pin-submit").await;
@@ -204,7 +204,7 @@ async fn voids_the_last(window: &Window, seeded: &Value) {
     window.keeps("20-voided").await;
 }
 
-fn pin(seeded: &Value, name: &str) -> String {
+pub fn pin(seeded: &Value, name: &str) -> String {
     let clerks = seeded["clerks"].as_array().unwrap();
     let clerk = clerks
         .iter()

@@ -24,7 +24,7 @@ pub struct Window {
     words: Map<String, Value>,
     screens: PathBuf,
     language: &'static str,
-    _driver: Driver,
+    driver: Driver,
     _screen: MutexGuard<'static, ()>,
 }
 
@@ -47,7 +47,7 @@ impl Window {
             words: words(language),
             screens,
             language,
-            _driver: driver,
+            driver,
             _screen: screen,
         }
     }
@@ -61,6 +61,28 @@ impl Window {
     pub fn word(&self, key: &str) -> &str {
         let sentence = self.words[key].as_str().unwrap();
         sentence.split('{').next().unwrap().trim()
+    }
+
+    /// The same, all that is between its gaps.
+    fn pieces(&self, key: &str) -> Vec<&str> {
+        let sentence = self.words[key].as_str().unwrap();
+        let after_gap = |piece: &str| piece.find('}').map_or(0, |end| end + 1);
+        let pieces = sentence.split('{').map(|piece| piece[after_gap(piece)..].trim());
+        pieces.filter(|piece| !piece.is_empty()).collect()
+    }
+
+    /// What an element says of itself in an attribute.
+    pub async fn says(&self, id: &str, attribute: &str) -> String {
+        self.sees(id).await.attr(attribute).await.unwrap().unwrap()
+    }
+
+    /// Waits until the machine was asked to show this file.
+    pub async fn shows(&self, file: &Path) {
+        let begun = Instant::now();
+        let wanted = file.to_str().unwrap();
+        while !self.driver.shown().contains(wanted) {
+            self.patience(begun, &format!("{wanted} is not shown")).await;
+        }
     }
 
     /// Waits for what is on the screen under this test id, which may go on with attributes: `link[data-state=online]`.
@@ -88,11 +110,11 @@ impl Window {
 
     /// Waits until it says this sentence.
     pub async fn reads(&self, id: &str, key: &str) {
-        let wanted = self.word(key);
+        let wanted = self.pieces(key);
         let begun = Instant::now();
         loop {
             let text = self.sees(id).await.text().await.unwrap_or_default();
-            if text.contains(wanted) {
+            if wanted.iter().all(|piece| text.contains(piece)) {
                 return;
             }
             self.patience(begun, &format!("{id} says {text:?} instead of {wanted:?}"))

@@ -1,9 +1,11 @@
 //! What the window can call. Each command unpacks its arguments, makes one call and maps the answer.
 
+pub mod basket;
 pub mod camera;
 pub mod desk;
 pub mod first_start;
 pub mod queue;
+pub mod sales;
 pub mod session;
 pub mod settings;
 
@@ -18,7 +20,7 @@ use crate::shell::Shell;
 pub type App<'a> = tauri::State<'a, Arc<Shell>>;
 
 /// An id as it crosses from the screens.
-fn id<T>(text: &str, make: impl FnOnce(Uuid) -> T) -> Result<T> {
+pub fn id<T>(text: &str, make: impl FnOnce(Uuid) -> T) -> Result<T> {
     Uuid::parse_str(text)
         .map(make)
         .map_err(|error| Problem::new("malformed", format!("not an id: {error}")))

@@ -32,3 +32,19 @@ pub async fn sign_out(app: App<'_>) -> Result<AppState> {
     app.counter().await?.sign_out();
     app.state().await
 }
+
+/// Ends the lock of somebody who typed too much that was wrong, PINs and codes; null = of the whole counter.
+#[tauri::command]
+#[specta::specta]
+pub async fn lift_lock(
+    app: App<'_>,
+    clerk_id: Option<String>,
+    manager_id: String,
+    manager_pin: String,
+) -> Result<AppState> {
+    let clerk = clerk_id.as_deref().map(|text| id(text, ClerkId)).transpose()?;
+    let manager = id(&manager_id, ClerkId)?;
+    let counter = app.counter().await?;
+    counter.lift_guessing(clerk, manager, &manager_pin).await?;
+    app.state().await
+}

@@ -216,7 +216,12 @@ pub struct OrderLineView {
     pub quantity: i64,
 }
 
-fn coupon_view(coupon: &Coupon, template: Option<&Template>, member: Option<&Member>, now: i64) -> CouponView {
+pub(super) fn coupon_view(
+    coupon: &Coupon,
+    template: Option<&Template>,
+    member: Option<&Member>,
+    now: i64,
+) -> CouponView {
     use counterfoil_domain::coupons::CouponState as State;
     let state = match coupon.state {
         State::Redeemed { .. } => CouponState::Redeemed,
@@ -291,6 +296,26 @@ fn order_view(order: &Order, member: Option<&Member>, store: Option<&Store>) -> 
     }
 }
 
+pub(super) fn reasons(explained: &[counter::Explained]) -> Vec<Reason> {
+    let reason = |one: &counter::Explained| Reason {
+        code: one.code.clone(),
+        params: one.params.clone(),
+    };
+    explained.iter().map(reason).collect()
+}
+
+impl From<counter::Decision> for Decision {
+    fn from(decision: counter::Decision) -> Self {
+        match decision {
+            counter::Decision::Honour => Self::Honour,
+            counter::Decision::HonourOffline => Self::HonourOffline,
+            counter::Decision::Refuse => Self::Refuse,
+            counter::Decision::Unconfirmed => Self::Unconfirmed,
+            counter::Decision::Info => Self::Info,
+        }
+    }
+}
+
 impl From<&counter::Verdict> for Verdict {
     fn from(verdict: &counter::Verdict) -> Self {
         let subject = match &verdict.subject {
@@ -314,22 +339,9 @@ impl From<&counter::Verdict> for Verdict {
         };
         Self {
             ticket: verdict.ticket.clone(),
-            decision: match verdict.decision {
-                counter::Decision::Honour => Decision::Honour,
-                counter::Decision::HonourOffline => Decision::HonourOffline,
-                counter::Decision::Refuse => Decision::Refuse,
-                counter::Decision::Unconfirmed => Decision::Unconfirmed,
-                counter::Decision::Info => Decision::Info,
-            },
+            decision: verdict.decision.into(),
             subject,
-            reasons: verdict
-                .reasons
-                .iter()
-                .map(|reason| Reason {
-                    code: reason.code.clone(),
-                    params: reason.params.clone(),
-                })
-                .collect(),
+            reasons: reasons(&verdict.reasons),
             action: verdict.action.map(|action| match action {
                 counter::DeskAction::Redeem => Action::Redeem,
                 counter::DeskAction::Collect => Action::Collect,

@@ -1,12 +1,16 @@
 //! What the screens see: the shapes that cross into TypeScript, and how they are made from the counter's. Names and
 //! phone numbers of members are masked here, so that no screen can show more.
 
+mod basket;
 mod desk;
 mod queue;
+mod sales;
 pub mod state;
 
-pub use desk::{Confirmation, Receipt, Verdict};
+pub use basket::{Basket, Found, QuoteView, Settled};
+pub use desk::{Confirmation, Receipt};
 pub use queue::{QueueRow, place_of, state_of};
+pub use sales::{ReturnLine, ReturnPolicy, ReturnPreview, SaleRow, SaleView, Slip};
 use serde::{Deserialize, Serialize};
 use specta::Type;
 pub use state::{AppState, ClerkView, LinkState, Mode, StateChanged, StoreView};
@@ -72,4 +76,6 @@ pub struct DemoHints {
     pub clerks: Vec<DemoClerk>,
     pub coupons: Vec<String>,
     pub pickups: Vec<String>,
+    pub members: Vec<String>,
+    pub products: Vec<String>,
 }

@@ -15,6 +15,8 @@ pub enum OperationKind {
     RedeemCoupon,
     CollectOrder,
     VoidRedemption,
+    SettleSale,
+    ReturnSale,
     FailedAttempt,
 }
 
@@ -56,22 +58,30 @@ impl QueueRow {
                 "redeem_coupon" => OperationKind::RedeemCoupon,
                 "collect_order" => OperationKind::CollectOrder,
                 "void_redemption" => OperationKind::VoidRedemption,
+                "settle_sale" => OperationKind::SettleSale,
+                "return_sale" => OperationKind::ReturnSale,
                 _ => OperationKind::FailedAttempt,
             },
             title: title(&entry.title, locale),
             at: entry.at,
             clerk: entry.clerk.clone(),
-            state: match entry.state {
-                QueueState::Pending => RowState::Pending,
-                QueueState::ConflictExpected => RowState::ConflictExpected,
-                QueueState::Applied => RowState::Applied,
-                QueueState::Exception => RowState::Exception,
-                QueueState::Quarantined => RowState::Quarantined,
-            },
+            state: entry.state.into(),
             exception: entry.exception.clone(),
             delivered_at: entry.delivered_at,
             voided: entry.voided,
             voidable: entry.voidable,
+        }
+    }
+}
+
+impl From<QueueState> for RowState {
+    fn from(state: QueueState) -> Self {
+        match state {
+            QueueState::Pending => Self::Pending,
+            QueueState::ConflictExpected => Self::ConflictExpected,
+            QueueState::Applied => Self::Applied,
+            QueueState::Exception => Self::Exception,
+            QueueState::Quarantined => Self::Quarantined,
         }
     }
 }

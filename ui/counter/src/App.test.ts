@@ -216,3 +216,101 @@ describe('elsewhere', () => {
     expect(counter.desk.view.kind).toBe('idle');
   });
 });
+
+describe('a sale', () => {
+  const MEMBER = '60001288';
+  const SHAMPOO = '6901234500016';
+  const CONDITIONER = '6901234500023';
+
+  async function fill() {
+    for (const code of [MEMBER, SHAMPOO, CONDITIONER, CONDITIONER]) {
+      await scan(code);
+      await waitFor(() => expect(screen.queryByTestId('sale')).not.toBeNull());
+    }
+    await waitFor(() => expect(screen.getByTestId('payable').dataset.minor).toBe('3474'));
+  }
+
+  it('shows the member, the best combination and why not the others, in both languages', async () => {
+    await open(AT_THE_DESK);
+    await fill();
+    expect(screen.getByTestId('member').dataset.number).toBe('6000 1288');
+    const rows = screen.getAllByTestId('coupon');
+    expect(rows.map((row) => row.dataset.applied)).toEqual(['false', 'true', 'true']);
+    expect(rows[0]?.textContent).toContain('¥146.36 more');
+    await click('lang-zh');
+    await waitFor(() => expect(screen.getAllByTestId('coupon')[0]?.textContent).toContain('还差 ¥146.36'));
+    await click('coupons-rest');
+    expect((await find('coupon-unusable')).dataset.state).toBe('expired');
+  });
+
+  it('goes by keys alone: quantity, receipt number, Enter, and no scan ever types', async () => {
+    const { backend } = await open(AT_THE_DESK);
+    await fill();
+    const omnibox = (await find('omnibox')) as HTMLInputElement;
+    const quantity = () => screen.getAllByTestId('basket-line')[0]?.dataset.quantity;
+    const number = (await find('receipt-number')) as HTMLInputElement;
+    await type('receipt-number', 'R-1');
+    await scan(SHAMPOO, number);
+    expect(number.value).toBe('R-1');
+    await waitFor(() => expect(quantity()).toBe('2'));
+    await press('+', omnibox);
+    await waitFor(() => expect(quantity()).toBe('3'));
+    await press('-', omnibox);
+    await waitFor(() => expect(quantity()).toBe('2'));
+    // Right after a scan Enter is the scanner's second terminator; a person comes later.
+    await waitFor(async () => {
+      await press('Enter', number);
+      expect(screen.queryByTestId('sold')?.dataset.delivery).toBe('confirmed');
+    });
+    expect((await backend.sales()).status).toBe('ok');
+  });
+
+  it('is chosen by hand and given back to the best', async () => {
+    await open(AT_THE_DESK);
+    await fill();
+    await fireEvent.click(screen.getAllByTestId('coupon')[1] as HTMLElement);
+    await waitFor(() => expect(screen.getByTestId('payable').dataset.minor).toBe('4264'));
+    await click('best');
+    await waitFor(() => expect(screen.getByTestId('payable').dataset.minor).toBe('3474'));
+  });
+
+  it('is found today, returned in part with approval, and its slip is written', async () => {
+    const { counter } = await open(AT_THE_DESK);
+    await fill();
+    await type('receipt-number', 'R-7');
+    await click('settle');
+    await click('slip');
+    expect((await find('slip-path')).textContent).toContain('.pdf');
+    await press('F6');
+    await type('today-search', 'r-7');
+    await waitFor(() => expect(screen.getAllByTestId('today-row')).toHaveLength(1));
+    await click('today-row');
+    await click('return-open');
+    await fireEvent.click((await screen.findAllByTestId('return-more'))[1] as HTMLElement);
+    await waitFor(() => expect((screen.getByTestId('refund') as HTMLElement).dataset.minor).toBe('1378'));
+    await scan(SHAMPOO);
+    expect(await find('held-scan')).toBeTruthy();
+    await type('void-reason', 'faulty');
+    await type('void-pin', CLERKS[0]?.pin ?? '');
+    await waitFor(() => expect((screen.getByTestId('void-manager') as HTMLSelectElement).value).toBe('c-1'));
+    await fireEvent.submit(await find('return-form'));
+    await waitFor(() => expect(counter.desk.sale.items).toBe(1));
+    expect(counter.screen).toBe('desk');
+    await press('F6');
+    await fireEvent.click((await screen.findAllByTestId('today-row'))[0] as HTMLElement);
+    expect((await find('refunded')).textContent).toContain('13.78');
+  });
+
+  it('is voided with a manager', async () => {
+    await open(AT_THE_DESK);
+    await fill();
+    await type('receipt-number', 'R-8');
+    await click('settle');
+    await click('void-open');
+    await type('void-reason', 'mistake');
+    await type('void-pin', CLERKS[0]?.pin ?? '');
+    await waitFor(() => expect((screen.getByTestId('void-manager') as HTMLSelectElement).value).toBe('c-1'));
+    await fireEvent.submit((await find('void-reason')).closest('form') as HTMLFormElement);
+    await waitFor(() => expect(screen.getByTestId('sold').dataset.voided).toBe('true'));
+  });
+});

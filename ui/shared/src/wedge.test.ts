@@ -108,6 +108,21 @@ describe('listenForScans', () => {
   });
 });
 
+describe('two scans', () => {
+  it('are two, however close they are', () => {
+    const scans: string[] = [];
+    const stop = listenForScans((text) => scans.push(text));
+    let at = 1000;
+    for (const key of [...CODE, 'Enter', ...CODE, 'Enter']) {
+      const event = new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true });
+      Object.defineProperty(event, 'timeStamp', { value: (at += 2) });
+      document.body.dispatchEvent(event);
+    }
+    stop();
+    expect(scans).toEqual([CODE, CODE]);
+  });
+});
+
 describe('characterOf', () => {
   it('reads the physical key while an input method is on', () => {
     expect(characterOf(new KeyboardEvent('keydown', { key: 'Process', code: 'Digit7' }))).toBe('7');

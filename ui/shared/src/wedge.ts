@@ -48,6 +48,11 @@ export class WedgeDetector {
     return { kind: this.#text.length > 1 ? 'more' : 'start' };
   }
 
+  /** Nothing was typed since the last terminator. */
+  get isEmpty(): boolean {
+    return this.#text === '';
+  }
+
   reset(): void {
     this.#text = '';
     this.#gaps = [];
@@ -127,7 +132,8 @@ export function listenForScans(
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.repeat) return;
     const at = event.timeStamp;
-    if (event.key === 'Enter' && at - lastScan <= AFTER_SCAN) return swallow(event);
+    // Of the next scan, however soon it comes, there are characters before the terminator.
+    if (event.key === 'Enter' && detector.isEmpty && at - lastScan <= AFTER_SCAN) return swallow(event);
     const key = event.key === 'Enter' ? 'Enter' : characterOf(event);
     if (key === null) return;
     const step = detector.feed(key, at);

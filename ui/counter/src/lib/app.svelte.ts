@@ -4,7 +4,7 @@ import type { AppState, Backend, Problem, Result, ScanSource } from './backend';
 import { locale, showLocale } from './locale.svelte';
 import type { Place } from './sentences';
 
-export type Screen = 'desk' | 'queue' | 'settings';
+export type Screen = 'desk' | 'today' | 'queue' | 'settings';
 
 /** What every screen shares: the state of the counter, which screen is shown, and the desk with what lies on it. */
 export class App {
@@ -15,7 +15,7 @@ export class App {
   helpOpen = $state(false);
   /** A dialog that must not be torn away by a scan; what is scanned meanwhile is held. */
   busyDialog = $state(false);
-  heldScan = $state<string | null>(null);
+  heldScans = $state.raw<string[]>([]);
   /** A scan came while nobody was signed in. */
   scanIgnored = $state(false);
   now = $state(Date.now());
@@ -56,7 +56,7 @@ export class App {
   }
 
   async signOut(): Promise<void> {
-    this.desk.clear();
+    this.desk.empty();
     this.desk.recent = [];
     this.screen = 'desk';
     this.take(await this.backend.signOut());
@@ -69,7 +69,7 @@ export class App {
       return;
     }
     if (this.busyDialog) {
-      this.heldScan = text;
+      this.heldScans = [...this.heldScans, text];
       return;
     }
     this.helpOpen = false;
@@ -83,9 +83,9 @@ export class App {
 
   closeDialog(): void {
     this.busyDialog = false;
-    const held = this.heldScan;
-    this.heldScan = null;
-    if (held !== null) this.scanned(held);
+    const held = this.heldScans;
+    this.heldScans = [];
+    for (const text of held) this.scanned(text);
   }
 
   #show(state: AppState): void {
@@ -94,7 +94,7 @@ export class App {
     this.now = Date.now();
     if (before === null || before.locale !== state.locale) showLocale(state.locale);
     if (before?.phase !== state.phase) this.scanIgnored = false;
-    if (before?.phase === 'desk' && state.phase !== 'desk') this.desk.clear();
+    if (before?.phase === 'desk' && state.phase !== 'desk') this.desk.empty();
   }
 }
 

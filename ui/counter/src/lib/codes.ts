@@ -35,6 +35,7 @@ export const REASON_CODES = {
   not_a_code: [],
   template_unknown: [],
   signed_token_needed: [],
+  guessing_limited: ['until'],
 } as const satisfies Record<string, readonly string[]>;
 
 export const PROBLEM_CODES = {
@@ -84,6 +85,15 @@ export const PROBLEM_CODES = {
   data_dir_locked: [],
   operation_not_voidable: [],
   reason_missing: [],
+  receipt_missing: [],
+  operation_not_returnable: [],
+  return_invalid: [],
+  day_invalid: [],
+  product_unknown: ['sku'],
+  basket_invalid: [],
+  too_many_combinations: [],
+  slip_unavailable: [],
+  font_missing: ['package'],
   address_invalid: [],
   not_available: [],
 } as const satisfies Record<string, readonly string[]>;

@@ -1,9 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import enProblems from '../../messages/en/problems.json';
 import enReasons from '../../messages/en/reasons.json';
+import enSales from '../../messages/en/sales.json';
 import enScreens from '../../messages/en/screens.json';
 import zhProblems from '../../messages/zh-CN/problems.json';
 import zhReasons from '../../messages/zh-CN/reasons.json';
+import zhSales from '../../messages/zh-CN/sales.json';
 import zhScreens from '../../messages/zh-CN/screens.json';
 import { EXCEPTION_CODES, PROBLEM_CODES, REASON_CODES } from './codes';
 import { showLocale } from './locale.svelte';
@@ -13,6 +15,7 @@ type Messages = Record<string, unknown>;
 
 const FILES: [string, Messages, Messages][] = [
   ['screens', enScreens, zhScreens],
+  ['sales', enSales, zhSales],
   ['problems', enProblems, zhProblems],
   ['reasons', enReasons, zhReasons],
 ];
@@ -58,6 +61,8 @@ describe.each(['en', 'zh-CN'] as const)('every code in %s', (locale) => {
     limit: '12300',
     left: '3',
     seconds: '7',
+    sku: 'A-100',
+    package: 'fonts-noto-cjk',
   };
   const given = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, values[name] ?? '']));
 

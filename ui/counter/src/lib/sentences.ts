@@ -34,6 +34,8 @@ function readable(params: Record<string, string | undefined>, place: Place): Rec
     by: params.by || inLanguage || params.store || messages.unknown_person(),
     store: inLanguage || params.store || params.store_zh || params.store_en || messages.unknown_store(),
     left: params.left === undefined ? messages.unknown_number() : number(params.left),
+    sku: params.sku ?? '?',
+    package: params.package ?? 'fonts-noto-cjk',
     seconds: number(params.seconds ?? params.retry_after ?? DEFAULT_WAIT_SECONDS),
     limit:
       limit !== undefined && /^\d+$/.test(limit)

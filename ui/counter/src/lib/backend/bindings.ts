@@ -13,10 +13,20 @@ export const commands = {
 	clerks: () => typedError<ClerkView[], Problem>(__TAURI_INVOKE("clerks")),
 	signIn: (clerkId: string, pin: string) => typedError<AppState, Problem>(__TAURI_INVOKE("sign_in", { clerkId, pin })),
 	signOut: () => typedError<AppState, Problem>(__TAURI_INVOKE("sign_out")),
-	lookUp: (text: string, source: Source) => typedError<Verdict, Problem>(__TAURI_INVOKE("look_up", { text, source })),
+	/**  Ends the lock of somebody who typed too much that was wrong, PINs and codes; null = of the whole counter. */
+	liftLock: (clerkId: string | null, managerId: string, managerPin: string) => typedError<AppState, Problem>(__TAURI_INVOKE("lift_lock", { clerkId, managerId, managerPin })),
+	lookUp: (text: string, source: Source) => typedError<Found, Problem>(__TAURI_INVOKE("look_up", { text, source })),
 	readPicture: (base64: string) => typedError<PictureText, Problem>(__TAURI_INVOKE("read_picture", { base64 })),
 	confirm: (ticket: string) => typedError<Confirmation, Problem>(__TAURI_INVOKE("confirm", { ticket })),
 	voidRedemption: (opId: string, reason: string, managerId: string, managerPin: string) => typedError<Receipt, Problem>(__TAURI_INVOKE("void_redemption", { opId, reason, managerId, managerPin })),
+	quote: (basket: Basket) => typedError<QuoteView, Problem>(__TAURI_INVOKE("quote", { basket })),
+	settle: (ticket: string, tender: string, receipt: string) => typedError<Settled, Problem>(__TAURI_INVOKE("settle", { ticket, tender, receipt })),
+	sales: () => typedError<SaleRow[], Problem>(__TAURI_INVOKE("sales")),
+	sale: (opId: string) => typedError<SaleView, Problem>(__TAURI_INVOKE("sale", { opId })),
+	returnPreview: (opId: string, lines: ReturnLine[], policy: ReturnPolicy) => typedError<ReturnPreview, Problem>(__TAURI_INVOKE("return_preview", { opId, lines, policy })),
+	/**  `refund` is what the preview said. */
+	returnSale: (opId: string, lines: ReturnLine[], policy: ReturnPolicy, refund: number, reason: string, managerId: string, managerPin: string) => typedError<Receipt, Problem>(__TAURI_INVOKE("return_sale", { opId, lines, policy, refund, reason, managerId, managerPin })),
+	slip: (opId: string) => typedError<Slip, Problem>(__TAURI_INVOKE("slip", { opId })),
 	queue: (state: string | null, beforeSeq: number | null) => typedError<QueueRow[], Problem>(__TAURI_INVOKE("queue", { state, beforeSeq })),
 	syncNow: () => typedError<AppState, Problem>(__TAURI_INVOKE("sync_now")),
 	cameras: () => typedError<CameraView[], Problem>(__TAURI_INVOKE("cameras")),
@@ -48,6 +58,21 @@ export type AppState = {
 	notice: Problem | null,
 };
 
+/**  What is to be quoted. */
+export type Basket = {
+	lines: BasketLine[],
+	member: string | null,
+	/**  Of coupons beside the member's, what was scanned or typed. */
+	coupons: string[],
+	/**  Ids of the coupons to use; null = the best combination. */
+	select: string[] | null,
+};
+
+export type BasketLine = {
+	sku: string,
+	quantity: number,
+};
+
 /**  One look through the camera. */
 export type CameraFrame = {
 	/**  `data:image/jpeg;base64,...`; null = nothing new. */
@@ -60,6 +85,13 @@ export type CameraFrame = {
 export type CameraView = {
 	index: number,
 	name: string,
+};
+
+/**  One of a member's coupons, and whether it could be used by itself, now, here. */
+export type CardCoupon = {
+	coupon: CouponView,
+	decision: Decision,
+	reasons: Reason[],
 };
 
 export type ClerkView = {
@@ -106,7 +138,12 @@ export type DemoHints = {
 	clerks: DemoClerk[],
 	coupons: string[],
 	pickups: string[],
+	members: string[],
+	products: string[],
 };
+
+/**  What a text was found to be. Products: the one that a barcode means beyond doubt, or those that a name may mean. */
+export type Found = { kind: "verdict"; verdict: Verdict } | { kind: "member"; card: MemberCard } | { kind: "products"; products: ProductView[]; exact: boolean };
 
 /**  What was done alone, and how much may be. Amounts in minor units. */
 export type LimitsView = {
@@ -136,6 +173,11 @@ export type LinkView = {
 /**  The language of the screens. */
 export type Locale = "zh-CN" | "en";
 
+export type MemberCard = {
+	member: MemberView,
+	coupons: CardCoupon[],
+};
+
 /**  A member, masked. */
 export type MemberView = {
 	id: string,
@@ -149,7 +191,7 @@ export type Mode = "connected" | "singleShop" | "demo";
 
 export type Offline = "onlineOnly" | "homeStore" | "floorLimit";
 
-export type OperationKind = "redeemCoupon" | "collectOrder" | "voidRedemption" | "failedAttempt";
+export type OperationKind = "redeemCoupon" | "collectOrder" | "voidRedemption" | "settleSale" | "returnSale" | "failedAttempt";
 
 export type OrderLineView = {
 	sku: string,
@@ -192,6 +234,17 @@ export type Problem = {
 	detail: string,
 };
 
+export type ProductView = {
+	sku: string,
+	/**  The first of them. */
+	barcode: string | null,
+	nameZh: string,
+	nameEn: string,
+	/**  Minor units. */
+	unitPrice: number,
+	currency: string,
+};
+
 export type QueueCounts = {
 	pending: number,
 	delivered: number,
@@ -214,6 +267,41 @@ export type QueueRow = {
 	voidable: boolean,
 };
 
+/**  What the basket costs. Amounts in minor units. */
+export type QuoteView = {
+	/**  Settling it records exactly this. */
+	ticket: string | null,
+	currency: string,
+	subtotal: number,
+	discount: number,
+	payable: number,
+	lines: QuotedLine[],
+	/**  Those that are used first, in the order of application. */
+	coupons: QuotedCoupon[],
+	unread: Unread[],
+	/**  Coupons that were too many to look at. */
+	leftOut: number,
+};
+
+export type QuotedCoupon = {
+	coupon: CouponView,
+	/**  What it takes off, minor units; null = not used. */
+	applied: number | null,
+	/**  What the basket says against it. */
+	refused: Reason[],
+	/**  What the counter says of it by itself. */
+	decision: Decision,
+	reasons: Reason[],
+};
+
+/**  Minor units. */
+export type QuotedLine = {
+	sku: string,
+	list: number,
+	discount: number,
+	net: number,
+};
+
 export type Reason = {
 	code: string,
 	params: { [key in string]: string },
@@ -226,6 +314,38 @@ export type Receipt = {
 	at: number,
 	delivery: Delivery,
 	title: string,
+};
+
+export type RefusedCoupon = {
+	coupon: string,
+	title: string,
+	reasons: Reason[],
+};
+
+/**  Units of a line that come back. */
+export type ReturnLine = {
+	/**  Its place in the sale. */
+	line: number,
+	quantity: number,
+};
+
+/**  What happens to a discount whose threshold is no longer met. */
+export type ReturnPolicy = "keep" | "requote";
+
+export type ReturnPreview = {
+	refund: number,
+	currency: string,
+	lines: ReturnedLine[],
+	coupons: SoldCoupon[],
+	/**  What remains paid. */
+	leftPaid: number,
+};
+
+export type ReturnedLine = {
+	/**  Its place in the sale. */
+	line: number,
+	quantity: number,
+	refund: number,
 };
 
 export type RoleView = "clerk" | "manager";
@@ -245,6 +365,67 @@ export type RuleView = {
 	minQuantity: number | null,
 };
 
+export type SaleRow = {
+	opId: string,
+	/**  Settled on this counter. */
+	own: boolean,
+	/**  UTC ms. */
+	at: number,
+	/**  Empty when it was settled elsewhere. */
+	clerk: string,
+	/**  The till's number. */
+	receipt: string,
+	tender: string,
+	member: MemberView | null,
+	currency: string,
+	subtotal: number,
+	discount: number,
+	payable: number,
+	refunded: number,
+	units: number,
+	state: RowState,
+	exception: string | null,
+	voided: boolean,
+	voidable: boolean,
+	returnable: boolean,
+	title: string,
+};
+
+export type SaleView = {
+	entry: SaleRow,
+	lines: SoldLine[],
+	coupons: SoldCoupon[],
+};
+
+/**  What settling came to; of what was refused nothing was written. */
+export type Settled = { kind: "done"; receipt: Receipt } | { kind: "refused"; decision: Decision; coupons: RefusedCoupon[] };
+
+/**  Where the slip is on this machine. */
+export type Slip = {
+	path: string,
+};
+
+export type SoldCoupon = {
+	coupon: string,
+	title: string,
+	discount: number,
+	givenBack: boolean,
+};
+
+export type SoldLine = {
+	/**  Its place in the sale. */
+	line: number,
+	sku: string,
+	nameZh: string,
+	nameEn: string,
+	unitPrice: number,
+	quantity: number,
+	/**  Units that came back. */
+	returned: number,
+	/**  What was paid for all of them. */
+	net: number,
+};
+
 /**  How a text came to the desk. */
 export type Source = "typed" | "scanned" | "pasted" | "camera";
 
@@ -260,6 +441,12 @@ export type StoreView = {
 };
 
 export type Subject = { kind: "coupon"; coupon: CouponView } | { kind: "order"; order: OrderView } | { kind: "member"; member: MemberView } | { kind: "unknown"; text: string };
+
+/**  A text that is no coupon here after all. */
+export type Unread = {
+	text: string,
+	reasons: Reason[],
+};
 
 export type Verdict = {
 	/**  Confirming it acts on exactly what was shown. */

@@ -1,4 +1,4 @@
-import type { CouponView, MemberView, OrderView, QueueRow, RuleView, StoreView } from './index';
+import type { CouponView, MemberView, OrderView, ProductView, QueueRow, RuleView, StoreView } from './index';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -25,7 +25,7 @@ export const CLERKS = [
   { id: 'c-3', name: 'Maya Patel', role: 'clerk' as const, pin: '4321' },
 ];
 
-const MEMBER: MemberView = { id: 'm-1', number: '6000 1288', name: '王**', phone: '138****6620' };
+export const MEMBER: MemberView = { id: 'm-1', number: '6000 1288', name: '王**', phone: '138****6620' };
 
 const NO_RULE: RuleView = {
   threshold: null,
@@ -74,7 +74,24 @@ export function demoCoupons(now: number): CouponView[] {
       state: 'expired',
       validUntil: now - 2 * DAY,
     }),
+    coupon('260411000000045671', now, {
+      nameZh: '全场立减券',
+      nameEn: 'Anything, ¥10 off',
+      ruleKind: 'amount_off',
+      rule: { ...NO_RULE, amount: 1000 },
+    }),
   ];
+}
+
+export const PRODUCTS: ProductView[] = [
+  product('A-100', '6901234500016', '氨基酸洗发水 500ml', 'Amino shampoo 500 ml', 1088),
+  product('A-110', '6901234500023', '氨基酸护发素 500ml', 'Amino conditioner 500 ml', 2088),
+  product('B-220', '6901234500030', '山茶花护发精油 80ml', 'Camellia hair oil 80 ml', 6800),
+  product('C-310', '6901234500047', '旅行套装', 'Travel set', 4900),
+];
+
+function product(sku: string, barcode: string, nameZh: string, nameEn: string, unitPrice: number): ProductView {
+  return { sku, barcode, nameZh, nameEn, unitPrice, currency: 'CNY' };
 }
 
 export function demoOrders(now: number): OrderView[] {

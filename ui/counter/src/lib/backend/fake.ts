@@ -8,17 +8,26 @@
 import type {
   AppState,
   Backend,
+  Basket,
   Confirmation,
   CouponView,
+  Found,
+  MemberCard,
   OrderView,
   Problem,
   QueueRow,
+  QuoteView,
   Reason,
   Receipt,
   Result,
+  ReturnLine,
+  ReturnPolicy,
+  SaleView,
+  Settled,
   Verdict,
 } from './index';
-import { CLERKS, STORE, demoCoupons, demoOrders, demoQueue } from './fake-data';
+import { CLERKS, MEMBER, PRODUCTS, STORE, demoCoupons, demoOrders, demoQueue } from './fake-data';
+import { previewOf, quoteOf, saleOf } from './fake-sales';
 
 const ok = <T>(data: T): Result<T> => ({ status: 'ok', data });
 const failed = (code: string, params: Record<string, string> = {}): Result<never> => ({
@@ -43,6 +52,8 @@ export class FakeBackend implements Backend {
   #rows: QueueRow[];
   #state: AppState;
   #tickets = new Map<string, { title: string; kind: QueueRow['kind']; done: () => void }>();
+  #baskets = new Map<string, { basket: Basket; quote: QuoteView }>();
+  #sales: SaleView[] = [];
   #nextTicket = 1;
   #attempts = ATTEMPTS;
   #frames = 0;
@@ -146,18 +157,126 @@ export class FakeBackend implements Backend {
     return this.#answer(ok(this.#change({ phase: 'signIn', clerk: null })));
   }
 
-  async lookUp(text: string, source: string) {
+  async liftLock(_clerkId: string | null, managerId: string, managerPin: string) {
+    const refusal = approval('-', managerId, managerPin);
+    if (refusal) return this.#answer(refusal);
+    this.#attempts = ATTEMPTS;
+    return this.#answer(ok(this.#change({})));
+  }
+
+  async lookUp(text: string, source: string): Promise<Result<Found>> {
     this.lookUps.push({ text, source });
     const code = text.replace(/\s/g, '');
+    const barcode = PRODUCTS.filter((one) => one.barcode === code || one.sku === code);
+    if (barcode.length > 0) return this.#answer(ok({ kind: 'products', products: barcode, exact: true }));
+    if (code === MEMBER.number.replace(/\s/g, '') || code === '13800006620') {
+      return this.#answer(ok({ kind: 'member', card: this.#card() }));
+    }
+    const named = PRODUCTS.filter((one) => `${one.nameZh} ${one.nameEn}`.toLowerCase().includes(text.toLowerCase()));
+    if (named.length > 0) return this.#answer(ok({ kind: 'products', products: named, exact: false }));
+    return this.#answer(ok({ kind: 'verdict', verdict: this.#verdictOf(text, code) }));
+  }
+
+  #verdictOf(text: string, code: string): Verdict {
     const coupon = this.#coupons.find((one) => one.code === code);
     const order = this.#orders.find((one) => one.code === code);
-    if (coupon) return this.#answer(ok(this.#couponVerdict(coupon)));
-    if (order) return this.#answer(ok(this.#orderVerdict(order)));
+    if (coupon) return this.#couponVerdict(coupon);
+    if (order) return this.#orderVerdict(order);
     const digits = /^\d{8}$|^\d{18}$/.test(code);
     const reason = digits ? (this.online ? 'unknown_code' : 'unknown_offline') : 'not_a_code';
-    return this.#answer(
-      ok(this.#verdict({ kind: 'unknown', text }, reason === 'unknown_offline' ? 'unconfirmed' : 'refuse', [reason])),
-    );
+    return this.#verdict({ kind: 'unknown', text }, reason === 'unknown_offline' ? 'unconfirmed' : 'refuse', [reason]);
+  }
+
+  async quote(basket: Basket): Promise<Result<QuoteView>> {
+    const ticket = `q-${this.#nextTicket++}`;
+    const own = basket.member === null ? [] : this.#coupons.filter((one) => one.state === 'available');
+    const shown = this.#coupons.filter((one) => basket.coupons.includes(one.code));
+    const coupons = [...new Set([...own, ...shown])].map((one) => structuredClone(one));
+    const quote = quoteOf(basket, coupons, this.online, ticket);
+    this.#baskets.set(ticket, { basket, quote });
+    return this.#answer(ok(quote));
+  }
+
+  async settle(ticket: string, tender: string, receipt: string): Promise<Result<Settled>> {
+    const held = this.#baskets.get(ticket);
+    if (!held) return this.#answer(failed('ticket_stale'));
+    const { basket, quote } = held;
+    const used = quote.coupons.filter((one) => one.applied !== null).map((one) => one.coupon.id);
+    const gone = this.#coupons.filter((one) => used.includes(one.id) && one.state !== 'available');
+    if (gone.length > 0) {
+      const coupons = gone.map((one) => ({
+        coupon: one.id,
+        title: one.nameZh,
+        reasons: [{ code: 'redeemed', params: { at: String(this.#clock()), store: STORE.nameZh } }],
+      }));
+      return this.#answer(ok({ kind: 'refused', decision: 'refuse', coupons }));
+    }
+    for (const one of this.#coupons) if (used.includes(one.id)) one.state = 'redeemed';
+    const title = basket.lines.map((line) => `${line.sku} × ${line.quantity}`).join(', ');
+    const row = this.#append('settleSale', title);
+    const sale = {
+      ...row,
+      own: true,
+      receipt,
+      tender,
+      member: basket.member === null ? null : MEMBER,
+      currency: quote.currency,
+      subtotal: quote.subtotal,
+      discount: quote.discount,
+      payable: quote.payable,
+      refunded: 0,
+      units: basket.lines.reduce((sum, line) => sum + line.quantity, 0),
+      returnable: true,
+    };
+    this.#sales = [saleOf(sale, basket, quote), ...this.#sales];
+    return this.#answer(ok({ kind: 'done', receipt: receiptOf(row) }));
+  }
+
+  async sales() {
+    return this.#answer(ok(this.#sales.map((sale) => sale.entry)));
+  }
+
+  async sale(opId: string): Promise<Result<SaleView>> {
+    const sale = this.#sales.find((one) => one.entry.opId === opId);
+    return this.#answer(sale ? ok(sale) : failed('not_found'));
+  }
+
+  async returnPreview(opId: string, lines: ReturnLine[], _policy: ReturnPolicy) {
+    const sale = this.#sales.find((one) => one.entry.opId === opId);
+    return this.#answer(sale ? ok(previewOf(sale, lines)) : failed('not_found'));
+  }
+
+  async returnSale(
+    opId: string,
+    lines: ReturnLine[],
+    _policy: ReturnPolicy,
+    promised: number,
+    reason: string,
+    managerId: string,
+    managerPin: string,
+  ): Promise<Result<Receipt>> {
+    const sale = this.#sales.find((one) => one.entry.opId === opId);
+    if (!sale) return this.#answer(failed('not_found'));
+    const refusal = approval(reason, managerId, managerPin);
+    if (refusal) return this.#answer(refusal);
+    const { refund, coupons } = previewOf(sale, lines);
+    if (refund !== promised) return this.#answer(failed('ticket_stale'));
+    const back = (line: number) => lines.find((one) => one.line === line)?.quantity ?? 0;
+    const left = {
+      entry: { ...sale.entry, refunded: sale.entry.refunded + refund, voidable: false },
+      lines: sale.lines.map((line) => ({ ...line, returned: line.returned + back(line.line) })),
+      coupons: sale.coupons.map((one) => ({
+        ...one,
+        givenBack: coupons.some((other) => other.coupon === one.coupon && other.givenBack),
+      })),
+    };
+    left.entry.returnable = left.lines.some((line) => line.returned < line.quantity);
+    this.#sales = this.#sales.map((one) => (one === sale ? left : one));
+    return this.#answer(ok(receiptOf(this.#append('returnSale', sale.entry.title))));
+  }
+
+  async slip(opId: string) {
+    return this.#answer(ok({ path: `slips/${opId}.pdf` }));
   }
 
   async readPicture(base64: string) {
@@ -178,10 +297,13 @@ export class FakeBackend implements Backend {
   async voidRedemption(opId: string, reason: string, managerId: string, managerPin: string) {
     const row = this.#rows.find((one) => one.opId === opId);
     if (!row?.voidable) return this.#answer(failed('operation_not_voidable'));
-    if (reason.trim() === '') return this.#answer(failed('reason_missing'));
-    const manager = CLERKS.find((one) => one.id === managerId && one.role === 'manager');
-    if (!manager) return this.#answer(failed('not_allowed'));
-    if (manager.pin !== managerPin) return this.#answer(failed('wrong_pin', { left: '4' }));
+    const refusal = approval(reason, managerId, managerPin);
+    if (refusal) return this.#answer(refusal);
+    this.#sales = this.#sales.map((sale) =>
+      sale.entry.opId === opId
+        ? { ...sale, entry: { ...sale.entry, voided: true, voidable: false, returnable: false } }
+        : sale,
+    );
     this.#rows = this.#rows.map((one) => (one.opId === opId ? { ...one, voided: true, voidable: false } : one));
     return this.#answer(ok(receiptOf(this.#append('voidRedemption', row.title))));
   }
@@ -231,6 +353,8 @@ export class FakeBackend implements Backend {
         clerks: CLERKS.map(({ name, pin }) => ({ name, pin })),
         coupons: this.#coupons.map((coupon) => coupon.code),
         pickups: this.#orders.map((order) => order.code),
+        members: [MEMBER.number.replace(/\s/g, '')],
+        products: PRODUCTS.flatMap((product) => product.barcode ?? []),
       }),
     );
   }
@@ -238,6 +362,15 @@ export class FakeBackend implements Backend {
   async onStateChanged(listener: (state: AppState) => void) {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
+  }
+
+  #card(): MemberCard {
+    const coupons = this.#coupons.map((coupon) => {
+      const usable = coupon.state === 'available';
+      const reasons = usable ? [] : [{ code: coupon.state, params: { at: String(coupon.validUntil) } }];
+      return { coupon: structuredClone(coupon), decision: usable ? ('honour' as const) : ('refuse' as const), reasons };
+    });
+    return { member: MEMBER, coupons };
   }
 
   #couponVerdict(coupon: CouponView): Verdict {
@@ -305,7 +438,7 @@ export class FakeBackend implements Backend {
       exception: null,
       deliveredAt: this.online ? now : null,
       voided: false,
-      voidable: kind !== 'voidRedemption',
+      voidable: kind !== 'voidRedemption' && kind !== 'returnSale',
     };
     this.#rows = [row, ...this.#rows];
     this.#change({});
@@ -336,6 +469,13 @@ export class FakeBackend implements Backend {
 function receiptOf(row: QueueRow): Receipt {
   const delivery = row.state === 'pending' ? ('toBeDelivered' as const) : ('confirmed' as const);
   return { opId: row.opId, seq: row.seq, at: row.at, delivery, title: row.title };
+}
+
+function approval(reason: string, managerId: string, managerPin: string): Result<never> | null {
+  if (reason.trim() === '') return failed('reason_missing');
+  const manager = CLERKS.find((one) => one.id === managerId && one.role === 'manager');
+  if (!manager) return failed('not_allowed');
+  return manager.pin === managerPin ? null : failed('wrong_pin', { left: '4' });
 }
 
 export function openFakeBackend(query: URLSearchParams): FakeBackend {

@@ -2,14 +2,24 @@
 
 import type {
   AppState,
+  Basket,
   CameraFrame,
   CameraView,
   ClerkView,
   Confirmation,
+  DemoHints,
+  Found,
   Problem,
   QueueRow,
+  QuoteView,
   Receipt,
-  Verdict,
+  ReturnLine,
+  ReturnPolicy,
+  ReturnPreview,
+  SaleRow,
+  SaleView,
+  Settled,
+  Slip,
 } from './bindings';
 
 export type * from './bindings';
@@ -18,11 +28,6 @@ export type Result<T> = { status: 'ok'; data: T } | { status: 'error'; error: Pr
 export type Answer<T> = Promise<Result<T>>;
 
 export type ScanSource = 'typed' | 'scanned' | 'pasted' | 'camera';
-export type Hints = {
-  clerks: { name: string; pin: string }[];
-  coupons: string[];
-  pickups: string[];
-};
 
 export interface Backend {
   appState(): Answer<AppState>;
@@ -33,17 +38,37 @@ export interface Backend {
   clerks(): Answer<ClerkView[]>;
   signIn(clerkId: string, pin: string): Answer<AppState>;
   signOut(): Answer<AppState>;
-  lookUp(text: string, source: ScanSource): Answer<Verdict>;
+  /** Ends the lock of somebody, or of the whole counter, after too much that was wrong. */
+  liftLock(clerkId: string | null, managerId: string, managerPin: string): Answer<AppState>;
+  lookUp(text: string, source: ScanSource): Answer<Found>;
   readPicture(base64: string): Answer<{ text: string; format: string }>;
   confirm(ticket: string): Answer<Confirmation>;
   voidRedemption(opId: string, reason: string, managerId: string, managerPin: string): Answer<Receipt>;
+  quote(basket: Basket): Answer<QuoteView>;
+  settle(ticket: string, tender: string, receipt: string): Answer<Settled>;
+  /** Those of today, in the store's zone, newest first. */
+  sales(): Answer<SaleRow[]>;
+  sale(opId: string): Answer<SaleView>;
+  returnPreview(opId: string, lines: ReturnLine[], policy: ReturnPolicy): Answer<ReturnPreview>;
+  returnSale(
+    opId: string,
+    lines: ReturnLine[],
+    policy: ReturnPolicy,
+    /** What the preview said. */
+    refund: number,
+    reason: string,
+    managerId: string,
+    managerPin: string,
+  ): Answer<Receipt>;
+  /** Writes the slip as PDF, opens it, and says where it is. */
+  slip(opId: string): Answer<Slip>;
   queue(state: string | null, beforeSeq: number | null): Answer<QueueRow[]>;
   syncNow(): Answer<AppState>;
   cameras(): Answer<CameraView[]>;
   openCamera(index: number): Answer<null>;
   cameraFrame(): Answer<CameraFrame>;
   closeCamera(): Answer<null>;
-  demoHints(): Answer<Hints | null>;
+  demoHints(): Answer<DemoHints | null>;
   /** Calls back whenever link, queue, phase or anything else of the state changes; returns the way to stop. */
   onStateChanged(listener: (state: AppState) => void): Promise<() => void>;
 }

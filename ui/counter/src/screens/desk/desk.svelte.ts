@@ -1,5 +1,6 @@
 import { play, type Sound } from '@counterfoil/shared';
-import type { Backend, Problem, Receipt, ScanSource, Verdict } from '../../lib/backend';
+import type { Backend, CouponView, Found, Problem, ProductView, Receipt, ScanSource, Verdict } from '../../lib/backend';
+import { Sale, type Sold } from './basket/sale.svelte';
 
 /** What lies on the desk. One thing at a time. */
 export type DeskView =
@@ -7,11 +8,19 @@ export type DeskView =
   | { kind: 'looking'; text: string | null }
   | { kind: 'verdict'; text: string; verdict: Verdict; shownAt: number; source: ScanSource }
   | { kind: 'done'; receipt: Receipt; verdict: Verdict }
+  | { kind: 'products'; text: string; products: ProductView[]; chosen: number }
+  | { kind: 'sold'; sold: Sold }
   | { kind: 'problem'; text: string | null; problem: Problem };
+
+/** A coupon whose verdict is on the screen, and what was read of it. */
+interface Shown {
+  coupon: CouponView;
+  text: string;
+}
 
 export interface Recent {
   at: number;
-  title: Verdict['subject'];
+  title: Verdict['subject'] | { kind: 'sale'; items: number };
   outcome: Receipt['delivery'] | 'refused';
   action: Verdict['action'];
 }
@@ -37,15 +46,33 @@ export class Desk {
   confirming = $state(false);
   /** Why the last confirm did not get an answer; the verdict stays, so it can be pressed again. */
   confirmProblem = $state.raw<Problem | null>(null);
-  /** Scanned while a confirm was under way; looked up after its answer. */
-  held = $state<string | null>(null);
+  /** Scanned while a confirm was under way; looked up after its answer, in this order. */
+  held = $state.raw<string[]>([]);
   cameraOpen = $state(false);
   recent = $state.raw<Recent[]>([]);
 
+  readonly sale: Sale;
+
   /** Answers to earlier look-ups are dropped: only what was asked last may be shown. */
   #asked = 0;
+  /** Goods scanned before the desk was emptied don't belong into the next basket. */
+  #emptied = 0;
+  #lastScan = Number.NEGATIVE_INFINITY;
 
-  constructor(private readonly backend: Backend) {}
+  constructor(private readonly backend: Backend) {
+    this.sale = new Sale(backend);
+  }
+
+  /** The basket has the stage, unless something stands before it that has to be decided first. */
+  get showsSale(): boolean {
+    if (!this.sale.active) return false;
+    return this.view.kind !== 'sold' && this.view.kind !== 'done' && !this.#deciding;
+  }
+
+  /** A verdict that waits for a yes or no. */
+  get #deciding(): boolean {
+    return this.view.kind === 'verdict' && this.view.verdict.subject.kind === 'order';
+  }
 
   get canConfirm(): boolean {
     return (
@@ -60,20 +87,35 @@ export class Desk {
   async lookUp(text: string, source: ScanSource): Promise<void> {
     const wanted = text.trim();
     if (wanted === '') return;
-    if (this.confirming) {
-      this.held = wanted;
+    if (this.confirming || this.sale.settling) {
+      this.held = [...this.held, wanted];
       return;
     }
+    if (source === 'scanned') this.#lastScan = Date.now();
+    const shown = this.#couponShown();
+    const emptied = this.#emptied;
     const asked = this.#ask(wanted);
     this.text = '';
     const answer = await this.backend.lookUp(wanted, source);
-    if (asked !== this.#asked) return;
+    const overtaken = asked !== this.#asked;
+    if (answer.status === 'ok' && emptied === this.#emptied) {
+      const [product] = productsOf(answer.data);
+      // Every scan of goods counts, also when the next one was faster than its answer.
+      if (product) {
+        this.#take(shown);
+        this.sale.add(product);
+        play('note');
+        if (!overtaken) this.view = { kind: 'idle' };
+        return;
+      }
+    }
+    if (overtaken) return;
     if (answer.status === 'error') return this.#showProblem(wanted, answer.error);
-    this.#showVerdict(wanted, answer.data, source);
+    this.#show(wanted, answer.data, source, shown);
   }
 
   async readPicture(file: Blob): Promise<void> {
-    if (this.confirming) return;
+    if (this.confirming || this.sale.settling) return;
     const asked = this.#ask(null);
     if (file.size > PICTURE_LIMIT) {
       const detail = `${file.size} bytes, ${PICTURE_LIMIT} allowed`;
@@ -107,24 +149,68 @@ export class Desk {
     } else {
       const { receipt } = answer.data;
       this.view = { kind: 'done', receipt, verdict };
-      this.#remember(verdict, receipt.delivery);
+      this.#remember({ title: verdict.subject, outcome: receipt.delivery, action: verdict.action });
       play('done');
     }
-    const held = this.held;
-    this.held = null;
-    if (held !== null) await this.lookUp(held, 'scanned');
+    await this.#lookUpHeld();
   }
 
-  /** Enter, wherever the focus is: look up what is typed, else confirm, else make room for the next. */
-  async enter(now: number = Date.now()): Promise<void> {
-    if (this.text.trim() !== '') return this.lookUp(this.text, 'typed');
-    if (this.view.kind === 'verdict' && this.canConfirm) {
-      if (this.view.source === 'scanned' && now - this.view.shownAt < READING_TIME) return;
-      return this.confirm();
+  /** The basket becomes a sale, as it is quoted on the screen. */
+  async settle(): Promise<void> {
+    const sold = await this.sale.settle();
+    if (sold) {
+      this.view = { kind: 'sold', sold };
+      const title = { kind: 'sale' as const, items: sold.items };
+      this.#remember({ title, outcome: sold.receipt.delivery, action: null });
     }
-    if (this.view.kind === 'done') this.clear();
+    await this.#lookUpHeld();
   }
 
+  /** The coupon whose verdict is shown becomes part of a sale instead of being redeemed by itself. */
+  putIntoSale(): void {
+    const shown = this.#couponShown();
+    this.view = { kind: 'idle' };
+    this.#take(shown);
+  }
+
+  choose(product: ProductView): void {
+    this.sale.add(product);
+    this.view = { kind: 'idle' };
+  }
+
+  /** Moves in the list of products, else in the basket. */
+  move(by: number): void {
+    if (this.view.kind === 'products') {
+      const last = this.view.products.length - 1;
+      this.view = { ...this.view, chosen: Math.max(0, Math.min(last, this.view.chosen + by)) };
+    } else {
+      this.sale.select(by);
+    }
+  }
+
+  /**
+   * Enter, wherever the focus is: look up what is typed, else choose, else confirm, else make room for the next.
+   * Returns true when the receipt number is what it waits for.
+   */
+  async enter(now: number = Date.now()): Promise<boolean> {
+    if (this.text.trim() !== '') {
+      await this.lookUp(this.text, 'typed');
+    } else if (this.view.kind === 'products') {
+      const product = this.view.products[this.view.chosen];
+      if (product) this.choose(product);
+    } else if (this.view.kind === 'verdict' && !this.showsSale && this.canConfirm) {
+      if (this.view.source === 'scanned' && now - this.view.shownAt < READING_TIME) return false;
+      await this.confirm();
+    } else if (this.view.kind === 'done' || this.view.kind === 'sold') {
+      this.clear();
+    } else if (this.showsSale && now - this.#lastScan >= READING_TIME) {
+      if (this.sale.needsReceiptNumber) return true;
+      await this.settle();
+    }
+    return false;
+  }
+
+  /** Takes away what stands before the basket, not the basket. */
   clear(): void {
     if (this.confirming) return;
     this.#asked += 1;
@@ -133,18 +219,74 @@ export class Desk {
     this.confirmProblem = null;
   }
 
+  /** Esc: one thing at a time, and a basket only when it is pressed twice. */
+  escape(): void {
+    if (this.confirming || this.sale.settling) return;
+    if (this.view.kind !== 'idle' || this.text !== '' || !this.sale.active) this.clear();
+    else if (this.sale.clearing) this.empty();
+    else this.sale.clearing = true;
+  }
+
+  /** Everything goes: the basket, its member, and what stands before them. */
+  empty(): void {
+    this.#emptied += 1;
+    this.clear();
+    this.sale.clear();
+  }
+
   #ask(text: string | null): number {
     this.#asked += 1;
     this.confirmProblem = null;
     this.cameraOpen = false;
+    this.sale.clearing = false;
     this.view = { kind: 'looking', text };
     return this.#asked;
+  }
+
+  #show(text: string, found: Found, source: ScanSource, shown: Shown | null): void {
+    if (found.kind === 'products') {
+      this.#take(shown);
+      this.view = { kind: 'products', text, products: found.products, chosen: 0 };
+      play(found.products.length > 0 ? 'note' : 'unsure');
+    } else if (found.kind === 'member') {
+      this.#take(shown);
+      this.sale.setMember(found.card);
+      this.view = { kind: 'idle' };
+      play('note');
+    } else if (this.sale.active && found.verdict.subject.kind === 'coupon') {
+      // Beside a basket a coupon is used on the basket; whether it can be is for the quote to say.
+      this.sale.addCoupon(found.verdict.subject.coupon, text);
+      this.view = { kind: 'idle' };
+      play('note');
+    } else {
+      this.#showVerdict(text, found.verdict, source);
+    }
+  }
+
+  /** A coupon that was shown, not confirmed, before the goods came is part of the sale. */
+  #take(shown: Shown | null): void {
+    if (shown) this.sale.addCoupon(shown.coupon, shown.text);
+  }
+
+  #couponShown(): Shown | null {
+    if (this.view.kind !== 'verdict') return null;
+    const { text, verdict } = this.view;
+    if (verdict.subject.kind !== 'coupon' || verdict.decision === 'refuse') return null;
+    return { coupon: verdict.subject.coupon, text };
+  }
+
+  async #lookUpHeld(): Promise<void> {
+    const { held } = this;
+    this.held = [];
+    for (const text of held) await this.lookUp(text, 'scanned');
   }
 
   #showVerdict(text: string, verdict: Verdict, source: ScanSource): void {
     this.view = { kind: 'verdict', text, verdict, source, shownAt: Date.now() };
     play(SOUNDS[verdict.decision] ?? 'note');
-    if (verdict.decision === 'refuse') this.#remember(verdict, 'refused');
+    if (verdict.decision === 'refuse') {
+      this.#remember({ title: verdict.subject, outcome: 'refused', action: verdict.action });
+    }
   }
 
   #showProblem(text: string | null, problem: Problem): void {
@@ -152,10 +294,14 @@ export class Desk {
     play('unsure');
   }
 
-  #remember(verdict: Verdict, outcome: Recent['outcome']): void {
-    const entry = { at: Date.now(), title: verdict.subject, outcome, action: verdict.action };
-    this.recent = [entry, ...this.recent].slice(0, RECENT_LIMIT);
+  #remember(entry: Omit<Recent, 'at'>): void {
+    this.recent = [{ ...entry, at: Date.now() }, ...this.recent].slice(0, RECENT_LIMIT);
   }
+}
+
+/** What a barcode means beyond doubt; a name has to be chosen from a list. */
+function productsOf(found: Found): ProductView[] {
+  return found.kind === 'products' && found.exact ? found.products : [];
 }
 
 /** The bytes alone, without the "data:" head. Null when the browser can't read the file. */

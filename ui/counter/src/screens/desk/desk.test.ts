@@ -125,7 +125,7 @@ describe('confirming', () => {
     await desk.lookUp(COUPON, 'typed');
     const pressed = desk.confirm();
     await desk.lookUp(PICKUP, 'scanned');
-    expect(desk.held).toBe(PICKUP);
+    expect(desk.held).toEqual([PICKUP]);
     await pressed;
     expect(desk.view).toMatchObject({ kind: 'verdict', text: PICKUP });
     expect(desk.recent).toHaveLength(1);

@@ -28,5 +28,7 @@ export const KINDS: Record<string, () => string> = {
   redeemCoupon: m.kind_redeem_coupon,
   collectOrder: m.kind_collect_order,
   voidRedemption: m.kind_void_redemption,
+  settleSale: m.kind_settle_sale,
+  returnSale: m.kind_return_sale,
   failedAttempt: m.kind_failed_attempt,
 };

@@ -1,0 +1,261 @@
+import { play } from '@counterfoil/shared';
+import type {
+  Backend,
+  CardCoupon,
+  CouponView,
+  MemberCard,
+  Problem,
+  ProductView,
+  QuotedCoupon,
+  QuoteView,
+  Reason,
+  Receipt,
+  RefusedCoupon,
+} from '../../../lib/backend';
+import type { Tender } from './tenders';
+
+
+export interface Line {
+  product: ProductView;
+  quantity: number;
+}
+
+/** A coupon and the text it came as, which is what proves that it was here. */
+interface Scanned {
+  coupon: CouponView;
+  text: string;
+}
+
+/** What is left to show when the basket has become a sale. */
+export interface Sold {
+  receipt: Receipt;
+  quote: QuoteView;
+  items: number;
+  member: MemberCard | null;
+}
+
+/** As many of one thing as the contract of quotes allows in a line without a sum ever overflowing. */
+const MOST = 9_999;
+
+/** The basket, whose it is, and what it costs: quoted anew at every change. */
+export class Sale {
+  lines = $state.raw<Line[]>([]);
+  member = $state.raw<MemberCard | null>(null);
+  /** Coupons that came by themselves, beside the member's. */
+  scanned = $state.raw<Scanned[]>([]);
+  /** The coupons ticked by hand; null = the best combination. */
+  given = $state.raw<string[] | null>(null);
+  quote = $state.raw<QuoteView | null>(null);
+  /** The quote on the screen is not of this basket any more. */
+  quoting = $state(false);
+  problem = $state.raw<Problem | null>(null);
+  /** Coupons that could not be used when it was to be confirmed. */
+  refused = $state.raw<RefusedCoupon[]>([]);
+  /** The line that keys work on. */
+  selected = $state(0);
+  /** The one used last: most customers of a shop pay alike. */
+  tender = $state<Tender>('cash');
+  receiptNumber = $state('');
+  settling = $state(false);
+  /** Esc was pressed once; the next one empties the basket. */
+  clearing = $state(false);
+
+  /** Answers to earlier questions are dropped. */
+  #asked = 0;
+
+  constructor(private readonly backend: Backend) {}
+
+  get active(): boolean {
+    return this.lines.length > 0 || this.member !== null || this.scanned.length > 0;
+  }
+
+  get items(): number {
+    return this.lines.reduce((sum, line) => sum + line.quantity, 0);
+  }
+
+  /** Coupons that are not among the member's own. */
+  get others(): CouponView[] {
+    const own = this.member?.coupons ?? [];
+    return this.scanned.map(({ coupon }) => coupon).filter((one) => !own.some(({ coupon }) => coupon.id === one.id));
+  }
+
+  /** The member's coupons that a basket may use, and those that it can't whatever is in it. */
+  get usable(): CardCoupon[] {
+    return this.member?.coupons.filter((one) => one.decision !== 'refuse') ?? [];
+  }
+
+  get unusable(): CardCoupon[] {
+    return this.member?.coupons.filter((one) => one.decision === 'refuse') ?? [];
+  }
+
+  /** What the quote says about a coupon. */
+  quoted(id: string): QuotedCoupon | null {
+    return this.quote?.coupons.find(({ coupon }) => coupon.id === id) ?? null;
+  }
+
+  /** Why a coupon that was scanned is none after all, when it is so. */
+  unread(id: string): Reason[] {
+    const text = this.scanned.find(({ coupon }) => coupon.id === id)?.text;
+    return this.quote?.unread.find((one) => one.text === text)?.reasons ?? [];
+  }
+
+  get applied(): QuotedCoupon[] {
+    return this.quote?.coupons.filter((one) => one.applied !== null) ?? [];
+  }
+
+  get canSettle(): boolean {
+    return this.lines.length > 0 && this.quote?.ticket != null && !this.quoting && !this.settling;
+  }
+
+  get needsReceiptNumber(): boolean {
+    return this.canSettle && this.receiptNumber.trim() === '';
+  }
+
+  add(product: ProductView): void {
+    const at = this.lines.findIndex((line) => line.product.sku === product.sku);
+    const found = this.lines[at];
+    if (found) {
+      this.change(at, 1);
+    } else {
+      this.lines = [...this.lines, { product, quantity: 1 }];
+      this.#changed();
+    }
+    this.selected = at < 0 ? this.lines.length - 1 : at;
+  }
+
+  change(at: number, by: number): void {
+    const line = this.lines[at];
+    if (!line || this.settling) return;
+    const quantity = Math.min(MOST, line.quantity + by);
+    if (quantity < 1) return this.remove(at);
+    this.lines = this.lines.with(at, { ...line, quantity });
+    this.selected = at;
+    this.#changed();
+  }
+
+  remove(at: number): void {
+    if (this.settling) return;
+    this.lines = this.lines.filter((_, index) => index !== at);
+    this.selected = Math.max(0, Math.min(this.selected, this.lines.length - 1));
+    this.#changed();
+  }
+
+  select(by: number): void {
+    this.clearing = false;
+    this.selected = Math.max(0, Math.min(this.lines.length - 1, this.selected + by));
+  }
+
+  setMember(card: MemberCard | null): void {
+    if (this.settling) return;
+    this.member = card;
+    // What was ticked by hand was ticked among the coupons of somebody else.
+    this.given = null;
+    this.#changed();
+  }
+
+  addCoupon(coupon: CouponView, text: string): void {
+    if (this.settling) return;
+    this.scanned = [...this.scanned.filter((one) => one.coupon.id !== coupon.id), { coupon, text }];
+    // Who scans a coupon wants it used.
+    if (this.given && !this.given.includes(coupon.id)) this.given = [...this.given, coupon.id];
+    this.#changed();
+  }
+
+  dropCoupon(id: string): void {
+    if (this.settling) return;
+    this.scanned = this.scanned.filter((one) => one.coupon.id !== id);
+    this.given = this.given?.filter((one) => one !== id) ?? null;
+    this.#changed();
+  }
+
+  isTicked(id: string): boolean {
+    return this.given ? this.given.includes(id) : this.quoted(id)?.applied != null;
+  }
+
+  /** From the best combination, the first tick or untick starts a choice by hand. */
+  toggle(id: string): void {
+    if (this.settling) return;
+    const ticked = this.given ?? this.applied.map(({ coupon }) => coupon.id);
+    this.given = ticked.includes(id) ? ticked.filter((one) => one !== id) : [...ticked, id];
+    this.#changed();
+  }
+
+  best(): void {
+    if (this.settling) return;
+    this.given = null;
+    this.#changed();
+  }
+
+  /** Records exactly what the quote on the screen says. Null when it did not come to a sale. */
+  async settle(): Promise<Sold | null> {
+    const { quote } = this;
+    if (!this.canSettle || !quote?.ticket) return null;
+    this.settling = true;
+    this.problem = null;
+    this.refused = [];
+    const answer = await this.backend.settle(quote.ticket, this.tender, this.receiptNumber.trim());
+    this.settling = false;
+    if (answer.status === 'ok' && answer.data.kind === 'done') {
+      const sold = { receipt: answer.data.receipt, quote, items: this.items, member: this.member };
+      this.clear();
+      play('done');
+      return sold;
+    }
+    play('unsure');
+    const problem = answer.status === 'error' ? answer.error : null;
+    const refused = answer.status === 'ok' && answer.data.kind === 'refused' ? answer.data.coupons : [];
+    // What was shown is no longer so; what is so is asked for at once, and the reason stays on the screen.
+    if (refused.length > 0 || problem?.code === 'ticket_stale') await this.#requote();
+    this.refused = refused;
+    this.problem = problem ?? this.problem;
+    return null;
+  }
+
+  clear(): void {
+    if (this.settling) return;
+    this.#asked += 1;
+    this.lines = [];
+    this.member = null;
+    this.scanned = [];
+    this.given = null;
+    this.quote = null;
+    this.quoting = false;
+    this.problem = null;
+    this.refused = [];
+    this.selected = 0;
+    this.receiptNumber = '';
+    this.clearing = false;
+  }
+
+  #changed(): void {
+    this.clearing = false;
+    this.refused = [];
+    void this.#requote();
+  }
+
+  async #requote(): Promise<void> {
+    this.#asked += 1;
+    const asked = this.#asked;
+    this.problem = null;
+    if (this.lines.length === 0) {
+      this.quote = null;
+      this.quoting = false;
+      return;
+    }
+    this.quoting = true;
+    const answer = await this.backend.quote({
+      lines: this.lines.map(({ product, quantity }) => ({ sku: product.sku, quantity })),
+      member: this.member?.member.id ?? null,
+      coupons: this.scanned.map((one) => one.text),
+      select: this.given,
+    });
+    if (asked !== this.#asked) return;
+    this.quoting = false;
+    if (answer.status === 'error') {
+      this.quote = null;
+      this.problem = answer.error;
+    } else {
+      this.quote = answer.data;
+    }
+  }
+}
