@@ -211,8 +211,7 @@ pub(super) const RULES: &[Rule] = &[
             "SELECT coupon AS id, 'it was claimed twice' AS what FROM claims WHERE coupon IS NOT NULL GROUP BY tenant, coupon HAVING COUNT(*) > 1",
             "SELECT c.id AS id, 'it was given without a claim' AS what
              FROM coupons c JOIN batches b ON b.tenant = c.tenant AND b.id = c.batch
-                 LEFT JOIN claims k ON k.tenant = c.tenant AND k.coupon = c.id
-             WHERE b.purpose = 'claim' AND c.version > 0 AND k.coupon IS NULL",
+             WHERE b.purpose = 'claim' AND c.version > 0 AND c.id NOT IN (SELECT k.coupon FROM claims k WHERE k.coupon IS NOT NULL)",
         ],
     },
     Rule {
