@@ -473,6 +473,10 @@ pub struct Changes {
 
 /// What head office is asked to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every command is an operation: a box would be an allocation for each"
+)]
 pub enum Command {
     /// An operation arrived in a push.
     Operation(Arrival),
