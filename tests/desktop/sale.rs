@@ -65,10 +65,11 @@ async fn a_sale(language: &'static str, button: &str, machine: &str, clerk: &str
     office.kill();
     window.sees("banner-offline").await;
     window.looks_up(&customer.number).await;
-    window.sees("member").await;
+    window.sees(&format!("member[data-number='{}']", customer.number)).await;
     window.scans(&goods[0]).await;
+    window.sees("settle:enabled").await;
     window.scans(&goods[1]).await;
-    window.sees("basket-line[data-quantity='1']").await;
+    window.sees("basket-line:nth-child(2)").await;
     window.sees("settle:enabled").await;
     window.keeps("39-sale-offline").await;
     confirms(&window, "R-1002", "toBeDelivered").await;
