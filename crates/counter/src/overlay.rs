@@ -181,7 +181,8 @@ fn stand_in(used: &UsedCoupon, state: CouponState) -> Coupon {
         valid_from: None,
         valid_until: None,
         state,
-        version: 0,
+        // Version 0 would be one that waits in its batch for a member.
+        version: 1,
     }
 }
 

@@ -40,7 +40,7 @@ impl Desk {
         Ok(manager.context("no manager")?.id)
     }
 
-    /// `{"lines": [["SKU", 2], ...], "member": "M...", "coupons": ["..."]}`.
+    /// `{"lines": [["SKU", 2], ...], "member": "000110000001", "coupons": ["..."]}`.
     async fn basket(&self, command: &Value) -> anyhow::Result<Basket> {
         let list = |name: &str| command[name].as_array().cloned().unwrap_or_default();
         let lines = list("lines").into_iter().map(|line| BasketLine {
@@ -50,7 +50,11 @@ impl Desk {
         });
         let member = match command["member"].as_str() {
             None => None,
-            Some(number) => match self.counter.find_member(&scanned(number)).await? {
+            Some(number) => match self
+                .counter
+                .find_member(&Scanned::MemberNumber(number.to_owned()))
+                .await?
+            {
                 MemberAnswer::Found(card) => Some(card.member.id),
                 MemberAnswer::Unknown(verdict) => anyhow::bail!("no member {number}: {verdict:?}"),
             },

@@ -186,6 +186,8 @@ pub struct CodePolicyOptions {
     /// The parts in their order, as JSON: `line` (1 to 4 digits), `date` (six, shuffled or not), `fixed` (a text of
     /// digits), `random` (6 to 12 digits, exactly one), `check` (at the end). 16 to 24 digits in all. Left out: the
     /// policy there is is printed.
+    ///
+    /// Example: --parts '[{"kind":"line","digits":4},{"kind":"date","shuffled":true},{"kind":"random","digits":8}]'
     #[arg(long, value_name = "JSON")]
     pub parts: Option<String>,
     #[command(flatten)]

@@ -280,9 +280,11 @@ async fn preview(
     State(app): State<Arc<App>>,
     operator: Operator,
     Path(id): Path<Uuid>,
-    Body(asked): Body<ReturnAsked>,
+    asked: Result<Body<ReturnAsked>, ApiError>,
 ) -> Result<Json<ReturnView>, ApiError> {
+    // Who may not ask learns nothing of what a question looks like.
     operator.require(&[Admin, Op, Auditor])?;
+    let Body(asked) = asked?;
     let mut snapshot = app.db.snapshot().await?;
     let sale = one(&mut snapshot, operator.tenant, id).await?;
     let used: Vec<CouponId> = sale.coupons.iter().map(|sold| sold.used.coupon).collect();

@@ -280,7 +280,8 @@ async fn another_chain_sees_nothing_of_this_one(on: On) {
             for id in ours.iter().filter(|id| !asked.contains(id.as_str())) {
                 assert!(!text.contains(id), "{asked}\n{text}");
             }
-            for secret in ["王小明", "13800000000", "一店"] {
+            let secrets = ["王小明", "13800000000", "一店"];
+            for secret in secrets.into_iter().filter(|secret| !asked.contains(secret)) {
                 assert!(!text.contains(secret), "{asked}\n{text}");
             }
             if operation.path.contains('{') && operation.method == Method::GET {
