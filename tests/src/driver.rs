@@ -28,7 +28,8 @@ impl Driver {
     /// Starts it, on a machine that speaks `machine` (a POSIX locale). It drives one window; the next one needs another.
     pub fn start(machine: &str) -> Self {
         let from_environment = |name| -> OsString {
-            std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: run `cargo xtask test`"))
+            std::env::var_os(name)
+                .expect("neither DISPLAY nor COUNTERFOIL_TAURI_DRIVER may be missing: run `cargo xtask test`")
         };
         from_environment("DISPLAY");
         let [port, native] = free_ports();

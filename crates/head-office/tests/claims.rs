@@ -245,7 +245,7 @@ async fn what_is_held_follows_redemption_and_time(on: On) {
     // Two at once: one of them.
     let mut counter = shop.chain.counter().await;
     let arrival = counter.make(shop.chain.redeem(first.id, None), START);
-    shop.chain.push(&[arrival.clone()]).await;
+    shop.chain.push(std::slice::from_ref(&arrival)).await;
     let both = [3, 4].map(|key| Command::Claim {
         member: who,
         template: shop.chain.template,
@@ -467,7 +467,7 @@ async fn a_grant_to_all_is_taken_when_they_show_up(on: On) {
     };
     let mut lease = shop.app().db.lease().await.unwrap();
     let mut tx = lease.begin().await.unwrap();
-    members::rows::insert(&mut tx, shop.chain.tenant, &[late.clone()], START + HOUR)
+    members::rows::insert(&mut tx, shop.chain.tenant, std::slice::from_ref(&late), START + HOUR)
         .await
         .unwrap();
     tx.commit().await.unwrap();

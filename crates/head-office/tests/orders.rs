@@ -390,7 +390,7 @@ async fn a_counter_that_honours_a_held_coupon_is_told_to_the_order(on: On) {
             replayed: false
         }]
     );
-    chain.push(&[redeem.clone()]).await;
+    chain.push(std::slice::from_ref(&redeem)).await;
     let (_, shown) = api.get("/v1/order-freezes/W-1").await;
     assert_eq!(shown["status"], "frozen");
     let taken: Vec<&Value> = shown["coupons"]
