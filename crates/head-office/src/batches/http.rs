@@ -16,6 +16,7 @@ use counterfoil_domain::{
 };
 use counterfoil_protocol::problem::Code;
 use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -23,7 +24,7 @@ use super::{MOST, New, NotMade, Purpose, rows};
 use crate::{
     App,
     db::DbError,
-    http::{ApiError, Asked, Begun, Fields, Nothing, Operator, Page, Paging, Path, Query, streamed},
+    http::{ApiError, Asked, Fields, Nothing, Operator, Page, Paging, Path, Query, streamed},
     jobs,
     stores::enrol::audit,
 };
@@ -155,14 +156,8 @@ impl From<NotMade> for ApiError {
 async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<NewBatch>) -> Result<Response, ApiError> {
     operator.require(&[OperatorRole::Admin, OperatorRole::Operator])?;
     let actor = operator.actor();
-    let (once, new) = match asked.begin(&app, actor.clone()).await? {
-        Begun::Replay(answer) => return Ok(answer),
-        Begun::Fresh(once, new) => (once, new),
-    };
-    let mut lease = app.db.lease().await?;
-    let mut transaction = once.transaction(&mut lease).await?;
     let now = app.clock.now();
-    let made = async {
+    let effect = async |connection: &mut AnyConnection, new: NewBatch| {
         let mut fields = Fields::default();
         fields.range("count", new.count, 1..=MOST);
         fields.check(
@@ -177,10 +172,10 @@ async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<Ne
             count: new.count,
             purpose: new.purpose,
         };
-        let (batch, job) = super::create(&mut transaction, app.random.as_ref(), operator.tenant, new, now).await?;
+        let (batch, job) = super::create(connection, app.random.as_ref(), operator.tenant, new, now).await?;
         let (random, detail) = (app.random.as_ref(), batch.to_string());
         audit(
-            &mut transaction,
+            connection,
             random,
             operator.tenant,
             now,
@@ -190,9 +185,8 @@ async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<Ne
         )
         .await?;
         Ok((StatusCode::ACCEPTED, BatchBegun { batch, job: job.id }))
-    }
-    .await;
-    let answer = once.settle(transaction, made).await?;
+    };
+    let answer = asked.decide(&app, actor.clone(), effect).await?;
     app.jobs.notify_one();
     Ok(answer)
 }
@@ -269,42 +263,26 @@ async fn close(
 ) -> Result<Response, ApiError> {
     operator.require(&[OperatorRole::Admin, OperatorRole::Operator])?;
     let actor = operator.actor();
-    let once = match asked.begin(&app, actor.clone()).await? {
-        Begun::Replay(answer) => return Ok(answer),
-        Begun::Fresh(once, Nothing {}) => once,
-    };
-    let mut lease = app.db.lease().await?;
-    let mut transaction = once.transaction(&mut lease).await?;
-    let closed = async {
+    let effect = async |connection: &mut AnyConnection, Nothing {}| {
         let now = app.clock.now();
         let tenant = operator.tenant;
-        let before = rows::show(&mut transaction, tenant, id)
+        let before = rows::show(connection, tenant, id)
             .await?
             .ok_or_else(ApiError::not_found)?;
-        if !rows::close(&mut transaction, tenant, id).await? {
+        if !rows::close(connection, tenant, id).await? {
             return Err(ApiError::detailed(Code::StateConflict, "the batch is closed"));
         }
         if let Some(job) = before.job {
-            jobs::rows::decide(&mut transaction, tenant, job, jobs::Status::Cancelled, now).await?;
+            jobs::rows::decide(connection, tenant, job, jobs::Status::Cancelled, now).await?;
         }
         let (random, detail) = (app.random.as_ref(), id.to_string());
-        audit(
-            &mut transaction,
-            random,
-            tenant,
-            now,
-            &actor.name,
-            "batch.closed",
-            &detail,
-        )
-        .await?;
-        let shown = rows::show(&mut transaction, tenant, id)
+        audit(connection, random, tenant, now, &actor.name, "batch.closed", &detail).await?;
+        let shown = rows::show(connection, tenant, id)
             .await?
             .ok_or_else(ApiError::not_found)?;
         Ok((StatusCode::OK, BatchView::from(shown)))
-    }
-    .await;
-    once.settle(transaction, closed).await
+    };
+    asked.decide(&app, actor.clone(), effect).await
 }
 
 /// Export a batch's codes.

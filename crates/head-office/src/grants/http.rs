@@ -20,7 +20,7 @@ use super::{LONGEST_LIST, New, NotMade, rows};
 use crate::{
     App,
     db::DbError,
-    http::{ApiError, Asked, Begun, Fields, Nothing, Operator, Page, Paging, Path, Query},
+    http::{ApiError, Asked, Fields, Nothing, Operator, Page, Paging, Path, Query},
     jobs,
     stores::enrol::audit,
 };
@@ -161,16 +161,10 @@ impl From<NotMade> for ApiError {
 async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<NewGrant>) -> Result<Response, ApiError> {
     operator.require(&[OperatorRole::Admin, OperatorRole::Operator])?;
     let actor = operator.actor();
-    let (once, new) = match asked.begin(&app, actor.clone()).await? {
-        Begun::Replay(answer) => return Ok(answer),
-        Begun::Fresh(once, new) => (once, new),
-    };
     let tenant = operator.tenant;
     let mut at_once = None;
-    let mut lease = app.db.lease().await?;
-    let mut transaction = once.transaction(&mut lease).await?;
     let now = app.clock.now();
-    let made = async {
+    let effect = async |connection: &mut AnyConnection, new: NewGrant| {
         let mut fields = Fields::default();
         fields.check(
             new.all != new.members.is_some(),
@@ -185,18 +179,9 @@ async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<Ne
             template: new.template,
             members: new.members,
         };
-        let made = super::create(&mut transaction, app.random.as_ref(), tenant, &new, now).await?;
+        let made = super::create(connection, app.random.as_ref(), tenant, &new, now).await?;
         let (random, detail) = (app.random.as_ref(), made.id.to_string());
-        audit(
-            &mut transaction,
-            random,
-            tenant,
-            now,
-            &actor.name,
-            "grant.made",
-            &detail,
-        )
-        .await?;
+        audit(connection, random, tenant, now, &actor.name, "grant.made", &detail).await?;
         let waits = made.job.is_some() && made.at_once.is_empty();
         at_once = Some((made.id, made.at_once));
         let status = if waits {
@@ -211,10 +196,8 @@ async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<Ne
             job: made.job.map(|job| job.id),
         };
         Ok((status, view))
-    }
-    .await;
-    let answer = once.settle(transaction, made).await?;
-    drop(lease);
+    };
+    let answer = asked.decide(&app, actor.clone(), effect).await?;
     app.open_grants.invalidate(&tenant);
     if let Some((grant, members)) = at_once
         && !members.is_empty()
@@ -387,15 +370,11 @@ async fn decide(
 ) -> Result<Response, ApiError> {
     operator.require(&[OperatorRole::Admin, OperatorRole::Operator])?;
     let actor = operator.actor();
-    let once = match asked.begin(app, actor.clone()).await? {
-        Begun::Replay(answer) => return Ok(answer),
-        Begun::Fresh(once, Nothing {}) => once,
-    };
-    let mut lease = app.db.lease().await?;
-    let mut transaction = once.transaction(&mut lease).await?;
-    let changed = change(app, &mut transaction, operator.tenant, &actor.name, id, to).await;
-    let answer = once
-        .settle(transaction, changed.map(|view| (StatusCode::OK, view)))
+    let answer = asked
+        .decide(app, actor.clone(), async |connection, Nothing {}| {
+            let view = change(app, connection, operator.tenant, &actor.name, id, to).await?;
+            Ok((StatusCode::OK, view))
+        })
         .await?;
     app.open_grants.invalidate(&operator.tenant);
     app.jobs.notify_one();

@@ -6,14 +6,11 @@
 //! ```ignore
 //! async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<New>) -> Result<Response, ApiError> {
 //!     operator.require(&[OperatorRole::Admin])?;
-//!     let (once, new) = match asked.begin(&app, operator.actor()).await? {
-//!         Begun::Replay(answer) => return Ok(answer),
-//!         Begun::Fresh(once, new) => (once, new),
+//!     let effect = async |connection: &mut AnyConnection, new| {
+//!         let made = create_in(connection, new).await?;
+//!         Ok((StatusCode::CREATED, made))
 //!     };
-//!     let mut lease = app.db.lease().await?;
-//!     let mut transaction = once.transaction(&mut lease).await?;
-//!     let answer = create_in(&mut transaction, new).await.map(|made| (StatusCode::CREATED, made));
-//!     once.settle(transaction, answer).await
+//!     asked.decide(&app, operator.actor(), effect).await
 //! }
 //! ```
 
@@ -155,6 +152,26 @@ impl<T> Asked<T> {
             now: app.clock.now(),
         };
         Ok(Begun::Fresh(once, body))
+    }
+
+    /// Decides the question, once: `effect` runs in a transaction that also keeps its answer.
+    ///
+    /// # Errors
+    /// As [`Asked::begin`], and the effect's own.
+    pub async fn decide<A: Serialize>(
+        self,
+        app: &App,
+        actor: Actor,
+        effect: impl AsyncFnOnce(&mut AnyConnection, T) -> Result<(StatusCode, A), ApiError>,
+    ) -> Result<Response, ApiError> {
+        let (once, body) = match self.begin(app, actor).await? {
+            Begun::Replay(answer) => return Ok(answer),
+            Begun::Fresh(once, body) => (once, body),
+        };
+        let mut lease = app.db.lease().await?;
+        let mut transaction = once.transaction(&mut lease).await?;
+        let answer = effect(&mut transaction, body).await;
+        once.settle(transaction, answer).await
     }
 }
 

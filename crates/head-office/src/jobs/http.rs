@@ -20,7 +20,7 @@ use crate::{
     App, batches,
     db::DbError,
     grants,
-    http::{ApiError, Asked, Begun, Nothing, Operator, Path, streamed},
+    http::{ApiError, Asked, Nothing, Operator, Path, streamed},
     stores::enrol::audit,
 };
 
@@ -209,15 +209,11 @@ async fn decide(
 ) -> Result<Response, ApiError> {
     operator.require(&[OperatorRole::Admin, OperatorRole::Operator])?;
     let actor = operator.actor();
-    let once = match asked.begin(app, actor.clone()).await? {
-        Begun::Replay(answer) => return Ok(answer),
-        Begun::Fresh(once, Nothing {}) => once,
-    };
-    let mut lease = app.db.lease().await?;
-    let mut transaction = once.transaction(&mut lease).await?;
-    let answer = change(app, &mut transaction, operator.tenant, &actor.name, id, next).await;
-    let answer = once
-        .settle(transaction, answer.map(|job| (StatusCode::OK, JobView::from(&job))))
+    let answer = asked
+        .decide(app, actor.clone(), async |connection, Nothing {}| {
+            let job = change(app, connection, operator.tenant, &actor.name, id, next).await?;
+            Ok((StatusCode::OK, JobView::from(&job)))
+        })
         .await?;
     app.jobs.notify_one();
     Ok(answer)

@@ -16,7 +16,7 @@ use super::{Message, Words, rows};
 use crate::{
     App, clock,
     db::DbError,
-    http::{ApiError, Asked, Begun, Body, Fields, MemberSession, Nothing, Operator, Page, Paging, Path, Query},
+    http::{ApiError, Asked, Body, Fields, MemberSession, Nothing, Operator, Page, Paging, Path, Query},
     stores::enrol::audit,
 };
 
@@ -107,14 +107,11 @@ impl From<rows::Sent> for SentMessage {
 )]
 async fn send(State(app): State<Arc<App>>, operator: Operator, asked: Asked<NewMessage>) -> Result<Response, ApiError> {
     operator.require(&[OperatorRole::Admin, OperatorRole::Operator])?;
-    let (once, new) = match asked.begin(&app, operator.actor()).await? {
-        Begun::Replay(answer) => return Ok(answer),
-        Begun::Fresh(once, new) => (once, new),
-    };
-    let mut lease = app.db.lease().await?;
-    let mut transaction = once.transaction(&mut lease).await?;
-    let answer = send_in(&app, &mut transaction, &operator, new).await;
-    once.settle(transaction, answer).await
+    asked
+        .decide(&app, operator.actor(), async |connection, new| {
+            send_in(&app, connection, &operator, new).await
+        })
+        .await
 }
 
 async fn send_in(
@@ -317,21 +314,17 @@ async fn read_one(
     session: MemberSession,
     asked: Asked<Nothing>,
 ) -> Result<Response, ApiError> {
-    let once = match asked.begin(&app, session.actor()).await? {
-        Begun::Replay(answer) => return Ok(answer),
-        Begun::Fresh(once, Nothing {}) => once,
-    };
     let (tenant, member, now) = (session.tenant, session.member, app.clock.now());
     super::arrive(&app.db, tenant, member, now).await?;
-    let mut lease = app.db.lease().await?;
-    let mut transaction = once.transaction(&mut lease).await?;
-    let answer = if rows::read(&mut transaction, tenant, member, id, now).await? {
-        let unread = rows::unread(&mut transaction, tenant, member).await?;
-        Ok((StatusCode::OK, Unread { unread }))
-    } else {
-        Err(ApiError::not_found())
-    };
-    once.settle(transaction, answer).await
+    asked
+        .decide(&app, session.actor(), async |connection, Nothing {}| {
+            if !rows::read(connection, tenant, member, id, now).await? {
+                return Err(ApiError::not_found());
+            }
+            let unread = rows::unread(connection, tenant, member).await?;
+            Ok((StatusCode::OK, Unread { unread }))
+        })
+        .await
 }
 
 /// Mark every message as read.
@@ -345,17 +338,15 @@ async fn read_all(
     session: MemberSession,
     asked: Asked<Nothing>,
 ) -> Result<Response, ApiError> {
-    let once = match asked.begin(&app, session.actor()).await? {
-        Begun::Replay(answer) => return Ok(answer),
-        Begun::Fresh(once, Nothing {}) => once,
-    };
     let (tenant, member, now) = (session.tenant, session.member, app.clock.now());
     super::arrive(&app.db, tenant, member, now).await?;
-    let mut lease = app.db.lease().await?;
-    let mut transaction = once.transaction(&mut lease).await?;
-    rows::read_all(&mut transaction, tenant, member, now).await?;
-    let unread = rows::unread(&mut transaction, tenant, member).await?;
-    once.settle(transaction, Ok((StatusCode::OK, Unread { unread }))).await
+    asked
+        .decide(&app, session.actor(), async |connection, Nothing {}| {
+            rows::read_all(connection, tenant, member, now).await?;
+            let unread = rows::unread(connection, tenant, member).await?;
+            Ok((StatusCode::OK, Unread { unread }))
+        })
+        .await
 }
 
 /// Where a member is reminded by mail.

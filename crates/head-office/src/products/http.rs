@@ -15,6 +15,7 @@ use counterfoil_domain::{
 };
 use counterfoil_protocol::problem::Code;
 use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
@@ -27,7 +28,7 @@ use super::{
 use crate::{
     App,
     db::DbError,
-    http::{ApiError, Asked, Begun, Body, Fields, Nothing, Operator, Page, Paging, Path, Query},
+    http::{ApiError, Asked, Body, Fields, Nothing, Operator, Page, Paging, Path, Query},
     stores::enrol::audit,
     sync::feed::TENANT_FEED,
 };
@@ -370,21 +371,22 @@ async fn apply(
     asked: Asked<Nothing>,
 ) -> Result<Response, ApiError> {
     operator.require(&[Admin, Op])?;
-    let once = match asked.begin(&app, operator.actor()).await? {
-        Begun::Replay(answer) => return Ok(answer),
-        Begun::Fresh(once, Nothing {}) => once,
-    };
-    let mut lease = app.db.lease().await?;
-    let mut transaction = once.transaction(&mut lease).await?;
     let (now, name) = (app.clock.now(), operator.actor().name);
-    let applied = import::apply(&mut transaction, app.random.as_ref(), operator.tenant, id, now).await?;
     let mut head = None;
-    let answer = match applied {
+    let effect = async |connection: &mut AnyConnection, Nothing {}| match import::apply(
+        connection,
+        app.random.as_ref(),
+        operator.tenant,
+        id,
+        now,
+    )
+    .await?
+    {
         Applied::Done { preview, feed } => {
             head = feed;
             let detail = format!("{id}: {} new, {} changed", preview.new, preview.changed);
             audit(
-                &mut transaction,
+                connection,
                 app.random.as_ref(),
                 operator.tenant,
                 now,
@@ -400,7 +402,7 @@ async fn apply(
         Applied::Wrong => Err(ApiError::detailed(Code::StateConflict, "there are errors in it")),
         Applied::ChangedMeanwhile => Err(ApiError::new(Code::ChangedMeanwhile)),
     };
-    let answer = once.settle(transaction, answer).await?;
+    let answer = asked.decide(&app, operator.actor(), effect).await?;
     moved(&app, &operator, head);
     Ok(answer)
 }

@@ -19,7 +19,7 @@ use super::{Status, Terms, Validity, Version, Window, rows};
 use crate::{
     App,
     db::DbError,
-    http::{ApiError, Asked, Begun, Body, Nothing, Operator, Page, Paging, Path, Query},
+    http::{ApiError, Asked, Body, Nothing, Operator, Page, Paging, Path, Query},
 };
 
 const WRITE: &[OperatorRole] = &[Admin, OperatorRole::Operator];
@@ -326,15 +326,12 @@ async fn list(
 )]
 async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<Terms>) -> Result<Response, ApiError> {
     operator.require(WRITE)?;
-    let (once, terms) = match asked.begin(&app, operator.actor()).await? {
-        Begun::Replay(answer) => return Ok(answer),
-        Begun::Fresh(once, terms) => (once, terms),
-    };
-    let mut lease = app.db.lease().await?;
-    let mut transaction = once.transaction(&mut lease).await?;
-    let made = super::create(&app, &mut transaction, &operator, &terms).await;
-    let answer = made.map(|draft| (StatusCode::CREATED, TemplateVersion::from(draft)));
-    once.settle(transaction, answer).await
+    asked
+        .decide(&app, operator.actor(), async |connection, terms| {
+            let draft = super::create(&app, connection, &operator, &terms).await?;
+            Ok((StatusCode::CREATED, TemplateVersion::from(draft)))
+        })
+        .await
 }
 
 /// Show a template with its versions.
@@ -378,15 +375,12 @@ async fn next(
     asked: Asked<Terms>,
 ) -> Result<Response, ApiError> {
     operator.require(WRITE)?;
-    let (once, terms) = match asked.begin(&app, operator.actor()).await? {
-        Begun::Replay(answer) => return Ok(answer),
-        Begun::Fresh(once, terms) => (once, terms),
-    };
-    let mut lease = app.db.lease().await?;
-    let mut transaction = once.transaction(&mut lease).await?;
-    let made = super::next(&app, &mut transaction, &operator, id, &terms).await;
-    let answer = made.map(|draft| (StatusCode::CREATED, TemplateVersion::from(draft)));
-    once.settle(transaction, answer).await
+    asked
+        .decide(&app, operator.actor(), async |connection, terms| {
+            let draft = super::next(&app, connection, &operator, id, &terms).await?;
+            Ok((StatusCode::CREATED, TemplateVersion::from(draft)))
+        })
+        .await
 }
 
 /// Change a draft.
@@ -436,15 +430,12 @@ async fn publish(
     asked: Asked<Nothing>,
 ) -> Result<Response, ApiError> {
     operator.require(WRITE)?;
-    let once = match asked.begin(&app, operator.actor()).await? {
-        Begun::Replay(answer) => return Ok(answer),
-        Begun::Fresh(once, Nothing {}) => once,
-    };
-    let mut lease = app.db.lease().await?;
-    let mut transaction = once.transaction(&mut lease).await?;
-    let published = super::publish(&app, &mut transaction, &operator, version).await;
-    let answer = published.map(|version| (StatusCode::OK, TemplateVersion::from(version)));
-    once.settle(transaction, answer).await
+    asked
+        .decide(&app, operator.actor(), async |connection, Nothing {}| {
+            let published = super::publish(&app, connection, &operator, version).await?;
+            Ok((StatusCode::OK, TemplateVersion::from(published)))
+        })
+        .await
 }
 
 /// Retire a template.
@@ -464,16 +455,11 @@ async fn retire(
     asked: Asked<Nothing>,
 ) -> Result<Response, ApiError> {
     operator.require(WRITE)?;
-    let once = match asked.begin(&app, operator.actor()).await? {
-        Begun::Replay(answer) => return Ok(answer),
-        Begun::Fresh(once, Nothing {}) => once,
-    };
-    let mut lease = app.db.lease().await?;
-    let mut transaction = once.transaction(&mut lease).await?;
-    let retired = super::retire(&app, &mut transaction, &operator, id).await;
-    let answer = retired.map(|versions| {
-        let versions = versions.into_iter().map(TemplateVersion::from).collect();
-        (StatusCode::OK, Template { id, versions })
-    });
-    once.settle(transaction, answer).await
+    asked
+        .decide(&app, operator.actor(), async |connection, Nothing {}| {
+            let versions = super::retire(&app, connection, &operator, id).await?;
+            let versions = versions.into_iter().map(TemplateVersion::from).collect();
+            Ok((StatusCode::OK, Template { id, versions }))
+        })
+        .await
 }
