@@ -35,6 +35,10 @@ struct Demo {
     coupons: Vec<Value>,
     #[serde(default)]
     pickups: Vec<Value>,
+    #[serde(default)]
+    members: Vec<Value>,
+    #[serde(default)]
+    products: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -370,7 +374,12 @@ fn tell_demo(demo: &Demo) {
             clerk.role, clerk.name, clerk.store, clerk.pin
         ));
     }
-    for (what, list) in [("coupon", &demo.coupons), ("pickup", &demo.pickups)] {
+    for (what, list) in [
+        ("coupon", &demo.coupons),
+        ("pickup", &demo.pickups),
+        ("member", &demo.members),
+        ("product", &demo.products),
+    ] {
         for value in list.iter().take(6) {
             shell::say(format!("  {what:<8} {}", one_line(value)));
         }

@@ -22,6 +22,7 @@ use counterfoil_head_office::{
     batches::{self, Purpose},
     claims,
     clock::SystemRandom,
+    coupons,
     engine::Answered,
     grants, jobs, members, on_both,
     verify::verify,
@@ -406,6 +407,12 @@ async fn printed_coupons_are_anybodys(on: On) {
     assert!(
         matches!(&answers[0], Answer::Done { outcome, .. } if *outcome == counterfoil_domain::operations::Outcome::Applied)
     );
+    shop.sound().await;
+    // They end like the chain's ten others, the used one aside.
+    let ended = coupons::expiry::sweep(shop.app(), START + 30 * 24 * HOUR, 1_000)
+        .await
+        .unwrap();
+    assert_eq!((ended.expired, ended.settled, ended.later), (10 + 4, 1, 0));
     shop.sound().await;
 }
 

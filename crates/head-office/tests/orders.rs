@@ -120,6 +120,12 @@ async fn the_api_holds_confirms_and_voids(on: On) {
     let (status, paid) = api.post(&confirm, "k4", &json!({})).await;
     assert_eq!((status, &paid["status"]), (200, &json!("confirmed")));
     assert_eq!(paid["coupons"][0]["standing"], "used");
+    let (status, coupon) = api.get(&format!("/v1/coupons/{}", chain.coupons[0])).await;
+    assert_eq!((status, &coupon["state"]), (200, &json!("redeemed")));
+    assert_eq!(coupon["version"], 3);
+    let by_code = format!("/v1/coupons/{}", coupon["code"].as_str().unwrap());
+    assert_eq!(api.get(&by_code).await, (200, coupon));
+    assert_eq!(api.get("/v1/coupons/999999999999999999").await.0, 404);
     assert_eq!(api.post(&confirm, "k4", &json!({})).await, (200, paid.clone()));
     assert_eq!(api.post(&confirm, "k5", &json!({})).await, (200, paid.clone()));
     // By its number too.

@@ -9,9 +9,12 @@ use counterfoil_domain::{
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use super::Purpose;
-use crate::db::{
-    DbError,
-    batch::{Text, execute, id, id_or_null},
+use crate::{
+    coupons::days,
+    db::{
+        DbError,
+        batch::{Text, execute, id, id_or_null},
+    },
 };
 
 /// Coupons need their id, their code and their batch; the rest is the batch's.
@@ -209,6 +212,9 @@ pub async fn make(
     })
     .await?;
     if found == coupons.len() as u64 {
+        if let (Some((first, _)), Some((last, _))) = (coupons.first(), coupons.last()) {
+            days::insert_printed(connection, tenant, *first, *last).await?;
+        }
         return Ok(());
     }
     // The positions are ours alone, so a code is taken: trying again would find it taken again.

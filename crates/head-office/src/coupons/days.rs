@@ -90,6 +90,29 @@ pub async fn insert<'c>(
     Ok(())
 }
 
+/// Writes the last day of each printed coupon with an id in this range, in the transaction that makes them: nobody is
+/// reminded, but they end like all others.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert_printed(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    first: CouponId,
+    last: CouponId,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "INSERT INTO coupon_days (tenant, day, coupon, member, what, expires_at, status, told, tries, next_try_at) SELECT tenant, valid_until / $1, id, member, 'expire', valid_until, 'pending', 0, 0, valid_until FROM coupons WHERE tenant = $2 AND id >= $3 AND id <= $4 AND version > 0 AND valid_until IS NOT NULL ORDER BY id",
+    )
+    .bind(DAY)
+    .bind(tenant.bytes().to_vec())
+    .bind(first.bytes().to_vec())
+    .bind(last.bytes().to_vec())
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
 /// What falls due on a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum What {

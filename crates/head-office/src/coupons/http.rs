@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{Json, extract::State};
 use counterfoil_domain::{
     coupons::{Coupon, CouponState, ONLINE_STORE, Standing, Template},
-    ids::{CouponId, FreezeId, MemberId, StoreId, TemplateId, TenantId},
+    ids::{BatchId, CouponId, FreezeId, MemberId, StoreId, TemplateId, TenantId},
     people::OperatorRole,
     time::Millis,
 };
@@ -34,6 +34,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(of_myself))
         .routes(routes!(of_member))
+        .routes(routes!(show))
         .routes(routes!(record))
 }
 
@@ -71,6 +72,38 @@ struct MemberCoupon {
     used_at: Option<Millis>,
     /// What it takes off.
     template: CouponTemplate,
+}
+
+impl MemberCoupon {
+    fn new(coupon: Coupon, template: &Template, now: Millis) -> Self {
+        Self {
+            id: coupon.id,
+            state: mine::word(coupon.standing(now)),
+            used_at: match coupon.state {
+                CouponState::Redeemed { at, .. } => Some(at),
+                _ => None,
+            },
+            code: coupon.code,
+            valid_from: coupon.valid_from,
+            valid_until: coupon.valid_until,
+            template: CouponTemplate::from(template),
+        }
+    }
+}
+
+/// A coupon, and whose it is.
+#[derive(Debug, Serialize, ToSchema)]
+struct OneCoupon {
+    #[serde(flatten)]
+    coupon: MemberCoupon,
+    /// Number of the member; absent = it is whoever's brings it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<String>,
+    /// The batch that it was made in.
+    #[schema(value_type = uuid::Uuid)]
+    batch: BatchId,
+    /// Grows by one with every change.
+    version: i64,
 }
 
 /// The template version that a coupon was issued under.
@@ -192,18 +225,7 @@ async fn page(
         .into_iter()
         .filter_map(|coupon| {
             let template = templates.get(&(coupon.template, coupon.template_version))?;
-            Some(MemberCoupon {
-                id: coupon.id,
-                state: mine::word(coupon.standing(now)),
-                used_at: match coupon.state {
-                    CouponState::Redeemed { at, .. } => Some(at),
-                    _ => None,
-                },
-                code: coupon.code,
-                valid_from: coupon.valid_from,
-                valid_until: coupon.valid_until,
-                template: CouponTemplate::from(template.as_ref()),
-            })
+            Some(MemberCoupon::new(coupon, template, now))
         })
         .collect();
     Ok(Json(paging.page(views, |coupon| coupon.id)))
@@ -237,6 +259,48 @@ async fn templates(
         }
     }
     Ok(found)
+}
+
+/// The coupon with this id or code, if it was issued.
+async fn named(connection: &mut AnyConnection, tenant: TenantId, name: &str) -> Result<Coupon, ApiError> {
+    let found = match name.parse::<CouponId>() {
+        Ok(id) => rows::load(connection, tenant, &[id], "").await?.pop(),
+        Err(_) => rows::by_code(connection, tenant, name).await?,
+    };
+    found.filter(Coupon::is_issued).ok_or_else(ApiError::not_found)
+}
+
+/// A coupon.
+#[utoipa::path(
+    get, path = "/v1/coupons/{coupon}", tag = "coupons",
+    params(("coupon" = String, Path, description = "Id or code")),
+    responses(
+        (status = 200, description = "The coupon as it stands now", body = OneCoupon),
+        (status = 404, description = "There is no such coupon"),
+    ),
+    security(("operator" = ["admin", "operator", "auditor"]))
+)]
+async fn show(
+    State(app): State<Arc<App>>,
+    Path(coupon): Path<String>,
+    operator: Operator,
+) -> Result<Json<OneCoupon>, ApiError> {
+    operator.require(READ)?;
+    let tenant = operator.tenant;
+    let mut snapshot = app.db.snapshot().await?;
+    let coupon = named(&mut snapshot, tenant, &coupon).await?;
+    let mut templates = templates(&app, &mut snapshot, tenant, std::slice::from_ref(&coupon)).await?;
+    let (_, template) = templates.pop_first().ok_or_else(ApiError::not_found)?;
+    let member = match coupon.member {
+        Some(id) => members::rows::load(&mut snapshot, tenant, &[id]).await?.pop(),
+        None => None,
+    };
+    Ok(Json(OneCoupon {
+        member: member.map(|(_, member)| member.number),
+        batch: coupon.batch,
+        version: coupon.version,
+        coupon: MemberCoupon::new(coupon, &template, app.clock.now()),
+    }))
 }
 
 /// A line of a coupon's own record.
@@ -297,11 +361,7 @@ async fn record(
     let paging = Paging::<i64>::read(wanted.after.as_deref(), wanted.limit)?;
     let tenant = operator.tenant;
     let mut snapshot = app.db.snapshot().await?;
-    let found = match coupon.parse::<CouponId>() {
-        Ok(id) => rows::load(&mut snapshot, tenant, &[id], "").await?.pop(),
-        Err(_) => rows::by_code(&mut snapshot, tenant, &coupon).await?,
-    };
-    let coupon = found.filter(Coupon::is_issued).ok_or_else(ApiError::not_found)?;
+    let coupon = named(&mut snapshot, tenant, &coupon).await?;
     let entries = entries(
         &mut snapshot,
         tenant,

@@ -105,6 +105,10 @@ pub struct Seeded {
     pub coupons: Vec<SeededCoupon>,
     /// Pickup codes of some orders that wait in the first store.
     pub pickups: Vec<String>,
+    /// Some members whose coupons these and others are.
+    pub members: Vec<SeededMember>,
+    /// Some products.
+    pub products: Vec<SeededProduct>,
     /// Texts of signed QR codes, of coupons and then of pickup orders, other ones than above where there are enough.
     pub tokens: Vec<String>,
     /// How much was added now.
@@ -167,6 +171,26 @@ pub struct SeededCoupon {
     pub name_en: String,
     /// `online_only`, `home_store` or `floor_limit`.
     pub offline: String,
+}
+
+/// A member who has coupons to use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeededMember {
+    /// Number.
+    pub code: String,
+    /// Name.
+    pub name: String,
+}
+
+/// A product that is sold.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SeededProduct {
+    /// Barcode.
+    pub code: String,
+    /// Chinese name.
+    pub name_zh: String,
+    /// English name.
+    pub name_en: String,
 }
 
 /// Makes the data; what is there already stays as it is.
@@ -396,9 +420,7 @@ impl<'a> Work<'a> {
         let mut transaction = lease.begin().await?;
         let new = coupons::rows::insert_new(&mut transaction, self.tenant, &made).await?;
         let new: BTreeSet<CouponId> = new.into_iter().collect();
-        let given = made
-            .iter()
-            .filter(|coupon| coupon.member.is_some() && new.contains(&coupon.id));
+        let given = made.iter().filter(|coupon| new.contains(&coupon.id));
         coupons::days::insert(&mut transaction, self.tenant, given, self.now).await?;
         let mut news = News::new();
         let mut grown: BTreeMap<BatchId, (i64, i64)> = BTreeMap::new();

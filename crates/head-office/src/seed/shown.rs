@@ -2,17 +2,21 @@
 
 use counterfoil_domain::{
     coupons::{Coupon, CouponState, OfflinePolicy},
-    ids::{CouponId, OrderId},
+    ids::{CouponId, MemberId, OrderId},
     pickups::{Order, OrderState},
     time::DAY,
     tokens::{Bearer, Token},
 };
 
-use super::{Seeded, SeededClerk, SeededCoupon, SeededStore, TENANT, Work, words};
-use crate::{admin, coupons, db::DbError, pickups};
+use super::{
+    Seeded, SeededClerk, SeededCoupon, SeededMember, SeededProduct, SeededStore, TENANT, Work, products, words,
+};
+use crate::{admin, coupons, db::DbError, members, pickups};
 
 const COUPONS: usize = 12;
 const PICKUPS: usize = 6;
+const MEMBERS: usize = 4;
+const PRODUCTS: usize = 6;
 const COUPON_TOKENS: usize = 3;
 const PICKUP_TOKENS: usize = 2;
 /// How many of the first store's rows are looked at to find these.
@@ -40,6 +44,16 @@ impl Work<'_> {
         orders.retain(|order| {
             matches!(order.state, OrderState::Ready { .. }) && order.deadline.is_none_or(|deadline| self.now < deadline)
         });
+        let mut members: Vec<MemberId> = Vec::new();
+        for member in coupons.iter().filter_map(|(coupon, _)| coupon.member) {
+            if members.len() < MEMBERS && !members.contains(&member) {
+                members.push(member);
+            }
+        }
+        let members = members::rows::load(&mut snapshot, self.tenant, &members).await?;
+        let wares = products::all(&self.currency);
+        let skus: Vec<&str> = wares.iter().map(|(_, _, product)| product.sku.as_str()).collect();
+        let products = crate::products::rows::by_sku(&mut snapshot, self.tenant, &skus).await?;
         let key = admin::rows::signing_key(&mut snapshot, self.tenant).await?;
         drop(snapshot);
 
@@ -101,6 +115,25 @@ impl Work<'_> {
                 .iter()
                 .take(PICKUPS)
                 .map(|order: &Order| order.code.clone())
+                .collect(),
+            members: members
+                .into_iter()
+                .map(|(_, member)| SeededMember {
+                    code: member.number,
+                    name: member.name,
+                })
+                .collect(),
+            products: products
+                .into_iter()
+                .filter(|(_, product)| product.active)
+                .filter_map(|(_, product)| {
+                    Some(SeededProduct {
+                        code: product.barcodes.first()?.clone(),
+                        name_zh: product.name_zh,
+                        name_en: product.name_en,
+                    })
+                })
+                .take(PRODUCTS)
                 .collect(),
             tokens,
             already_there: self.added == super::Added::default(),

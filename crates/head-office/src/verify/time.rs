@@ -40,9 +40,9 @@ pub(super) const RULES: &[Rule] = &[
              WHERE (what = 'expire' AND day <> expires_at / 86400000) OR (what = 'remind' AND day > expires_at / 86400000)",
             "SELECT coupon AS id, 'it has ' || CAST(COUNT(*) AS TEXT) || ' days' AS what FROM coupon_days
              GROUP BY tenant, coupon HAVING COUNT(*) > 1",
-            "SELECT c.id AS id, 'it has an end and a member, and no day' AS what
+            "SELECT c.id AS id, 'it was given and has an end, and no day' AS what
              FROM coupons c LEFT JOIN coupon_days d ON d.tenant = c.tenant AND d.coupon = c.id
-             WHERE c.state = 'available' AND c.member IS NOT NULL AND c.valid_until IS NOT NULL AND d.coupon IS NULL",
+             WHERE c.state = 'available' AND c.version > 0 AND c.valid_until IS NOT NULL AND d.coupon IS NULL",
         ],
     },
     Rule {
