@@ -27,6 +27,16 @@ async fn run(folder: &Path, sql: &'static str) {
     db.close().await.unwrap();
 }
 
+async fn redeem(shop: &Shop, n: u8) {
+    shop.go_offline();
+    let scanned = Scanned::CouponCode(coupon(n, 1).code);
+    let ticket = look_up(&shop.inner, &scanned, None).await.unwrap().ticket.unwrap();
+    assert!(matches!(
+        confirm(&shop.inner, &ticket, clerk_id(1)).await.unwrap(),
+        Confirmation::Done(_)
+    ));
+}
+
 #[tokio::test]
 async fn a_new_database_is_its_owners_alone() {
     let folder = TempDir::new().unwrap();
@@ -85,15 +95,6 @@ async fn the_journal_is_saved_from_a_damaged_file() {
     let mut office = HeadOffice::new(60, 0);
     office.limits.max_per_member = 100;
     let shop = Shop::of(&mut office).await;
-    let redeem = async |shop: &Shop, n: u8| {
-        shop.go_offline();
-        let scanned = Scanned::CouponCode(coupon(n, 1).code);
-        let ticket = look_up(&shop.inner, &scanned, None).await.unwrap().ticket.unwrap();
-        assert!(matches!(
-            confirm(&shop.inner, &ticket, clerk_id(1)).await.unwrap(),
-            Confirmation::Done(_)
-        ));
-    };
     for n in [0, 1, 3] {
         redeem(&shop, n).await;
     }
@@ -101,12 +102,11 @@ async fn the_journal_is_saved_from_a_damaged_file() {
     for n in [4, 6] {
         redeem(&shop, n).await;
     }
-    let Shop { inner, clock, folder } = shop;
-    let random = inner.random.clone();
-    std::sync::Arc::try_unwrap(inner).unwrap().db.close().await.unwrap();
+    let shut = shop.shut().await;
+    let folder = shut.folder.path();
 
     // Scribble over the copies of head office's rows.
-    let options = SqliteConnectOptions::new().filename(folder.path().join(FILE_NAME));
+    let options = SqliteConnectOptions::new().filename(folder.join(FILE_NAME));
     let mut db = SqliteConnection::connect_with(&options).await.unwrap();
     let pages: Vec<i64> = sqlx::query_scalar("SELECT pageno FROM dbstat WHERE name = 'replica' AND pagetype = 'leaf'")
         .fetch_all(&mut db)
@@ -116,7 +116,7 @@ async fn the_journal_is_saved_from_a_damaged_file() {
     assert!(pages.len() > 3);
     let mut file = std::fs::OpenOptions::new()
         .write(true)
-        .open(folder.path().join(FILE_NAME))
+        .open(folder.join(FILE_NAME))
         .unwrap();
     for page in &pages[1..3] {
         file.seek(SeekFrom::Start(u64::try_from((page - 1) * 4096).unwrap()))
@@ -124,22 +124,16 @@ async fn the_journal_is_saved_from_a_damaged_file() {
         file.write_all(&[0xAB; 4096]).unwrap();
     }
     drop(file);
-    let error = Counter::open(folder.path(), clock.clone(), random.clone())
+    let error = Counter::open(folder, shut.clock.clone(), shut.random.clone())
         .await
         .unwrap_err();
     assert_eq!(error.code(), "database_corrupt");
 
-    let saved = salvage(folder.path(), NOW).await.unwrap();
+    let saved = salvage(folder, NOW).await.unwrap();
     assert_eq!((saved.operations, saved.pending, saved.lost), (5, 2, 0));
     assert!(!saved.end_unreadable);
     assert!(saved.kept.exists());
-    let inner = crate::Inner::open(folder.path(), clock.clone(), random).await.unwrap();
-    inner.set_key(ed25519_dalek::SigningKey::from_bytes(&[7; 32]));
-    let shop = Shop {
-        inner: std::sync::Arc::new(inner),
-        clock,
-        folder,
-    };
+    let shop = shut.open().await;
     shop.settle(&mut office).await;
     let counts = crate::queue::counts(&mut shop.inner.db.read().await.unwrap())
         .await
@@ -171,8 +165,7 @@ async fn a_journal_whose_newest_page_is_torn_is_saved_up_to_it_and_says_so() {
         let done = confirm(&shop.inner, &ticket, clerk_id(1)).await.unwrap();
         assert!(matches!(done, Confirmation::Done(_)));
     }
-    let Shop { inner, folder, .. } = shop;
-    std::sync::Arc::try_unwrap(inner).unwrap().db.close().await.unwrap();
+    let folder = shop.shut().await.folder;
 
     let path = folder.path().join(FILE_NAME);
     let options = SqliteConnectOptions::new().filename(&path);
@@ -231,4 +224,87 @@ async fn the_log_is_folded_back_while_the_writer_goes_on() {
     db.checkpoint().await.unwrap();
     assert!(std::fs::metadata(db.path()).unwrap().len() > before);
     open.rollback().await.unwrap();
+}
+
+/// Every row of a table, as text, without the columns that nobody reads any more.
+async fn rows(folder: &Path, table: &str) -> Vec<String> {
+    let options = SqliteConnectOptions::new().filename(folder.join(FILE_NAME));
+    let mut db = SqliteConnection::connect_with(&options).await.unwrap();
+    let columns: Vec<String> = sqlx::query_scalar(
+        "SELECT 'quote(' || name || ')' FROM pragma_table_info($1) WHERE name NOT IN ('subject_kind', 'subject') ORDER BY name",
+    )
+    .bind(table)
+    .fetch_all(&mut db)
+    .await
+    .unwrap();
+    let sql = format!(
+        "SELECT concat_ws(' ', {}) AS line FROM {table} ORDER BY line",
+        columns.join(", ")
+    );
+    let lines = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        .fetch_all(&mut db)
+        .await
+        .unwrap();
+    db.close().await.unwrap();
+    lines
+}
+
+#[tokio::test]
+async fn a_database_of_the_first_schema_is_brought_up_to_date() {
+    let mut office = HeadOffice::new(60, 0);
+    office.limits.max_per_member = 100;
+    let shop = Shop::of(&mut office).await;
+    for n in [0, 1, 3] {
+        redeem(&shop, n).await;
+    }
+    shop.settle(&mut office).await;
+    for n in [4, 6] {
+        redeem(&shop, n).await;
+    }
+    let mut shut = shop.shut().await;
+
+    // The same rows as the first schema held them.
+    let old = TempDir::new().unwrap();
+    let options = SqliteConnectOptions::new()
+        .filename(old.path().join(FILE_NAME))
+        .create_if_missing(true)
+        .foreign_keys(false);
+    let mut db = SqliteConnection::connect_with(&options).await.unwrap();
+    MIGRATIONS.run_to(1, &mut db).await.unwrap();
+    let new = shut.folder.path().join(FILE_NAME);
+    sqlx::query("ATTACH $1 AS new")
+        .bind(new.to_str())
+        .execute(&mut db)
+        .await
+        .unwrap();
+    for sql in [
+        "INSERT INTO identity SELECT * FROM new.identity",
+        "INSERT INTO replica SELECT * FROM new.replica",
+        "UPDATE replica SET lookup2 = NULL WHERE entity = 'coupon'",
+        "INSERT INTO journal SELECT j.epoch, j.seq, op_id, kind, occurred_at, fingerprint, prev_hash, body, clerk, clerk_name,
+             title_zh, title_en, entity, id, worth, member, confirmed, state, conflict, outcome, detail, feed, delivered_at,
+             earlier_outcome, earlier_detail, voided_by
+         FROM new.journal j JOIN new.subjects s ON s.epoch = j.epoch AND s.seq = j.seq",
+        "INSERT INTO touches SELECT entity, id, epoch, seq FROM new.touches",
+        "INSERT INTO pin_failures (clerk, failures, locked_until) VALUES (x'01', 5, 9999999999999)",
+        "DETACH new",
+    ] {
+        sqlx::query(sql).execute(&mut db).await.unwrap();
+    }
+    db.close().await.unwrap();
+
+    Database::open(old.path()).await.unwrap().close().await.unwrap();
+    for table in ["replica", "journal", "subjects", "touches"] {
+        let expected = rows(shut.folder.path(), table).await;
+        assert!(!expected.is_empty(), "{table}");
+        assert_eq!(rows(old.path(), table).await, expected, "{table}");
+    }
+    shut.folder = old;
+    let shop = shut.open().await;
+    redeem(&shop, 7).await;
+    shop.settle(&mut office).await;
+    let counts = crate::queue::counts(&mut shop.inner.db.read().await.unwrap())
+        .await
+        .unwrap();
+    assert_eq!((counts.pending, counts.delivered, counts.exceptions), (0, 6, 0));
 }

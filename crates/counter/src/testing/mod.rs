@@ -332,4 +332,35 @@ impl Shop {
             self.exchange(office, 200, 1_000, true, true).await;
         }
     }
+
+    /// The program ends.
+    pub async fn shut(self) -> Shut {
+        let Self { inner, clock, folder } = self;
+        let random = inner.random.clone();
+        let inner = Arc::try_unwrap(inner).unwrap();
+        inner.db.close().await.unwrap();
+        Shut { clock, random, folder }
+    }
+}
+
+/// A counter that is not running.
+#[derive(Debug)]
+pub struct Shut {
+    pub clock: Arc<TestClock>,
+    pub random: Arc<dyn Random>,
+    pub folder: TempDir,
+}
+
+impl Shut {
+    /// The program is started again.
+    pub async fn open(self) -> Shop {
+        let Self { clock, random, folder } = self;
+        let inner = Inner::open(folder.path(), clock.clone(), random).await.unwrap();
+        inner.set_key(SigningKey::from_bytes(&[7; 32]));
+        Shop {
+            inner: Arc::new(inner),
+            clock,
+            folder,
+        }
+    }
 }
