@@ -1,9 +1,10 @@
 //! Finding symbols: one pass over the picture as it is, and, only when that finds nothing, a bounded number of other
 //! looks at it.
 //!
-//! Two rules keep wrong readings out. The other looks search for QR codes, whose error correction makes an accidental
+//! Three rules keep wrong readings out. The other looks search for QR codes, whose error correction makes an accidental
 //! reading all but impossible, and for bar codes with a check digit, which two looks must agree on; and a bar code
-//! with no check digit, or a short one, must read the same in several lines.
+//! with no check digit, or a short one, must read the same in several lines; and a bar code within a QR code is modules
+//! of it that happen to look like bars.
 
 use image::GrayImage;
 use serde::Serialize;
@@ -127,7 +128,18 @@ fn read(grey: &GrayImage, binarizer: Binarizer, formats: &[BarcodeFormat]) -> Ve
         .try_invert(true)
         .try_downscale(true);
     match reader.from(view) {
-        Ok(found) => found.iter().filter_map(symbol).collect(),
+        Ok(found) => {
+            let mut found: Vec<Symbol> = found.iter().filter_map(symbol).collect();
+            let squares: Vec<_> = found
+                .iter()
+                .filter(|symbol| symbol.format == Format::QrCode)
+                .map(|symbol| symbol.corners)
+                .collect();
+            found.retain(|symbol| {
+                lines_needed(symbol.format) == 0 || !squares.iter().any(|square| is_within(&symbol.corners, square))
+            });
+            found
+        }
         Err(error) => {
             tracing::debug!(%error, "the decoder refused a picture");
             Vec::new()
@@ -153,6 +165,22 @@ fn symbol(barcode: &Barcode) -> Option<Symbol> {
         text: barcode.text(),
         corners,
     })
+}
+
+/// Whether the middle of one symbol lies within the corners of another, which may stand at any angle or be mirrored.
+fn is_within(corners: &[[i32; 2]; 4], square: &[[i32; 2]; 4]) -> bool {
+    // Four times as large, so that the middle is whole.
+    let middle: [i64; 2] = [0, 1].map(|axis| corners.iter().map(|corner| i64::from(corner[axis])).sum());
+    let sides = (0..4).map(|side| {
+        let [from, to] = [square[side], square[(side + 1) % 4]].map(|corner| corner.map(|at| i64::from(at) * 4));
+        (to[0] - from[0]) * (middle[1] - from[1]) - (to[1] - from[1]) * (middle[0] - from[0])
+    });
+    let (mut left, mut right) = (false, false);
+    for side in sides {
+        left |= side < 0;
+        right |= side > 0;
+    }
+    !(left && right)
 }
 
 /// The binding's `format()` is sound only where its enum knows every variant of the symbology (it lacks ITF-14 and
@@ -217,6 +245,20 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn the_middle_decides_whether_one_is_within_another() {
+        let upright = [[10, 10], [50, 10], [50, 50], [10, 50]];
+        let turned = [[30, 0], [60, 30], [30, 60], [0, 30]];
+        let mirrored = [[50, 10], [10, 10], [10, 50], [50, 50]];
+        let bars = |x, y| [[x - 20, y - 1], [x + 20, y - 1], [x + 20, y + 1], [x - 20, y + 1]];
+        for square in [upright, turned, mirrored] {
+            assert!(is_within(&bars(30, 30), &square), "{square:?}");
+            assert!(is_within(&bars(34, 22), &square), "{square:?}");
+            assert!(!is_within(&bars(30, 80), &square), "{square:?}");
+        }
+        assert!(is_within(&bars(12, 12), &upright) && !is_within(&bars(12, 12), &turned));
     }
 
     #[test]

@@ -53,6 +53,10 @@ impl Dialect {
 const SQLITE_AT_LEAST: (u32, u32, u32) = (3, 51, 3);
 const POSTGRES_AT_LEAST: i64 = 140_000;
 
+/// Pages of the write-ahead log (32 MB) at which a commit folds it back itself. [`Db::checkpoint`] beside the writer
+/// leaves it little to do then, and the log begins anew.
+const AUTO_CHECKPOINT: &str = "8000";
+
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/head-office");
 
 /// The open database.
@@ -197,6 +201,21 @@ impl Db {
         history(&mut snapshot).await
     }
 
+    /// Folds back what SQLite's write-ahead log holds and nobody is reading, while the writer goes on. PostgreSQL does
+    /// so by itself.
+    ///
+    /// # Errors
+    /// [`DbError`] when no connection is free in time, or the disk is full.
+    pub async fn checkpoint(&self) -> Result<(), DbError> {
+        if self.dialect == Dialect::Sqlite {
+            let mut reader = self.readers.acquire().await?;
+            sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)")
+                .execute(&mut *reader)
+                .await?;
+        }
+        Ok(())
+    }
+
     /// Closes every connection; SQLite folds its write-ahead log back.
     pub async fn close(&self) {
         self.readers.close().await;
@@ -290,7 +309,7 @@ async fn prepare(connection: &mut AnyConnection, dialect: Dialect, writer: bool)
                 ("foreign_keys", "ON"),
                 ("mmap_size", "0"),
                 ("temp_store", "MEMORY"),
-                ("wal_autocheckpoint", "8000"),
+                ("wal_autocheckpoint", AUTO_CHECKPOINT),
             ] {
                 let sql = format!("PRAGMA {name} = {value}");
                 sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;

@@ -10,6 +10,7 @@ mod group;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use counterfoil_domain::{
@@ -34,6 +35,8 @@ const INTERACTIVE_QUEUE: usize = 4_096;
 const BULK_QUEUE: usize = 256;
 /// Each so manyth group begins with bulk work.
 const BULK_TURN: u64 = 4;
+/// How often the write-ahead log is folded back at most.
+const FOLD_EVERY: Duration = Duration::from_millis(200);
 /// How often a group is tried again before whoever waits is told to come back.
 const TRIES: u32 = 8;
 
@@ -121,8 +124,10 @@ impl Engine {
         let (interactive, interactive_jobs) = mpsc::channel(INTERACTIVE_QUEUE);
         let (bulk, bulk_jobs) = mpsc::channel(BULK_QUEUE);
         let settled = Settled::default();
+        let (written, writes) = mpsc::channel(1);
+        tokio::spawn(fold(Arc::clone(&parts.db), writes));
         let writer = group::Writer::new(parts, settled.clone());
-        tokio::spawn(run(writer, interactive_jobs, bulk_jobs));
+        tokio::spawn(run(writer, interactive_jobs, bulk_jobs, written));
         Self {
             interactive,
             bulk,
@@ -227,7 +232,23 @@ impl Intake {
     }
 }
 
-async fn run(mut writer: group::Writer, interactive: mpsc::Receiver<Job>, bulk: mpsc::Receiver<Job>) {
+/// Folds the write-ahead log back beside the writer, so that no group waits for that.
+async fn fold(db: Arc<Db>, mut writes: mpsc::Receiver<()>) {
+    while writes.recv().await.is_some() {
+        if let Err(error) = db.checkpoint().await {
+            // Nothing is lost: the log is as durable as the file, and the next round tries again.
+            tracing::warn!(%error, "the write-ahead log could not be folded back");
+        }
+        tokio::time::sleep(FOLD_EVERY).await;
+    }
+}
+
+async fn run(
+    mut writer: group::Writer,
+    interactive: mpsc::Receiver<Job>,
+    bulk: mpsc::Receiver<Job>,
+    written: mpsc::Sender<()>,
+) {
     let mut intake = Intake {
         interactive,
         bulk,
@@ -246,6 +267,8 @@ async fn run(mut writer: group::Writer, interactive: mpsc::Receiver<Job>, bulk: 
             commands.extend(job.commands);
         }
         let result = writer.work(tenant, &commands).await;
+        // When it is full, the next round knows already.
+        let _ = written.try_send(());
         let mut answers = match result {
             Ok(answers) => answers.into_iter(),
             Err(refusal) => {

@@ -58,3 +58,20 @@ proptest! {
         }
     }
 }
+
+/// Modules of a dense code that happen to look like a bar code.
+#[test]
+fn a_bar_code_within_a_qr_code_is_none() {
+    let text = "  6 EW%+D:+   G$: /Y*Q% O7% $OJFA%F%4+N0*$Z%7+.$*YY / *+0$W%J G X$*% / /*+ 2HUYO+O%/IM";
+    let style = QrStyle {
+        module: 4,
+        quiet: 4,
+        correction: Correction::High,
+    };
+    let found = decode(&png(text, &style).unwrap()).unwrap();
+    assert_eq!(
+        found.iter().map(|symbol| symbol.format).collect::<Vec<_>>(),
+        [Format::QrCode],
+        "{found:?}"
+    );
+}
