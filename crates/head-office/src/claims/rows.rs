@@ -23,14 +23,14 @@ use crate::{
 };
 
 const SELECT_TERMS: Text = Text {
-    head: "SELECT id, template_version, status, claim_from, claim_until, member_limit, limit_counts, valid_from, valid_until, valid_days FROM templates WHERE tenant = $1 AND status <> 'draft' AND id IN (VALUES ",
+    head: "SELECT id, template_version, status, claim_from, claim_until, member_limit, limit_counts, valid_from, valid_until, valid_days FROM templates WHERE tenant = $1 AND status <> 'draft' AND id IN (",
     tail: ") ORDER BY id, template_version DESC",
     columns: 1,
     tenant_first: false,
     pad: true,
 };
 const SELECT_OPEN: Text = Text {
-    head: "SELECT id, template, template_version, size, made, claimed, status FROM batches WHERE tenant = $1 AND purpose = 'claim' AND status <> 'closed' AND claimed < size AND template IN (VALUES ",
+    head: "SELECT id, template, template_version, size, made, claimed, status FROM batches WHERE tenant = $1 AND purpose = 'claim' AND status <> 'closed' AND claimed < size AND template IN (",
     tail: ") ORDER BY id",
     columns: 1,
     tenant_first: false,
@@ -53,7 +53,7 @@ const SELECT_HOLDINGS: Text = Text {
     pad: true,
 };
 const SELECT_HELD: Text = Text {
-    head: "SELECT member, template, valid_until, COUNT(*) AS coupons FROM coupons WHERE tenant = $1 AND state IN ('available', 'frozen') AND member IN (VALUES ",
+    head: "SELECT member, template, valid_until, COUNT(*) AS coupons FROM coupons WHERE tenant = $1 AND state IN ('available', 'frozen') AND member IN (",
     tail: ") GROUP BY member, template, valid_until",
     columns: 1,
     tenant_first: false,
@@ -117,7 +117,7 @@ const GIVE_PARTS: Text = Text {
     pad: true,
 };
 const SELECT_FORMS: Text = Text {
-    head: "SELECT b.id AS id, b.code_form AS code_form, t.code_key AS code_key FROM batches b JOIN tenants t ON t.tenant = b.tenant WHERE b.tenant = $1 AND b.id IN (VALUES ",
+    head: "SELECT b.id AS id, b.code_form AS code_form, t.code_key AS code_key FROM batches b JOIN tenants t ON t.tenant = b.tenant WHERE b.tenant = $1 AND b.id IN (",
     tail: ")",
     columns: 1,
     tenant_first: false,

@@ -39,7 +39,7 @@ const MOST: Millis = 6 * HOUR;
 pub const ALERT_AFTER: i64 = 5;
 
 const MEMBERS: Text = Text {
-    head: "SELECT id, number, email FROM members WHERE tenant = $1 AND id IN (VALUES ",
+    head: "SELECT id, number, email FROM members WHERE tenant = $1 AND id IN (",
     tail: ")",
     columns: 1,
     tenant_first: false,

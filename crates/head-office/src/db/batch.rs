@@ -33,12 +33,14 @@ pub struct Text {
     pub pad: bool,
 }
 
-/// The statement that loads rows by id: `SELECT <columns> FROM <table>` goes before it.
+/// The statement that loads rows by id: `SELECT <columns> FROM <table>` goes before it. A list of single values, each
+/// in parentheses of its own, is looked up in the index by both engines; PostgreSQL may join `VALUES` the other way
+/// round when it has planned the statement for an empty table.
 #[macro_export]
 macro_rules! select_by_id {
     ($select:literal) => {
         $crate::db::batch::Text {
-            head: concat!($select, " WHERE tenant = $1 AND id IN (VALUES "),
+            head: concat!($select, " WHERE tenant = $1 AND id IN ("),
             tail: ") ORDER BY id",
             columns: 1,
             tenant_first: false,

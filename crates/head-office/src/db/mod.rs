@@ -249,6 +249,20 @@ impl Lease<'_> {
         }
     }
 
+    /// Has PostgreSQL plan this connection's statements anew when they are used next. A plan that was made while a table
+    /// was empty may read all of it.
+    ///
+    /// # Errors
+    /// [`DbError`] when the connection broke.
+    pub async fn plan_anew(&mut self) -> Result<(), DbError> {
+        if self.db.dialect == Dialect::Postgres
+            && let Some(connection) = self.slot.as_mut()
+        {
+            sqlx::raw_sql("DISCARD PLANS").execute(connection).await?;
+        }
+        Ok(())
+    }
+
     /// Gives the connection up: the next lease connects anew. Called when an error left its state unknown.
     pub fn discard(&mut self) {
         *self.slot = None;

@@ -127,7 +127,7 @@ pub async fn after(
 }
 
 const SELECT_BY_NUMBER: Text = Text {
-    head: "SELECT number, id FROM members WHERE tenant = $1 AND number IN (VALUES ",
+    head: "SELECT number, id FROM members WHERE tenant = $1 AND number IN (",
     tail: ")",
     columns: 1,
     tenant_first: false,

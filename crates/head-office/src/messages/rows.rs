@@ -27,7 +27,7 @@ const INSERT_OWN: Text = Text {
     pad: true,
 };
 const MEMBERS_BY_NUMBER: Text = Text {
-    head: "SELECT id FROM members WHERE tenant = $1 AND number IN (VALUES ",
+    head: "SELECT id FROM members WHERE tenant = $1 AND number IN (",
     tail: ")",
     columns: 1,
     tenant_first: false,

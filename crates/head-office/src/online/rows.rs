@@ -22,7 +22,7 @@ const SELECT: Text = select_by_id!(
     "SELECT id, number, status, question, member, amount, deadline, asked_at, asked_by, refusals, ended_at, ended_by, ask_at, asks, version FROM order_freezes"
 );
 const SELECT_COUPONS: Text = Text {
-    head: "SELECT order_id, coupon, taken_by, taken_at FROM order_freeze_coupons WHERE tenant = $1 AND order_id IN (VALUES ",
+    head: "SELECT order_id, coupon, taken_by, taken_at FROM order_freeze_coupons WHERE tenant = $1 AND order_id IN (",
     tail: ") ORDER BY order_id, coupon",
     columns: 1,
     tenant_first: false,

@@ -51,7 +51,7 @@ const REST: Text = Text {
     pad: true,
 };
 const SELECT_TAKEN: Text = Text {
-    head: "SELECT code FROM pickup_codes WHERE tenant = $1 AND code IN (VALUES ",
+    head: "SELECT code FROM pickup_codes WHERE tenant = $1 AND code IN (",
     tail: ")",
     columns: 1,
     tenant_first: false,

@@ -20,21 +20,21 @@ const SELECT: Text = select_by_id!(
     "SELECT id, sku, name_zh, name_en, category, merchant, unit_price, currency, picture, active, version FROM products"
 );
 const SELECT_BY_SKU: Text = Text {
-    head: "SELECT id, sku, name_zh, name_en, category, merchant, unit_price, currency, picture, active, version FROM products WHERE tenant = $1 AND sku IN (VALUES ",
+    head: "SELECT id, sku, name_zh, name_en, category, merchant, unit_price, currency, picture, active, version FROM products WHERE tenant = $1 AND sku IN (",
     tail: ")",
     columns: 1,
     tenant_first: false,
     pad: true,
 };
 const SELECT_BARCODES: Text = Text {
-    head: "SELECT barcode, product FROM product_barcodes WHERE tenant = $1 AND product IN (VALUES ",
+    head: "SELECT barcode, product FROM product_barcodes WHERE tenant = $1 AND product IN (",
     tail: ") ORDER BY barcode",
     columns: 1,
     tenant_first: false,
     pad: true,
 };
 const SELECT_HOLDERS: Text = Text {
-    head: "SELECT barcode, product FROM product_barcodes WHERE tenant = $1 AND barcode IN (VALUES ",
+    head: "SELECT barcode, product FROM product_barcodes WHERE tenant = $1 AND barcode IN (",
     tail: ")",
     columns: 1,
     tenant_first: false,
@@ -55,7 +55,7 @@ const UPDATE: Text = Text {
     pad: true,
 };
 const DELETE_BARCODES: Text = Text {
-    head: "DELETE FROM product_barcodes WHERE tenant = $1 AND product IN (VALUES ",
+    head: "DELETE FROM product_barcodes WHERE tenant = $1 AND product IN (",
     tail: ")",
     columns: 1,
     tenant_first: false,

@@ -39,7 +39,7 @@ const UPDATE_DEVICES: Text = Text {
     pad: true,
 };
 const SELECT_KEYS: Text = Text {
-    head: "SELECT key_id, public_key, version FROM token_keys WHERE tenant = $1 AND key_id IN (VALUES ",
+    head: "SELECT key_id, public_key, version FROM token_keys WHERE tenant = $1 AND key_id IN (",
     tail: ")",
     columns: 1,
     tenant_first: false,

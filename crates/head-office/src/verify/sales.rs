@@ -23,7 +23,7 @@ use crate::{
 
 const PAGE: i64 = 500;
 const SELECT_REDEMPTIONS: Text = Text {
-    head: "SELECT coupon, source FROM coupon_entries WHERE tenant = $1 AND what = 'redeemed' AND coupon IN (VALUES ",
+    head: "SELECT coupon, source FROM coupon_entries WHERE tenant = $1 AND what = 'redeemed' AND coupon IN (",
     tail: ")",
     columns: 1,
     tenant_first: false,
