@@ -53,8 +53,8 @@ impl Dialect {
 const SQLITE_AT_LEAST: (u32, u32, u32) = (3, 51, 3);
 const POSTGRES_AT_LEAST: i64 = 140_000;
 
-/// Pages of the write-ahead log (32 MB) at which a commit folds it back itself. [`Db::checkpoint`] beside the writer
-/// leaves it little to do then, and the log begins anew.
+/// Pages of the write-ahead log (32 MB) at which a commit folds it back itself. [`Db::tend`] beside the writer leaves
+/// it little to do then, and the log begins anew.
 const AUTO_CHECKPOINT: &str = "8000";
 
 static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/head-office");
@@ -201,17 +201,32 @@ impl Db {
         history(&mut snapshot).await
     }
 
-    /// Folds back what SQLite's write-ahead log holds and nobody is reading, while the writer goes on. PostgreSQL does
-    /// so by itself.
+    /// What keeps the writer fast and need not wait for it, done beside it. SQLite: folds back what the write-ahead log
+    /// holds and nobody is reading. PostgreSQL: looks anew at tables that have at least doubled since it last did. Its
+    /// own housekeeping comes by once a minute, and until then plans made for an empty table read all of a large one.
     ///
     /// # Errors
     /// [`DbError`] when no connection is free in time, or the disk is full.
-    pub async fn checkpoint(&self) -> Result<(), DbError> {
-        if self.dialect == Dialect::Sqlite {
-            let mut reader = self.readers.acquire().await?;
-            sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)")
-                .execute(&mut *reader)
-                .await?;
+    pub async fn tend(&self) -> Result<(), DbError> {
+        let mut reader = match self.readers.acquire().await {
+            Err(sqlx::Error::PoolClosed) => return Ok(()),
+            reader => reader?,
+        };
+        match self.dialect {
+            Dialect::Sqlite => {
+                sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)")
+                    .execute(&mut *reader)
+                    .await?;
+            }
+            Dialect::Postgres => {
+                let grown: Vec<String> = sqlx::query_scalar("SELECT CAST(quote_ident(relname) AS TEXT) FROM pg_stat_user_tables WHERE schemaname = current_schema() AND n_mod_since_analyze > 500 AND n_mod_since_analyze > n_live_tup / 2")
+                    .fetch_all(&mut *reader)
+                    .await?;
+                for table in grown {
+                    let sql = format!("ANALYZE {table}");
+                    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *reader).await?;
+                }
+            }
         }
         Ok(())
     }
@@ -247,20 +262,6 @@ impl Lease<'_> {
             Some(connection) => Ok(connection.begin_with(sql).await?),
             None => Err(DbError::config("the connection is gone")),
         }
-    }
-
-    /// Has PostgreSQL plan this connection's statements anew when they are used next. A plan that was made while a table
-    /// was empty may read all of it.
-    ///
-    /// # Errors
-    /// [`DbError`] when the connection broke.
-    pub async fn plan_anew(&mut self) -> Result<(), DbError> {
-        if self.db.dialect == Dialect::Postgres
-            && let Some(connection) = self.slot.as_mut()
-        {
-            sqlx::raw_sql("DISCARD PLANS").execute(connection).await?;
-        }
-        Ok(())
     }
 
     /// Gives the connection up: the next lease connects anew. Called when an error left its state unknown.
@@ -361,12 +362,15 @@ async fn prepare(connection: &mut AnyConnection, dialect: Dialect, writer: bool)
                 sqlx::raw_sql(sql).execute(&mut *connection).await?;
             }
             if writer {
-                // The writer reaches every row by a key. A plan that was made while a table was small would read all of
-                // it for as long as the connection lasts.
+                // The writer reaches every row by its whole key, whatever PostgreSQL believes of a table that has just
+                // begun to grow: no plan that reads a table, and rows looked at are what costs, not pages.
                 for sql in [
                     "SET enable_seqscan = off",
                     "SET enable_hashjoin = off",
                     "SET enable_mergejoin = off",
+                    "SET cpu_tuple_cost = 1",
+                    "SET random_page_cost = 0.1",
+                    "SET seq_page_cost = 0.1",
                 ] {
                     sqlx::raw_sql(sql).execute(&mut *connection).await?;
                 }

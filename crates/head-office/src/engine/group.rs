@@ -34,8 +34,6 @@ const TEMPLATES: usize = 10_000;
 pub(super) struct Writer {
     parts: Parts,
     settled: Settled,
-    /// Groups so far.
-    groups: u64,
     templates: HashMap<(TenantId, TemplateId, i64), Arc<Template>>,
 }
 
@@ -82,7 +80,6 @@ impl Writer {
         Self {
             parts,
             settled,
-            groups: 0,
             templates: HashMap::new(),
         }
     }
@@ -138,12 +135,7 @@ impl Writer {
     async fn attempt(&mut self, tenant: TenantId, commands: &[Command], care: &Care) -> Result<Vec<Answered>, DbError> {
         let db = Arc::clone(&self.parts.db);
         let mut lease = db.lease().await?;
-        self.groups += 1;
         let result = async {
-            // Often while tables may be new, hardly ever once they have grown.
-            if self.groups.is_power_of_two() {
-                lease.plan_anew().await?;
-            }
             let mut transaction = lease.begin().await?;
             let result = self.in_transaction(&mut transaction, tenant, commands, care).await?;
             transaction.commit().await?;

@@ -35,8 +35,8 @@ const INTERACTIVE_QUEUE: usize = 4_096;
 const BULK_QUEUE: usize = 256;
 /// Each so manyth group begins with bulk work.
 const BULK_TURN: u64 = 4;
-/// How often the write-ahead log is folded back at most.
-const FOLD_EVERY: Duration = Duration::from_millis(200);
+/// How often the database is tended at most.
+const TEND_EVERY: Duration = Duration::from_millis(250);
 /// How often a group is tried again before whoever waits is told to come back.
 const TRIES: u32 = 8;
 
@@ -125,7 +125,7 @@ impl Engine {
         let (bulk, bulk_jobs) = mpsc::channel(BULK_QUEUE);
         let settled = Settled::default();
         let (written, writes) = mpsc::channel(1);
-        tokio::spawn(fold(Arc::clone(&parts.db), writes));
+        tokio::spawn(tend(Arc::clone(&parts.db), writes));
         let writer = group::Writer::new(parts, settled.clone());
         tokio::spawn(run(writer, interactive_jobs, bulk_jobs, written));
         Self {
@@ -232,14 +232,14 @@ impl Intake {
     }
 }
 
-/// Folds the write-ahead log back beside the writer, so that no group waits for that.
-async fn fold(db: Arc<Db>, mut writes: mpsc::Receiver<()>) {
+/// Tends the database beside the writer, so that no group waits for that.
+async fn tend(db: Arc<Db>, mut writes: mpsc::Receiver<()>) {
     while writes.recv().await.is_some() {
-        if let Err(error) = db.checkpoint().await {
-            // Nothing is lost: the log is as durable as the file, and the next round tries again.
-            tracing::warn!(%error, "the write-ahead log could not be folded back");
+        if let Err(error) = db.tend().await {
+            // Nothing is lost, and the next round tries again.
+            tracing::warn!(%error, "the database could not be tended");
         }
-        tokio::time::sleep(FOLD_EVERY).await;
+        tokio::time::sleep(TEND_EVERY).await;
     }
 }
 

@@ -32,7 +32,7 @@ const FLIGHT: usize = 1_024;
 /// Members there are.
 const MEMBERS: usize = 20_000;
 /// Connections over HTTP, and how many claims each sends beforehand made.
-const CLIENTS: usize = 64;
+const CLIENTS: usize = 256;
 
 struct Rush {
     chain: Arc<Chain>,
@@ -142,7 +142,9 @@ async fn over_http(rush: Rush, span: Duration, title: &str) -> anyhow::Result<()
         // A member may claim twice a second for a while.
         let mut requests = Vec::new();
         for part in 0..each.div_ceil(100) {
-            let token = chain.session(&format!("P{}", (client * 200 + part) % MEMBERS)).await;
+            let token = chain
+                .session(&format!("P{}", (client * (MEMBERS / CLIENTS) + part) % MEMBERS))
+                .await;
             for n in 0..100 {
                 let request = Request::post("/v1/member/claims")
                     .header("host", "localhost")
