@@ -29,6 +29,10 @@ const GROUPS_ALWAYS: usize = 5;
 const STEPS: u64 = if cfg!(test) { 20_000 } else { 2_000_000 };
 /// Remembering moments costs more than it saves in the short searches that nearly all are.
 const REMEMBER_AFTER: u64 = 500;
+/// Moments after which remembering has to have paid: one in so many was seen before. Where scopes overlap in every way,
+/// no two orders leave the same.
+const MOMENTS: u64 = 2_000;
+const ONE_IN: u64 = 20;
 /// Numbers remembered at most: 32 MB.
 const MEMORY: usize = 4_000_000;
 
@@ -49,6 +53,9 @@ pub(super) struct Search<'a> {
     pub(super) splitter: Splitter,
     seen: HashSet<Moment>,
     remembered: usize,
+    /// Moments asked for, and those of them that were seen before.
+    asked: u64,
+    found: u64,
     /// Of each coupon a number of its group.
     group_of: [usize; MAX_COUPONS],
     /// The coupons that take an uncapped percentage.
@@ -80,6 +87,8 @@ impl<'a> Search<'a> {
             splitter: Splitter::default(),
             seen: HashSet::new(),
             remembered: 0,
+            asked: 0,
+            found: 0,
             group_of,
             percentages,
             by_id,
@@ -108,20 +117,25 @@ impl<'a> Search<'a> {
     pub(super) fn forget(&mut self) {
         self.seen.clear();
         self.remembered = 0;
+        self.asked = 0;
+        self.found = 0;
     }
 
     /// Whether this moment was seen before with the same coupons open; then nothing new follows from it. What was taken
     /// so far is part of it, through what is left.
     pub(super) fn seen(&mut self, depth: usize, open: Set) -> bool {
-        if self.steps < REMEMBER_AFTER || open.count_ones() < 2 {
+        let pays = self.asked < MOMENTS || self.found.saturating_mul(ONE_IN) >= self.asked;
+        if self.steps < REMEMBER_AFTER || open.count_ones() < 2 || !pays {
             return false;
         }
+        self.asked += 1;
         let state = &self.states[depth];
         let moment = Moment {
             open,
             numbers: self.essence(state, open),
         };
         if self.seen.contains(&moment) {
+            self.found += 1;
             return true;
         }
         let size = moment.numbers.len() + 4;
@@ -177,13 +191,16 @@ impl<'a> Search<'a> {
         most.iter().fold(0, |sum, most| sum.saturating_add(*most))
     }
 
-    /// Each class of lines is left with at least the product of the shares that the percentages leave; a flat amount
-    /// taken in between only lowers what percentages find. A split may round up by one unit on every line, so that much
-    /// is granted to each percentage.
+    /// Each class of lines is left with the product of the shares that the percentages leave; a flat amount taken in
+    /// between only lowers what they find. Rounding adds to that, per percentage: half a unit to its amount, and where
+    /// its split gives whole units to lines that later percentages take less from. Of `n` lines, those rounded up gain
+    /// at most `n / 4` units from the others, and a unit's place matters by as much as the shares left differ.
     fn percent_bound(&self, state: &State, flat: i64, percentages: Set) -> i64 {
-        let mut left = state.class.clone();
-        let mut bound = flat;
-        let mut most = vec![0; left.len()];
+        let whole = WHOLE_BP as f64;
+        let mut left = vec![1.0; state.class.len()];
+        let mut most = vec![0; state.class.len()];
+        // Of each group the least share it leaves of a line, and the most lines it is split over.
+        let mut groups: Vec<(f64, usize)> = Vec::new();
         let mut open = percentages;
         while let Some(first) = members(open).next() {
             let group = members(open)
@@ -191,25 +208,34 @@ impl<'a> Search<'a> {
                 .fold(0, |set, c| set | 1 << c);
             open &= !group;
             most.fill(0);
+            let (mut largest, mut lines) = (0, 0);
             for coupon in members(group).map(|c| &self.field.coupons[c]) {
+                let bp = coupon.uncapped_bp();
+                (largest, lines) = (bp.max(largest), coupon.lines.len().max(lines));
                 for &class in &coupon.classes {
-                    most[class] = coupon.uncapped_bp().max(most[class]);
+                    most[class] = bp.max(most[class]);
                 }
             }
-            for (left, most) in left.iter_mut().zip(&most) {
-                *left = share(*left, WHOLE_BP - most);
+            for (left, &most) in left.iter_mut().zip(&most) {
+                *left *= 1.0 - most as f64 / whole;
             }
-            bound = bound.saturating_add(i64::try_from(state.net.len() + 1).unwrap_or(i64::MAX));
+            groups.push((1.0 - largest as f64 / whole, lines));
         }
-        let taken = state.class.iter().zip(&left).map(|(class, left)| class - left);
-        taken.fold(bound, i64::saturating_add)
-    }
-}
-
-fn share(amount: i64, bp: i64) -> i64 {
-    match amount.checked_mul(bp) {
-        Some(product) => product / WHOLE_BP,
-        // Rounds lower than the exact share: a bound may.
-        None => amount / WHOLE_BP * bp,
+        let others = |place: usize| -> f64 {
+            let others = groups.iter().enumerate().filter(|(other, _)| *other != place);
+            others.map(|(_, (least, _))| least).product()
+        };
+        let rounding = groups.iter().enumerate();
+        let rounding = rounding.map(|(place, (_, lines))| 0.5 + *lines as f64 / 4.0 * (1.0 - others(place)));
+        let taken = state.class.iter().zip(&left);
+        let taken = taken.map(|(class, left)| *class as f64 * (1.0 - left));
+        // Floats are exact to some 16 digits.
+        let inexact = 1e-6 + state.left as f64 * 1e-12;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "beyond an i64 it is the largest, which a bound may be"
+        )]
+        let taken = (taken.sum::<f64>() + rounding.sum::<f64>() + inexact) as i64;
+        flat.saturating_add(taken)
     }
 }

@@ -5,7 +5,7 @@
 pub(super) struct Splitter {
     shares: Vec<i64>,
     /// Of each weight its remainder, the weight, its place.
-    remainders: Vec<(u128, i64, usize)>,
+    remainders: Vec<(i64, i64, usize)>,
 }
 
 impl Splitter {
@@ -20,15 +20,13 @@ impl Splitter {
             self.shares.extend(weights.map(|_| 0));
             return &self.shares;
         }
-        let mut short = amount;
-        for (place, weight) in weights.enumerate() {
-            let (share, remainder) = divide(amount, weight, total);
-            short -= share;
-            self.shares.push(share);
-            if remainder > 0 {
-                self.remainders.push((remainder, weight, place));
-            }
-        }
+        // No weight is larger than the total.
+        let short = if total < EXACT && amount.checked_mul(total).is_some_and(|product| product < i64::MAX / 2) {
+            let inverse = 1.0 / total as f64;
+            self.floors(amount, weights, |weight| divide_by(amount * weight, total, inverse))
+        } else {
+            self.floors(amount, weights, |weight| divide(amount, weight, total))
+        };
         let Ok(short @ 1..) = usize::try_from(short) else {
             return &self.shares;
         };
@@ -43,23 +41,49 @@ impl Splitter {
         }
         &self.shares
     }
+
+    /// Notes each share rounded down, and what remains; the part of the amount that no share has yet.
+    fn floors(&mut self, amount: i64, weights: impl Iterator<Item = i64>, divide: impl Fn(i64) -> (i64, i64)) -> i64 {
+        let mut short = amount;
+        for (place, weight) in weights.enumerate() {
+            let (share, remainder) = divide(weight);
+            short -= share;
+            self.shares.push(share);
+            if remainder > 0 {
+                self.remainders.push((remainder, weight, place));
+            }
+        }
+        short
+    }
 }
 
-/// `amount * weight / total` and what remains. Amounts of money fit the machine's own division nearly always.
-fn divide(amount: i64, weight: i64, total: i64) -> (i64, u128) {
-    if let Some(product) = amount.checked_mul(weight) {
-        return (product / total, u128::from((product % total).unsigned_abs()));
+/// Quotients up to here are off by one at most when a float estimates them.
+const EXACT: i64 = 1 << 50;
+
+/// `product / total` and what remains, exactly. A processor multiplies floats several times as fast as it divides
+/// integers; the estimate is off by one at most and put right.
+fn divide_by(product: i64, total: i64, inverse: f64) -> (i64, i64) {
+    #[expect(clippy::cast_possible_truncation, reason = "the quotient is at most the weight")]
+    let estimate = (product as f64 * inverse) as i64;
+    match product - estimate * total {
+        remainder if remainder < 0 => (estimate - 1, remainder + total),
+        remainder if remainder >= total => (estimate + 1, remainder - total),
+        remainder => (estimate, remainder),
     }
+}
+
+/// `amount * weight / total` and what remains, for any amounts.
+fn divide(amount: i64, weight: i64, total: i64) -> (i64, i64) {
     let product = i128::from(amount) * i128::from(weight);
     let total = i128::from(total);
-    // At most `weight`, since `amount <= total`.
-    let share = i64::try_from(product / total).unwrap_or(weight);
-    (share, (product % total).unsigned_abs())
+    // The share is at most `weight`, since `amount <= total`; the remainder is below the total.
+    let narrow = |number: i128| i64::try_from(number).unwrap_or(weight);
+    (narrow(product / total), narrow(product % total))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Splitter;
+    use super::{Splitter, divide, divide_by};
 
     fn split(amount: i64, weights: &[i64]) -> Vec<i64> {
         Splitter::default().split(amount, weights.iter().copied()).to_vec()
@@ -75,6 +99,30 @@ mod tests {
         assert_eq!(split(0, &[0, 0]), [0, 0]);
         assert_eq!(split(4, &[0, 3, 1]), [0, 3, 1]);
         assert_eq!(split(0, &[]), [] as [i64; 0]);
+    }
+
+    #[test]
+    fn estimated_quotients_are_put_right() {
+        let mut number = 1_u64;
+        let mut below = |limit: i64| {
+            number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            i64::try_from(number >> 1).unwrap() % limit
+        };
+        for bits in 1..50 {
+            for _ in 0..2_000 {
+                let total = 1 + below(1 << bits);
+                let amount = below(((i64::MAX / 2 - 1) / total).min(total) + 1);
+                let weight = below(total + 1);
+                // Just below, at and above a whole quotient too.
+                for weight in [weight, total, total - 1, (weight / 2) * 2] {
+                    assert_eq!(
+                        divide_by(amount * weight, total, 1.0 / total as f64),
+                        divide(amount, weight, total),
+                        "{amount} {weight} {total}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]
