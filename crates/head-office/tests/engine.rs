@@ -39,6 +39,7 @@ counterfoil_head_office::on_both! {
     a_void_of_a_double_redemption_closes_its_case,
     an_order_is_handed_over_once,
     two_processes_race_for_the_same_coupons,
+    the_database_is_tended_beside_the_writer,
 }
 
 fn done(outcome: Outcome, replayed: bool) -> Answer {
@@ -458,4 +459,34 @@ async fn two_processes_race_for_the_same_coupons(on: On) {
             .await,
         400
     );
+}
+
+/// SQLite's log is folded back into the file; PostgreSQL learns of a table that has grown.
+async fn the_database_is_tended_beside_the_writer(on: On) {
+    let chain = chain(on, 1_000).await;
+    let db = &chain.app.db;
+    match on {
+        On::Sqlite => {
+            let file = chain.fresh.url.strip_prefix("sqlite:").unwrap();
+            let length = || std::fs::metadata(file).unwrap().len();
+            let before = length();
+            db.tend().await.unwrap();
+            assert!(length() > before + 1_000 * 100, "{before} and then {}", length());
+        }
+        On::Postgres => {
+            let known = "SELECT CAST(reltuples AS BIGINT) FROM pg_class WHERE relname = 'coupons'";
+            assert!(chain.number(known).await <= 0);
+            let learns = async {
+                while chain.number(known).await < 1_000 {
+                    // The server counts rows when a connection has ended a transaction, and not each time.
+                    db.lease().await.unwrap().begin().await.unwrap().commit().await.unwrap();
+                    db.tend().await.unwrap();
+                    tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                }
+            };
+            tokio::time::timeout(std::time::Duration::from_secs(60), learns)
+                .await
+                .unwrap();
+        }
+    }
 }

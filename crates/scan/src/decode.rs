@@ -180,7 +180,8 @@ fn is_within(corners: &[[i32; 2]; 4], square: &[[i32; 2]; 4]) -> bool {
         left |= side < 0;
         right |= side > 0;
     }
-    !(left && right)
+    // Neither, where the corners are no square at all.
+    left != right
 }
 
 /// The binding's `format()` is sound only where its enum knows every variant of the symbology (it lacks ITF-14 and
@@ -259,6 +260,7 @@ mod tests {
             assert!(!is_within(&bars(30, 80), &square), "{square:?}");
         }
         assert!(is_within(&bars(12, 12), &upright) && !is_within(&bars(12, 12), &turned));
+        assert!(!is_within(&bars(30, 30), &[[30, 30]; 4]));
     }
 
     #[test]

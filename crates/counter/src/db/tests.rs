@@ -13,7 +13,7 @@ use crate::{
     Confirmation, Counter, Scanned,
     desk::{confirm, look_up},
     salvage,
-    testing::{HeadOffice, NOW, Shop, clerk_id, coupon},
+    testing::{HeadOffice, NOW, Shop, Shut, clerk_id, coupon},
 };
 
 async fn fault(folder: &Path) -> String {
@@ -35,6 +35,21 @@ async fn redeem(shop: &Shop, n: u8) {
         confirm(&shop.inner, &ticket, clerk_id(1)).await.unwrap(),
         Confirmation::Done(_)
     ));
+}
+
+/// A counter that was ended with this in its journal.
+async fn three_delivered_and_two_pending() -> (HeadOffice, Shut) {
+    let mut office = HeadOffice::new(60, 0);
+    office.limits.max_per_member = 100;
+    let shop = Shop::of(&mut office).await;
+    for n in [0, 1, 3] {
+        redeem(&shop, n).await;
+    }
+    shop.settle(&mut office).await;
+    for n in [4, 6] {
+        redeem(&shop, n).await;
+    }
+    (office, shop.shut().await)
 }
 
 #[tokio::test]
@@ -92,17 +107,7 @@ async fn a_file_that_is_no_database_is_kept() {
 
 #[tokio::test]
 async fn the_journal_is_saved_from_a_damaged_file() {
-    let mut office = HeadOffice::new(60, 0);
-    office.limits.max_per_member = 100;
-    let shop = Shop::of(&mut office).await;
-    for n in [0, 1, 3] {
-        redeem(&shop, n).await;
-    }
-    shop.settle(&mut office).await;
-    for n in [4, 6] {
-        redeem(&shop, n).await;
-    }
-    let shut = shop.shut().await;
+    let (mut office, shut) = three_delivered_and_two_pending().await;
     let folder = shut.folder.path();
 
     // Scribble over the copies of head office's rows.
@@ -251,17 +256,7 @@ async fn rows(folder: &Path, table: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn a_database_of_the_first_schema_is_brought_up_to_date() {
-    let mut office = HeadOffice::new(60, 0);
-    office.limits.max_per_member = 100;
-    let shop = Shop::of(&mut office).await;
-    for n in [0, 1, 3] {
-        redeem(&shop, n).await;
-    }
-    shop.settle(&mut office).await;
-    for n in [4, 6] {
-        redeem(&shop, n).await;
-    }
-    let mut shut = shop.shut().await;
+    let (mut office, mut shut) = three_delivered_and_two_pending().await;
 
     // The same rows as the first schema held them.
     let old = TempDir::new().unwrap();

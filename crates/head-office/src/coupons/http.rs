@@ -96,7 +96,7 @@ impl MemberCoupon {
 struct OneCoupon {
     #[serde(flatten)]
     coupon: MemberCoupon,
-    /// Number of the member; absent = it is whoever's brings it.
+    /// Number of the member; absent = whoever brings it may use it.
     #[serde(skip_serializing_if = "Option::is_none")]
     member: Option<String>,
     /// The batch that it was made in.

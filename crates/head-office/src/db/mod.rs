@@ -202,7 +202,7 @@ impl Db {
     }
 
     /// What keeps the writer fast and need not wait for it, done beside it. SQLite: folds back what the write-ahead log
-    /// holds and nobody is reading. PostgreSQL: looks anew at tables that have at least doubled since it last did. Its
+    /// holds and nobody is reading. PostgreSQL: looks anew at tables with more than twice the rows it knows of. Its
     /// own housekeeping comes by once a minute, and until then plans made for an empty table read all of a large one.
     ///
     /// # Errors
@@ -219,7 +219,7 @@ impl Db {
                     .await?;
             }
             Dialect::Postgres => {
-                let grown: Vec<String> = sqlx::query_scalar("SELECT CAST(quote_ident(relname) AS TEXT) FROM pg_stat_user_tables WHERE schemaname = current_schema() AND n_mod_since_analyze > 500 AND n_mod_since_analyze > n_live_tup / 2")
+                let grown: Vec<String> = sqlx::query_scalar("SELECT CAST(quote_ident(c.relname) AS TEXT) FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid WHERE s.schemaname = current_schema() AND s.n_live_tup > 500 AND s.n_live_tup > 2 * c.reltuples")
                     .fetch_all(&mut *reader)
                     .await?;
                 for table in grown {
