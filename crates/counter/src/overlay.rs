@@ -13,7 +13,7 @@ use counterfoil_domain::{
     operations::{Action, Outcome, Times},
     pickups::{Order, OrderState},
     sales::{Sale, UsedCoupon},
-    transition::{Applied, Doing, State, Subject, effect, genesis},
+    transition::{Applied, Changes, Doing, NeedKeys, State, Subject, effect, genesis},
 };
 use counterfoil_protocol::operation::open;
 use sqlx::{Row, SqliteConnection};
@@ -25,6 +25,9 @@ use crate::{
     journal::{Place, outcome_of},
     replica::{Key, NOTHING},
 };
+
+/// How often an operation may need rows that are not here.
+const ROUNDS: usize = 8;
 
 /// Where this counter stands.
 #[derive(Debug, Clone, Copy)]
@@ -183,6 +186,8 @@ fn stand_in(used: &UsedCoupon, state: CouponState) -> Coupon {
         state,
         // Version 0 would be one that waits in its batch for a member.
         version: 1,
+        surplus: Vec::new(),
+        told: Vec::new(),
     }
 }
 
@@ -214,8 +219,7 @@ pub fn lay_over(
             if let Action::VoidRedemption { target, .. } = action {
                 state.operations.entry(target).or_insert(None);
             }
-            let (outcome, changes) =
-                effect(&state, &action, &operation.doing).map_err(|error| Error::Internal(error.to_string()))?;
+            let (outcome, changes) = forecast_of(&mut state, &action, &operation.doing)?;
             state.absorb(&changes);
             outcome
         };
@@ -237,6 +241,17 @@ pub fn lay_over(
     }
     let image = Ground::from_state(subject, &state).unwrap_or(base);
     Ok((image, conflicts))
+}
+
+/// What an operation does here. A row that it would need besides is not held at this counter: then there is none.
+fn forecast_of(state: &mut State, action: &Action, doing: &Doing) -> Result<(Outcome, Changes)> {
+    for _ in 0..ROUNDS {
+        match effect(state, action, doing) {
+            Ok(done) => return Ok(done),
+            Err(NeedKeys(keys)) => keys.into_iter().for_each(|key| state.note_missing(key)),
+        }
+    }
+    Err(Error::Internal("an operation needs ever more rows".into()))
 }
 
 async fn operations_over(db: &mut SqliteConnection, key: &Key, here: Here) -> Result<Vec<(Laid, bool)>> {

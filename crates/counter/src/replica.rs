@@ -131,7 +131,7 @@ fn file(image: &Image) -> Result<Filed> {
         Image::Order(row) => (
             Key::order(row.id),
             Some(row.code.clone()),
-            None,
+            row.member.map(|member| member.to_string()),
             serde_json::to_string(row)?,
         ),
         Image::Product(row) => (
@@ -198,6 +198,35 @@ pub async fn store(db: &mut SqliteConnection, rows: &[Row], generation: i64, ask
     );
     query.build().execute(db).await?;
     Ok(keys)
+}
+
+/// Forgets a member whom this store does not hold any more, and their coupons and orders but those of this store. What
+/// operations still lie over goes when they are let go of.
+pub async fn forget(db: &mut SqliteConnection, member: MemberId, here: StoreId) -> Result<()> {
+    let (id, theirs, home) = (member.bytes().as_slice(), member.to_string(), here.to_string());
+    for statement in [
+        // Older than any generation: the overlay removes it once nothing lies over it.
+        "UPDATE replica SET generation = -1 WHERE entity = 'coupon' AND lookup2 = ?2 AND COALESCE(image ->> 'home_store', '') <> ?3",
+        "UPDATE replica SET generation = -1 WHERE entity = 'order' AND lookup2 = ?2 AND image ->> 'store' <> ?3",
+        "UPDATE replica SET generation = -1 WHERE entity = 'member' AND id = ?1 AND ?2 <> ?3",
+    ] {
+        sqlx::query(statement)
+            .bind(id)
+            .bind(&theirs)
+            .bind(&home)
+            .execute(&mut *db)
+            .await?;
+    }
+    sqlx::query(
+        "DELETE FROM replica WHERE ((entity IN ('coupon', 'order') AND lookup2 = ?2) OR (entity = 'member' AND id = ?1)) \
+         AND generation = -1 AND NOT EXISTS \
+         (SELECT 1 FROM touches WHERE touches.entity = replica.entity AND touches.id = replica.id)",
+    )
+    .bind(id)
+    .bind(&theirs)
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Removes what the feed, read from zero, no longer mentions, except what operations still lie over.

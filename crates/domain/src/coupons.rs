@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{BatchId, CouponId, DeviceId, FreezeId, MemberId, OperationId, StoreId, TemplateId},
     settlement::{self, Instant, Rule, Scope, Stacking, Status},
+    surplus::Surplus,
     time::{MINUTE, Millis},
 };
 
@@ -170,6 +171,12 @@ pub struct Coupon {
     pub state: CouponState,
     /// Grows by one with every stored change.
     pub version: i64,
+    /// Uses beyond the one that counts, in the order of their arrival.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub surplus: Vec<Surplus>,
+    /// Stores that were told of it and that nothing else says would be told: kept at head office alone.
+    #[serde(skip)]
+    pub told: Vec<StoreId>,
 }
 
 impl BatchId {
@@ -202,6 +209,7 @@ impl Coupon {
     pub fn standing(&self, now: Millis) -> Standing {
         match self.state {
             CouponState::Redeemed { .. } => Standing::Redeemed,
+            _ if self.used_beside_lapsed(now).is_some() => Standing::Redeemed,
             _ if self.frozen_by(now).is_some() => Standing::Frozen,
             _ if self.is_expired_at(now) => Standing::Expired,
             _ => Standing::Available,
@@ -216,7 +224,16 @@ impl Coupon {
         }
     }
 
-    /// The state it goes back to when a freeze or a redemption is undone.
+    /// The use that the coupon belongs to because the freeze it was made over has lapsed since, whether or not a sweeper
+    /// has marked it.
+    pub fn used_beside_lapsed(&self, now: Millis) -> Option<&Surplus> {
+        match self.state {
+            CouponState::Frozen { until, .. } if now >= until => self.surplus.first(),
+            _ => None,
+        }
+    }
+
+    /// The state it goes back to when a freeze or a redemption is undone and nobody else has used it.
     pub fn state_when_given_back(&self, now: Millis) -> CouponState {
         if self.valid_until.is_some_and(|until| now >= until) {
             CouponState::Expired
@@ -232,13 +249,12 @@ impl Coupon {
         settlement::Coupon {
             id: self.id.to_string(),
             member: self.member.map(|member| member.to_string()),
-            status: match self.state {
-                CouponState::Redeemed { .. } => Status::Redeemed,
-                CouponState::Expired => Status::Expired,
-                CouponState::Available | CouponState::Frozen { .. } => match self.frozen_by(now) {
-                    Some(_) => Status::Frozen,
-                    None => Status::Available,
-                },
+            // What is over by time alone the quote sees itself, and says so.
+            status: match (&self.state, self.standing(now)) {
+                (CouponState::Expired, _) => Status::Expired,
+                (_, Standing::Redeemed) => Status::Redeemed,
+                (_, Standing::Frozen) => Status::Frozen,
+                (_, Standing::Available | Standing::Expired) => Status::Available,
             },
             valid_from: self.valid_from.map(instant),
             valid_until: self.valid_until.map(instant),

@@ -17,6 +17,7 @@ pub mod pickups;
 pub mod products;
 pub mod sales;
 pub mod settlement;
+pub mod surplus;
 pub mod time;
 pub mod tokens;
 pub mod transition;

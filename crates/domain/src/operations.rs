@@ -105,10 +105,8 @@ impl Action {
         match self {
             Self::SettleSale(settled) => settled.nets().is_some(),
             Self::ReturnSale(back) => back.refund().is_some(),
-            Self::RedeemCoupon { .. }
-            | Self::CollectOrder { .. }
-            | Self::VoidRedemption { .. }
-            | Self::FailedAttempt { .. } => true,
+            Self::RedeemCoupon { worth, .. } | Self::CollectOrder { worth, .. } => *worth >= 0,
+            Self::VoidRedemption { .. } | Self::FailedAttempt { .. } => true,
         }
     }
 }

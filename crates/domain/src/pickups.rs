@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId},
+    surplus::Surplus,
     time::Millis,
 };
 
@@ -92,6 +93,12 @@ pub struct Order {
     pub state: OrderState,
     /// Grows by one with every stored change.
     pub version: i64,
+    /// Hand-overs beyond the one that counts, in the order of their arrival.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub surplus: Vec<Surplus>,
+    /// Stores that were told of it and that nothing else says would be told: kept at head office alone.
+    #[serde(skip)]
+    pub told: Vec<StoreId>,
 }
 
 impl Order {
@@ -99,6 +106,14 @@ impl Order {
     pub fn frozen_by(&self, now: Millis) -> Option<OrderFreeze> {
         match self.state {
             OrderState::Ready { freeze: Some(freeze) } if now < freeze.until => Some(freeze),
+            _ => None,
+        }
+    }
+
+    /// The hand-over that counts because the freeze it was made over has lapsed since.
+    pub fn collected_beside_lapsed(&self, now: Millis) -> Option<&Surplus> {
+        match self.state {
+            OrderState::Ready { freeze: Some(held) } if now >= held.until => self.surplus.first(),
             _ => None,
         }
     }

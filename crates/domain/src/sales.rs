@@ -213,6 +213,13 @@ pub struct SoldCoupon {
     pub given_back: bool,
 }
 
+impl SoldCoupon {
+    /// Whether using it broke a rule and was not undone.
+    pub fn breaks(&self) -> bool {
+        self.exception.is_some() && !self.given_back
+    }
+}
+
 /// A sale as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sale {
@@ -244,6 +251,9 @@ pub struct Sale {
     pub voided_by: Option<OperationId>,
     /// Grows by one with every stored change.
     pub version: i64,
+    /// Stores besides its own that were told of it: kept at head office alone.
+    #[serde(skip)]
+    pub told: Vec<StoreId>,
 }
 
 /// Where and when a sale was settled.
@@ -293,6 +303,7 @@ impl Sale {
             receipt: settled.receipt.clone(),
             voided_by: None,
             version: 1,
+            told: Vec::new(),
         })
     }
 

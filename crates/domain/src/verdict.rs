@@ -101,6 +101,10 @@ pub fn judge_coupon(coupon: &Coupon, template: Option<&Template>, at: Circumstan
     }
     match coupon.state {
         CouponState::Redeemed { at, store, .. } => reasons.push(Reason::Redeemed { at, store }),
+        _ if let Some(used) = coupon.used_beside_lapsed(at.now) => reasons.push(Reason::Redeemed {
+            at: used.at,
+            store: used.store,
+        }),
         _ if coupon.is_expired_at(at.now) => reasons.push(Reason::Expired { at: coupon.valid_until }),
         _ => {}
     }
@@ -133,7 +137,14 @@ pub fn judge_order(order: &Order, at: Circumstances) -> Vec<Reason> {
         reasons.push(Reason::OtherStore { store: order.store });
     }
     match order.state {
-        OrderState::Ready { .. } => {}
+        OrderState::Ready { .. } => {
+            if let Some(used) = order.collected_beside_lapsed(at.now) {
+                reasons.push(Reason::AlreadyCollected {
+                    at: used.at,
+                    store: used.store,
+                });
+            }
+        }
         OrderState::Collected { at, store, .. } => reasons.push(Reason::AlreadyCollected { at, store }),
         OrderState::Returned => reasons.push(Reason::OrderReturned),
         OrderState::Cancelled => reasons.push(Reason::OrderCancelled),

@@ -7,6 +7,7 @@ use counterfoil_domain::time::{HOUR, MINUTE, Millis, SECOND};
 use crate::{
     App,
     coupons::{expiry, reminders},
+    exceptions::lapse,
     jobs::every,
     messages::notify::{Inbox, Mail, Notifier, ToSite},
     online::{
@@ -58,6 +59,10 @@ const CALLS: i64 = 16;
 
 /// How often coupons whose time is up are marked.
 const EXPIRE: Millis = HOUR;
+/// How often freezes are looked for that lapsed over a use.
+const LAPSE: Millis = MINUTE;
+/// Of these, coupons and orders of a chain at once: each group of the engine takes them all.
+const LAPSED: i64 = 200;
 /// How often the day's reminders are looked for, and those that did not go through.
 const REMIND: Millis = 10 * MINUTE;
 /// How often sites are told what they must be told.
@@ -80,6 +85,12 @@ pub fn start(app: &Arc<App>, outside: Outside) {
         Box::pin(async move {
             let done = expiry::sweep(&app, app.clock.now(), ENDING).await?;
             Ok(full(&[done.expired, done.settled, done.later], ENDING))
+        })
+    });
+    every(app, "exceptions.lapse", LAPSE, |app| {
+        Box::pin(async move {
+            let done = lapse::sweep(&app, app.clock.now(), LAPSED).await?;
+            Ok(full(&[done], LAPSED))
         })
     });
     every(app, "coupons.remind", REMIND, |app| {

@@ -164,6 +164,8 @@ pub async fn chain_at(on: On, coupon_count: usize, now: i64) -> Chain {
             valid_until: Some(now + 24 * HOUR),
             state: CouponState::Available,
             version: 1,
+            surplus: Vec::new(),
+            told: Vec::new(),
         })
         .collect();
     if !made.is_empty() {
@@ -191,6 +193,8 @@ pub async fn chain_at(on: On, coupon_count: usize, now: i64) -> Chain {
             }],
             state: OrderState::Ready { freeze: None },
             version: 1,
+            surplus: Vec::new(),
+            told: Vec::new(),
         })
         .collect();
     pickups::rows::insert(&mut tx, tenant, &orders, now).await.unwrap();

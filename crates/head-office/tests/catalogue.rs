@@ -13,12 +13,12 @@ use std::sync::Arc;
 
 use common::{Chain, HOUR, On, START, chain};
 use counterfoil_domain::{
-    ids::StoreId,
+    ids::{DeviceId, StoreId},
     operations::Action,
     people::OperatorRole,
     sales::{SaleLine, Settlement, UsedCoupon},
 };
-use counterfoil_head_office::{serve, sync::page};
+use counterfoil_head_office::{clock::Clock, serve, sync::page};
 use counterfoil_protocol::sync::{Cursor, Image};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -117,8 +117,13 @@ impl Office {
     /// The products that a counter reading from zero would hold.
     async fn held(&self) -> Vec<(String, i64)> {
         let mut snapshot = self.chain.app.db.snapshot().await.unwrap();
-        let (tenant, nowhere) = (self.chain.tenant, StoreId(uuid::Uuid::max()));
-        let page = page::read(&mut snapshot, tenant, nowhere, Cursor::default(), 1_000);
+        let tenant = self.chain.tenant;
+        let viewer = page::Viewer {
+            store: StoreId(uuid::Uuid::max()),
+            device: DeviceId(uuid::Uuid::max()),
+            now: self.chain.clock.now(),
+        };
+        let page = page::read(&mut snapshot, tenant, viewer, Cursor::default(), 1_000);
         let rows = page.await.unwrap().rows.into_iter();
         rows.filter_map(|row| match row.image {
             Image::Product(product) => Some((product.sku, product.version)),

@@ -433,13 +433,23 @@ async fn a_counter_that_honours_a_held_coupon_is_told_to_the_order(on: On) {
     assert_eq!(told["coupon"], chain.coupons[0].to_string());
     assert_eq!(chain.number("SELECT COUNT(*) FROM notices").await, 0);
 
-    // The order goes on with what is left.
+    // The order uses what it holds; the counter's use was one too many, and has its case.
     let (_, paid) = api.post("/v1/order-freezes/W-1/confirm", "k2", &json!({})).await;
     assert_eq!(paid["status"], "confirmed");
+    let used = chain.coupon(chain.coupons[0]).await;
+    assert!(used.state.order().is_some());
+    assert_eq!(used.surplus[0].operation, redeem.id);
+    let open = "SELECT COUNT(*) FROM exceptions WHERE status = 'open'";
+    assert_eq!(chain.number(open).await, 1);
+    holds(&chain).await;
+    // Refunded, the counter's is the only use, and its case is closed.
+    let (_, refunded) = api.post("/v1/order-freezes/W-1/void", "k3", &json!({})).await;
+    assert_eq!(refunded["status"], "voided");
     assert!(matches!(
         chain.coupon(chain.coupons[0]).await.state,
         CouponState::Redeemed { store, .. } if store == chain.store
     ));
+    assert_eq!(chain.number(open).await, 0);
     holds(&chain).await;
 }
 

@@ -332,6 +332,11 @@ const DAMAGES: &[Damage] = &[
     damage("devices", "UPDATE devices SET last_seq = 0", &["journal_heads"]),
     damage("devices", "UPDATE devices SET last_hash = $1", &["journal_heads"]),
     damage("sales", "UPDATE sales SET receipt = 'another'", &["sales"]),
+    damage(
+        "coupons",
+        "UPDATE coupons SET surplus = '[{\"operation\":\"00000000-0000-7000-8000-000000000001\",\"at\":1,\"store\":\"00000000-0000-7000-8000-000000000001\",\"device\":\"00000000-0000-7000-8000-000000000001\"}]' WHERE state = 'available'",
+        &["surplus"],
+    ),
     damage("branches", "UPDATE branches SET body = $1", &["branches"]),
     damage(
         "coupons",

@@ -202,6 +202,7 @@ fn same_coupon(a: &Coupon, b: &Coupon) -> bool {
     let still = |coupon: &Coupon| Coupon {
         state: CouponState::Available,
         version: 0,
+        surplus: Vec::new(),
         ..coupon.clone()
     };
     still(a) == still(b)
@@ -211,6 +212,7 @@ fn same_order(a: &Order, b: &Order) -> bool {
     let still = |order: &Order| Order {
         state: OrderState::Ready { freeze: None },
         version: 0,
+        surplus: Vec::new(),
         ..order.clone()
     };
     still(a) == still(b)

@@ -308,6 +308,8 @@ pub fn coupon_of_token(id: CouponId, token: &Token) -> Option<Coupon> {
         valid_until: None,
         state: CouponState::Available,
         version: 0,
+        surplus: Vec::new(),
+        told: Vec::new(),
     })
 }
 

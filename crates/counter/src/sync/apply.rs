@@ -179,6 +179,14 @@ pub async fn apply_page(db: &Database, page: &Page, now: Millis) -> Result<()> {
 }
 
 async fn finish_page(db: &mut sqlx::SqliteConnection, page: &Page, who: &Identity, now: Millis) -> Result<()> {
+    // Told for the last time: they were seen at other stores since. Their coupons may stand anywhere in the page.
+    for row in &page.rows {
+        if let Image::Member(member) = &row.image
+            && !member.recent_stores.contains(&who.store.id)
+        {
+            replica::forget(db, member.id, who.store.id).await?;
+        }
+    }
     if page.cursor != who.cursor {
         identity::set_cursor(db, &page.cursor).await?;
     }

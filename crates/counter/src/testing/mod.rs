@@ -24,9 +24,7 @@ use counterfoil_domain::{
     products::Product,
     settlement::{Kind, Scope, Stacking},
     time::Millis,
-    transition::{
-        Answer, Arrival, Changes, Command, Device, DeviceStatus, Entity, Key as RowKey, State, decide, genesis,
-    },
+    transition::{Answer, Arrival, Changes, Command, Device, DeviceStatus, Entity, State, decide, genesis},
 };
 use counterfoil_protocol::{
     enrolment::EnrolResponse,
@@ -228,6 +226,8 @@ pub fn coupon(n: u8, template: u8) -> Coupon {
         valid_until: Some(NOW + 90 * counterfoil_domain::time::DAY),
         state: CouponState::Available,
         version: 1,
+        surplus: Vec::new(),
+        told: Vec::new(),
     }
 }
 
@@ -249,6 +249,8 @@ pub fn order(n: u8) -> Order {
         }],
         state: OrderState::Ready { freeze: None },
         version: 1,
+        surplus: Vec::new(),
+        told: Vec::new(),
     }
 }
 

@@ -147,20 +147,7 @@ impl HeadOffice {
             match decide(&self.state, command, self.now) {
                 Ok(decided) => return decided,
                 Err(missing) => {
-                    for key in missing.0 {
-                        match key {
-                            RowKey::Device(id) => drop(self.state.devices.insert(id, None)),
-                            RowKey::Operation(id) => drop(self.state.operations.insert(id, None)),
-                            RowKey::Position(d, e, s) => drop(self.state.positions.insert((d, e, s), None)),
-                            RowKey::Template(id, v) => drop(self.state.templates.insert((id, v), None)),
-                            RowKey::Coupon(id) => drop(self.state.coupons.insert(id, None)),
-                            RowKey::Order(id) => drop(self.state.orders.insert(id, None)),
-                            RowKey::Member(id) => drop(self.state.members.insert(id, None)),
-                            RowKey::Freeze(id) => drop(self.state.freezes.insert(id, None)),
-                            RowKey::Sale(id) => drop(self.state.sales.insert(id, None)),
-                            other => panic!("no operation of a counter reads {other:?}"),
-                        }
-                    }
+                    missing.0.into_iter().for_each(|key| self.state.note_missing(key));
                 }
             }
         }
@@ -177,7 +164,18 @@ impl HeadOffice {
             .map(|(_, entity)| *entity)
             .collect();
         for entity in ours {
-            self.tell(entity);
+            match entity {
+                Entity::Card(member) => {
+                    self.tell(Entity::Member(member));
+                    let coupons = self.state.coupons.values().flatten();
+                    let theirs: Vec<CouponId> = coupons
+                        .filter(|coupon| coupon.member == Some(member))
+                        .map(|coupon| coupon.id)
+                        .collect();
+                    theirs.into_iter().for_each(|id| self.tell(Entity::Coupon(id)));
+                }
+                entity => self.tell(entity),
+            }
         }
         if let Answer::Done {
             outcome,
@@ -309,9 +307,16 @@ impl HeadOffice {
         let taken: Vec<_> = news.iter().take(usize::try_from(limit).unwrap()).collect();
         for (_, entity) in &taken {
             let image = match entity {
-                Entity::Coupon(id) => Image::Coupon(self.state.coupons[id].clone().unwrap()),
-                Entity::Order(id) => Image::Order(self.state.orders[id].clone().unwrap()),
-                Entity::Member(id) => Image::Member(self.state.members[id].clone().unwrap()),
+                // A use too many is head office's to know.
+                Entity::Coupon(id) => Image::Coupon(Coupon {
+                    surplus: Vec::new(),
+                    ..self.state.coupons[id].clone().unwrap()
+                }),
+                Entity::Order(id) => Image::Order(Order {
+                    surplus: Vec::new(),
+                    ..self.state.orders[id].clone().unwrap()
+                }),
+                Entity::Member(id) | Entity::Card(id) => Image::Member(self.state.members[id].clone().unwrap()),
                 Entity::Sale(id) => Image::Sale(self.state.sales[id].clone().unwrap()),
             };
             rows.push(Row {

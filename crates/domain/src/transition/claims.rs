@@ -502,6 +502,8 @@ fn issue(batch: &Batch, position: u32, person: &Member, terms: &Terms, now: Mill
         valid_until,
         state: CouponState::Available,
         version: Coupon::ISSUED,
+        surplus: Vec::new(),
+        told: Vec::new(),
     }
 }
 

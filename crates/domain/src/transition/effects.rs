@@ -1,11 +1,17 @@
 //! What a fact does. A fact is never refused: where it does not fit, it leaves an exception behind.
 
-use super::{Case, Changes, CouponEntry, Doing, Entity, FreezeStatus, NeedKeys, State, Subject, online::Taken, sales};
+use super::{
+    Case, Changes, Doing, FreezeStatus, NeedKeys, State, Subject,
+    online::Taken,
+    sales,
+    uses::{self, GivenBack, Heard},
+};
 use crate::{
     coupons::{Coupon, CouponState},
-    ids::{CouponId, FreezeId, MemberId, OperationId, OrderId, StoreId},
+    ids::{CouponId, DeviceId, FreezeId, MemberId, OperationId, OrderId},
     operations::{Action, ExceptionKind, Outcome},
-    pickups::{Order, OrderState},
+    pickups::OrderState,
+    surplus::Surplus,
 };
 
 /// Applies one fact: the outcome and the rows as they are afterwards.
@@ -28,6 +34,7 @@ pub fn effect(state: &State, action: &Action, doing: &Doing) -> Result<(Outcome,
                 coupon: *coupon,
                 member: *member,
                 freeze: *freeze,
+                sale: false,
             };
             redeem(state, used, doing, &mut changes)?
                 .and_then(|kind| open_case(&mut changes, doing, kind, Some(Subject::Coupon(*coupon)), *worth))
@@ -62,82 +69,6 @@ pub(super) fn open_case(
     Some(kind)
 }
 
-/// Tells the store itself and every store that holds the member.
-fn tell(
-    state: &State,
-    member: Option<MemberId>,
-    home: Option<StoreId>,
-    doing: &Doing,
-    entity: Entity,
-    changes: &mut Changes,
-) -> Result<(), NeedKeys> {
-    let mut stores = vec![doing.store];
-    stores.extend(home.filter(|store| *store != doing.store));
-    if let Some(id) = member
-        && let Some(member) = state.member(id)?
-    {
-        for store in &member.recent_stores {
-            if !stores.contains(store) {
-                stores.push(*store);
-            }
-        }
-        seen(state, id, doing, changes)?;
-    }
-    changes.feed.extend(stores.into_iter().map(|store| (store, entity)));
-    Ok(())
-}
-
-/// Notes that the member was seen at this store.
-pub(super) fn seen(state: &State, id: MemberId, doing: &Doing, changes: &mut Changes) -> Result<(), NeedKeys> {
-    if changes.members.iter().any(|member| member.id == id) {
-        return Ok(());
-    }
-    if let Some(member) = state.member(id)?
-        && let Some(recent) = member.seen_at(doing.store)
-    {
-        let mut member = member.clone();
-        member.recent_stores = recent;
-        changes.feed.push((doing.store, Entity::Member(member.id)));
-        changes.members.push(member);
-    }
-    Ok(())
-}
-
-fn change_coupon(
-    state: &State,
-    coupon: &Coupon,
-    next: CouponState,
-    what: &'static str,
-    doing: &Doing,
-    changes: &mut Changes,
-) -> Result<(), NeedKeys> {
-    tell(
-        state,
-        coupon.member,
-        coupon.home_store,
-        doing,
-        Entity::Coupon(coupon.id),
-        changes,
-    )?;
-    let coupon = Coupon {
-        state: next,
-        version: coupon.version + 1,
-        ..coupon.clone()
-    };
-    changes.entries.push(CouponEntry {
-        coupon: coupon.id,
-        version: coupon.version,
-        what,
-        at: doing.times.occurred_at,
-        store: doing.store,
-        device: doing.device,
-        actor: doing.actor,
-        source: doing.operation.0,
-    });
-    changes.coupons.push(coupon);
-    Ok(())
-}
-
 /// A coupon being used.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Use {
@@ -146,6 +77,8 @@ pub(super) struct Use {
     pub(super) member: Option<MemberId>,
     /// Head office's word.
     pub(super) freeze: Option<FreezeId>,
+    /// Whether it is part of a sale.
+    pub(super) sale: bool,
 }
 
 /// Redeems a coupon; the rule that this broke, if any. The case is the caller's.
@@ -160,20 +93,17 @@ pub(super) fn redeem(
         // Head office has never heard of it, or lost it in a restore: the goods are gone all the same.
         return Ok(Some(ExceptionKind::StateConflict));
     };
-    let redeemed = CouponState::Redeemed {
-        operation: doing.operation,
-        at: doing.times.occurred_at,
-        store: doing.store,
-    };
-    let when = doing.times.believable();
-    let exception = match coupon.state {
-        CouponState::Redeemed { .. } => {
-            // Nothing changes, but this store has to hear how the coupon stands: its copy says it was its own.
-            changes.feed.push((doing.store, Entity::Coupon(id)));
-            return Ok(Some(ExceptionKind::DoubleRedeem));
+    let received = doing.times.received_at;
+    let coupon = uses::settled(state, coupon, received, changes)?;
+    let owned = |freeze: FreezeId, device: DeviceId| used.freeze == Some(freeze) && device == doing.device;
+    let again = match coupon.state {
+        CouponState::Redeemed { .. } => ExceptionKind::DoubleRedeem,
+        // A freeze is its owner's alone: whoever else names it has no word.
+        CouponState::Frozen { freeze, device, .. } if owned(freeze, device) => {
+            uses::use_up(state, coupon, doing.operation, doing.into(), changes)?;
+            return Ok(None);
         }
-        CouponState::Frozen { freeze: held, .. } if used.freeze == Some(held) => None,
-        CouponState::Frozen { until, .. } if doing.times.received_at < until => {
+        CouponState::Frozen { until, .. } if received < until => {
             if let Some(order) = coupon.state.order() {
                 changes.taken.push(Taken {
                     order,
@@ -183,30 +113,46 @@ pub(super) fn redeem(
                     at: doing.times.occurred_at,
                 });
             }
-            Some(ExceptionKind::RedeemWhileFrozen)
+            ExceptionKind::RedeemWhileFrozen
         }
         CouponState::Available | CouponState::Frozen { .. } | CouponState::Expired => {
-            let in_time = coupon.valid_until.is_none_or(|until| when < until)
-                && coupon.valid_from.is_none_or(|from| when >= from);
-            let owner = match (coupon.member, used.member) {
-                (Some(owner), Some(presenter)) => owner == presenter,
-                _ => true,
-            };
-            if !in_time && !is_granted(state, used.freeze, Subject::Coupon(id), doing) {
-                Some(ExceptionKind::Late)
-            } else if !owner {
-                Some(ExceptionKind::StateConflict)
-            } else {
-                None
-            }
+            let broke = broken_alone(state, &coupon, used, doing);
+            uses::use_up(state, coupon, doing.operation, doing.into(), changes)?;
+            return Ok(broke);
         }
     };
-    change_coupon(state, coupon, redeemed, "redeemed", doing, changes)?;
-    Ok(exception)
+    let surplus = Surplus {
+        operation: doing.operation,
+        at: doing.times.occurred_at,
+        store: doing.store,
+        device: doing.device,
+        actor: doing.actor,
+        sale: used.sale,
+        broke: broken_alone(state, &coupon, used, doing),
+    };
+    uses::use_again(state, coupon, surplus, changes)?;
+    Ok(Some(again))
 }
 
-/// Gives a coupon back that this very operation redeemed; false when it did not: after a double redemption the first
-/// one keeps the coupon.
+/// The rule that using this coupon breaks by itself, whoever has it.
+fn broken_alone(state: &State, coupon: &Coupon, used: Use, doing: &Doing) -> Option<ExceptionKind> {
+    let when = doing.times.believable();
+    let in_time =
+        coupon.valid_until.is_none_or(|until| when < until) && coupon.valid_from.is_none_or(|from| when >= from);
+    let owner = match (coupon.member, used.member) {
+        (Some(owner), Some(presenter)) => owner == presenter,
+        _ => true,
+    };
+    if !in_time && !is_granted(state, used.freeze, Subject::Coupon(coupon.id), doing) {
+        Some(ExceptionKind::Late)
+    } else if !owner {
+        Some(ExceptionKind::StateConflict)
+    } else {
+        None
+    }
+}
+
+/// Takes back what this very operation did to a coupon.
 pub(super) fn give_back(
     state: &State,
     id: CouponId,
@@ -214,14 +160,18 @@ pub(super) fn give_back(
     what: &'static str,
     doing: &Doing,
     changes: &mut Changes,
-) -> Result<bool, NeedKeys> {
+) -> Result<GivenBack, NeedKeys> {
     match state.coupon(id)? {
-        Some(coupon) if matches!(coupon.state, CouponState::Redeemed { operation, .. } if operation == redeemed_by) => {
-            let back = coupon.state_when_given_back(doing.times.received_at);
-            change_coupon(state, coupon, back, what, doing, changes)?;
-            Ok(true)
-        }
-        _ => Ok(false),
+        Some(coupon) => uses::give_back(
+            state,
+            coupon,
+            redeemed_by,
+            what,
+            doing.into(),
+            doing.times.received_at,
+            changes,
+        ),
+        None => Ok(GivenBack::Nothing),
     }
 }
 
@@ -238,29 +188,6 @@ fn is_granted(state: &State, freeze: Option<FreezeId>, subject: Subject, doing: 
     })
 }
 
-fn change_order(
-    state: &State,
-    order: &Order,
-    next: OrderState,
-    doing: &Doing,
-    changes: &mut Changes,
-) -> Result<(), NeedKeys> {
-    tell(
-        state,
-        order.member,
-        Some(order.store),
-        doing,
-        Entity::Order(order.id),
-        changes,
-    )?;
-    changes.orders.push(Order {
-        state: next,
-        version: order.version + 1,
-        ..order.clone()
-    });
-    Ok(())
-}
-
 fn collect(
     state: &State,
     id: OrderId,
@@ -273,28 +200,43 @@ fn collect(
     let Some(order) = state.order(id)? else {
         return Ok(open_case(changes, doing, ExceptionKind::StateConflict, subject, worth));
     };
-    let exception = match &order.state {
-        OrderState::Collected { .. } => {
-            changes.feed.push((doing.store, Entity::Order(id)));
-            return Ok(open_case(changes, doing, ExceptionKind::DoublePickup, subject, worth));
+    let received = doing.times.received_at;
+    let mut order = uses::settled_order(state, order, received, changes)?;
+    let elsewhere = (order.store != doing.store).then_some(ExceptionKind::StateConflict);
+    let place = Some(doing.store);
+    let again = match &order.state {
+        OrderState::Collected { .. } => ExceptionKind::DoublePickup,
+        OrderState::Ready { freeze: Some(held) }
+            if received < held.until && !(freeze == Some(held.freeze) && held.device == doing.device) =>
+        {
+            ExceptionKind::RedeemWhileFrozen
         }
         OrderState::Returned | OrderState::Cancelled => {
-            changes.feed.push((doing.store, Entity::Order(id)));
+            // Nothing changes, but this store has to hear how the order stands: its copy says it was its own.
+            uses::write_order(state, order, place, Heard::Everywhere, changes)?;
             return Ok(open_case(changes, doing, ExceptionKind::StateConflict, subject, worth));
         }
-        OrderState::Ready { freeze: held } => {
-            let held_by_other =
-                held.is_some_and(|held| doing.times.received_at < held.until && freeze != Some(held.freeze));
-            (held_by_other || order.store != doing.store).then_some(ExceptionKind::StateConflict)
+        OrderState::Ready { .. } => {
+            order.state = OrderState::Collected {
+                operation: doing.operation,
+                at: doing.times.occurred_at,
+                store: doing.store,
+            };
+            uses::write_order(state, order, place, Heard::Everywhere, changes)?;
+            return Ok(elsewhere.and_then(|kind| open_case(changes, doing, kind, subject, worth)));
         }
     };
-    let collected = OrderState::Collected {
+    order.surplus.push(Surplus {
         operation: doing.operation,
         at: doing.times.occurred_at,
         store: doing.store,
-    };
-    change_order(state, order, collected, doing, changes)?;
-    Ok(exception.and_then(|kind| open_case(changes, doing, kind, subject, worth)))
+        device: doing.device,
+        actor: doing.actor,
+        sale: false,
+        broke: elsewhere,
+    });
+    uses::write_order(state, order, place, Heard::Everywhere, changes)?;
+    Ok(open_case(changes, doing, again, subject, worth))
 }
 
 fn void(
@@ -307,20 +249,16 @@ fn void(
         return Ok(open_case(changes, doing, ExceptionKind::StateConflict, None, 0));
     };
     let subject = undone.subject;
-    // What it redeemed is given back only if this very operation holds it: after a double redemption the first one
-    // keeps the coupon, and voiding the second only closes its case.
+    // What it redeemed is given back only if it is this very operation's; one use too many less closes its own case.
     let mut fits = undone.device == doing.device;
     let mut loss = 0;
     if fits {
         let excused = undone.outcome != Outcome::Applied;
         match subject {
-            Some(Subject::Coupon(id)) => fits = give_back(state, id, target, "voided", doing, changes)? || excused,
-            Some(Subject::Order(id)) => match state.order(id)? {
-                Some(order) if matches!(order.state, OrderState::Collected { operation, .. } if operation == target) => {
-                    change_order(state, order, OrderState::Ready { freeze: None }, doing, changes)?;
-                }
-                _ => fits = excused,
-            },
+            Some(Subject::Coupon(id)) => {
+                fits = give_back(state, id, target, "voided", doing, changes)? == GivenBack::Owned || excused;
+            }
+            Some(Subject::Order(id)) => fits = take_back_order(state, id, target, doing, changes)? || excused,
             // A return is about its sale too, and is not undone: its target is the sale, not itself.
             Some(Subject::Sale(id)) if id == target => {
                 (fits, loss) = sales::undo(state, id, undone.outcome, doing, changes)?;
@@ -335,4 +273,28 @@ fn void(
         changes.closed_cases.push(target);
     }
     Ok(None)
+}
+
+/// Takes back a hand-over; false when the order was not this operation's.
+fn take_back_order(
+    state: &State,
+    id: OrderId,
+    collected_by: OperationId,
+    doing: &Doing,
+    changes: &mut Changes,
+) -> Result<bool, NeedKeys> {
+    let Some(order) = state.order(id)? else {
+        return Ok(false);
+    };
+    let place = Some(doing.store);
+    if matches!(order.state, OrderState::Collected { operation, .. } if operation == collected_by) {
+        uses::let_go_of_order(state, order, place, Heard::Everywhere, changes)?;
+        return Ok(true);
+    }
+    let mut left = order.clone();
+    left.surplus.retain(|used| used.operation != collected_by);
+    if left.surplus.len() < order.surplus.len() {
+        uses::write_order(state, left, place, Heard::Everywhere, changes)?;
+    }
+    Ok(false)
 }

@@ -3,9 +3,12 @@
 
 use uuid::Uuid;
 
-use super::{Answer, Changes, NeedKeys, State, online::change};
+use super::{
+    Answer, Changes, NeedKeys, State, Subject,
+    uses::{self, Heard, Step},
+};
 use crate::{
-    coupons::CouponState,
+    coupons::{Coupon, CouponState},
     ids::{CouponId, FreezeId},
     time::Millis,
 };
@@ -26,6 +29,7 @@ pub(super) fn expire(state: &State, id: CouponId, now: Millis) -> Result<(Answer
     let Some(coupon) = state.coupon(id)? else {
         return Ok((Answer::Swept(Swept::Settled), changes));
     };
+    let coupon = &uses::settled(state, coupon, now, &mut changes)?;
     let swept = match (&coupon.state, coupon.valid_until) {
         (CouponState::Redeemed { .. } | CouponState::Expired, _) | (_, None) => Swept::Settled,
         (_, Some(until)) if now < until => Swept::Later(until),
@@ -37,17 +41,32 @@ pub(super) fn expire(state: &State, id: CouponId, now: Millis) -> Result<(Answer
         },
     };
     if swept == Swept::Expired {
-        // Nobody did it: the record names the coupon itself.
-        change(
-            state,
-            coupon,
-            CouponState::Expired,
-            "expired",
-            FreezeId(Uuid::nil()),
-            None,
-            now,
-            &mut changes,
-        )?;
+        let ended = Coupon {
+            state: CouponState::Expired,
+            ..coupon.clone()
+        };
+        // Nobody did it.
+        let step = Step::online(FreezeId(Uuid::nil()), None, now);
+        uses::write(state, ended, "expired", step, Heard::Everywhere, &mut changes)?;
     }
     Ok((Answer::Swept(swept), changes))
+}
+
+/// Looks at something that was used while a freeze was on it: once that has lapsed, it is the first use's.
+pub(super) fn lapse(state: &State, subject: Subject, now: Millis) -> Result<(Answer, Changes), NeedKeys> {
+    let mut changes = Changes::default();
+    match subject {
+        Subject::Coupon(id) => {
+            if let Some(coupon) = state.coupon(id)? {
+                uses::settled(state, coupon, now, &mut changes)?;
+            }
+        }
+        Subject::Order(id) => {
+            if let Some(order) = state.order(id)? {
+                uses::settled_order(state, order, now, &mut changes)?;
+            }
+        }
+        Subject::Sale(_) => {}
+    }
+    Ok((Answer::Swept(Swept::Settled), changes))
 }

@@ -1,10 +1,13 @@
 //! The question before a redemption: may I? Asked over HTTP, answered once, stored.
 
-use super::{Answer, Changes, CouponEntry, DeviceStatus, Entity, Freeze, FreezeStatus, NeedKeys, State, Subject};
+use super::{
+    Answer, Changes, Device, DeviceStatus, Freeze, FreezeStatus, NeedKeys, State, Subject,
+    uses::{self, Heard, Step},
+};
 use crate::{
     coupons::{Coupon, CouponState, FREEZE_LASTS},
     ids::{DeviceId, FreezeId, MemberId},
-    pickups::{Order, OrderFreeze, OrderState},
+    pickups::{OrderFreeze, OrderState},
     time::Millis,
     verdict::{Circumstances, Reason, judge_coupon, judge_order},
 };
@@ -38,16 +41,20 @@ pub(super) fn ask(
         Subject::Coupon(coupon_id) => match state.coupon(coupon_id)? {
             None => vec![Reason::UnknownCode],
             Some(coupon) => {
+                let coupon = uses::settled(state, coupon, now, &mut changes)?;
                 let template = state.template(coupon.template, coupon.template_version)?;
-                let reasons = judge_coupon(coupon, template, at);
+                let reasons = judge_coupon(&coupon, template, at);
                 if reasons.is_empty() {
-                    let next = CouponState::Frozen {
-                        freeze: id,
-                        until,
-                        device,
+                    let frozen = Coupon {
+                        state: CouponState::Frozen {
+                            freeze: id,
+                            until,
+                            device,
+                        },
+                        ..coupon
                     };
-                    changes.feed.push((asker.store, Entity::Coupon(coupon.id)));
-                    push_coupon(coupon, next, "frozen", id, device, asker.store, now, &mut changes);
+                    let step = step(asker, id, now);
+                    uses::write(state, frozen, "frozen", step, Heard::Nowhere, &mut changes)?;
                 }
                 reasons
             }
@@ -55,14 +62,16 @@ pub(super) fn ask(
         Subject::Order(order_id) => match state.order(order_id)? {
             None => vec![Reason::UnknownCode],
             Some(order) => {
-                let reasons = judge_order(order, at);
+                let mut order = uses::settled_order(state, order, now, &mut changes)?;
+                let reasons = judge_order(&order, at);
                 if reasons.is_empty() {
                     let freeze = Some(OrderFreeze {
                         freeze: id,
                         until,
                         device,
                     });
-                    push_order(order, OrderState::Ready { freeze }, &mut changes);
+                    order.state = OrderState::Ready { freeze };
+                    uses::write_order(state, order, None, Heard::Nowhere, &mut changes)?;
                 }
                 reasons
             }
@@ -80,8 +89,6 @@ pub(super) fn ask(
             FreezeStatus::Refused { reasons },
         )
     };
-    // A frozen row is not fed to the counters: the freeze lasts seconds, and whoever asks meanwhile is told here.
-    changes.feed.clear();
     changes.freezes.push(Freeze {
         id,
         device,
@@ -117,77 +124,67 @@ pub(super) fn cancel(
     let Some(asker) = state.device(device)? else {
         return Ok((Answer::UnknownDevice, changes));
     };
-    let cancelled = |subject| Freeze {
-        id,
-        device,
-        subject,
-        asked_at: now,
-        status: FreezeStatus::Cancelled,
-    };
     match state.freeze(id)? {
         // The cancel overtook its question: remember it, so that the question finds the door closed.
-        None => changes.freezes.push(cancelled(None)),
+        None => changes.freezes.push(Freeze {
+            id,
+            device,
+            subject: None,
+            asked_at: now,
+            status: FreezeStatus::Cancelled,
+        }),
         Some(known) if known.device != device => return Ok((Answer::AnotherQuestion, changes)),
         Some(known) => {
             if matches!(known.status, FreezeStatus::Granted { .. }) {
-                changes.freezes.push(cancelled(known.subject));
-                match known.subject {
-                    Some(Subject::Coupon(coupon)) => {
-                        if let Some(coupon) = state.coupon(coupon)?
-                            && matches!(coupon.state, CouponState::Frozen { freeze, .. } if freeze == id)
-                        {
-                            let back = coupon.state_when_given_back(now);
-                            push_coupon(coupon, back, "unfrozen", id, device, asker.store, now, &mut changes);
-                        }
-                    }
-                    Some(Subject::Order(order)) => {
-                        if let Some(order) = state.order(order)?
-                            && matches!(order.state, OrderState::Ready { freeze: Some(held) } if held.freeze == id)
-                        {
-                            push_order(order, OrderState::Ready { freeze: None }, &mut changes);
-                        }
-                    }
-                    Some(Subject::Sale(_)) | None => {}
-                }
+                release(state, known, asker, now, &mut changes)?;
             }
         }
     }
     Ok((Answer::Cancelled, changes))
 }
 
-#[expect(clippy::too_many_arguments, reason = "one line of the coupon's record, spelled out")]
-fn push_coupon(
-    coupon: &Coupon,
-    state: CouponState,
-    what: &'static str,
-    freeze: FreezeId,
-    device: DeviceId,
-    store: crate::ids::StoreId,
-    at: Millis,
+/// Ends a granted freeze: what it still holds is let go of.
+pub(super) fn release(
+    state: &State,
+    freeze: &Freeze,
+    owner: &Device,
+    now: Millis,
     changes: &mut Changes,
-) {
-    let version = coupon.version + 1;
-    changes.coupons.push(Coupon {
-        state,
-        version,
-        ..coupon.clone()
+) -> Result<(), NeedKeys> {
+    changes.freezes.push(Freeze {
+        status: FreezeStatus::Cancelled,
+        asked_at: now,
+        ..freeze.clone()
     });
-    changes.entries.push(CouponEntry {
-        coupon: coupon.id,
-        version,
-        what,
-        at,
-        store,
-        device,
-        actor: None,
-        source: freeze.0,
-    });
+    match freeze.subject {
+        Some(Subject::Coupon(id)) => {
+            if let Some(coupon) = state.coupon(id)?
+                && matches!(coupon.state, CouponState::Frozen { freeze: held, device, .. }
+                    if held == freeze.id && device == owner.id)
+            {
+                let step = step(owner, freeze.id, now);
+                uses::let_go(state, coupon, "unfrozen", step, now, Heard::Nowhere, changes)?;
+            }
+        }
+        Some(Subject::Order(id)) => {
+            if let Some(order) = state.order(id)?
+                && matches!(order.state, OrderState::Ready { freeze: Some(held) }
+                    if held.freeze == freeze.id && held.device == owner.id)
+            {
+                uses::let_go_of_order(state, order, None, Heard::Nowhere, changes)?;
+            }
+        }
+        Some(Subject::Sale(_)) | None => {}
+    }
+    Ok(())
 }
 
-fn push_order(order: &Order, state: OrderState, changes: &mut Changes) {
-    changes.orders.push(Order {
-        state,
-        version: order.version + 1,
-        ..order.clone()
-    });
+fn step(owner: &Device, freeze: FreezeId, at: Millis) -> Step {
+    Step {
+        at,
+        store: owner.store,
+        device: owner.id,
+        actor: None,
+        source: freeze.0,
+    }
 }

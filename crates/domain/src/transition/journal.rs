@@ -1,8 +1,11 @@
 //! The journal on arrival: dedupe, order, forks; then the effect.
 
-use super::{Answer, Applied, Arrival, Changes, Device, DeviceStatus, Doing, NeedKeys, State, Stored, effect};
+use super::{
+    Answer, Applied, Arrival, Changes, Device, DeviceStatus, Doing, FreezeStatus, NeedKeys, State, Stored, effect,
+    freezes,
+};
 use crate::{
-    operations::{Outcome, QuarantineReason, Times},
+    operations::{Action, Outcome, QuarantineReason, Times},
     time::Millis,
 };
 
@@ -63,13 +66,8 @@ pub(super) fn arrive(state: &State, arrival: &Arrival, received_at: Millis) -> R
         return Ok(fork(device, arrival));
     }
     if closed_epoch {
-        return Ok(store(
-            device,
-            arrival,
-            quarantined(QuarantineReason::ClosedEpoch),
-            Changes::default(),
-            false,
-        ));
+        let reason = QuarantineReason::ClosedEpoch;
+        return set_aside(state, device, arrival, reason, false, received_at);
     }
     if arrival.seq > device.last_seq + 1 {
         return Ok((
@@ -85,22 +83,12 @@ pub(super) fn arrive(state: &State, arrival: &Arrival, received_at: Millis) -> R
         return Ok(fork(device, arrival));
     }
     if device.status == DeviceStatus::Revoked {
-        return Ok(store(
-            device,
-            arrival,
-            quarantined(QuarantineReason::DeviceRevoked),
-            Changes::default(),
-            true,
-        ));
+        let reason = QuarantineReason::DeviceRevoked;
+        return set_aside(state, device, arrival, reason, true, received_at);
     }
     let Some(action) = arrival.action.as_ref().filter(|action| action.is_sound()) else {
-        return Ok(store(
-            device,
-            arrival,
-            quarantined(QuarantineReason::Unreadable),
-            Changes::default(),
-            true,
-        ));
+        let reason = QuarantineReason::Unreadable;
+        return set_aside(state, device, arrival, reason, true, received_at);
     };
     let doing = Doing {
         operation: arrival.id,
@@ -120,18 +108,42 @@ pub(super) fn arrive(state: &State, arrival: &Arrival, received_at: Millis) -> R
 /// Stores an operation without effect: for the one that panicked its handler or broke a constraint.
 ///
 /// # Errors
-/// [`NeedKeys`] when its device was not loaded.
-pub fn isolate(state: &State, arrival: &Arrival) -> Result<(Answer, Changes), NeedKeys> {
-    Ok(match state.device(arrival.device)? {
-        Some(device) => store(
+/// [`NeedKeys`] when its device, or what it holds, was not loaded.
+pub fn isolate(state: &State, arrival: &Arrival, received_at: Millis) -> Result<(Answer, Changes), NeedKeys> {
+    match state.device(arrival.device)? {
+        Some(device) => set_aside(
+            state,
             device,
             arrival,
-            quarantined(QuarantineReason::HandlerFailed),
-            Changes::default(),
+            QuarantineReason::HandlerFailed,
             true,
+            received_at,
         ),
-        None => (Answer::UnknownDevice, Changes::default()),
-    })
+        None => Ok((Answer::UnknownDevice, Changes::default())),
+    }
+}
+
+/// Keeps an operation that has no effect. What its own freezes still hold is let go of: nobody else could use it before
+/// they lapse, and it will not be used by this one.
+fn set_aside(
+    state: &State,
+    device: &Device,
+    arrival: &Arrival,
+    reason: QuarantineReason,
+    advance: bool,
+    received_at: Millis,
+) -> Result<(Answer, Changes), NeedKeys> {
+    let mut changes = Changes::default();
+    for id in arrival.action.as_ref().map(Action::freezes).unwrap_or_default() {
+        if let Some(freeze) = state.freeze(id)?
+            && freeze.device == device.id
+            && matches!(freeze.status, FreezeStatus::Granted { .. })
+            && !changes.freezes.iter().any(|released| released.id == id)
+        {
+            freezes::release(state, freeze, device, received_at, &mut changes)?;
+        }
+    }
+    Ok(store(device, arrival, quarantined(reason), changes, advance))
 }
 
 fn quarantined(reason: QuarantineReason) -> Outcome {

@@ -14,6 +14,10 @@ pub mod online;
 #[cfg(test)]
 mod online_tests;
 mod sales;
+mod told;
+mod uses;
+#[cfg(test)]
+mod uses_tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -268,6 +272,8 @@ pub enum Entity {
     Order(OrderId),
     /// A member changed.
     Member(MemberId),
+    /// A store holds a member from now on: it has to hear of them and of all their coupons.
+    Card(MemberId),
     /// A sale was settled, returned in part or voided.
     Sale(OperationId),
 }
@@ -362,6 +368,28 @@ impl State {
         loaded(&self.online, id, Key::Online(id))
     }
 
+    /// Notes that a row was looked for and does not exist.
+    pub fn note_missing(&mut self, key: Key) {
+        match key {
+            Key::Device(id) => drop(self.devices.entry(id).or_insert(None)),
+            Key::Operation(id) => drop(self.operations.entry(id).or_insert(None)),
+            Key::Position(device, epoch, seq) => drop(self.positions.entry((device, epoch, seq)).or_insert(None)),
+            Key::Template(id, version) => drop(self.templates.entry((id, version)).or_insert(None)),
+            Key::Coupon(id) => drop(self.coupons.entry(id).or_insert(None)),
+            Key::Order(id) => drop(self.orders.entry(id).or_insert(None)),
+            Key::Member(id) => drop(self.members.entry(id).or_insert(None)),
+            Key::Freeze(id) => drop(self.freezes.entry(id).or_insert(None)),
+            Key::Offer(id) => drop(self.offers.entry(id).or_insert(None)),
+            Key::Batch(id) => drop(self.batches.entry(id).or_insert(None)),
+            Key::Holding(member, template) => drop(self.holdings.entry((member, template)).or_insert(None)),
+            Key::Claim(member, key) => drop(self.claims.entry((member, key)).or_insert(None)),
+            Key::Grant(id) => drop(self.grants.entry(id).or_insert(None)),
+            Key::Part(grant, member) => drop(self.parts.entry((grant, member)).or_insert(None)),
+            Key::Sale(id) => drop(self.sales.entry(id).or_insert(None)),
+            Key::Online(id) => drop(self.online.entry(id).or_insert(None)),
+        }
+    }
+
     /// Takes the changes of one command in, so that the next one sees them.
     pub fn absorb(&mut self, changes: &Changes) {
         for coupon in &changes.coupons {
@@ -449,8 +477,10 @@ pub struct Changes {
     pub entries: Vec<CouponEntry>,
     /// New cases.
     pub cases: Vec<Case>,
-    /// Operations whose case is closed because they were voided.
+    /// Operations whose case is closed: they were voided, or their use counts after all.
     pub closed_cases: Vec<OperationId>,
+    /// Operations whose case stays open for less: one of their coupons broke nothing after all.
+    pub excused: Vec<(OperationId, i64)>,
     /// The device and its journal's head.
     pub device: Option<Device>,
     /// The operation itself, with its outcome.
@@ -516,6 +546,10 @@ pub enum Command {
     },
     /// A coupon's time is up.
     ExpireCoupon { coupon: CouponId, now: Millis },
+    /// A freeze may have lapsed over which something was used all the same.
+    Lapse { subject: Subject, now: Millis },
+    /// A member stands in a store: it holds them from now on.
+    Seen { member: MemberId, store: StoreId },
 }
 
 impl Command {
@@ -557,6 +591,8 @@ impl Command {
             }
             Self::EndOrder { id, .. } => vec![Key::Online(*id)],
             Self::ExpireCoupon { coupon, .. } => vec![Key::Coupon(*coupon)],
+            Self::Lapse { subject, .. } => vec![subject.key()],
+            Self::Seen { member, .. } => vec![Key::Member(*member)],
         }
     }
 }
@@ -609,6 +645,8 @@ pub enum Answer {
     UnknownOrder,
     /// What became of a coupon whose time is up.
     Swept(Swept),
+    /// It is noted.
+    Noted,
 }
 
 /// Decides one command on the loaded rows. Changes nothing itself.
@@ -637,6 +675,12 @@ pub fn decide(state: &State, command: &Command, received_at: Millis) -> Result<(
             now,
         } => online::end(state, *id, number.as_deref(), *end, *by, *now),
         Command::ExpireCoupon { coupon, now } => expiry::expire(state, *coupon, *now),
+        Command::Lapse { subject, now } => expiry::lapse(state, *subject, *now),
+        Command::Seen { member, store } => {
+            let mut changes = Changes::default();
+            told::seen(state, *member, *store, &mut changes)?;
+            Ok((Answer::Noted, changes))
+        }
     }
 }
 

@@ -17,10 +17,14 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Answer, Changes, CouponEntry, Entity, NeedKeys, State};
+use super::{
+    Answer, Changes, NeedKeys, State,
+    uses::{self, Heard, Step},
+};
 use crate::{
     coupons::{Coupon, CouponState, HELD_BY_ORDER, ONLINE_DEVICE, ONLINE_STORE},
-    ids::{ClerkId, CouponId, FreezeId, MemberId, OperationId, StoreId},
+    ids::{CouponId, FreezeId, MemberId, OperationId, StoreId},
+    surplus::Surplus,
     time::{MINUTE, Millis},
     verdict::{Circumstances, Reason, judge_coupon},
 };
@@ -224,14 +228,14 @@ pub(super) fn freeze(state: &State, asked: &Arc<AskedOrder>, now: Millis) -> Res
         presented_by: asked.member,
     };
     let mut refusals = Vec::new();
-    let mut found: Vec<&Coupon> = Vec::new();
+    let mut found: Vec<Coupon> = Vec::new();
     let mut missing = Vec::new();
     for named in &asked.coupons {
         let reasons = match named.coupon.map(|id| state.coupon(id)).transpose() {
-            Ok(Some(Some(coupon))) => match state.template(coupon.template, coupon.template_version) {
-                Ok(template) => {
+            Ok(Some(Some(coupon))) => match judge(state, coupon, at, &mut changes) {
+                Ok((coupon, reasons)) => {
                     found.push(coupon);
-                    judge_coupon(coupon, template, at)
+                    reasons
                 }
                 Err(NeedKeys(more)) => {
                     missing.extend(more);
@@ -258,25 +262,20 @@ pub(super) fn freeze(state: &State, asked: &Arc<AskedOrder>, now: Millis) -> Res
     let mut coupons = Vec::new();
     if granted {
         for coupon in found {
-            let next = CouponState::Frozen {
-                freeze: asked.id,
-                until: HELD_BY_ORDER,
-                device: ONLINE_DEVICE,
-            };
-            change(
-                state,
-                coupon,
-                next,
-                "frozen",
-                asked.id,
-                Some(asked.by),
-                now,
-                &mut changes,
-            )?;
             coupons.push(Held {
                 coupon: coupon.id,
                 taken: None,
             });
+            let frozen = Coupon {
+                state: CouponState::Frozen {
+                    freeze: asked.id,
+                    until: HELD_BY_ORDER,
+                    device: ONLINE_DEVICE,
+                },
+                ..coupon
+            };
+            let step = Step::online(asked.id, Some(asked.by), now);
+            uses::write(state, frozen, "frozen", step, Heard::Everywhere, &mut changes)?;
         }
         coupons.sort_unstable_by_key(|held| held.coupon);
     }
@@ -372,7 +371,7 @@ pub(super) fn end(
     Ok((Answer::Order(Box::new(order)), changes))
 }
 
-/// What the end of an order does to one of its coupons: nothing, where somebody else has it meanwhile.
+/// What the end of an order does to one of its coupons.
 fn step(
     state: &State,
     coupon: &Coupon,
@@ -382,76 +381,54 @@ fn step(
     now: Millis,
     changes: &mut Changes,
 ) -> Result<(), NeedKeys> {
-    let holds = matches!(coupon.state, CouponState::Frozen { freeze, .. } if freeze == order);
-    let used = matches!(coupon.state, CouponState::Redeemed { operation, .. } if operation == redemption(order));
-    // A counter took it and gave it back: the order was paid with it all the same, and its time does not matter now.
-    let free = matches!(coupon.state, CouponState::Available | CouponState::Expired);
-    let (next, what) = match end {
-        End::Confirm if holds || free => (
-            CouponState::Redeemed {
-                operation: redemption(order),
+    let holds = matches!(coupon.state, CouponState::Frozen { freeze, device, .. }
+        if freeze == order && device == ONLINE_DEVICE);
+    let taken = redemption(order);
+    let step = Step::online(order, by, now);
+    match end {
+        // Given back by a counter that once had taken it: the order was paid with it all the same, and its time does not
+        // matter now.
+        End::Confirm if holds || matches!(coupon.state, CouponState::Available | CouponState::Expired) => {
+            uses::use_up(state, coupon.clone(), taken, step, changes)?;
+        }
+        // Somebody else has it: the order's use waits behind theirs, and takes its place if that is undone.
+        End::Confirm => {
+            let used = Surplus {
+                operation: taken,
                 at: now,
-                store: ONLINE_STORE,
-            },
-            "redeemed",
-        ),
-        End::Cancel if holds => (coupon.state_when_given_back(now), "unfrozen"),
-        End::Void if used => (coupon.state_when_given_back(now), "voided"),
-        _ => return Ok(()),
-    };
-    change(state, coupon, next, what, order, by, now, changes)
+                store: step.store,
+                device: step.device,
+                actor: step.actor,
+                sale: false,
+                broke: None,
+            };
+            uses::use_again(state, coupon.clone(), used, changes)?;
+        }
+        End::Cancel if holds => {
+            uses::let_go(state, coupon, "unfrozen", step, now, Heard::Everywhere, changes)?;
+        }
+        End::Cancel => {}
+        End::Void => {
+            uses::give_back(state, coupon, taken, "voided", step, now, changes)?;
+        }
+    }
+    Ok(())
+}
+
+/// A coupon as it stands once what lapsed no longer counts, and every reason against it.
+fn judge(
+    state: &State,
+    coupon: &Coupon,
+    at: Circumstances,
+    changes: &mut Changes,
+) -> Result<(Coupon, Vec<Reason>), NeedKeys> {
+    let template = state.template(coupon.template, coupon.template_version)?;
+    let coupon = uses::settled(state, coupon, at.now, changes)?;
+    let reasons = judge_coupon(&coupon, template, at);
+    Ok((coupon, reasons))
 }
 
 /// What stands for the operation where an order placed online has used a coupon.
 pub fn redemption(order: FreezeId) -> OperationId {
     OperationId(order.0)
-}
-
-/// Tells every store that holds the coupon: its own, and where its member was seen.
-pub(super) fn tell_holders(state: &State, coupon: &Coupon, changes: &mut Changes) -> Result<(), NeedKeys> {
-    let mut stores: Vec<StoreId> = coupon.home_store.into_iter().collect();
-    if let Some(id) = coupon.member
-        && let Some(member) = state.member(id)?
-    {
-        for store in &member.recent_stores {
-            if !stores.contains(store) {
-                stores.push(*store);
-            }
-        }
-    }
-    changes
-        .feed
-        .extend(stores.into_iter().map(|store| (store, Entity::Coupon(coupon.id))));
-    Ok(())
-}
-
-#[expect(clippy::too_many_arguments, reason = "one line of the coupon's record, spelled out")]
-pub(super) fn change(
-    state: &State,
-    coupon: &Coupon,
-    next: CouponState,
-    what: &'static str,
-    source: FreezeId,
-    by: Option<Uuid>,
-    at: Millis,
-    changes: &mut Changes,
-) -> Result<(), NeedKeys> {
-    tell_holders(state, coupon, changes)?;
-    let version = coupon.version + 1;
-    changes.coupons.push(Coupon {
-        state: next,
-        version,
-        ..coupon.clone()
-    });
-    changes.entries.push(CouponEntry {
-        coupon: coupon.id,
-        version,
-        what,
-        at,
-        store: ONLINE_STORE,
-        device: ONLINE_DEVICE,
-        actor: by.map(ClerkId),
-        source: source.0,
-    });
-    Ok(())
 }

@@ -64,6 +64,8 @@ fn state(coupons: u128) -> State {
             valid_until: Some(ENDS),
             state: CouponState::Available,
             version: 1,
+            surplus: Vec::new(),
+            told: Vec::new(),
         };
         state.coupons.insert(coupon.id, Some(coupon));
     }
@@ -401,16 +403,20 @@ fn a_counter_that_honours_a_held_coupon_leaves_word_for_the_order() {
         (order_id(0), operation)
     );
 
-    // The order goes on with what it still holds, and shows what it lost.
+    assert_eq!(at(&state, 0).order(), Some(order_id(0)), "the hold stays");
+
+    // The order uses what it holds: the counter's use is the one too many, and has the case.
     let (answer, changes) = run(&mut state, &ends(0, End::Confirm));
     let Answer::Order(order) = answer else { panic!() };
     assert_eq!(order.coupons[0].taken, Some((operation, NOW)));
     assert_eq!(order.coupons[1].taken, None);
-    assert_eq!(changes.coupons.len(), 1);
+    assert_eq!(changes.coupons.len(), 2);
+    assert!(changes.closed_cases.is_empty());
+    assert_eq!(at(&state, 0).order(), Some(order_id(0)));
+    // A refund leaves the counter's use as the only one: its case is closed.
+    let (_, changes) = run(&mut state, &ends(0, End::Void));
     assert!(matches!(at(&state, 0), CouponState::Redeemed { store: SHOP, .. }));
-    // A refund gives back what the order used, not what the counter took.
-    run(&mut state, &ends(0, End::Void));
-    assert!(matches!(at(&state, 0), CouponState::Redeemed { store: SHOP, .. }));
+    assert_eq!(changes.closed_cases, [operation]);
     assert_eq!(at(&state, 1), CouponState::Available);
 }
 
@@ -427,7 +433,7 @@ fn a_coupon_that_a_counter_gave_back_is_used_by_the_order_that_was_paid_with_it(
     };
     let (_, changes) = effect(&state, &void, &doing(OperationId(Uuid::from_u128(3)))).unwrap();
     state.absorb(&changes);
-    assert_eq!(at(&state, 0), CouponState::Available);
+    assert_eq!(at(&state, 0).order(), Some(order_id(0)), "the hold stays");
     run(&mut state, &ends(0, End::Confirm));
     assert_eq!(at(&state, 0).order(), Some(order_id(0)));
 }

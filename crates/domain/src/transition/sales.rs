@@ -1,11 +1,13 @@
 //! What settling a sale and returning one do.
 
 use super::{
-    Changes, Doing, Entity, NeedKeys, State, Subject,
-    effects::{Use, give_back, open_case, redeem, seen},
+    Changes, Doing, NeedKeys, State, Subject,
+    effects::{Use, give_back, open_case, redeem},
+    told::{seen, tell},
+    uses::{GivenBack, excuse_of_sale},
 };
 use crate::{
-    ids::{OperationId, StoreId},
+    ids::OperationId,
     operations::{ExceptionKind, Outcome},
     sales::{Return, Sale, Settlement, Till},
 };
@@ -40,6 +42,7 @@ pub(super) fn settle(
             coupon: sold.used.coupon,
             member: settled.member,
             freeze: sold.used.freeze,
+            sale: true,
         };
         sold.exception = redeem(state, used, doing, changes)?;
         if sold.exception.is_some() {
@@ -48,23 +51,12 @@ pub(super) fn settle(
         }
     }
     if let Some(member) = settled.member {
-        seen(state, member, doing, changes)?;
+        seen(state, member, doing.store, changes)?;
     }
-    tell(&sale, doing, changes);
+    tell(state, &mut sale, Some(doing.store), changes)?;
     changes.sales.push(sale);
     // One case an operation: a person looks at the sale as a whole, which says what each coupon broke.
     Ok(first.and_then(|kind| open_case(changes, doing, kind, subject, loss)))
-}
-
-/// The sale's own store hears of it, and the one where it happens.
-fn tell(sale: &Sale, doing: &Doing, changes: &mut Changes) {
-    let mut stores: Vec<StoreId> = vec![sale.store];
-    if doing.store != sale.store {
-        stores.push(doing.store);
-    }
-    changes
-        .feed
-        .extend(stores.into_iter().map(|store| (store, Entity::Sale(sale.id))));
 }
 
 /// Takes goods back, as far as they were sold.
@@ -77,31 +69,33 @@ pub(super) fn take_back(
     let subject = Some(Subject::Sale(back.target));
     let refund = back.refund().unwrap_or(0);
     let conflict = |changes: &mut Changes, loss| open_case(changes, doing, ExceptionKind::StateConflict, subject, loss);
-    let Some(sale) = state.sale(back.target)? else {
+    let Some(mut sale) = state.sale(back.target)?.cloned() else {
         // Not known here, or lost in a restore: the money went back all the same.
         return Ok(conflict(changes, refund));
     };
-    let mut sale = sale.clone();
     let misfit = sale.take_back(back);
     let mut fits = misfit.is_none();
     if sale.voided_by.is_none() {
         for id in &back.coupons {
-            let Some(sold) = sale.coupons.iter_mut().find(|sold| sold.used.coupon == *id) else {
+            let Some(place) = sale.coupons.iter().position(|sold| sold.used.coupon == *id) else {
                 fits = false;
                 continue;
             };
-            let held = give_back(state, *id, sale.id, "returned", doing, changes)?;
+            let given = give_back(state, *id, sale.id, "returned", doing, changes)?;
+            let sold = &mut sale.coupons[place];
             // One that somebody else used before was never this sale's to give back.
-            fits &= (held && !sold.given_back) || sold.exception.is_some();
+            fits &= (given == GivenBack::Owned && !sold.given_back) || sold.exception.is_some();
             sold.given_back = true;
+            let discount = sold.used.discount;
+            if given == GivenBack::Surplus {
+                excuse_of_sale(&sale, discount, changes);
+            }
         }
-        sale.version += 1;
-        tell(&sale, doing, changes);
-        changes.sales.push(sale);
-    } else {
-        // Whoever took it back has not heard of the void.
-        tell(&sale, doing, changes);
     }
+    // Also where it was voided: whoever took it back has not heard of that.
+    sale.version += 1;
+    tell(state, &mut sale, Some(doing.store), changes)?;
+    changes.sales.push(sale);
     Ok(if fits { None } else { conflict(changes, misfit.money) })
 }
 
@@ -113,10 +107,9 @@ pub(super) fn undo(
     doing: &Doing,
     changes: &mut Changes,
 ) -> Result<(bool, i64), NeedKeys> {
-    let Some(sale) = state.sale(id)? else {
+    let Some(mut sale) = state.sale(id)?.cloned() else {
         return Ok((false, 0));
     };
-    let mut sale = sale.clone();
     if sale.voided_by.is_some() {
         return Ok((false, 0));
     }
@@ -125,11 +118,11 @@ pub(super) fn undo(
     let mut fits = !sale.has_returns();
     for sold in &mut sale.coupons {
         let held = give_back(state, sold.used.coupon, id, "voided", doing, changes)?;
-        fits &= held || sold.given_back || outcome != Outcome::Applied;
+        fits &= held == GivenBack::Owned || sold.given_back || outcome != Outcome::Applied;
     }
     sale.voided_by = Some(doing.operation);
     sale.version += 1;
-    tell(&sale, doing, changes);
+    tell(state, &mut sale, Some(doing.store), changes)?;
     changes.sales.push(sale);
     Ok((fits, lost))
 }

@@ -90,6 +90,8 @@ pub async fn grant_coupons(
             valid_until: terms.valid_until,
             state: CouponState::Available,
             version: Coupon::ISSUED,
+            surplus: Vec::new(),
+            told: Vec::new(),
         });
     }
     let count = i64::from(new.count);

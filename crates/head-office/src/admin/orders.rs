@@ -130,21 +130,24 @@ async fn attempt(
         lines: new.lines.clone(),
         state: OrderState::Ready { freeze: None },
         version: 1,
+        surplus: Vec::new(),
+        told: Vec::new(),
     };
     let id = order.id;
     pickups::rows::insert(&mut transaction, tenant, &[order], now).await?;
     let mut news: BTreeMap<StoreId, Vec<Item>> = BTreeMap::new();
-    if let Some(mut member) = member {
-        for store in &member.recent_stores {
+    let lock = db.dialect().lock_suffix();
+    if let Some(member) = member
+        && let Some((version, member)) = members::rows::load(&mut transaction, tenant, &[member.id], lock)
+            .await?
+            .pop()
+    {
+        for store in member.recent_stores.iter().filter(|store| **store != new.store) {
             news.entry(*store).or_default().push(Item::Order(id));
         }
-        if let Some(recent) = member.seen_at(new.store) {
-            news.insert(new.store, vec![Item::Member(member.id), Item::Order(id)]);
-            member.recent_stores = recent;
-            members::rows::update_stores(&mut transaction, tenant, &[member]).await?;
-        }
+        members::card::hold(&mut transaction, tenant, (version, member), new.store, &mut news).await?;
     }
-    news.entry(new.store).or_insert_with(|| vec![Item::Order(id)]);
+    news.entry(new.store).or_default().push(Item::Order(id));
     audit(&mut transaction, random, tenant, now, ACTOR, "order.added", new.number).await?;
     tell(&mut transaction, random, tenant, &news).await?;
     transaction.commit().await.map_err(DbError::from)?;

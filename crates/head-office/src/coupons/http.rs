@@ -292,7 +292,7 @@ async fn show(
     let mut templates = templates(&app, &mut snapshot, tenant, std::slice::from_ref(&coupon)).await?;
     let (_, template) = templates.pop_first().ok_or_else(ApiError::not_found)?;
     let member = match coupon.member {
-        Some(id) => members::rows::load(&mut snapshot, tenant, &[id]).await?.pop(),
+        Some(id) => members::rows::load(&mut snapshot, tenant, &[id], "").await?.pop(),
         None => None,
     };
     Ok(Json(OneCoupon {

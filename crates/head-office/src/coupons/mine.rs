@@ -14,13 +14,14 @@ use crate::db::DbError;
 // the order of ids and with a limit, a planner may walk along the ids of the whole tenant instead. As the domain's
 // `Coupon::standing`, time is taken into account: nobody waits for a sweeper.
 const SQL: &str = "WITH own AS MATERIALIZED (
-    SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version,
+    SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version, surplus, told,
         CASE WHEN state = 'redeemed' THEN 'redeemed'
             WHEN state = 'frozen' AND held_at > $3 THEN 'frozen'
+            WHEN state = 'frozen' AND surplus IS NOT NULL THEN 'redeemed'
             WHEN state = 'expired' OR valid_until <= $3 THEN 'expired'
             ELSE 'available' END AS standing
     FROM coupons WHERE tenant = $1 AND member = $2)
-SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version
+SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version, surplus, told
 FROM own WHERE id > $4 AND (CAST($5 AS TEXT) = '' OR standing = $5) ORDER BY id LIMIT $6";
 
 /// The word of a standing in queries and answers.

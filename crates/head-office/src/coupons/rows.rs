@@ -16,17 +16,18 @@ use crate::{
         batch::{self, Binds, Text, execute, execute_all, fetch, id, id_or_null},
     },
     select_by_id,
+    sync::told,
 };
 
 const SELECT: Text = select_by_id!(
-    "SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version FROM coupons"
+    "SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version, surplus, told FROM coupons"
 );
-const SELECT_BY_CODE: &str = "SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version FROM coupons WHERE tenant = $1 AND code = $2 AND version > 0";
-const SELECT_OF_MEMBER: &str = "SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version FROM coupons WHERE tenant = $1 AND member = $2 ORDER BY CASE state WHEN 'available' THEN 0 WHEN 'frozen' THEN 1 ELSE 2 END, id DESC LIMIT $3";
+const SELECT_BY_CODE: &str = "SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version, surplus, told FROM coupons WHERE tenant = $1 AND code = $2 AND version > 0";
+const SELECT_OF_MEMBER: &str = "SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version, surplus, told FROM coupons WHERE tenant = $1 AND member = $2 ORDER BY CASE state WHEN 'available' THEN 0 WHEN 'frozen' THEN 1 ELSE 2 END, id DESC LIMIT $3";
 const UPDATE: Text = Text {
-    head: "UPDATE coupons SET state = v.column3, holder = v.column4, held_at = v.column5, held_where = v.column6, version = v.column7 FROM (VALUES ",
+    head: "UPDATE coupons SET state = v.column3, holder = v.column4, held_at = v.column5, held_where = v.column6, version = v.column7, surplus = v.column8, told = v.column9 FROM (VALUES ",
     tail: ") AS v WHERE coupons.tenant = $1 AND coupons.id = v.column1 AND coupons.version = v.column2",
-    columns: 7,
+    columns: 9,
     tenant_first: false,
     pad: true,
 };
@@ -86,6 +87,8 @@ pub(super) fn read(row: &AnyRow) -> Result<Coupon, DbError> {
         valid_until: row.try_get("valid_until")?,
         state,
         version: row.try_get("version")?,
+        surplus: told::read_surplus(row)?,
+        told: told::read(row)?,
     })
 }
 
@@ -169,7 +172,9 @@ pub async fn update(
             .bytes_or_null(holder)
             .number_or_null(held_at)
             .bytes_or_null(held_where)
-            .number(coupon.version);
+            .number(coupon.version)
+            .text_or_null(told::surplus(&coupon.surplus).as_deref())
+            .bytes_or_null(told::stores(&coupon.told).as_deref());
     })
     .await
 }

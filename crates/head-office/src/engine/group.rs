@@ -10,7 +10,9 @@ use counterfoil_domain::{
     coupons::{Coupon, Template},
     ids::{CouponId, DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId},
     time::Millis,
-    transition::{Answer, Changes, Command, Device, Key, NeedKeys, State, decide, isolate, online::OnlineOrder},
+    transition::{
+        Answer, Changes, Command, Device, Entity, Key, NeedKeys, State, decide, isolate, online::OnlineOrder,
+    },
 };
 use sqlx::AnyConnection;
 
@@ -62,6 +64,8 @@ struct Work {
     branches: Vec<counterfoil_domain::transition::Arrival>,
     claims: claims::Work,
     news: BTreeMap<StoreId, Vec<Item>>,
+    /// Stores that hold a member from now on.
+    cards: BTreeSet<(StoreId, MemberId)>,
 }
 
 /// Versions as loaded: what a conditional update compares with.
@@ -70,6 +74,7 @@ struct Loaded {
     devices: BTreeMap<DeviceId, i64>,
     coupons: BTreeMap<CouponId, i64>,
     orders: BTreeMap<OrderId, i64>,
+    members: BTreeMap<MemberId, i64>,
     claims: claims::Loaded,
     sales: BTreeMap<OperationId, i64>,
     online: BTreeMap<FreezeId, i64>,
@@ -337,7 +342,8 @@ impl Writer {
             for id in &wanted.members {
                 state.members.insert(*id, None);
             }
-            for (_, member) in members::rows::load(connection, tenant, &wanted.members).await? {
+            for (version, member) in members::rows::load(connection, tenant, &wanted.members, lock).await? {
+                loaded.members.insert(member.id, version);
                 state.members.insert(member.id, Some(member));
             }
         }
@@ -418,11 +424,7 @@ impl Writer {
         if !orders.is_empty() {
             pickups::rows::update(connection, tenant, &orders).await?;
         }
-        let members: Vec<_> = work
-            .members
-            .iter()
-            .filter_map(|id| state.members.get(id)?.clone())
-            .collect();
+        let members = changed(&work.members, &state.members, &loaded.members);
         if !members.is_empty() {
             members::rows::update_stores(connection, tenant, &members).await?;
         }
@@ -445,13 +447,27 @@ impl Writer {
         if !work.changes.cases.is_empty() {
             rows::insert_cases(connection, tenant, &work.changes.cases, now).await?;
         }
+        if !work.changes.excused.is_empty() {
+            let mut sums: BTreeMap<OperationId, i64> = BTreeMap::new();
+            for (operation, amount) in &work.changes.excused {
+                let sum = sums.entry(*operation).or_default();
+                *sum = sum.saturating_add(*amount);
+            }
+            let sums: Vec<_> = sums.into_iter().collect();
+            rows::excuse_cases(connection, tenant, &sums).await?;
+        }
         if !work.changes.closed_cases.is_empty() {
             rows::close_cases(connection, tenant, &work.changes.closed_cases, now).await?;
         }
         if !work.branches.is_empty() {
             rows::insert_branches(connection, tenant, &work.branches, now).await?;
         }
-        if work.news.is_empty() {
+        let mut news = work.news.clone();
+        for (store, member) in &work.cards {
+            let card = members::card::items(connection, tenant, *member).await?;
+            news.entry(*store).or_default().extend(card);
+        }
+        if news.is_empty() {
             return Ok((BTreeMap::new(), given));
         }
         let mut mark = [0u8; 8];
@@ -459,7 +475,7 @@ impl Writer {
             .random
             .fill(&mut mark)
             .map_err(|error| DbError::config(error.to_string()))?;
-        let heads = feed::append(connection, tenant, &work.news, i64::from_be_bytes(mark)).await?;
+        let heads = feed::append(connection, tenant, &news, i64::from_be_bytes(mark)).await?;
         Ok((heads, given))
     }
 }
@@ -566,12 +582,12 @@ fn decide_all(mut state: State, commands: &[Command], care: &Care, now: Millis) 
     for (place, command) in commands.iter().enumerate() {
         let set_aside = care.isolate.contains(&place);
         let decided = match command {
-            Command::Operation(arrival) if set_aside => isolate(&state, arrival),
+            Command::Operation(arrival) if set_aside => isolate(&state, arrival, now),
             _ => match catch_unwind(AssertUnwindSafe(|| decide(&state, command, now))) {
                 Ok(decided) => decided,
                 Err(_) => match command {
                     // The handler panicked. The operation is a fact all the same: it is kept, without effect.
-                    Command::Operation(arrival) => isolate(&state, arrival),
+                    Command::Operation(arrival) => isolate(&state, arrival, now),
                     _ => Ok((Answer::Refused { reasons: Vec::new() }, Changes::default())),
                 },
             },
@@ -613,11 +629,21 @@ impl Work {
         self.changes.entries.extend(changes.entries);
         self.changes.cases.extend(changes.cases);
         self.changes.closed_cases.extend(changes.closed_cases);
+        self.changes.excused.extend(changes.excused);
         self.stored.extend(changes.stored);
         self.branches.extend(changes.branch);
         for (store, entity) in changes.feed {
+            let item = match entity {
+                Entity::Coupon(id) => Item::Coupon(id),
+                Entity::Order(id) => Item::Order(id),
+                Entity::Member(id) => Item::Member(id),
+                Entity::Sale(id) => Item::Sale(id),
+                Entity::Card(id) => {
+                    self.cards.insert((store, id));
+                    continue;
+                }
+            };
             let items = self.news.entry(store).or_default();
-            let item = Item::from(entity);
             // One line a row and commit is enough: a page carries the row as it is when it is read.
             if items.last() != Some(&item) {
                 items.push(item);

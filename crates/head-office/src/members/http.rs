@@ -116,7 +116,7 @@ struct Myself {
 )]
 async fn who(State(app): State<Arc<App>>, session: MemberSession) -> Result<Json<Myself>, ApiError> {
     let mut snapshot = app.db.snapshot().await?;
-    let found = rows::load(&mut snapshot, session.tenant, &[session.member])
+    let found = rows::load(&mut snapshot, session.tenant, &[session.member], "")
         .await?
         .pop();
     let (_, member) = found.ok_or_else(|| ApiError::new(Code::Unauthenticated))?;

@@ -1,5 +1,6 @@
 //! Members at head office, and how they sign in.
 
+pub mod card;
 pub mod http;
 pub mod listed;
 pub mod rows;

@@ -17,9 +17,9 @@ use crate::{
 
 const SELECT: Text = select_by_id!("SELECT id, number, name, phone, recent_stores, version FROM members");
 const UPDATE: Text = Text {
-    head: "UPDATE members SET recent_stores = v.column2, version = members.version + 1 FROM (VALUES ",
-    tail: ") AS v WHERE members.tenant = $1 AND members.id = v.column1",
-    columns: 2,
+    head: "UPDATE members SET recent_stores = v.column3, version = members.version + 1 FROM (VALUES ",
+    tail: ") AS v WHERE members.tenant = $1 AND members.id = v.column1 AND members.version = v.column2",
+    columns: 3,
     tenant_first: false,
     pad: true,
 };
@@ -60,7 +60,8 @@ fn read(row: &AnyRow) -> Result<Member, DbError> {
     })
 }
 
-/// Loads members with the version of their row.
+/// Loads members with the version of their row; `lock` holds them until the transaction ends: who hears of a row follows
+/// from where its member was seen.
 ///
 /// # Errors
 /// The driver's, and [`DbError::Decode`].
@@ -68,8 +69,9 @@ pub async fn load(
     connection: &mut AnyConnection,
     tenant: TenantId,
     ids: &[MemberId],
+    lock: &'static str,
 ) -> Result<Vec<(i64, Member)>, DbError> {
-    fetch(connection, SELECT, "", tenant, ids, |b, id| {
+    fetch(connection, SELECT, lock, tenant, ids, |b, id| {
         b.bytes(id.bytes());
     })
     .await?
@@ -172,17 +174,19 @@ pub async fn by_phone(
     row.as_ref().map(read).transpose()
 }
 
-/// Stores where members were seen. Two writers at once: the later one wins, which loses at most a convenience.
+/// Stores where members were seen, each with the version the member was loaded at.
 ///
 /// # Errors
-/// [`DbError::RowCount`] when a member is gone.
+/// [`DbError::RowCount`] when one of them is no longer at that version.
 pub async fn update_stores(
     connection: &mut AnyConnection,
     tenant: TenantId,
-    members: &[Member],
+    members: &[(i64, &Member)],
 ) -> Result<(), DbError> {
-    execute_all(connection, "members", UPDATE, tenant, members, |b, member| {
-        b.bytes(member.id.bytes()).bytes(&bytes(&member.recent_stores));
+    execute_all(connection, "members", UPDATE, tenant, members, |b, (loaded, member)| {
+        b.bytes(member.id.bytes())
+            .number(*loaded)
+            .bytes(&bytes(&member.recent_stores));
     })
     .await
 }

@@ -111,7 +111,8 @@ struct HeldCoupon {
     id: CouponId,
     /// Its code.
     code: String,
-    /// `held`, `used`, `given_back`, or `taken`: a counter honoured it although the order held it.
+    /// `held`, `used`, `given_back`, or `taken`: a counter honoured it although the order held it, and has not undone
+    /// that.
     standing: &'static str,
     /// Who took it.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -461,10 +462,15 @@ async fn view(connection: &mut AnyConnection, tenant: TenantId, order: OnlineOrd
         let Some(coupon) = coupons.remove(&one.coupon) else {
             continue;
         };
+        // As long as the counter's use stands, whoever has the coupon.
+        let taken = one.taken.is_some_and(|(by, _)| {
+            coupon.surplus.iter().any(|used| used.operation == by)
+                || matches!(coupon.state, CouponState::Redeemed { operation, .. } if operation == by)
+        });
         let standing = match (&coupon.state, coupon.state.order() == Some(order.id)) {
+            _ if taken => "taken",
             (CouponState::Frozen { .. }, true) => "held",
             (_, true) => "used",
-            _ if one.taken.is_some() => "taken",
             _ => "given_back",
         };
         let taken = match one.taken {

@@ -15,16 +15,17 @@ use crate::{
         batch::{Text, execute_all, fetch, id, id_or_null, json},
     },
     select_by_id,
+    sync::told,
 };
 
 const SELECT: Text = select_by_id!(
-    "SELECT id, number, code, store, member, collector, deadline, lines, state, holder, held_at, held_where, version FROM orders"
+    "SELECT id, number, code, store, member, collector, deadline, lines, state, holder, held_at, held_where, version, surplus, told FROM orders"
 );
-const SELECT_BY_CODE: &str = "SELECT o.id, o.number, o.code, o.store, o.member, o.collector, o.deadline, o.lines, o.state, o.holder, o.held_at, o.held_where, o.version FROM pickup_codes c JOIN orders o ON o.tenant = c.tenant AND o.id = c.order_id WHERE c.tenant = $1 AND c.code = $2";
+const SELECT_BY_CODE: &str = "SELECT o.id, o.number, o.code, o.store, o.member, o.collector, o.deadline, o.lines, o.state, o.holder, o.held_at, o.held_where, o.version, o.surplus, o.told FROM pickup_codes c JOIN orders o ON o.tenant = c.tenant AND o.id = c.order_id WHERE c.tenant = $1 AND c.code = $2";
 const UPDATE: Text = Text {
-    head: "UPDATE orders SET state = v.column3, holder = v.column4, held_at = v.column5, held_where = v.column6, version = v.column7 FROM (VALUES ",
+    head: "UPDATE orders SET state = v.column3, holder = v.column4, held_at = v.column5, held_where = v.column6, version = v.column7, surplus = v.column8, told = v.column9 FROM (VALUES ",
     tail: ") AS v WHERE orders.tenant = $1 AND orders.id = v.column1 AND orders.version = v.column2",
-    columns: 7,
+    columns: 9,
     tenant_first: false,
     pad: true,
 };
@@ -91,6 +92,8 @@ fn read(row: &AnyRow) -> Result<Order, DbError> {
         lines: json(row, "lines")?,
         state,
         version: row.try_get("version")?,
+        surplus: told::read_surplus(row)?,
+        told: told::read(row)?,
     })
 }
 
@@ -149,7 +152,9 @@ pub async fn update(connection: &mut AnyConnection, tenant: TenantId, orders: &[
             .bytes_or_null(holder)
             .number_or_null(held_at)
             .bytes_or_null(held_where)
-            .number(order.version);
+            .number(order.version)
+            .text_or_null(told::surplus(&order.surplus).as_deref())
+            .bytes_or_null(told::stores(&order.told).as_deref());
     })
     .await
 }

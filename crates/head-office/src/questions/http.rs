@@ -20,10 +20,7 @@ use counterfoil_protocol::{
 
 use sqlx::AnyConnection;
 
-use super::{
-    guessing::{self, Typed},
-    members::{card, mask_strangers},
-};
+use super::guessing::{self, Typed};
 use crate::{
     App, coupons, grants,
     http::{ApiError, IdempotencyKey, SignedRequest},
@@ -181,7 +178,7 @@ async fn find(
         }
         // A snapshot of before would not see what they just got.
         snapshot = app.db.snapshot().await?;
-        items = card(&mut snapshot, tenant, member).await?;
+        items = members::card::with_templates(&mut snapshot, tenant, member).await?;
     }
     match asked {
         LookupRequest::CouponCode(code) => {
@@ -204,9 +201,13 @@ async fn find(
         }
         LookupRequest::Member(_) | LookupRequest::MemberNumber(_) | LookupRequest::Phone(_) => {}
     }
-    let mut rows = page::images(&mut snapshot, tenant, &items).await?;
+    let viewer = page::Viewer {
+        store: request.store,
+        device: request.device,
+        now: request.now,
+    };
+    let mut rows = page::images(&mut snapshot, tenant, &items, viewer).await?;
     hide_of_other_stores(&mut rows, request.store);
-    mask_strangers(&mut rows, request.store);
     Ok(rows)
 }
 

@@ -12,15 +12,16 @@ use crate::{
         batch::{Text, execute_all, fetch, id, id_or_null, json},
     },
     select_by_id,
+    sync::told,
 };
 
 const SELECT: Text = select_by_id!(
-    "SELECT id, store, device, at, member, currency, lines, coupons, payable, tender, receipt, voided_by, version FROM sales"
+    "SELECT id, store, device, at, member, currency, lines, coupons, payable, tender, receipt, voided_by, version, told FROM sales"
 );
 const UPDATE: Text = Text {
-    head: "UPDATE sales SET lines = v.column3, coupons = v.column4, paid_back = v.column5, units_back = v.column6, voided_by = v.column7, version = v.column8 FROM (VALUES ",
+    head: "UPDATE sales SET lines = v.column3, coupons = v.column4, paid_back = v.column5, units_back = v.column6, voided_by = v.column7, version = v.column8, told = v.column9 FROM (VALUES ",
     tail: ") AS v WHERE sales.tenant = $1 AND sales.id = v.column1 AND sales.version = v.column2",
-    columns: 8,
+    columns: 9,
     tenant_first: false,
     pad: true,
 };
@@ -47,6 +48,7 @@ fn read(row: &AnyRow) -> Result<Sale, DbError> {
         receipt: row.try_get("receipt")?,
         voided_by: id_or_null(row, "voided_by", OperationId::from_bytes)?,
         version: row.try_get("version")?,
+        told: told::read(row)?,
     })
 }
 
@@ -120,7 +122,8 @@ pub async fn update(connection: &mut AnyConnection, tenant: TenantId, sales: &[(
             .number(row.sale.paid_back())
             .number(row.units_back())
             .bytes_or_null(row.voided_by())
-            .number(row.sale.version);
+            .number(row.sale.version)
+            .bytes_or_null(told::stores(&row.sale.told).as_deref());
     })
     .await
 }
@@ -172,7 +175,7 @@ pub async fn list(
     let rows = match store {
         Some(store) => {
             sqlx::query(
-                "SELECT id, store, device, at, member, currency, lines, coupons, payable, tender, receipt, voided_by, version FROM sales WHERE tenant = $1 AND id < $2 AND store = $4 ORDER BY id DESC LIMIT $3",
+                "SELECT id, store, device, at, member, currency, lines, coupons, payable, tender, receipt, voided_by, version, told FROM sales WHERE tenant = $1 AND id < $2 AND store = $4 ORDER BY id DESC LIMIT $3",
             )
             .bind(tenant.bytes().to_vec())
             .bind(before)
@@ -183,7 +186,7 @@ pub async fn list(
         }
         None => {
             sqlx::query(
-                "SELECT id, store, device, at, member, currency, lines, coupons, payable, tender, receipt, voided_by, version FROM sales WHERE tenant = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+                "SELECT id, store, device, at, member, currency, lines, coupons, payable, tender, receipt, voided_by, version, told FROM sales WHERE tenant = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
             )
             .bind(tenant.bytes().to_vec())
             .bind(before)

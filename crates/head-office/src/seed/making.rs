@@ -75,6 +75,8 @@ impl Work<'_> {
             valid_until: Some(valid_until),
             state: CouponState::Available,
             version: 1,
+            surplus: Vec::new(),
+            told: Vec::new(),
         })
     }
 
@@ -113,6 +115,8 @@ impl Work<'_> {
                 OrderState::Ready { freeze: None }
             },
             version: 1,
+            surplus: Vec::new(),
+            told: Vec::new(),
         })
     }
 }

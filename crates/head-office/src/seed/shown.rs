@@ -50,7 +50,7 @@ impl Work<'_> {
                 members.push(member);
             }
         }
-        let members = members::rows::load(&mut snapshot, self.tenant, &members).await?;
+        let members = members::rows::load(&mut snapshot, self.tenant, &members, "").await?;
         let wares = products::all(&self.currency);
         let skus: Vec<&str> = wares.iter().map(|(_, _, product)| product.sku.as_str()).collect();
         let products = crate::products::rows::by_sku(&mut snapshot, self.tenant, &skus).await?;

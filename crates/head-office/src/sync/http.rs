@@ -240,7 +240,11 @@ async fn pull(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result
                 page::read(
                     &mut snapshot,
                     request.tenant,
-                    request.store,
+                    page::Viewer {
+                        store: request.store,
+                        device: request.device,
+                        now: app.clock.now(),
+                    },
                     asked.cursor,
                     asked.page_rows,
                 )

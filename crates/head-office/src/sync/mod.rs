@@ -4,4 +4,5 @@ pub mod feed;
 pub mod http;
 pub mod page;
 pub mod rows;
+pub mod told;
 pub mod watch;

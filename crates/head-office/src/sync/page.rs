@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 
 use counterfoil_domain::{
-    ids::{ClerkId, CouponId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId},
+    coupons::CouponState,
+    ids::{ClerkId, CouponId, DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId},
     offline::OfflineLimits,
+    people::mask_phone,
+    pickups::OrderState,
+    time::Millis,
 };
 use counterfoil_protocol::sync::{Cursor, Image, PAGE_ROWS, Page, Row};
 use sqlx::AnyConnection;
@@ -20,10 +24,11 @@ use crate::{coupons, db::DbError, members, pickups, products, sales, stores};
 pub async fn read(
     connection: &mut AnyConnection,
     tenant: TenantId,
-    store: StoreId,
+    viewer: Viewer,
     cursor: Cursor,
     rows: i64,
 ) -> Result<Page, DbError> {
+    let store = viewer.store;
     let limit = rows.clamp(1, PAGE_ROWS);
     let after = Head {
         number: cursor.tenant_seq,
@@ -48,7 +53,7 @@ pub async fn read(
     };
     let items: Vec<Item> = shared.items.into_iter().chain(own.items).collect();
     Ok(Page {
-        rows: images(connection, tenant, &items).await?,
+        rows: images(connection, tenant, &items, viewer).await?,
         cursor: Cursor {
             tenant_seq: shared.head.number,
             tenant_mark: shared.head.mark,
@@ -59,11 +64,28 @@ pub async fn read(
     })
 }
 
-/// Loads the rows behind items, with one statement a table. What no longer exists is left out.
+/// Who looks, and when.
+#[derive(Debug, Clone, Copy)]
+pub struct Viewer {
+    /// The store that holds the copy.
+    pub store: StoreId,
+    /// Its device.
+    pub device: DeviceId,
+    /// Head office's clock.
+    pub now: Millis,
+}
+
+/// Loads the rows behind items as this viewer may see them, with one statement a table. What no longer exists is left
+/// out.
 ///
 /// # Errors
 /// The driver's, and [`DbError::Decode`].
-pub async fn images(connection: &mut AnyConnection, tenant: TenantId, items: &[Item]) -> Result<Vec<Row>, DbError> {
+pub async fn images(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    items: &[Item],
+    viewer: Viewer,
+) -> Result<Vec<Row>, DbError> {
     let mut wanted = Wanted::default();
     for item in items {
         wanted.add(*item);
@@ -97,7 +119,7 @@ pub async fn images(connection: &mut AnyConnection, tenant: TenantId, items: &[I
         }
     }
     if !wanted.members.is_empty() {
-        for (version, member) in members::rows::load(connection, tenant, &wanted.members).await? {
+        for (version, member) in members::rows::load(connection, tenant, &wanted.members, "").await? {
             put(Item::Member(member.id), version, Image::Member(member));
         }
     }
@@ -121,7 +143,54 @@ pub async fn images(connection: &mut AnyConnection, tenant: TenantId, items: &[I
             put(Item::Product(id), product.version, Image::Product(product));
         }
     }
-    Ok(items.iter().filter_map(|item| found.remove(item)).collect())
+    let mut rows: Vec<Row> = items.iter().filter_map(|item| found.remove(item)).collect();
+    for row in &mut rows {
+        mask(&mut row.image, viewer);
+    }
+    Ok(rows)
+}
+
+/// Leaves out what is not this viewer's to know. Whoever knows the id of a freeze could name it, so each device sees its
+/// own only; the others are nil, which older counters read as well. Of a member whom this store does not hold, no phone
+/// number and no stores: a counter that held them before forgets them by that.
+fn mask(image: &mut Image, viewer: Viewer) {
+    match image {
+        Image::Coupon(coupon) => {
+            if let Some(used) = coupon.used_beside_lapsed(viewer.now) {
+                coupon.state = CouponState::Redeemed {
+                    operation: used.operation,
+                    at: used.at,
+                    store: used.store,
+                };
+            }
+            coupon.surplus.clear();
+            if let CouponState::Frozen { freeze, device, .. } = &mut coupon.state
+                && *device != viewer.device
+            {
+                *freeze = FreezeId(Uuid::nil());
+            }
+        }
+        Image::Order(order) => {
+            if let Some(used) = order.collected_beside_lapsed(viewer.now) {
+                order.state = OrderState::Collected {
+                    operation: used.operation,
+                    at: used.at,
+                    store: used.store,
+                };
+            }
+            order.surplus.clear();
+            if let OrderState::Ready { freeze: Some(held) } = &mut order.state
+                && held.device != viewer.device
+            {
+                held.freeze = FreezeId(Uuid::nil());
+            }
+        }
+        Image::Member(member) if !member.recent_stores.contains(&viewer.store) => {
+            member.phone = mask_phone(&member.phone);
+            member.recent_stores.clear();
+        }
+        _ => {}
+    }
 }
 
 #[derive(Default)]

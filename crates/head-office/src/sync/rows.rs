@@ -64,6 +64,14 @@ const CLOSE_CASES: Text = Text {
     pad: true,
 };
 
+const EXCUSE_CASES: Text = Text {
+    head: "UPDATE exceptions SET loss = CASE WHEN exceptions.loss > v.column2 THEN exceptions.loss - v.column2 ELSE 0 END FROM (VALUES ",
+    tail: ") AS v WHERE exceptions.tenant = $1 AND exceptions.operation = v.column1 AND exceptions.status = 'open'",
+    columns: 2,
+    tenant_first: false,
+    pad: true,
+};
+
 fn subject_columns(subject: Option<&Subject>) -> (Option<&'static str>, Option<&[u8]>) {
     match subject {
         Some(Subject::Coupon(id)) => (Some("coupon"), Some(id.bytes())),
@@ -281,7 +289,23 @@ pub async fn insert_cases(
     .await
 }
 
-/// Closes the cases of operations that were voided. One that a person has decided stays decided.
+/// Takes what broke no rule after all off the loss of open cases; each operation once.
+///
+/// # Errors
+/// The driver's.
+pub async fn excuse_cases(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    excused: &[(OperationId, i64)],
+) -> Result<u64, DbError> {
+    execute(connection, EXCUSE_CASES, tenant, excused, |b, (operation, amount)| {
+        b.bytes(operation.bytes()).number(*amount);
+    })
+    .await
+}
+
+/// Closes the cases of operations that were voided, or whose use counts after all. One that a person has decided stays
+/// decided.
 ///
 /// # Errors
 /// The driver's.

@@ -6,6 +6,7 @@
 mod journals;
 mod rules;
 mod sales;
+mod surplus;
 mod time;
 
 use std::collections::HashSet;
@@ -127,6 +128,7 @@ pub async fn verify(db: &Db, mut each: impl FnMut(&Check)) -> Result<bool, DbErr
             .into_check("collected_once"),
     );
     done(sales::check(&mut snapshot).await?.into_check("sales"));
+    done(surplus::check(&mut snapshot).await?.into_check("surplus"));
     done(token_keys(&mut snapshot).await?.into_check("token_keys"));
     done(losses(&mut snapshot).await?);
     snapshot.rollback().await?;

@@ -52,7 +52,7 @@ pub(super) const RULES: &[Rule] = &[
              FROM coupons c LEFT JOIN operations o ON o.tenant = c.tenant AND o.id = c.holder
                  LEFT JOIN order_freezes n ON n.tenant = c.tenant AND n.id = c.holder
              WHERE c.state = 'redeemed' AND n.id IS NULL AND (o.id IS NULL OR o.subject IS NULL OR o.outcome = 'quarantined' OR o.store <> c.held_where
-                 OR NOT ((COALESCE(o.subject_kind, '') = 'coupon' AND o.subject = c.id AND COALESCE(o.detail, '') <> 'double_redeem')
+                 OR NOT ((COALESCE(o.subject_kind, '') = 'coupon' AND o.subject = c.id)
                      OR (COALESCE(o.subject_kind, '') = 'sale' AND o.subject = o.id)))"],
     },
     Rule {
@@ -78,10 +78,7 @@ pub(super) const RULES: &[Rule] = &[
             "SELECT o.id AS id, 'it redeemed a coupon without an entry in the coupon''s record' AS what
              FROM operations o LEFT JOIN coupon_entries e ON e.tenant = o.tenant AND e.coupon = o.subject AND e.source = o.id AND e.what = 'redeemed'
              WHERE o.subject_kind = 'coupon' AND e.coupon IS NULL
-                 AND (o.outcome = 'applied' OR (o.outcome = 'applied_with_exception' AND o.detail IN ('late', 'redeem_while_frozen')))",
-            "SELECT o.id AS id, 'it came second and yet redeemed the coupon' AS what
-             FROM operations o JOIN coupon_entries e ON e.tenant = o.tenant AND e.coupon = o.subject AND e.source = o.id AND e.what = 'redeemed'
-             WHERE o.subject_kind = 'coupon' AND o.detail = 'double_redeem'",
+                 AND (o.outcome = 'applied' OR (o.outcome = 'applied_with_exception' AND o.detail = 'late'))",
         ],
     },
     Rule {
@@ -101,7 +98,8 @@ pub(super) const RULES: &[Rule] = &[
         broken: &[
             "SELECT c.id AS id, 'it is ' || c.state || ', and its last entry says ' || e.what AS what
              FROM coupons c JOIN coupon_entries e ON e.tenant = c.tenant AND e.coupon = c.id AND e.version = c.version
-             WHERE NOT ((c.state = 'redeemed' AND e.what = 'redeemed' AND e.source = c.holder)
+             WHERE NOT ((c.state IN ('redeemed', 'frozen') AND e.what IN ('used_again', 'use_withdrawn'))
+                 OR (c.state = 'redeemed' AND e.what = 'redeemed' AND e.source = c.holder)
                  OR (c.state = 'frozen' AND e.what = 'frozen' AND e.source = c.holder)
                  OR (c.state = 'expired' AND e.what = 'expired')
                  OR (c.state IN ('available', 'expired') AND e.what IN ('voided', 'returned', 'unfrozen')))",
@@ -139,7 +137,7 @@ pub(super) const RULES: &[Rule] = &[
         broken: &["SELECT r.id AS id, CASE WHEN o.id IS NULL THEN 'no such operation holds it' ELSE 'the operation that holds it did not collect it' END AS what
              FROM orders r LEFT JOIN operations o ON o.tenant = r.tenant AND o.id = r.holder
              WHERE r.state = 'collected' AND (o.id IS NULL OR COALESCE(o.subject_kind, '') <> 'order' OR o.subject IS NULL OR o.subject <> r.id
-                 OR o.outcome = 'quarantined' OR COALESCE(o.detail, '') = 'double_pickup' OR r.held_where IS NULL OR o.store <> r.held_where)"],
+                 OR o.outcome = 'quarantined' OR r.held_where IS NULL OR o.store <> r.held_where)"],
     },
     Rule {
         name: "cases",

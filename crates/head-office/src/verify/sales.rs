@@ -187,6 +187,7 @@ fn origin(sale: &Sale, settled: Option<&(Sale, bool)>) -> Option<&'static str> {
             (sold.exception, sold.given_back) = (None, false);
         }
         (bare.voided_by, bare.version) = (None, 1);
+        bare.told.clear();
         bare
     };
     (bare(sale) != *origin).then_some("it says something else than the operation that settled it")
@@ -222,9 +223,9 @@ fn coupons(sale: &Sale, redeemed: &BTreeSet<(CouponId, OperationId)>) -> Option<
     for sold in &sale.coupons {
         let by_this = redeemed.contains(&(sold.used.coupon, sale.id));
         let ours = match sold.exception {
-            None | Some(ExceptionKind::Late | ExceptionKind::RedeemWhileFrozen) => by_this,
+            None | Some(ExceptionKind::Late) => by_this,
             Some(ExceptionKind::DoubleRedeem) => !by_this,
-            // Redeemed though it was another's, or not known at all.
+            // Over somebody's freeze, though it was another's, or not known at all.
             Some(_) => true,
         };
         if !ours {

@@ -58,6 +58,8 @@ fn coupon(state: State) -> Coupon {
         valid_until: Some(NOW + 1),
         state,
         version: 1,
+        surplus: Vec::new(),
+        told: Vec::new(),
     }
 }
 
@@ -149,6 +151,8 @@ fn an_order_keeps_its_lines_and_masks_who_collects() {
         }],
         state: pickups::OrderState::Ready { freeze: None },
         version: 1,
+        surplus: Vec::new(),
+        told: Vec::new(),
     };
     let shown = order_view(&order, None, None);
     assert_eq!(shown.collector, "王** 138****6620");

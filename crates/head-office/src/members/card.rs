@@ -1,0 +1,78 @@
+//! What a store that holds a member holds of them.
+
+use std::collections::BTreeMap;
+
+use counterfoil_domain::{
+    ids::{MemberId, StoreId, TenantId},
+    people::Member,
+};
+use sqlx::AnyConnection;
+
+use super::rows;
+use crate::{coupons, db::DbError, sync::feed::Item};
+
+/// Coupons that a member's card shows at most, those that may be used first.
+const COUPONS: i64 = 200;
+
+/// The member and their coupons.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn items(connection: &mut AnyConnection, tenant: TenantId, member: MemberId) -> Result<Vec<Item>, DbError> {
+    let coupons = coupons::rows::of_member(connection, tenant, member, COUPONS).await?;
+    let mut items = vec![Item::Member(member)];
+    items.extend(coupons.iter().map(|coupon| Item::Coupon(coupon.id)));
+    Ok(items)
+}
+
+/// The same with the templates of the coupons, which go before them: for who asks and may hold none of it.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn with_templates(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    member: MemberId,
+) -> Result<Vec<Item>, DbError> {
+    let coupons = coupons::rows::of_member(connection, tenant, member, COUPONS).await?;
+    let mut items = vec![Item::Member(member)];
+    for coupon in &coupons {
+        let template = Item::Template(coupon.template, coupon.template_version);
+        if !items.contains(&template) {
+            items.push(template);
+        }
+    }
+    items.extend(coupons.iter().map(|coupon| Item::Coupon(coupon.id)));
+    Ok(items)
+}
+
+/// Lets a store hold a member who was loaded and locked in this transaction: it hears of them and their coupons, and the
+/// store that drops out of their list forgets them.
+///
+/// # Errors
+/// The driver's, and [`DbError::RowCount`] when the member changed meanwhile.
+pub async fn hold(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    (version, member): (i64, Member),
+    store: StoreId,
+    news: &mut BTreeMap<StoreId, Vec<Item>>,
+) -> Result<(), DbError> {
+    let Some(recent_stores) = member.seen_at(store) else {
+        return Ok(());
+    };
+    for dropped in member
+        .recent_stores
+        .iter()
+        .filter(|store| !recent_stores.contains(store))
+    {
+        news.entry(*dropped).or_default().push(Item::Member(member.id));
+    }
+    let card = items(connection, tenant, member.id).await?;
+    news.entry(store).or_default().splice(0..0, card);
+    let held = Member {
+        recent_stores,
+        ..member
+    };
+    rows::update_stores(connection, tenant, &[(version, &held)]).await
+}
