@@ -1,6 +1,11 @@
 //! Time and randomness come in from outside: here is the one place where the real ones are taken.
 
-use std::{fmt::Debug, time::Instant};
+use std::{
+    fmt::Debug,
+    future::Future,
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use counterfoil_domain::time::Millis;
 
@@ -16,7 +21,15 @@ pub trait Clock: Debug + Send + Sync {
     }
     /// Which boot [`Clock::monotonic`] counts from.
     fn boot_id(&self) -> String;
+    /// Ends when so much time has gone by.
+    #[expect(clippy::disallowed_methods, reason = "the one place where time is waited for")]
+    fn sleep(&self, time: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(time))
+    }
 }
+
+/// The future of [`Clock::sleep`].
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// Where random bytes come from.
 pub trait Random: Debug + Send + Sync {

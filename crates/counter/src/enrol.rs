@@ -112,7 +112,7 @@ pub(crate) async fn enrol(inner: &Arc<Inner>, address: &str, code: &str, name: &
         return Err(Error::AlreadyEnrolled);
     }
     identity::create(&mut tx, url.as_str(), &place, inner.clock.now()).await?;
-    tx.commit().await?;
+    tx.commit("enrol").await?;
     drop(writer);
     inner.set_key(key);
     tracing::info!(device = %place.device, store = %place.store.code, "enrolled");

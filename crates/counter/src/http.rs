@@ -1,6 +1,6 @@
 //! Requests to head office: signed, bounded in time and size, with every way of failing told apart.
 
-use std::{error::Error as _, net::IpAddr, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use counterfoil_domain::{
     ids::{DeviceId, TenantId},
@@ -11,15 +11,14 @@ use counterfoil_protocol::{
     signing::{DEVICE, IDEMPOTENCY_KEY, SIGNATURE, Signed, TENANT, TIME},
 };
 use ed25519_dalek::SigningKey;
-use reqwest::{Method, header::CONTENT_TYPE};
+use reqwest::Method;
 use serde::{Serialize, de::DeserializeOwned};
 use url::{Host, Url};
 
-use crate::error::{Error, Result};
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// No answer of head office is larger; whatever is, isn't head office.
-const LARGEST_ANSWER: usize = 16 * 1024 * 1024;
+use crate::{
+    error::{Error, Result},
+    transport::{Outgoing, Transport},
+};
 
 /// Why there was no answer of head office at all.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -52,27 +51,6 @@ impl Unanswered {
             Self::TimedOut => "timeout",
             Self::Tls(_) => "tls_failed",
             Self::Offline => "offline",
-        }
-    }
-
-    fn of(error: &reqwest::Error) -> Self {
-        if error.is_timeout() {
-            return Self::TimedOut;
-        }
-        let mut words = error.to_string();
-        let mut source = error.source();
-        while let Some(cause) = source {
-            words = cause.to_string();
-            source = cause.source();
-        }
-        // rustls errors reach us as text only, several layers down.
-        let tls = ["certificate", "tls", "handshake"]
-            .iter()
-            .any(|word| words.to_ascii_lowercase().contains(word));
-        match (tls, error.is_connect()) {
-            (true, _) => Self::Tls(words),
-            (false, true) => Self::Unreachable(words),
-            (false, false) => Self::Broken(words),
         }
     }
 
@@ -143,9 +121,9 @@ pub fn is_exposed(address: &Url) -> bool {
     }
 }
 
-/// The connection pool. One for the whole counter.
+/// Requests to head office. One for the whole counter.
 #[derive(Debug, Clone)]
-pub struct Http(reqwest::Client);
+pub struct Http(Arc<dyn Transport>);
 
 /// What a device signs with.
 #[derive(Debug, Clone)]
@@ -172,21 +150,9 @@ pub struct Sending<'a> {
 }
 
 impl Http {
-    /// Builds the pool.
-    ///
-    /// # Errors
-    /// When TLS can't be set up.
-    pub fn new() -> Result<Self> {
-        reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .redirect(reqwest::redirect::Policy::none())
-            .pool_idle_timeout(Duration::from_secs(60))
-            .tcp_keepalive(Duration::from_secs(15))
-            .tcp_nodelay(true)
-            .user_agent(concat!("counterfoil/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map(Self)
-            .map_err(|error| Error::Internal(error.to_string()))
+    /// Over this.
+    pub fn new(transport: Arc<dyn Transport>) -> Self {
+        Self(transport)
     }
 
     /// Sends JSON without a signature: enrolment only.
@@ -198,8 +164,7 @@ impl Http {
         timeout: Duration,
     ) -> Result<T, Failure> {
         let body = write(body)?;
-        self.send(address, Method::POST, path, body, timeout, |request| request)
-            .await
+        self.send(address, Method::POST, path, body, timeout, Vec::new()).await
     }
 
     /// Sends signed JSON.
@@ -240,18 +205,17 @@ impl Http {
             body: &body,
         }
         .sign(&who.key);
-        self.send(&who.address, method, path, body, sending.timeout, |request| {
-            let request = request
-                .header(TENANT, who.tenant.to_string())
-                .header(DEVICE, who.device.to_string())
-                .header(TIME, sending.time)
-                .header(SIGNATURE, &signature);
-            match sending.idempotency_key {
-                Some(key) => request.header(IDEMPOTENCY_KEY, key),
-                None => request,
-            }
-        })
-        .await
+        let mut headers = vec![
+            (TENANT, who.tenant.to_string()),
+            (DEVICE, who.device.to_string()),
+            (TIME, sending.time.to_string()),
+            (SIGNATURE, signature),
+        ];
+        if let Some(key) = sending.idempotency_key {
+            headers.push((IDEMPOTENCY_KEY, key.to_owned()));
+        }
+        self.send(&who.address, method, path, body, sending.timeout, headers)
+            .await
     }
 
     async fn send<T: DeserializeOwned>(
@@ -261,28 +225,23 @@ impl Http {
         path: &str,
         body: Vec<u8>,
         timeout: Duration,
-        headers: impl FnOnce(reqwest::RequestBuilder) -> reqwest::RequestBuilder,
+        headers: Vec<(&'static str, String)>,
     ) -> Result<T, Failure> {
-        let unanswered = |error: reqwest::Error| Failure::Unanswered(Unanswered::of(&error));
         let foreign = |what: String| Failure::Unanswered(Unanswered::Foreign(what));
         let url = address.join(path).map_err(|error| foreign(error.to_string()))?;
-        let mut request = self.0.request(method, url).timeout(timeout);
-        if !body.is_empty() {
-            request = request.header(CONTENT_TYPE, "application/json").body(body);
+        let request = Outgoing {
+            method,
+            url,
+            headers,
+            body,
+            timeout,
+        };
+        let answer = self.0.send(request).await.map_err(Failure::Unanswered)?;
+        let status = answer.status;
+        if (200..300).contains(&status) {
+            return serde_json::from_slice(&answer.body).map_err(|error| foreign(format!("{status}: {error}")));
         }
-        let mut response = headers(request).send().await.map_err(unanswered)?;
-        let status = response.status();
-        let mut answer = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(unanswered)? {
-            if answer.len() + chunk.len() > LARGEST_ANSWER {
-                return Err(foreign(format!("more than {LARGEST_ANSWER} bytes")));
-            }
-            answer.extend_from_slice(&chunk);
-        }
-        if status.is_success() {
-            return serde_json::from_slice(&answer).map_err(|error| foreign(format!("{status}: {error}")));
-        }
-        match serde_json::from_slice::<Problem>(&answer) {
+        match serde_json::from_slice::<Problem>(&answer.body) {
             Ok(problem) => Err(Failure::Problem(Box::new(problem))),
             Err(_) => Err(foreign(format!("status {status} without a problem"))),
         }

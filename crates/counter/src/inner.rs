@@ -1,21 +1,27 @@
 //! What the parts of a counter share.
 
 use std::{
+    future::Future,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
+    time::Duration,
 };
 
 use counterfoil_domain::time::Millis;
 use ed25519_dalek::SigningKey;
-use tokio::sync::{Mutex as AsyncMutex, Notify, watch};
+use tokio::{
+    sync::{Mutex as AsyncMutex, Notify, watch},
+    task::JoinHandle,
+};
+use tokio_util::task::TaskTracker;
 
 use crate::{
     ambient::{Clock, Random, random_bytes},
     basket::SaleTicket,
-    db::Database,
+    db::{Database, Faults},
     desk::tickets::{Ticket, Tickets},
     enrol,
     error::{Error, Result},
@@ -25,7 +31,39 @@ use crate::{
     people::Session,
     queue::QueueCounts,
     sync::engine::{Engine, Now},
+    transport::{Network, Transport},
 };
+
+/// What a counter is made of besides its folder.
+#[derive(Debug)]
+pub struct Parts {
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+    /// The line to head office.
+    pub transport: Arc<dyn Transport>,
+    /// So many connections that read; `None` = as many as a shop needs.
+    pub readers: Option<u32>,
+    /// Crashes, for tests; only with `readers`.
+    pub faults: Option<Arc<dyn Faults>>,
+}
+
+impl Parts {
+    /// As a shop needs them.
+    ///
+    /// # Errors
+    /// When TLS can't be set up.
+    pub fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Self> {
+        Ok(Self {
+            clock,
+            random,
+            transport: Arc::new(Network::new()?),
+            readers: None,
+            faults: None,
+        })
+    }
+}
 
 #[derive(Debug)]
 pub(crate) struct Inner {
@@ -37,6 +75,8 @@ pub(crate) struct Inner {
     pub(crate) tickets: Tickets<Ticket>,
     pub(crate) sale_tickets: Tickets<SaleTicket>,
     pub(crate) session: Session,
+    /// What goes on in the background.
+    tasks: TaskTracker,
     /// One PIN is checked at a time.
     pub(crate) pin_turn: AsyncMutex<()>,
     /// Something was journaled, or the counter was enrolled.
@@ -59,14 +99,30 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Inner {
     pub(crate) async fn open(folder: &Path, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Self> {
-        let db = Database::open(folder).await?;
+        let parts = Parts::new(clock, random)?;
+        Self::open_with(folder, parts).await
+    }
+
+    pub(crate) async fn open_with(folder: &Path, parts: Parts) -> Result<Self> {
+        let Parts {
+            clock,
+            random,
+            transport,
+            readers,
+            faults,
+        } = parts;
+        let db = match readers {
+            None => Database::open(folder).await?,
+            Some(readers) => Database::open_with(folder, readers, faults).await?,
+        };
         let key = enrol::load_key(folder)?.map(Arc::new);
         Ok(Self {
             folder: folder.to_owned(),
             db,
             clock,
             random,
-            http: Http::new()?,
+            http: Http::new(transport),
+            tasks: TaskTracker::new(),
             tickets: Tickets::default(),
             sale_tickets: Tickets::default(),
             session: Session::default(),
@@ -81,6 +137,25 @@ impl Inner {
             changes: watch::Sender::new(0),
             trouble: Mutex::new(None),
         })
+    }
+
+    /// Does this in the background.
+    #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
+    pub(crate) fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+        tokio::spawn(self.tasks.track_future(work))
+    }
+
+    /// How much goes on in the background.
+    pub(crate) fn tasks(&self) -> usize {
+        self.tasks.len()
+    }
+
+    /// What `work` comes to, unless it takes longer than that.
+    pub(crate) async fn at_most<T>(&self, time: Duration, work: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            done = work => Some(done),
+            () = self.clock.sleep(time) => None,
+        }
     }
 
     pub(crate) fn engine(&self) -> MutexGuard<'_, Engine> {

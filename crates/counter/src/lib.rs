@@ -24,6 +24,11 @@
 //! # }
 //! ```
 
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests wait and spawn as they like")
+)]
+
 pub mod ambient;
 mod basket;
 pub mod db;
@@ -49,6 +54,7 @@ mod steady;
 pub mod sync;
 #[cfg(test)]
 mod testing;
+pub mod transport;
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -63,11 +69,13 @@ use counterfoil_domain::{
     sales::ReturnPolicy,
     settlement::returns::Units,
 };
+pub use db::{Crash, Faults};
 pub use desk::{Confirmation, Decision, Delivery, DeskAction, Explained, Receipt, Scanned, Subject, Verdict};
 pub use doctor::{Check, doctor};
 pub use error::{Error, Result};
 pub use guessing::{BlockedClerk, Guessing};
 pub(crate) use inner::Inner;
+pub use inner::Parts;
 pub use journal::{Place, Title};
 pub use members::{CardCoupon, CardState, MemberAnswer, MemberCard};
 pub use people::Person;
@@ -76,7 +84,7 @@ pub use sales::{Language, ReturnPreview, ReturnedLine, SaleCoupon, SaleDetail, S
 pub use salvage::{Salvaged, salvage};
 pub use status::{LimitsUsage, Status};
 pub use sync::{
-    driver::{Report, SyncHandle},
+    driver::{Report, SyncHandle, Turn},
     engine::{Link, LinkState},
 };
 use tokio::sync::watch;
@@ -91,7 +99,40 @@ impl Counter {
     /// # Errors
     /// `database_read_only`, `database_corrupt` (see [`salvage`]), `database_newer`, `database_settings`, `disk_full`.
     pub async fn open(folder: &Path, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Self> {
-        Ok(Self(Arc::new(Inner::open(folder, clock, random).await?)))
+        Self::open_with(folder, Parts::new(clock, random)?).await
+    }
+
+    /// The same over another line, or with faults: for a simulator.
+    ///
+    /// # Errors
+    /// As [`Counter::open`].
+    pub async fn open_with(folder: &Path, parts: Parts) -> Result<Self> {
+        Ok(Self(Arc::new(Inner::open_with(folder, parts).await?)))
+    }
+
+    /// Closes the database, once nothing goes on in the background any more. False when something does: then the last
+    /// handle that is dropped closes it.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub async fn close(self) -> Result<bool> {
+        match Arc::into_inner(self.0) {
+            Some(inner) => inner.db.close().await.map(|()| true),
+            None => Ok(false),
+        }
+    }
+
+    /// How much goes on in the background.
+    pub fn tasks(&self) -> usize {
+        self.0.tasks()
+    }
+
+    /// One exchange with head office, if one is due: for whoever drives the sync step by step.
+    ///
+    /// # Errors
+    /// `not_enrolled`, and those of the database.
+    pub async fn sync_turn(&self) -> Result<Turn> {
+        sync::driver::turn(&self.0).await
     }
 
     /// Everything worth showing about this counter. Cheap.

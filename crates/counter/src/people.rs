@@ -179,7 +179,7 @@ async fn note(inner: &Inner, id: ClerkId, failed: i64, locked: bool) -> Result<(
     .bind(locked.then(|| now.saturating_add(PIN_LOCK)))
     .execute(&mut *tx)
     .await?;
-    tx.commit().await?;
+    tx.commit("pin").await?;
     Ok(())
 }
 

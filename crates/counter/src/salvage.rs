@@ -122,7 +122,7 @@ async fn copy(kept: &Path, folder: &Path) -> Result<Read> {
     .await?;
     read.pending = u64::try_from(pending).unwrap_or(0);
     read.lost = read.lost.max(u64::try_from(gaps).unwrap_or(0));
-    tx.commit().await?;
+    tx.commit("salvage").await?;
     drop(writer);
     fresh.close().await?;
     let _ = old.close().await;

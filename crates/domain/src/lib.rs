@@ -14,6 +14,7 @@ pub mod offline;
 pub mod operations;
 pub mod people;
 pub mod pickups;
+pub mod planted;
 pub mod products;
 pub mod sales;
 pub mod settlement;

@@ -2,7 +2,10 @@
 
 use std::{
     fmt::Debug,
+    future::Future,
+    pin::Pin,
     sync::atomic::{AtomicI64, Ordering},
+    time::Duration,
 };
 
 use counterfoil_domain::time::Millis;
@@ -11,7 +14,15 @@ use counterfoil_domain::time::Millis;
 pub trait Clock: Debug + Send + Sync {
     /// Now, UTC milliseconds.
     fn now(&self) -> Millis;
+    /// Ends when so much time has gone by.
+    #[expect(clippy::disallowed_methods, reason = "the one place where time is waited for")]
+    fn sleep(&self, time: Duration) -> Sleep {
+        Box::pin(tokio::time::sleep(time))
+    }
 }
+
+/// The future of [`Clock::sleep`].
+pub type Sleep = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// The machine's clock.
 #[derive(Debug, Clone, Copy, Default)]

@@ -128,15 +128,22 @@ impl App {
     /// # Errors
     /// As [`Db::open`].
     pub async fn open(url: &str, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Arc<Self>, DbError> {
-        let db = Arc::new(Db::open(url, clock.as_ref(), random.as_ref()).await?);
+        let db = Db::open(url, clock.as_ref(), random.as_ref()).await?;
+        Ok(Self::on(db, clock, random, true))
+    }
+
+    /// On a database that is open; `tended` = it is tended beside the writer.
+    pub fn on(db: Db, clock: Arc<dyn Clock>, random: Arc<dyn Random>, tended: bool) -> Arc<Self> {
+        let db = Arc::new(db);
         let watch = Arc::new(Watch::default());
         let engine = Engine::start(Parts {
             db: Arc::clone(&db),
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             watch: Arc::clone(&watch),
+            tended,
         });
-        Ok(Arc::new(Self {
+        Arc::new(Self {
             db,
             clock,
             random,
@@ -160,7 +167,7 @@ impl App {
             outside: std::sync::OnceLock::new(),
             guessing: questions::guessing::Turns::default(),
             stopping: CancellationToken::new(),
-        }))
+        })
     }
 
     /// Begins a new history, unless somebody else already has: this database was restored from a backup, and what
@@ -179,7 +186,7 @@ impl App {
             .bind(old.bytes().to_vec())
             .execute(&mut *transaction)
             .await?;
-        transaction.commit().await?;
+        transaction.commit("begin_history").await?;
         Ok(())
     }
 }
@@ -198,7 +205,7 @@ impl App {
         let mut lease = self.db.lease().await?;
         let mut transaction = lease.begin().await?;
         match stores::rows::update_devices(&mut transaction, tenant, &[(device.version, &frozen)]).await {
-            Ok(()) => Ok(transaction.commit().await?),
+            Ok(()) => transaction.commit("freeze_device").await,
             Err(DbError::RowCount { .. }) => Ok(()),
             Err(error) => Err(error),
         }

@@ -198,7 +198,7 @@ pub async fn chain_at(on: On, coupon_count: usize, now: i64) -> Chain {
         })
         .collect();
     pickups::rows::insert(&mut tx, tenant, &orders, now).await.unwrap();
-    tx.commit().await.unwrap();
+    tx.commit("test").await.unwrap();
     drop(lease);
     Chain {
         fresh,
@@ -233,7 +233,7 @@ impl Chain {
         sqlx::query("INSERT INTO devices (tenant, id, store, name, public_key, status, epoch, last_seq, last_hash, enrolled_at, version) VALUES ($1, $2, $3, 'd', $4, 'active', 1, 0, $5, $6, 1)")
             .bind(self.tenant.bytes().to_vec()).bind(device.bytes().to_vec()).bind(self.store.bytes().to_vec())
             .bind(key.verifying_key().to_bytes().to_vec()).bind(genesis().to_vec()).bind(START).execute(&mut *tx).await.unwrap();
-        tx.commit().await.unwrap();
+        tx.commit("test").await.unwrap();
         Counter {
             tenant: self.tenant,
             device,
@@ -329,7 +329,7 @@ impl Chain {
         let mut lease = self.app.db.lease().await.unwrap();
         let mut tx = lease.begin().await.unwrap();
         sqlx::query(sql).execute(&mut *tx).await.unwrap();
-        tx.commit().await.unwrap();
+        tx.commit("test").await.unwrap();
     }
 
     pub async fn coupon(&self, id: CouponId) -> Coupon {

@@ -73,7 +73,7 @@ async fn shop(on: On, members: usize, limit: i64, counts: LimitCounts) -> Shop {
     members::rows::insert(&mut tx, chain.tenant, &people, START)
         .await
         .unwrap();
-    tx.commit().await.unwrap();
+    tx.commit("test").await.unwrap();
     drop(lease);
     Shop {
         people: people.into_iter().map(|member| member.id).collect(),
@@ -98,7 +98,7 @@ impl Shop {
         let (batch, job) = batches::create(&mut tx, &SystemRandom, self.chain.tenant, new, app.clock.now())
             .await
             .unwrap();
-        tx.commit().await.unwrap();
+        tx.commit("test").await.unwrap();
         app.jobs.notify_one();
         (batch, job.id)
     }
@@ -157,7 +157,7 @@ impl Shop {
         let made = grants::create(&mut tx, &SystemRandom, self.chain.tenant, &new, app.clock.now())
             .await
             .unwrap();
-        tx.commit().await.unwrap();
+        tx.commit("test").await.unwrap();
         app.jobs.notify_one();
         made
     }
@@ -306,7 +306,7 @@ async fn a_batch_survives_being_dropped_at_any_slice(on: On) {
         let mut lease = app.db.lease().await.unwrap();
         let mut tx = lease.begin().await.unwrap();
         let job = jobs::rows::lease(&mut tx, &owner, now).await.unwrap();
-        tx.commit().await.unwrap();
+        tx.commit("test").await.unwrap();
         job
     };
     let mut first = take([1; 16], START).await.unwrap();
@@ -350,7 +350,7 @@ async fn a_job_is_paused_resumed_and_cancelled(on: On) {
         let done = jobs::rows::decide(&mut tx, shop.chain.tenant, id, next, START)
             .await
             .unwrap();
-        tx.commit().await.unwrap();
+        tx.commit("test").await.unwrap();
         done
     };
     assert!(decide(jobs::Status::Paused).await);
@@ -477,7 +477,7 @@ async fn a_grant_to_all_is_taken_when_they_show_up(on: On) {
     members::rows::insert(&mut tx, shop.chain.tenant, std::slice::from_ref(&late), START + HOUR)
         .await
         .unwrap();
-    tx.commit().await.unwrap();
+    tx.commit("test").await.unwrap();
     drop(lease);
     assert_eq!(show_up(late.id).await, 0);
     // Two processes, the same member, at once: one coupon.
@@ -573,7 +573,7 @@ async fn refusals_are_forgotten_after_a_week(on: On) {
         let mut lease = shop.app().db.lease().await.unwrap();
         let mut tx = lease.begin().await.unwrap();
         assert!(!claims::rows::forget_refusals(&mut tx, now).await.unwrap());
-        tx.commit().await.unwrap();
+        tx.commit("test").await.unwrap();
     };
     forget(START + claims::rows::REFUSALS_KEPT).await;
     assert_eq!(shop.chain.number("SELECT COUNT(*) FROM claims").await, 2);

@@ -241,7 +241,7 @@ async fn an_operation_that_breaks_a_constraint_is_set_aside_alone(on: On) {
         .execute(&mut *tx)
         .await
         .unwrap();
-    tx.commit().await.unwrap();
+    tx.commit("test").await.unwrap();
     drop(lease);
     let answers = chain.push(&pushed).await;
     for (n, answer) in answers.iter().enumerate() {
@@ -490,7 +490,15 @@ async fn the_database_is_tended_beside_the_writer(on: On) {
             let learns = async {
                 while chain.number(known).await < 1_000 {
                     // The server counts rows when a connection has ended a transaction, and not each time.
-                    db.lease().await.unwrap().begin().await.unwrap().commit().await.unwrap();
+                    db.lease()
+                        .await
+                        .unwrap()
+                        .begin()
+                        .await
+                        .unwrap()
+                        .commit("test")
+                        .await
+                        .unwrap();
                     db.tend().await.unwrap();
                     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
                 }

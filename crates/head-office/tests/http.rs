@@ -563,7 +563,7 @@ async fn rows_are_looked_up_by_code(on: On) {
         .execute(&mut *transaction)
         .await
         .unwrap();
-    transaction.commit().await.unwrap();
+    transaction.commit("test").await.unwrap();
     drop(lease);
     let found = look(LookupRequest::PickupCode("00000001".into())).await;
     assert_eq!(found.len(), 2, "{found:?}");

@@ -69,7 +69,7 @@ async fn add_member(chain: &Chain, number: &str, at: i64) -> MemberId {
     members::rows::insert(&mut tx, chain.tenant, std::slice::from_ref(&member), at)
         .await
         .unwrap();
-    tx.commit().await.unwrap();
+    tx.commit("test").await.unwrap();
     member.id
 }
 
@@ -247,7 +247,7 @@ async fn far_away(on: On, count: usize) -> Chain {
         .execute(&mut *tx)
         .await
         .unwrap();
-    tx.commit().await.unwrap();
+    tx.commit("test").await.unwrap();
     drop(lease);
     chain
 }

@@ -256,7 +256,7 @@ async fn say_something(chain: &Chain) {
     let mut lease = chain.app.db.lease().await.unwrap();
     let mut tx = lease.begin().await.unwrap();
     messages::send_to_all(&mut tx, chain.tenant, &message).await.unwrap();
-    tx.commit().await.unwrap();
+    tx.commit("test").await.unwrap();
     drop(lease);
     let seen = messages::look(&chain.app.db, chain.tenant, chain.member, START, None, 10).await;
     assert_eq!(seen.unwrap().len(), 1);

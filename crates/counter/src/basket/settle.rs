@@ -253,7 +253,7 @@ async fn write(inner: &Inner, ticket: &SaleTicket, tender: &Tender, clerk: &Cler
         overlay::renew(&mut tx, key, here, who.generation).await?;
     }
     identity::saw_time(&mut tx, &who, now).await?;
-    tx.commit().await?;
+    tx.commit("settle").await?;
     Ok(Settled::Done(Receipt {
         op_id: written.op_id,
         place: written.place,

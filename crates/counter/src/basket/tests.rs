@@ -501,7 +501,7 @@ async fn room(shop: &Shop, pages: Option<i64>) {
     };
     let sql = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
     sqlx::query(sql).execute(&mut *tx).await.unwrap();
-    tx.commit().await.unwrap();
+    tx.commit("test").await.unwrap();
 }
 
 #[tokio::test]

@@ -1,22 +1,25 @@
 //! The counter's database: one writer, a few readers, and the settings that durability rests on.
 
 mod fault;
+mod tx;
 
 use std::{
     fs::{File, OpenOptions},
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
 pub use fault::Fault;
 use fs4::fs_std::FileExt;
 use sqlx::{
-    ConnectOptions, Connection, Sqlite, SqliteConnection, SqlitePool, Transaction,
+    ConnectOptions, Connection, Sqlite, SqliteConnection, SqlitePool,
     migrate::Migrator,
     pool::PoolConnection,
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
 use tokio::sync::{Mutex, MutexGuard};
+pub use tx::{Crash, Faults, Tx};
 
 use crate::error::{Error, Result};
 
@@ -43,6 +46,7 @@ pub struct Database {
     readers: SqlitePool,
     options: SqliteConnectOptions,
     path: PathBuf,
+    faults: Option<Arc<dyn Faults>>,
 }
 
 /// How to open it.
@@ -77,10 +81,23 @@ impl Database {
     /// # Errors
     /// `database_read_only`, `database_corrupt`, `database_newer`, `database_settings`, `disk_full`.
     pub async fn open(folder: &Path) -> Result<Self> {
-        Self::open_as(folder, Mode::Normal).await
+        Self::open_as(folder, Mode::Normal, READERS, None).await
     }
 
-    pub(crate) async fn open_as(folder: &Path, mode: Mode) -> Result<Self> {
+    /// The same with so many readers, and with faults at its commits: for tests.
+    ///
+    /// # Errors
+    /// As [`Database::open`].
+    pub async fn open_with(folder: &Path, readers: u32, faults: Option<Arc<dyn Faults>>) -> Result<Self> {
+        Self::open_as(folder, Mode::Normal, readers, faults).await
+    }
+
+    pub(crate) async fn open_as(
+        folder: &Path,
+        mode: Mode,
+        readers: u32,
+        faults: Option<Arc<dyn Faults>>,
+    ) -> Result<Self> {
         make_folder(folder)?;
         let path = folder.join(FILE_NAME);
         make_file(&path)?;
@@ -104,7 +121,7 @@ impl Database {
         probe.rollback().await?;
 
         let readers = SqlitePoolOptions::new()
-            .max_connections(READERS)
+            .max_connections(readers)
             .min_connections(1)
             .test_before_acquire(false)
             .connect_with(options(&path, mode).pragma("query_only", "ON"))
@@ -115,6 +132,7 @@ impl Database {
             readers,
             options: options(&path, mode),
             path,
+            faults,
         })
     }
 
@@ -133,6 +151,7 @@ impl Database {
         Writer {
             connection: self.writer.lock().await,
             options: &self.options,
+            faults: self.faults.as_deref(),
         }
     }
 
@@ -160,6 +179,7 @@ impl Database {
 pub struct Writer<'a> {
     connection: MutexGuard<'a, SqliteConnection>,
     options: &'a SqliteConnectOptions,
+    faults: Option<&'a dyn Faults>,
 }
 
 impl Writer<'_> {
@@ -167,13 +187,13 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// As [`Database::open`], and `busy`.
-    pub async fn begin(&mut self) -> Result<Transaction<'_, Sqlite>> {
+    pub async fn begin(&mut self) -> Result<Tx<'_>> {
         // A full disk makes SQLite roll back by itself; sqlx then fails to roll back once more, and from there on
         // believes that a transaction is open. Such a connection is of no more use.
         if self.connection.is_in_transaction() && !self.is_usable().await {
             *self.connection = SqliteConnection::connect_with(self.options).await?;
         }
-        Ok(self.connection.begin_with(BEGIN).await?)
+        Ok(Tx::new(self.connection.begin_with(BEGIN).await?, self.faults))
     }
 
     /// A transaction that was dropped a moment ago is still being rolled back: the next one waits for it.

@@ -71,7 +71,9 @@ async fn a_new_database_is_its_owners_alone() {
 async fn a_file_that_cannot_be_written_says_so() {
     let folder = TempDir::new().unwrap();
     Database::open(folder.path()).await.unwrap().close().await.unwrap();
-    let error = Database::open_as(folder.path(), Mode::ReadOnly).await.unwrap_err();
+    let error = Database::open_as(folder.path(), Mode::ReadOnly, 1, None)
+        .await
+        .unwrap_err();
     assert_eq!(error.code(), "database_read_only", "{error}");
 }
 
@@ -223,7 +225,7 @@ async fn the_log_is_folded_back_while_the_writer_goes_on() {
         .await
         .unwrap();
     sqlx::query("CREATE TABLE filled (x)").execute(&mut *tx).await.unwrap();
-    tx.commit().await.unwrap();
+    tx.commit("test").await.unwrap();
     let open = writer.begin().await.unwrap();
     let before = std::fs::metadata(db.path()).unwrap().len();
     db.checkpoint().await.unwrap();

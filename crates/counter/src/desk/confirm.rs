@@ -161,7 +161,7 @@ async fn write(
     let key = replica::Key::of_subject(key_of(&ticket.shown));
     overlay::renew(&mut tx, &key, here, who.generation).await?;
     identity::saw_time(&mut tx, &who, now).await?;
-    tx.commit().await?;
+    tx.commit("redeem").await?;
     Ok(Confirmation::Done(Receipt {
         op_id: written.op_id,
         place: written.place,

@@ -134,12 +134,15 @@ async fn send(inner: &Inner, who: &Identity, question: &FreezeRequest) -> Result
 
 /// Gives a freeze back in the background. It would lapse anyway; this is only kinder.
 pub fn give_back(inner: &Arc<Inner>, mut who: Identity, freeze: FreezeId) {
-    let inner = Arc::clone(inner);
-    tokio::spawn(async move {
+    let background = Arc::clone(inner);
+    inner.spawn(async move {
+        let inner = background;
         let path = format!("{}/{freeze}", paths::FREEZES);
         let key = freeze.to_string();
         for seconds in GIVE_BACK_AFTER {
-            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            if seconds > 0 {
+                inner.clock.sleep(Duration::from_secs(seconds)).await;
+            }
             let Ok(credentials) = inner.credentials(&who) else {
                 return;
             };

@@ -453,7 +453,7 @@ pub async fn ask(inner: &Inner, who: &Identity, question: &LookupRequest) -> Res
         store: who.store.id,
     };
     overlay::renew_touched(&mut tx, &keys, here, who.generation).await?;
-    tx.commit().await?;
+    tx.commit("look_up").await?;
     Ok(true)
 }
 

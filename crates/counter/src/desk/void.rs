@@ -97,7 +97,7 @@ pub async fn void(
         overlay::renew(&mut tx, subject, here, who.generation).await?;
     }
     identity::saw_time(&mut tx, &who, now).await?;
-    tx.commit().await?;
+    tx.commit("void").await?;
     drop(writer);
     inner.journaled();
     Ok(Receipt {

@@ -118,7 +118,7 @@ pub async fn note(inner: &Inner, who: &Identity, clerk: Option<&Person>, code: &
     .await?
     .rows_affected();
     if noted == 0 {
-        return Ok(tx.rollback().await?);
+        return tx.rollback().await;
     }
     let draft = Draft {
         action: Action::FailedAttempt { digest },
@@ -139,7 +139,7 @@ pub async fn note(inner: &Inner, who: &Identity, clerk: Option<&Person>, code: &
     let moment = inner.moment(who, wall)?;
     journal::append(&mut tx, who.tenant, who.device, head, moment, &draft).await?;
     identity::saw_time(&mut tx, who, wall).await?;
-    tx.commit().await?;
+    tx.commit("guess").await?;
     drop(writer);
     inner.journaled();
     Ok(())
@@ -196,7 +196,7 @@ pub async fn lift(inner: &Inner, clerk: Option<ClerkId>, manager: ClerkId, pin: 
         .bind(&clerk)
         .execute(&mut *tx)
         .await?;
-    tx.commit().await?;
+    tx.commit("lift").await?;
     drop(writer);
     inner.changed();
     Ok(())

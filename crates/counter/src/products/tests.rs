@@ -19,7 +19,7 @@ async fn store(shop: &Shop, products: Vec<Product>, generation: i64) {
     let mut writer = shop.inner.db.write().await;
     let mut tx = writer.begin().await.unwrap();
     replica::store(&mut tx, &rows, generation, false).await.unwrap();
-    tx.commit().await.unwrap();
+    tx.commit("test").await.unwrap();
 }
 
 async fn skus(shop: &Shop, text: &str, limit: usize) -> Vec<String> {
@@ -105,7 +105,7 @@ async fn what_changes_and_what_goes_is_found_no_more_by_what_it_was() {
     let mut writer = shop.inner.db.write().await;
     let mut tx = writer.begin().await.unwrap();
     replica::drop_older_generations(&mut tx, 2).await.unwrap();
-    tx.commit().await.unwrap();
+    tx.commit("test").await.unwrap();
     drop(writer);
     assert!(skus(&shop, "second", 9).await.is_empty());
     let mut db = shop.inner.db.read().await.unwrap();

@@ -232,7 +232,7 @@ pub(crate) async fn take_back(
         overlay::renew(&mut tx, key, here, who.generation).await?;
     }
     identity::saw_time(&mut tx, &who, now).await?;
-    tx.commit().await?;
+    tx.commit("return").await?;
     drop(writer);
     inner.journaled();
     Ok(Receipt {

@@ -52,7 +52,7 @@ pub async fn answer(db: &Database, sent: usize, response: &SyncResponse, now: Mi
 
     let history_changed = response.history_id != who.history_id;
     if history_changed {
-        tx.commit().await?;
+        tx.commit("outcomes").await?;
         drop(writer);
         let from = Place {
             epoch: response.device.epoch,
@@ -93,7 +93,7 @@ pub async fn answer(db: &Database, sent: usize, response: &SyncResponse, now: Mi
             wipe(&mut tx, &who).await?;
         }
     }
-    tx.commit().await?;
+    tx.commit("outcomes").await?;
     drop(writer);
 
     let mut pulled = 0;
@@ -168,7 +168,7 @@ pub async fn apply_page(db: &Database, page: &Page, now: Millis) -> Result<()> {
         if last {
             finish_page(&mut tx, page, &who, now).await?;
         }
-        tx.commit().await?;
+        tx.commit("page").await?;
         if last {
             return Ok(());
         }
@@ -210,7 +210,7 @@ pub async fn change_history(db: &Database, history: HistoryId, from: Option<Plac
     if let Some(from) = from {
         rewind(&mut tx, &who, from).await?;
     }
-    tx.commit().await?;
+    tx.commit("history").await?;
     tracing::warn!(%history, ?from, "head office has a new history");
     Ok(())
 }
@@ -221,7 +221,7 @@ pub async fn problem(db: &Database, problem: &Problem, now: Millis) -> Result<bo
         let mut writer = db.write().await;
         let mut tx = writer.begin().await?;
         identity::heard(&mut tx, now, server_time).await?;
-        tx.commit().await?;
+        tx.commit("problem").await?;
     }
     let status = match Code::parse(&problem.code) {
         Some(Code::HistoryChanged) => {
@@ -245,7 +245,7 @@ pub async fn problem(db: &Database, problem: &Problem, now: Millis) -> Result<bo
                 seq,
             };
             let again = rewind(&mut tx, &who, from).await?;
-            tx.commit().await?;
+            tx.commit("problem").await?;
             return Ok(again > 0);
         }
         Some(Code::JournalFork | Code::DeviceFrozen) => DeviceStatus::Frozen,
@@ -260,7 +260,7 @@ pub async fn problem(db: &Database, problem: &Problem, now: Millis) -> Result<bo
         if status == DeviceStatus::Revoked {
             wipe(&mut tx, &who).await?;
         }
-        tx.commit().await?;
+        tx.commit("problem").await?;
     }
     Ok(who.device_status != status)
 }

@@ -75,7 +75,9 @@ impl Drop for SyncHandle {
 
 pub(crate) fn start(inner: Arc<Inner>) -> SyncHandle {
     let (stop, mut stopped) = watch::channel(false);
-    let task = tokio::spawn(async move {
+    let background = Arc::clone(&inner);
+    let task = inner.spawn(async move {
+        let inner = background;
         tokio::select! {
             () = drain_for_ever(&inner) => {}
             () = checkpoint_for_ever(&inner) => {}
@@ -104,7 +106,7 @@ async fn drain_for_ever(inner: &Arc<Inner>) {
 /// Keeps the write-ahead log short, so that no clerk waits for it.
 async fn checkpoint_for_ever(inner: &Inner) {
     loop {
-        tokio::time::sleep(CHECKPOINT_EVERY).await;
+        inner.clock.sleep(CHECKPOINT_EVERY).await;
         if let Err(error) = inner.db.checkpoint().await {
             // Nothing is lost: the log is as durable as the file, and the next round tries again.
             tracing::warn!(code = error.code(), %error, "the write-ahead log could not be folded back");
@@ -113,7 +115,7 @@ async fn checkpoint_for_ever(inner: &Inner) {
 }
 
 async fn glance(inner: &Inner) {
-    let _ = tokio::time::timeout(GLANCE, inner.wake.notified()).await;
+    inner.at_most(GLANCE, inner.wake.notified()).await;
 }
 
 async fn drain(inner: &Arc<Inner>) -> Result<()> {
@@ -138,7 +140,7 @@ async fn drain(inner: &Arc<Inner>) -> Result<()> {
                 let left = Duration::from_millis(u64::try_from(left).unwrap_or(1));
                 // A new operation does not shorten a wait that a failure made necessary; a person's wish does.
                 tokio::select! {
-                    () = tokio::time::sleep(left) => {}
+                    () = inner.clock.sleep(left) => {}
                     () = inner.hurry.notified() => inner.engine().hurry(),
                 }
             }
@@ -183,7 +185,7 @@ async fn prune(inner: &Inner) -> Result<()> {
     let who = identity::load(&mut tx).await?;
     journal::prune(&mut tx, who.server_time).await?;
     replica::prune_sales(&mut tx, who.server_time.saturating_sub(journal::KEPT)).await?;
-    tx.commit().await?;
+    tx.commit("prune").await?;
     Ok(())
 }
 
@@ -302,6 +304,38 @@ async fn something_urgent(inner: &Inner) {
     }
 }
 
+/// What one turn of the sync came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Turn {
+    /// Head office was asked; whether there is more to do at once.
+    Asked { more: bool },
+    /// Nothing is due before then, by [`crate::Clock::monotonic`].
+    Resting { until: Millis },
+}
+
+/// One exchange, if one is due.
+pub(crate) async fn turn(inner: &Inner) -> Result<Turn> {
+    let who = identity::load(&mut *inner.db.read().await?).await?;
+    let pending = journal::pending_count(&mut *inner.db.read().await?).await?;
+    inner.set_drains(true);
+    let view = View {
+        pending,
+        device: who.device_status,
+    };
+    let step = inner.engine().next(inner.now(), view);
+    match step {
+        Step::Sleep { until } => Ok(Turn::Resting { until }),
+        Step::Send(plan) => {
+            let plan = Plan { wait: 0, ..plan };
+            let done = exchange(inner, &who, plan, false).await?.unwrap_or_default();
+            let left = journal::pending_count(&mut *inner.db.read().await?).await?;
+            Ok(Turn::Asked {
+                more: done.more || left > 0,
+            })
+        }
+    }
+}
+
 /// Delivers and pulls until nothing is left, or nothing more can be done now.
 pub(crate) async fn once(inner: &Arc<Inner>, patience: Duration) -> Result<Report> {
     identity::load(&mut *inner.db.read().await?).await?;
@@ -326,7 +360,10 @@ pub(crate) async fn once(inner: &Arc<Inner>, patience: Duration) -> Result<Repor
                     break;
                 }
                 let left = until.saturating_sub(inner.clock.monotonic()).max(1);
-                tokio::time::sleep(Duration::from_millis(u64::try_from(left).unwrap_or(1))).await;
+                inner
+                    .clock
+                    .sleep(Duration::from_millis(u64::try_from(left).unwrap_or(1)))
+                    .await;
                 continue;
             }
         };
@@ -355,7 +392,7 @@ async fn wait_for_lock(inner: &Inner) -> Result<DrainLock> {
         if let Some(lock) = DrainLock::try_take(&inner.folder)? {
             return Ok(lock);
         }
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        inner.clock.sleep(Duration::from_millis(250)).await;
     }
     Err(Error::DataDirLocked)
 }

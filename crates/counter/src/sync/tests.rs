@@ -347,7 +347,7 @@ async fn delivered_operations_go_after_ninety_days_and_not_before() {
         let mut tx = writer.begin().await.unwrap();
         let who = identity::load(&mut tx).await.unwrap();
         let pruned = journal::prune(&mut tx, who.server_time).await.unwrap();
-        tx.commit().await.unwrap();
+        tx.commit("test").await.unwrap();
         pruned
     };
     assert_eq!(prune().await, 0);

@@ -47,7 +47,7 @@ impl Line {
             .execute(&mut *tx)
             .await
             .unwrap();
-        tx.commit().await.unwrap();
+        tx.commit("test").await.unwrap();
         let line = Arc::new(Self {
             office: Mutex::new(office),
             asked: Mutex::default(),

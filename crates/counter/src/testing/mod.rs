@@ -281,7 +281,7 @@ impl Shop {
         let mut writer = inner.db.write().await;
         let mut tx = writer.begin().await.unwrap();
         identity::create(&mut tx, NOWHERE, &place, NOW).await.unwrap();
-        tx.commit().await.unwrap();
+        tx.commit("test").await.unwrap();
         drop(writer);
         Self {
             inner: Arc::new(inner),

@@ -124,7 +124,7 @@ pub async fn grant_coupons(
     )
     .await?;
     tell(&mut transaction, random, tenant, &news).await?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("admin.grant_coupons").await?;
     Ok(Granted {
         batch,
         coupons: granted.into_iter().map(|coupon| (coupon.id, coupon.code)).collect(),
@@ -152,7 +152,7 @@ pub async fn code_policy(
         audit(&mut transaction, random, tenant, clock.now(), ACTOR, action, &detail).await?;
     }
     let codes = Codes::load(&mut transaction, tenant).await?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("admin.code_policy").await?;
     Ok(codes.policy().clone())
 }
 

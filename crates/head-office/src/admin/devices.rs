@@ -120,7 +120,7 @@ pub async fn readmit(
         &detail,
     )
     .await?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("admin.readmit").await?;
     Ok(Decided {
         status: DeviceStatus::Active,
         epoch: 1,
@@ -180,7 +180,7 @@ async fn decide(
         }
         let detail = device.to_string();
         audit(&mut transaction, random, tenant, clock.now(), ACTOR, action, &detail).await?;
-        transaction.commit().await.map_err(DbError::from)?;
+        transaction.commit("admin.decide").await?;
     }
     Ok(Decided {
         status: found.status,

@@ -103,7 +103,7 @@ pub async fn add_tenant(
     let tenant = insert_tenant(&mut transaction, clock.now(), random, new)
         .await
         .map_err(|error| taken(error, "tenant", new.code))?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("admin.add_tenant").await?;
     Ok(tenant)
 }
 
@@ -157,7 +157,7 @@ pub async fn add_store(
         (store.id, vec![Item::Limits(store.id)]),
     ]);
     tell(&mut transaction, random, tenant, &news).await?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("admin.add_store").await?;
     Ok(store.id)
 }
 
@@ -192,7 +192,7 @@ pub async fn add_clerk(
     audit(&mut transaction, random, tenant, now, ACTOR, "clerk.added", &detail).await?;
     let news = BTreeMap::from([(store, vec![Item::Clerk(clerk.id)])]);
     tell(&mut transaction, random, tenant, &news).await?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("admin.add_clerk").await?;
     Ok(clerk.id)
 }
 

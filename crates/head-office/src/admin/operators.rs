@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use super::{ACTOR, AdminError, check_name, fresh, rows, taken};
 use crate::{
     clock::{Clock, Random},
-    db::{Db, DbError},
+    db::Db,
     http::caller::OPERATOR_TOKEN,
     stores::enrol::audit,
 };
@@ -62,7 +62,7 @@ pub async fn add_operator(
         .map_err(|error| taken(error, "operator", new.name))?;
     let detail = id.to_string();
     audit(&mut transaction, random, tenant, now, ACTOR, "operator.added", &detail).await?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("admin.add_operator").await?;
     Ok((id, token))
 }
 
@@ -103,7 +103,7 @@ pub async fn deactivate_operator(
         &detail,
     )
     .await?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("admin.deactivate_operator").await?;
     Ok(id)
 }
 
@@ -127,6 +127,6 @@ pub async fn make_link_key(
         return Err(AdminError::LinkKeyExists);
     }
     audit(&mut transaction, random, tenant, now, ACTOR, "tenant.link_key_made", "").await?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("admin.make_link_key").await?;
     Ok(hex::encode(key))
 }

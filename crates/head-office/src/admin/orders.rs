@@ -150,7 +150,7 @@ async fn attempt(
     news.entry(new.store).or_default().push(Item::Order(id));
     audit(&mut transaction, random, tenant, now, ACTOR, "order.added", new.number).await?;
     tell(&mut transaction, random, tenant, &news).await?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("admin.attempt").await?;
     Ok(AddedOrder { id, code })
 }
 

@@ -5,7 +5,7 @@ use counterfoil_domain::ids::TenantId;
 use super::{ACTOR, AdminError, fresh};
 use crate::{
     clock::{Clock, Random},
-    db::{Db, DbError},
+    db::Db,
     site,
     stores::enrol::audit,
 };
@@ -33,7 +33,7 @@ pub async fn set_webhook(
     // The address may hold a secret: the audit log has only its host.
     let host = url.host_str().unwrap_or_default();
     audit(&mut transaction, random, tenant, now, ACTOR, "webhook.set", host).await?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("admin.set_webhook").await?;
     Ok(secret)
 }
 
@@ -47,6 +47,6 @@ pub async fn drop_webhook(db: &Db, clock: &dyn Clock, random: &dyn Random, tenan
     let mut transaction = lease.begin().await?;
     site::rows::drop_webhook(&mut transaction, tenant).await?;
     audit(&mut transaction, random, tenant, now, ACTOR, "webhook.dropped", "").await?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("admin.drop_webhook").await?;
     Ok(())
 }

@@ -315,7 +315,7 @@ async fn codes(State(app): State<Arc<App>>, operator: Operator, Path(id): Path<B
         &id.to_string(),
     )
     .await?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("batches.codes").await?;
     drop(lease);
     let from = Arc::clone(&app);
     let mut answer = streamed(&app, "text/csv; charset=utf-8", move |writer| async move {

@@ -62,7 +62,7 @@ impl Work {
             last,
         )
         .await?;
-        transaction.commit().await?;
+        transaction.commit("batches.slice").await?;
         self.making.made += count;
         Ok(if last { Step::Done } else { Step::More })
     }

@@ -87,6 +87,6 @@ async fn expire(app: &App, tenant: TenantId, rows: &[Due], now: Millis, counts: 
     let mut transaction = lease.begin().await?;
     days::remove(&mut transaction, tenant, &done).await?;
     days::try_again(&mut transaction, tenant, &later).await?;
-    transaction.commit().await?;
+    transaction.commit("coupons.expire").await?;
     Ok(true)
 }

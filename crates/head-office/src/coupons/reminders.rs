@@ -158,7 +158,7 @@ async fn remind(
     let mut transaction = lease.begin().await?;
     days::move_on(&mut transaction, tenant, &done).await?;
     days::try_again(&mut transaction, tenant, &again).await?;
-    transaction.commit().await?;
+    transaction.commit("coupons.remind").await?;
     Ok(())
 }
 

@@ -47,6 +47,12 @@ pub enum DbError {
         /// How many did.
         found: u64,
     },
+    /// A test ended the program here.
+    #[error("the program ended at {commit}")]
+    Crashed {
+        /// Which commit.
+        commit: &'static str,
+    },
 }
 
 impl DbError {
@@ -61,7 +67,7 @@ impl DbError {
             Self::Migrate(MigrateError::VersionMissing(_)) => Trouble::Newer,
             Self::RowCount { .. } => Trouble::Again,
             Self::Sqlx(error) => of_driver(error),
-            Self::Migrate(_) | Self::Config(_) | Self::Decode { .. } => Trouble::Other,
+            Self::Migrate(_) | Self::Config(_) | Self::Decode { .. } | Self::Crashed { .. } => Trouble::Other,
         }
     }
 }

@@ -5,8 +5,9 @@
 
 pub mod batch;
 mod error;
+mod tx;
 
-use std::{path::Path, str::FromStr, time::Duration};
+use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use counterfoil_domain::ids::HistoryId;
 pub use error::{DbError, Trouble};
@@ -15,6 +16,7 @@ use sqlx::{
     any::{AnyConnectOptions, AnyPoolOptions},
 };
 use tokio::sync::{Mutex, MutexGuard};
+pub use tx::{Crash, Faults, Tx};
 
 use crate::clock::{Clock, Random};
 
@@ -49,6 +51,9 @@ impl Dialect {
     }
 }
 
+/// Connections that read.
+const READERS: u32 = 8;
+
 /// Oldest SQLite without the WAL-reset corruption bug.
 const SQLITE_AT_LEAST: (u32, u32, u32) = (3, 51, 3);
 const POSTGRES_AT_LEAST: i64 = 140_000;
@@ -66,6 +71,7 @@ pub struct Db {
     options: AnyConnectOptions,
     writer: Mutex<Option<AnyConnection>>,
     readers: AnyPool,
+    faults: Option<Arc<dyn Faults>>,
     /// Pages the file may have, 0 = any: for tests of a full disk.
     #[cfg(feature = "testing")]
     room: std::sync::atomic::AtomicI64,
@@ -87,6 +93,20 @@ impl Db {
     /// [`DbError`] when the URL is neither, the engine is too old, the schema is newer than this program, or the
     /// database can't be opened.
     pub async fn open(url: &str, clock: &dyn Clock, random: &dyn Random) -> Result<Self, DbError> {
+        Self::open_with(url, clock, random, READERS, None).await
+    }
+
+    /// The same with so many readers, and with faults at its commits: for tests.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub async fn open_with(
+        url: &str,
+        clock: &dyn Clock,
+        random: &dyn Random,
+        readers: u32,
+        faults: Option<Arc<dyn Faults>>,
+    ) -> Result<Self, DbError> {
         sqlx::any::install_default_drivers();
         let (dialect, url) = if let Some(file) = url.strip_prefix("sqlite:") {
             let file = file.trim_start_matches("//");
@@ -110,7 +130,7 @@ impl Db {
         }
         let options = AnyConnectOptions::from_str(&url)?;
         let readers = AnyPoolOptions::new()
-            .max_connections(8)
+            .max_connections(readers)
             .acquire_timeout(Duration::from_secs(10))
             // A ping before each read costs as much as the read; a connection that broke is "busy, try again".
             .test_before_acquire(false)
@@ -123,6 +143,7 @@ impl Db {
             #[cfg(feature = "testing")]
             room: std::sync::atomic::AtomicI64::new(0),
             readers,
+            faults,
         };
         let mut lease = db.lease().await?;
         lease.migrate(clock, random).await?;
@@ -256,10 +277,10 @@ impl Lease<'_> {
     ///
     /// # Errors
     /// [`DbError`] when the connection broke or another process holds SQLite's lock for too long.
-    pub async fn begin(&mut self) -> Result<Transaction<'_, Any>, DbError> {
+    pub async fn begin(&mut self) -> Result<Tx<'_>, DbError> {
         let sql = self.db.dialect.begin_write();
         match self.slot.as_mut() {
-            Some(connection) => Ok(connection.begin_with(sql).await?),
+            Some(connection) => Ok(Tx::new(connection.begin_with(sql).await?, self.db.faults.as_deref())),
             None => Err(DbError::config("the connection is gone")),
         }
     }

@@ -125,7 +125,8 @@ impl Writer {
                     tracing::debug!(%error, tries, "a group is done again");
                     care.look_up_ids |= matches!(error, DbError::RowCount { .. });
                     if !matches!(error, DbError::RowCount { .. }) {
-                        tokio::time::sleep(std::time::Duration::from_millis(5 << tries.min(6))).await;
+                        let wait = std::time::Duration::from_millis(5 << tries.min(6));
+                        self.parts.clock.sleep(wait).await;
                     }
                 }
                 Trouble::Constraint if commands.len() == 1 && care.isolate.is_empty() => {
@@ -143,7 +144,7 @@ impl Writer {
         let result = async {
             let mut transaction = lease.begin().await?;
             let result = self.in_transaction(&mut transaction, tenant, commands, care).await?;
-            transaction.commit().await?;
+            transaction.commit("group").await?;
             Ok::<_, DbError>(result)
         }
         .await;

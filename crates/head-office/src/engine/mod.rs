@@ -9,7 +9,10 @@ mod group;
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,7 +22,7 @@ use counterfoil_domain::{
     time::Millis,
     transition::{Answer, Command, Device},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     clock::{Clock, Random},
@@ -81,6 +84,8 @@ pub struct Engine {
     interactive: mpsc::Sender<Job>,
     bulk: mpsc::Sender<Job>,
     settled: Settled,
+    gate: Gate,
+    submitted: Arc<AtomicU64>,
 }
 
 /// When each device last had nothing left to deliver. Kept in memory, stored with the device's next operation: after
@@ -116,6 +121,19 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// Who waits for news.
     pub watch: Arc<Watch>,
+    /// Whether the database is tended beside the writer.
+    pub tended: bool,
+}
+
+/// Whether the writer takes what is waiting. Shut and opened by a test that hands it several jobs as one group.
+#[derive(Debug, Clone)]
+pub struct Gate(Arc<watch::Sender<bool>>);
+
+impl Gate {
+    /// Lets the writer go on, or not.
+    pub fn open(&self, open: bool) {
+        self.0.send_replace(open);
+    }
 }
 
 impl Engine {
@@ -125,21 +143,43 @@ impl Engine {
         let (bulk, bulk_jobs) = mpsc::channel(BULK_QUEUE);
         let settled = Settled::default();
         let (written, writes) = mpsc::channel(1);
-        tokio::spawn(tend(Arc::clone(&parts.db), writes));
+        let gate = Gate(Arc::new(watch::Sender::new(true)));
+        if parts.tended {
+            tokio::spawn(tend(Arc::clone(&parts.db), Arc::clone(&parts.clock), writes));
+        }
+        let opened = gate.0.subscribe();
         let writer = group::Writer::new(parts, settled.clone());
-        tokio::spawn(run(writer, interactive_jobs, bulk_jobs, written));
+        tokio::spawn(run(writer, interactive_jobs, bulk_jobs, written, opened));
         Self {
             interactive,
             bulk,
             settled,
+            gate,
+            submitted: Arc::default(),
         }
+    }
+
+    /// Holds the writer back, for tests.
+    pub fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// How many jobs were ever handed over.
+    pub fn submitted(&self) -> u64 {
+        self.submitted.load(Ordering::SeqCst)
+    }
+
+    /// How many jobs wait to be taken.
+    pub fn waiting(&self) -> usize {
+        [&self.interactive, &self.bulk]
+            .into_iter()
+            .map(|queue| queue.max_capacity() - queue.capacity())
+            .sum()
     }
 
     /// Whether nobody waits: then work in the background may take larger pieces.
     pub fn is_idle(&self) -> bool {
-        [&self.interactive, &self.bulk]
-            .into_iter()
-            .all(|queue| queue.capacity() == queue.max_capacity())
+        self.waiting() == 0
     }
 
     /// When devices were last settled.
@@ -168,6 +208,7 @@ impl Engine {
                 reply,
             })
             .map_err(|_| Refusal::Busy)?;
+        self.submitted.fetch_add(1, Ordering::SeqCst);
         answer.await.map_err(|_| Refusal::Failed)?
     }
 }
@@ -182,13 +223,17 @@ struct Intake {
 }
 
 impl Intake {
-    async fn next(&mut self) -> Option<Vec<Job>> {
+    async fn next(&mut self, opened: &mut watch::Receiver<bool>) -> Option<Vec<Job>> {
         if self.waiting.is_empty() && self.waiting_bulk.is_empty() {
             tokio::select! {
                 biased;
                 Some(job) = self.interactive.recv() => self.waiting.push_back(job),
                 Some(job) = self.bulk.recv() => self.waiting_bulk.push_back(job),
                 else => return None,
+            }
+            // Shut while nothing was waiting: what comes with this one is taken with it.
+            if opened.wait_for(|open| *open).await.is_err() {
+                return None;
             }
         }
         while self.waiting.len() < GROUP_COMMANDS
@@ -233,13 +278,13 @@ impl Intake {
 }
 
 /// Tends the database beside the writer, so that no group waits for that.
-async fn tend(db: Arc<Db>, mut writes: mpsc::Receiver<()>) {
+async fn tend(db: Arc<Db>, clock: Arc<dyn Clock>, mut writes: mpsc::Receiver<()>) {
     while writes.recv().await.is_some() {
         if let Err(error) = db.tend().await {
             // Nothing is lost, and the next round tries again.
             tracing::warn!(%error, "the database could not be tended");
         }
-        tokio::time::sleep(TEND_EVERY).await;
+        clock.sleep(TEND_EVERY).await;
     }
 }
 
@@ -248,6 +293,7 @@ async fn run(
     interactive: mpsc::Receiver<Job>,
     bulk: mpsc::Receiver<Job>,
     written: mpsc::Sender<()>,
+    mut opened: watch::Receiver<bool>,
 ) {
     let mut intake = Intake {
         interactive,
@@ -256,7 +302,14 @@ async fn run(
         waiting_bulk: VecDeque::new(),
         groups: 0,
     };
-    while let Some(jobs) = intake.next().await {
+    loop {
+        // It is shut in tests alone, and never dropped before the queues are.
+        if opened.wait_for(|open| *open).await.is_err() {
+            return;
+        }
+        let Some(jobs) = intake.next(&mut opened).await else {
+            return;
+        };
         let Some(tenant) = jobs.first().map(|job| job.tenant) else {
             continue;
         };

@@ -80,7 +80,7 @@ impl Work {
         if !ours.await? {
             return Ok(Step::Lost);
         }
-        transaction.commit().await?;
+        transaction.commit("grants.slice").await?;
         Ok(if over { Step::Done } else { Step::More })
     }
 }

@@ -28,12 +28,12 @@ use counterfoil_domain::time::{DAY, Millis};
 use counterfoil_protocol::problem::{Code, MEDIA_TYPE};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
-use sqlx::{Any, AnyConnection, Row, Transaction};
+use sqlx::{AnyConnection, Row};
 
 use super::{ApiError, IdempotencyKey, caller::Actor, input};
 use crate::{
     App,
-    db::{DbError, Lease, batch::hash},
+    db::{DbError, Lease, Tx, batch::hash},
 };
 
 /// How long an answer is kept.
@@ -185,7 +185,7 @@ impl Once {
     ///
     /// # Errors
     /// The database's.
-    pub async fn transaction<'l>(&self, lease: &'l mut Lease<'_>) -> Result<Transaction<'l, Any>, ApiError> {
+    pub async fn transaction<'l>(&self, lease: &'l mut Lease<'_>) -> Result<Tx<'l>, ApiError> {
         let mut transaction = lease.begin().await?;
         // A refusal undoes the effect as far as it came, and is itself written.
         sqlx::query("SAVEPOINT effect")
@@ -202,7 +202,7 @@ impl Once {
     /// The refusal itself, or the database's.
     pub async fn settle<A: Serialize>(
         self,
-        mut transaction: Transaction<'_, Any>,
+        mut transaction: Tx<'_>,
         answer: Result<(StatusCode, A), ApiError>,
     ) -> Result<Response, ApiError> {
         let decided = match answer {
@@ -221,7 +221,7 @@ impl Once {
             transaction.rollback().await.map_err(DbError::from)?;
             return Err(ApiError::new(Code::InFlight));
         }
-        transaction.commit().await.map_err(DbError::from)?;
+        transaction.commit("http.settle").await?;
         Ok(response(decided.status, decided.body))
     }
 

@@ -30,12 +30,7 @@ pub fn every(app: &Arc<App>, name: &'static str, period: Millis, sweep: Sweep) {
             if let Err(error) = once(&app, &owner, name, period, sweep).await {
                 tracing::warn!(%error, name, "a sweep failed");
             }
-            if app
-                .stopping
-                .run_until_cancelled(tokio::time::sleep(look))
-                .await
-                .is_none()
-            {
+            if app.stopping.run_until_cancelled(app.clock.sleep(look)).await.is_none() {
                 return;
             }
         }
@@ -91,6 +86,6 @@ async fn write<T>(
     let mut lease = app.db.lease().await?;
     let mut transaction = lease.begin().await?;
     let result = work(&mut transaction).await?;
-    transaction.commit().await?;
+    transaction.commit("jobs.write").await?;
     Ok(result)
 }

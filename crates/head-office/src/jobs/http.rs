@@ -120,6 +120,7 @@ async fn show(
 async fn events(State(app): State<Arc<App>>, operator: Operator, Path(id): Path<JobId>) -> Result<Response, ApiError> {
     let mut job = load(&app, operator.tenant, id).await?;
     let watched = Arc::clone(&app);
+    let clock = Arc::clone(&app.clock);
     streamed(&app, "text/event-stream", move |writer| async move {
         let mut told = None;
         let mut quiet = 0;
@@ -138,7 +139,7 @@ async fn events(State(app): State<Arc<App>>, operator: Operator, Path(id): Path<
             if job.status.is_over() {
                 return Ok(());
             }
-            let pause = tokio::time::sleep(LOOK);
+            let pause = clock.sleep(LOOK);
             if watched.stopping.run_until_cancelled(pause).await.is_none() {
                 return Ok(());
             }

@@ -34,7 +34,7 @@ pub fn start(app: &Arc<App>) {
             tokio::select! {
                 () = app.stopping.cancelled() => {}
                 () = app.jobs.notified() => {}
-                () = tokio::time::sleep(LOOK) => {}
+                () = app.clock.sleep(LOOK) => {}
             }
         }
     });
@@ -57,7 +57,7 @@ async fn turn(app: &Arc<App>, owner: &Owner) -> Result<bool, DbError> {
                     return Err(error);
                 }
                 tracing::debug!(%error, tries, "a slice is done again");
-                tokio::time::sleep(Duration::from_millis(5 << tries)).await;
+                app.clock.sleep(Duration::from_millis(5 << tries)).await;
                 // Whether the last commit happened is not known: the row knows.
                 let mut reader = app.db.reader().acquire().await.map_err(DbError::from)?;
                 match rows::load(&mut reader, job.tenant, job.id).await? {
@@ -100,7 +100,7 @@ async fn take(app: &App, owner: &Owner) -> Result<Option<Job>, DbError> {
     let mut lease = app.db.lease().await?;
     let mut transaction = lease.begin().await?;
     let job = rows::lease(&mut transaction, owner, app.clock.now()).await?;
-    transaction.commit().await?;
+    transaction.commit("jobs.take").await?;
     Ok(job)
 }
 
@@ -108,5 +108,5 @@ async fn release(app: &App, owner: &Owner, job: &Job, error: Option<&str>) -> Re
     let mut lease = app.db.lease().await?;
     let mut transaction = lease.begin().await?;
     rows::release(&mut transaction, owner, job, error, app.clock.now()).await?;
-    Ok(transaction.commit().await?)
+    transaction.commit("jobs.release").await
 }

@@ -28,6 +28,6 @@ pub async fn forget(app: &App) -> Result<bool, DbError> {
     let answers = idempotency::forget(&mut transaction, now, PIECE).await?;
     let sessions = sessions::forget(&mut transaction, now, PIECE).await?;
     let more = claims::rows::forget_refusals(&mut transaction, now).await?;
-    transaction.commit().await?;
+    transaction.commit("jobs.forget").await?;
     Ok(more || answers.max(sessions) >= PIECE.unsigned_abs())
 }

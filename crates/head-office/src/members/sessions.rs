@@ -108,7 +108,7 @@ pub async fn begin(app: &App, link: &Link<'_>, signature: &str) -> Result<(Strin
     .execute(&mut *transaction)
     .await
     .map_err(DbError::from)?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("members.begin").await?;
     app.tokens.began(session, now);
     Ok((token, session))
 }
@@ -125,7 +125,7 @@ pub async fn end(app: &App, session: &MemberSession) -> Result<(), ApiError> {
         .execute(&mut *transaction)
         .await
         .map_err(DbError::from)?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("members.end").await?;
     app.tokens.ended(&session.token_hash);
     Ok(())
 }

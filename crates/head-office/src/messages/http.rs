@@ -15,7 +15,6 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{Message, Words, rows};
 use crate::{
     App, clock,
-    db::DbError,
     http::{ApiError, Asked, Body, Fields, MemberSession, Nothing, Operator, Page, Paging, Path, Query},
     stores::enrol::audit,
 };
@@ -405,6 +404,6 @@ async fn set_email(
         &member.to_string(),
     )
     .await?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("messages.set_email").await?;
     Ok(StatusCode::NO_CONTENT)
 }

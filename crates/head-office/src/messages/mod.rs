@@ -71,7 +71,7 @@ async fn arrive(db: &Db, tenant: TenantId, member: MemberId, now: Millis) -> Res
         let mut lease = db.lease().await?;
         let mut transaction = lease.begin().await?;
         rows::arrive(&mut transaction, tenant, member, upto, now).await?;
-        transaction.commit().await?;
+        transaction.commit("messages.arrive").await?;
     }
     Ok(())
 }

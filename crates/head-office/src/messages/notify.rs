@@ -132,7 +132,7 @@ impl Inbox {
         if let Some(first) = notices.first() {
             rows::insert_own(&mut transaction, tenant, &own, first.at).await?;
         }
-        transaction.commit().await?;
+        transaction.commit("messages.store").await?;
         Ok(())
     }
 }

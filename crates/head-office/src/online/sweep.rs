@@ -92,7 +92,7 @@ async fn answered(
             let mut lease = app.db.lease().await?;
             let mut transaction = lease.begin().await?;
             rows::ask_later(&mut transaction, tenant, order, at).await?;
-            transaction.commit().await?;
+            transaction.commit("online.answered").await?;
             return Ok(());
         }
     };

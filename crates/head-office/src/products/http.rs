@@ -27,7 +27,6 @@ use super::{
 };
 use crate::{
     App,
-    db::DbError,
     http::{ApiError, Asked, Body, Fields, Nothing, Operator, Page, Paging, Path, Query},
     stores::enrol::audit,
     sync::feed::TENANT_FEED,
@@ -291,7 +290,7 @@ async fn store(
             &sku,
         )
         .await?;
-        transaction.commit().await.map_err(DbError::from)?;
+        transaction.commit("products.store").await?;
     }
     moved(app, operator, feed);
     Ok((product, fresh))
@@ -351,7 +350,7 @@ async fn look_through(
         now,
     )
     .await?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("products.look_through").await?;
     Ok((StatusCode::CREATED, Json(preview)))
 }
 

@@ -184,6 +184,6 @@ pub async fn note(
             .await?;
         }
     }
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("questions.note").await?;
     Ok(())
 }

@@ -280,7 +280,7 @@ impl<'a> Work<'a> {
             stores.push(store);
         }
         admin::tell(&mut transaction, random, tenant, &news).await?;
-        transaction.commit().await?;
+        transaction.commit("seed.begin").await?;
         drop(lease);
         Ok(Self {
             db,
@@ -328,7 +328,7 @@ impl<'a> Work<'a> {
                 news.entry(clerk.store).or_default().push(Item::Clerk(clerk.id));
             }
             admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
-            transaction.commit().await?;
+            transaction.commit("seed.clerks").await?;
             self.added.clerks += new.len() as u64;
         }
         Ok(())
@@ -358,7 +358,7 @@ impl<'a> Work<'a> {
             let news = News::from([(TENANT_FEED, items)]);
             admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
         }
-        transaction.commit().await?;
+        transaction.commit("seed.templates").await?;
         Ok(())
     }
 
@@ -380,7 +380,7 @@ impl<'a> Work<'a> {
         }
         let ids = made.iter().map(|(id, ..)| *id);
         crate::products::tell(&mut transaction, self.random, self.tenant, ids).await?;
-        transaction.commit().await?;
+        transaction.commit("seed.products").await?;
         self.added.products += made.len() as u64;
         Ok(())
     }
@@ -408,7 +408,7 @@ impl<'a> Work<'a> {
             }
         }
         admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
-        transaction.commit().await?;
+        transaction.commit("seed.members").await?;
         self.added.members += new.len() as u64;
         Ok(())
     }
@@ -436,7 +436,7 @@ impl<'a> Work<'a> {
             coupons::rows::grow_batch(&mut transaction, self.tenant, batch, made, claimed).await?;
         }
         admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
-        transaction.commit().await?;
+        transaction.commit("seed.coupons").await?;
         self.added.coupons += new.len() as u64;
         Ok(())
     }
@@ -494,7 +494,7 @@ impl<'a> Work<'a> {
             news.entry(order.store).or_default().push(Item::Order(order.id));
         }
         admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
-        transaction.commit().await?;
+        transaction.commit("seed.pickups").await?;
         self.added.pickups += orders.len() as u64;
         Ok(())
     }

@@ -128,7 +128,7 @@ pub async fn sweep(app: &App, caller: &Caller, now: Millis, limit: i64) -> Resul
                     rows::failed(&mut transaction, tenant, &one, next).await?;
                 }
             }
-            transaction.commit().await?;
+            transaction.commit("site.sweep").await?;
         }
     }
     Ok(counts)

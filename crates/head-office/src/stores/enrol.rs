@@ -67,7 +67,7 @@ pub async fn make_code(
         &store.to_string(),
     )
     .await?;
-    transaction.commit().await?;
+    transaction.commit("stores.make_code").await?;
     Ok(format!("{}-{}", &code[..5], &code[5..]))
 }
 
@@ -152,7 +152,7 @@ pub async fn enrol(app: &App, request: &EnrolRequest) -> Result<EnrolResponse, A
         .pop()
         .ok_or_else(ApiError::internal)?;
     let history_id = db::history(&mut transaction).await?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("stores.enrol").await?;
     Ok(EnrolResponse {
         tenant,
         store: store.store,

@@ -304,7 +304,7 @@ async fn wait(
     };
     tokio::select! {
         () = moved => pull(app, request, asked).await,
-        () = tokio::time::sleep(longest) => Ok(SyncResponse { server_time: app.clock.now(), ..nothing }),
+        () = app.clock.sleep(longest) => Ok(SyncResponse { server_time: app.clock.now(), ..nothing }),
         () = app.stopping.cancelled() => Ok(SyncResponse { server_time: app.clock.now(), ..nothing }),
     }
 }
@@ -344,7 +344,7 @@ pub async fn watch_other_processes(app: Arc<App>) {
     loop {
         tokio::select! {
             () = app.stopping.cancelled() => return,
-            () = tokio::time::sleep(Duration::from_millis(300)) => {}
+            () = app.clock.sleep(Duration::from_millis(300)) => {}
         }
         app.enrol_limit.retain_recent();
         let listened = app.watch.listened();

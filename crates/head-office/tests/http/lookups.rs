@@ -46,7 +46,7 @@ async fn stranger(office: &Office) -> (MemberId, CouponId) {
         ..known
     };
     coupons::rows::insert(&mut tx, tenant, &[theirs]).await.unwrap();
-    tx.commit().await.unwrap();
+    tx.commit("test").await.unwrap();
     (member, coupon)
 }
 

@@ -60,7 +60,7 @@ async fn prepare(on: On, count: i64, title: &str) -> anyhow::Result<Rush> {
         purpose: Purpose::Claim,
     };
     let (_, job) = batches::create(&mut transaction, &SystemRandom, chain.tenant, new, SystemClock.now()).await?;
-    transaction.commit().await?;
+    transaction.commit("test").await?;
     drop(lease);
     let begun = Instant::now();
     jobs::start(&chain.app);

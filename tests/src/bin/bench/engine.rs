@@ -27,7 +27,7 @@ pub async fn settle(chain: &Chain, on: On) -> anyhow::Result<()> {
         let mut lease = chain.app.db.lease().await?;
         let mut transaction = lease.begin().await?;
         sqlx::query("ANALYZE").execute(&mut *transaction).await?;
-        transaction.commit().await?;
+        transaction.commit("test").await?;
     }
     Ok(())
 }

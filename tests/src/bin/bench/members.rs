@@ -81,7 +81,7 @@ async fn run(chain: &Chain, sql: String) -> anyhow::Result<()> {
             .await?;
     }
     sqlx::query(AssertSqlSafe(sql)).execute(&mut *transaction).await?;
-    transaction.commit().await?;
+    transaction.commit("test").await?;
     Ok(())
 }
 
@@ -190,7 +190,7 @@ pub async fn measure(on: On) -> anyhow::Result<()> {
         let mut lease = chain.app.db.lease().await?;
         let mut transaction = lease.begin().await?;
         messages::send_to_all(&mut transaction, chain.tenant, &message).await?;
-        transaction.commit().await?;
+        transaction.commit("test").await?;
     }
     report(
         &format!("{title}.message_to_{members}"),

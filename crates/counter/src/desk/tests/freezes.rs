@@ -25,7 +25,7 @@ async fn scripted(shop: &Shop, answers: Vec<(u16, String)>) -> Arc<Mutex<Vec<Str
         .execute(&mut *tx)
         .await
         .unwrap();
-    tx.commit().await.unwrap();
+    tx.commit("test").await.unwrap();
     let asked = Arc::new(Mutex::new(Vec::new()));
     let heard = Arc::clone(&asked);
     tokio::spawn(async move {

@@ -18,7 +18,7 @@ async fn a_full_disk_refuses_and_leaves_nothing_half_done() {
             .execute(&mut *tx)
             .await
             .unwrap();
-        tx.commit().await.unwrap();
+        tx.commit("test").await.unwrap();
     }
     let mut done = 0;
     let error = loop {
@@ -42,7 +42,7 @@ async fn a_full_disk_refuses_and_leaves_nothing_half_done() {
             .execute(&mut *tx)
             .await
             .unwrap();
-        tx.commit().await.unwrap();
+        tx.commit("test").await.unwrap();
     }
     let n = (0..60).filter(|n| n % 3 != 2).nth(done).unwrap();
     assert!(matches!(
@@ -159,7 +159,7 @@ async fn deaf_head_office(shop: &Shop) -> tokio::net::TcpListener {
         .execute(&mut *tx)
         .await
         .unwrap();
-    tx.commit().await.unwrap();
+    tx.commit("test").await.unwrap();
     listener
 }
 

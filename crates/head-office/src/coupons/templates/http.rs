@@ -406,7 +406,7 @@ async fn edit(
     let mut lease = app.db.lease().await?;
     let mut transaction = lease.begin().await?;
     let draft = super::edit(&app, &mut transaction, &operator, version, edit.revision, &edit.terms).await?;
-    transaction.commit().await.map_err(DbError::from)?;
+    transaction.commit("coupons.edit").await?;
     Ok(Json(draft.into()))
 }
 
