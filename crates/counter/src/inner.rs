@@ -16,7 +16,7 @@ use tokio::{
     sync::{Mutex as AsyncMutex, Notify, watch},
     task::JoinHandle,
 };
-use tokio_util::task::TaskTracker;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     ambient::{Clock, Random, random_bytes},
@@ -77,6 +77,7 @@ pub(crate) struct Inner {
     pub(crate) session: Session,
     /// What goes on in the background.
     tasks: TaskTracker,
+    ending: CancellationToken,
     /// One PIN is checked at a time.
     pub(crate) pin_turn: AsyncMutex<()>,
     /// Something was journaled, or the counter was enrolled.
@@ -123,6 +124,7 @@ impl Inner {
             random,
             http: Http::new(transport),
             tasks: TaskTracker::new(),
+            ending: CancellationToken::new(),
             tickets: Tickets::default(),
             sale_tickets: Tickets::default(),
             session: Session::default(),
@@ -141,8 +143,18 @@ impl Inner {
 
     /// Does this in the background.
     #[expect(clippy::disallowed_methods, reason = "the one place that spawns")]
-    pub(crate) fn spawn<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
-        tokio::spawn(self.tasks.track_future(work))
+    pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        let ending = self.ending.clone();
+        tokio::spawn(self.tasks.track_future(async move {
+            ending.run_until_cancelled(work).await;
+        }))
+    }
+
+    /// Cuts off what goes on in the background.
+    pub(crate) async fn cut_off(&self) {
+        self.ending.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
     }
 
     /// How much goes on in the background.

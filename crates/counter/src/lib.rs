@@ -110,16 +110,26 @@ impl Counter {
         Ok(Self(Arc::new(Inner::open_with(folder, parts).await?)))
     }
 
-    /// Closes the database, once nothing goes on in the background any more. False when something does: then the last
-    /// handle that is dropped closes it.
+    /// Ends this counter: cuts off what goes on in the background and closes the database. With other handles left, the
+    /// last one that is dropped closes it.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn close(self) -> Result<bool> {
+    pub async fn end(self) -> Result<()> {
+        self.0.cut_off().await;
         match Arc::into_inner(self.0) {
-            Some(inner) => inner.db.close().await.map(|()| true),
-            None => Ok(false),
+            Some(inner) => inner.db.close().await,
+            None => Ok(()),
         }
+    }
+
+    /// From now on the database can't grow beyond what it is, or it can again.
+    ///
+    /// # Errors
+    /// Those of the database.
+    #[cfg(feature = "testing")]
+    pub async fn fill_the_disk(&self, full: bool) -> Result<()> {
+        self.0.db.fill_the_disk(full).await
     }
 
     /// How much goes on in the background.

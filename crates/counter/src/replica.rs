@@ -167,7 +167,8 @@ fn file(image: &Image) -> Result<Filed> {
     })
 }
 
-/// Writes rows as head office sent them: never an older version over a newer one of the same generation. A row with
+/// Writes rows as head office sent them: never an older version over a newer one of the same generation, and never what
+/// was asked for over what was told, which may say more. A row with
 /// operations over it takes them as its base; lay the operations over it again afterwards.
 pub async fn store(db: &mut SqliteConnection, rows: &[Row], generation: i64, asked: bool) -> Result<Vec<Key>> {
     if rows.is_empty() {
@@ -194,7 +195,8 @@ pub async fn store(db: &mut SqliteConnection, rows: &[Row], generation: i64, ask
          version = excluded.version, generation = excluded.generation, asked = MIN(asked, excluded.asked), \
          image = CASE WHEN base IS NULL THEN excluded.image ELSE image END, \
          base = CASE WHEN base IS NULL THEN NULL ELSE excluded.image END \
-         WHERE excluded.generation > generation OR excluded.version >= version",
+         WHERE excluded.generation > generation OR excluded.version > version \
+         OR (excluded.version = version AND excluded.asked <= asked)",
     );
     query.build().execute(db).await?;
     Ok(keys)

@@ -19,6 +19,7 @@ pub mod products;
 pub mod sales;
 pub mod settlement;
 pub mod surplus;
+pub mod text;
 pub mod time;
 pub mod tokens;
 pub mod transition;

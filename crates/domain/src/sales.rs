@@ -9,6 +9,7 @@ use crate::{
     ids::{CouponId, DeviceId, FreezeId, MemberId, OperationId, StoreId, TemplateId},
     operations::ExceptionKind,
     settlement::{MAX_COUPONS, MAX_LINES},
+    text::cleaned,
     time::Millis,
 };
 
@@ -37,6 +38,18 @@ impl SaleLine {
     /// What it costs without coupons; `None` when that does not fit.
     pub fn list(&self) -> Option<i64> {
         self.unit_price.checked_mul(self.quantity)
+    }
+
+    /// The line as it is stored, whatever its texts hold.
+    fn cleaned(&self) -> Self {
+        Self {
+            sku: cleaned(&self.sku),
+            name_zh: cleaned(&self.name_zh),
+            name_en: cleaned(&self.name_en),
+            category: self.category.as_deref().map(cleaned),
+            merchant: self.merchant.as_deref().map(cleaned),
+            ..*self
+        }
     }
 }
 
@@ -277,13 +290,13 @@ impl Sale {
             device: till.device,
             at: till.at,
             member: settled.member,
-            currency: settled.currency.clone(),
+            currency: cleaned(&settled.currency),
             lines: settled
                 .lines
                 .iter()
                 .zip(nets)
                 .map(|(line, net)| SoldLine {
-                    sold: line.clone(),
+                    sold: line.cleaned(),
                     net,
                     returned: 0,
                     paid_back: 0,
@@ -299,8 +312,8 @@ impl Sale {
                 })
                 .collect(),
             payable: settled.payable,
-            tender: settled.tender.clone(),
-            receipt: settled.receipt.clone(),
+            tender: cleaned(&settled.tender),
+            receipt: cleaned(&settled.receipt),
             voided_by: None,
             version: 1,
             told: Vec::new(),

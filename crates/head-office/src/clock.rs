@@ -15,7 +15,6 @@ pub trait Clock: Debug + Send + Sync {
     /// Now, UTC milliseconds.
     fn now(&self) -> Millis;
     /// Ends when so much time has gone by.
-    #[expect(clippy::disallowed_methods, reason = "the one place where time is waited for")]
     fn sleep(&self, time: Duration) -> Sleep {
         Box::pin(tokio::time::sleep(time))
     }

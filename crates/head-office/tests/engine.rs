@@ -31,6 +31,7 @@ counterfoil_head_office::on_both! {
     a_freeze_holds_lapses_and_is_confirmed,
     a_cancel_that_overtakes_its_freeze_closes_the_door,
     an_operation_that_breaks_a_constraint_is_set_aside_alone,
+    what_can_never_be_stored_is_set_aside_and_the_journal_goes_on,
     what_a_revoked_device_delivers_is_quarantined,
     what_does_not_read_keeps_its_place,
     being_late_is_judged_by_a_believable_time,
@@ -265,6 +266,39 @@ async fn an_operation_that_breaks_a_constraint_is_set_aside_alone(on: On) {
             true
         )]
     );
+}
+
+async fn what_can_never_be_stored_is_set_aside_and_the_journal_goes_on(on: On) {
+    let chain = chain(on, 3).await;
+    let (mut first, mut second) = (chain.counter().await, chain.counter().await);
+    let taken = first.make(chain.redeem(chain.coupons[1], None), START);
+    assert_eq!(chain.push(&[taken]).await, [APPLIED]);
+    let pushed: Vec<_> = (0..3)
+        .map(|n| second.make(chain.redeem(chain.coupons[n], None), START))
+        .collect();
+    // Its case is never there, as if somebody were always first: not an error of the database at all.
+    let id = hex::encode(pushed[1].id.bytes());
+    let swallow = match on {
+        On::Sqlite => vec![format!(
+            "CREATE TRIGGER swallow BEFORE INSERT ON exceptions WHEN NEW.operation = X'{id}' BEGIN SELECT RAISE(IGNORE); END"
+        )],
+        On::Postgres => vec![
+            "CREATE FUNCTION swallow() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'".to_owned(),
+            format!(
+                "CREATE TRIGGER swallow BEFORE INSERT ON exceptions FOR EACH ROW WHEN (NEW.operation = '\\x{id}') EXECUTE FUNCTION swallow()"
+            ),
+        ],
+    };
+    let mut lease = chain.app.db.lease().await.unwrap();
+    let mut tx = lease.begin().await.unwrap();
+    for sql in swallow {
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *tx).await.unwrap();
+    }
+    tx.commit("test").await.unwrap();
+    drop(lease);
+    let reason = QuarantineReason::HandlerFailed;
+    let aside = done(Outcome::Quarantined { reason }, false);
+    assert_eq!(chain.push(&pushed).await, [APPLIED, aside, APPLIED]);
 }
 
 async fn what_a_revoked_device_delivers_is_quarantined(on: On) {

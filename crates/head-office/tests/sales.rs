@@ -27,6 +27,7 @@ counterfoil_head_office::on_both! {
     a_return_gives_a_coupon_back_expired_when_its_time_is_over,
     a_void_gives_every_coupon_back,
     numbers_that_do_not_go_together_are_set_aside,
+    a_text_that_no_column_holds_is_cleaned_and_the_sale_applies,
     whatever_the_order_every_coupon_is_used_once_and_the_losses_add_up,
     every_damage_of_a_sale_is_found,
 }
@@ -290,6 +291,54 @@ async fn a_void_gives_every_coupon_back(on: On) {
     // The coupons are free for another sale.
     let anew = there.make(sell(&chain, &chain.coupons), START);
     assert_eq!(chain.push(&[anew]).await, [APPLIED]);
+    holds(&chain).await;
+}
+
+async fn a_text_that_no_column_holds_is_cleaned_and_the_sale_applies(on: On) {
+    let chain = chain(on, 1).await;
+    let (mut odd, mut other) = (chain.counter().await, chain.counter().await);
+    let nul = |text: &str| format!("{text}\0");
+    let mut settled = settled(&chain, &chain.coupons);
+    settled.currency = nul("CNY");
+    settled.tender = "ca\0sh\r\nand coins".into();
+    settled.receipt = nul("R-1");
+    for line in &mut settled.lines {
+        line.sku = nul(&line.sku);
+        line.name_zh = nul(&line.name_zh);
+        line.name_en = "T\u{1b}ea\0".into();
+        line.category = Some(nul("tea"));
+        line.merchant = Some(nul("m"));
+    }
+    let sold = odd.make(Action::SettleSale(settled), START);
+    let Action::ReturnSale(mut back) = back(sold.id, &[(0, 1, 800)], &[]) else {
+        panic!()
+    };
+    back.reason = nul("too bitter");
+    let returned = odd.make(Action::ReturnSale(back), START);
+    let mut undo = void(sold.id);
+    if let Action::VoidRedemption { reason, .. } = &mut undo {
+        *reason = nul("wrong");
+    }
+    let undone = odd.make(undo, START);
+    let attempt = odd.make(Action::FailedAttempt { digest: nul("d") }, START);
+    // Another device's work in the same group is none the worse for it.
+    let beside = other.make(sell(&chain, &[]), START);
+    let group = [sold.clone(), beside, returned, undone, attempt];
+    let answers = chain.push(&group).await;
+    let exceptions: Vec<usize> = (0..group.len()).filter(|n| answers[*n] != APPLIED).collect();
+    assert_eq!(exceptions, [3], "{answers:?}: only the void after a return is one");
+    assert_eq!(answers[3], exception(ExceptionKind::StateConflict));
+    let row = sale(&chain, sold.id).await;
+    assert_eq!(
+        (row.currency.as_str(), row.tender.as_str(), row.receipt.as_str()),
+        ("CNY", "cash\nand coins", "R-1")
+    );
+    let line = &row.lines[0].sold;
+    assert_eq!((line.sku.as_str(), line.name_en.as_str()), ("A", "Tea"));
+    assert_eq!(line.category.as_deref(), Some("tea"));
+    // What was signed is what is kept.
+    let body = sold.body.iter().copied().collect::<Vec<u8>>();
+    assert!(std::str::from_utf8(&body).unwrap().contains("\\u0000"));
     holds(&chain).await;
 }
 

@@ -9,6 +9,7 @@ use counterfoil_domain::{
     operations::Action,
     people::Clerk,
     sales::{SaleLine, Settlement, UsedCoupon},
+    text::clean,
     transition::Subject,
     verdict::Reason,
 };
@@ -89,7 +90,7 @@ pub(crate) async fn settle(inner: &Arc<Inner>, name: &str, tender: &Tender, cler
 }
 
 fn words(tender: &Tender) -> Result<Tender> {
-    let word = |text: &str| -> String { text.trim().chars().take(WORDS).collect() };
+    let word = |text: &str| -> String { clean(text).trim().chars().take(WORDS).collect() };
     let tender = Tender {
         tender: word(&tender.tender),
         receipt: word(&tender.receipt),

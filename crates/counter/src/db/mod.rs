@@ -167,6 +167,25 @@ impl Database {
         Ok(())
     }
 
+    /// From now on the file can't grow beyond what it is, or it can again.
+    ///
+    /// # Errors
+    /// As [`Database::open`].
+    #[cfg(feature = "testing")]
+    pub async fn fill_the_disk(&self, full: bool) -> Result<()> {
+        let mut connection = self.writer.lock().await;
+        let pages: i64 = if full {
+            sqlx::query_scalar("PRAGMA page_count")
+                .fetch_one(&mut *connection)
+                .await?
+        } else {
+            i64::from(u32::MAX) - 1
+        };
+        let sql = sqlx::AssertSqlSafe(format!("PRAGMA max_page_count = {pages}"));
+        sqlx::query(sql).execute(&mut *connection).await?;
+        Ok(())
+    }
+
     /// Closes every connection, so that the file can be moved.
     pub async fn close(self) -> Result<()> {
         self.readers.close().await;

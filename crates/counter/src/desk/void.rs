@@ -6,6 +6,7 @@ use counterfoil_domain::{
     ids::{ClerkId, MemberId, OperationId},
     operations::Action,
     people::Role,
+    text::clean,
 };
 use counterfoil_protocol::operation::Evidence;
 use sqlx::{Row, SqliteConnection};
@@ -26,7 +27,7 @@ const REASON_LENGTH: usize = 500;
 
 /// A reason as it is kept.
 pub fn reason_of(typed: &str) -> Result<String> {
-    let reason: String = typed.trim().chars().take(REASON_LENGTH).collect();
+    let reason: String = clean(typed).trim().chars().take(REASON_LENGTH).collect();
     if reason.is_empty() {
         return Err(Error::ReasonMissing);
     }

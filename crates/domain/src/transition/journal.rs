@@ -105,12 +105,29 @@ pub(super) fn arrive(state: &State, arrival: &Arrival, received_at: Millis) -> R
     Ok(store(device, arrival, outcome, changes, true))
 }
 
-/// Stores an operation without effect: for the one that panicked its handler or broke a constraint.
+/// Stores an operation without effect: for the one that panicked its handler or broke a constraint. `release` = what its
+/// own freezes hold is let go of.
 ///
 /// # Errors
 /// [`NeedKeys`] when its device, or what it holds, was not loaded.
-pub fn isolate(state: &State, arrival: &Arrival, received_at: Millis) -> Result<(Answer, Changes), NeedKeys> {
+pub fn isolate(
+    state: &State,
+    arrival: &Arrival,
+    received_at: Millis,
+    release: bool,
+) -> Result<(Answer, Changes), NeedKeys> {
     match state.device(arrival.device)? {
+        // Only what stands next in the journal has an effect that could fail.
+        Some(device) if (arrival.epoch, arrival.seq) != (device.epoch, device.last_seq + 1) => {
+            arrive(state, arrival, received_at)
+        }
+        Some(device) if !release => Ok(store(
+            device,
+            arrival,
+            quarantined(QuarantineReason::HandlerFailed),
+            Changes::default(),
+            true,
+        )),
         Some(device) => set_aside(
             state,
             device,

@@ -45,8 +45,9 @@ impl Held for Order {
     fn home(&self) -> Option<StoreId> {
         Some(self.store)
     }
+    /// It is handed over where it waits: other stores that know its member need nothing of it.
     fn member(&self) -> Option<MemberId> {
-        self.member
+        None
     }
     fn told(&mut self) -> &mut Vec<StoreId> {
         &mut self.told
@@ -104,8 +105,8 @@ pub(super) fn tell(
     Ok(())
 }
 
-/// Notes that the member was seen at this store, which holds them and all their coupons from now on. The store that
-/// drops out of the list is told to forget them.
+/// Notes that the member was seen at this store, which holds them and all their coupons from now on. The others hear of
+/// it, and the store that drops out of the list forgets them by that.
 pub(super) fn seen(state: &State, id: MemberId, place: StoreId, changes: &mut Changes) -> Result<(), NeedKeys> {
     if changes.members.iter().any(|member| member.id == id) {
         return Ok(());
@@ -114,10 +115,10 @@ pub(super) fn seen(state: &State, id: MemberId, place: StoreId, changes: &mut Ch
     let Some(recent) = member.seen_at(place) else {
         return Ok(());
     };
-    let dropped = member.recent_stores.iter().filter(|store| !recent.contains(store));
+    let others = member.recent_stores.iter();
     changes
         .feed
-        .extend(dropped.map(|store| (*store, Entity::Member(member.id))));
+        .extend(others.map(|store| (*store, Entity::Member(member.id))));
     changes.feed.push((place, Entity::Card(member.id)));
     let mut member = member.clone();
     member.recent_stores = recent;

@@ -142,9 +142,6 @@ async fn attempt(
             .await?
             .pop()
     {
-        for store in member.recent_stores.iter().filter(|store| **store != new.store) {
-            news.entry(*store).or_default().push(Item::Order(id));
-        }
         members::card::hold(&mut transaction, tenant, (version, member), new.store, &mut news).await?;
     }
     news.entry(new.store).or_default().push(Item::Order(id));

@@ -1,6 +1,6 @@
 //! What a database error means for whoever asked.
 
-use sqlx::migrate::MigrateError;
+use sqlx::{migrate::MigrateError, postgres::PgDatabaseError};
 
 /// What to do about a database error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,26 +78,77 @@ fn of_driver(error: &sqlx::Error) -> Trouble {
             Trouble::Again
         }
         sqlx::Error::Database(database) => {
-            if database.is_unique_violation() || database.is_foreign_key_violation() || database.is_check_violation() {
-                return Trouble::Constraint;
-            }
             let code = database.code().unwrap_or_default();
-            match code.as_ref() {
-                // PostgreSQL: serialization, deadlock, lock not available, shutting down, connection failures.
-                "40001" | "40P01" | "55P03" | "57P01" | "57P02" | "57P03" | "57014" => Trouble::Again,
-                "53100" | "25006" => Trouble::Storage,
-                code if code.len() == 5 && code.starts_with("08") => Trouble::Again,
-                code if code.len() == 5 && code.starts_with("23") => Trouble::Constraint,
-                // SQLite: the low byte of an extended code is the code.
-                code => match code.parse::<u32>().map(|code| code & 0xff) {
-                    Ok(5 | 6) => Trouble::Again,
-                    Ok(8 | 10 | 13 | 14) => Trouble::Storage,
-                    Ok(11 | 26) => Trouble::Corrupt,
-                    Ok(19) => Trouble::Constraint,
-                    _ => Trouble::Other,
-                },
+            // Each engine has codes of its own, and some look like the other's.
+            match database.try_downcast_ref::<PgDatabaseError>() {
+                Some(_) => of_postgres(&code),
+                None => code.parse().map_or(Trouble::Other, of_sqlite),
             }
         }
         _ => Trouble::Other,
+    }
+}
+
+/// By SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
+fn of_postgres(code: &str) -> Trouble {
+    match code {
+        // Serialization, deadlock, lock not available, cancelled, shutting down, too many connections.
+        "40001" | "40P01" | "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "53300" => Trouble::Again,
+        "53100" | "25006" => Trouble::Storage,
+        "XX001" | "XX002" => Trouble::Corrupt,
+        code => match code.get(..2) {
+            Some("08") => Trouble::Again,
+            // What a value is, what a constraint says, what is too large.
+            Some("22" | "23" | "54") => Trouble::Constraint,
+            _ => Trouble::Other,
+        },
+    }
+}
+
+/// By extended result code, whose low byte is the code (<https://www.sqlite.org/rescode.html>).
+fn of_sqlite(code: u32) -> Trouble {
+    match code & 0xff {
+        5 | 6 => Trouble::Again,
+        8 | 10 | 13 | 14 => Trouble::Storage,
+        11 | 26 => Trouble::Corrupt,
+        // Too large, a constraint, a value of another type, out of range.
+        18 | 19 | 20 | 25 => Trouble::Constraint,
+        _ => Trouble::Other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_codes_of_the_two_engines_are_never_mixed() {
+        for (code, trouble) in [
+            // Read as a number, this one would be "busy" to SQLite.
+            ("22021", Trouble::Constraint),
+            ("22003", Trouble::Constraint),
+            ("23505", Trouble::Constraint),
+            ("54000", Trouble::Constraint),
+            ("40P01", Trouble::Again),
+            ("08006", Trouble::Again),
+            ("53100", Trouble::Storage),
+            ("42P01", Trouble::Other),
+            ("", Trouble::Other),
+        ] {
+            assert_eq!(of_postgres(code), trouble, "{code}");
+        }
+        for (code, trouble) in [
+            (5, Trouble::Again),
+            (517, Trouble::Again),
+            (13, Trouble::Storage),
+            (2067, Trouble::Constraint),
+            (18, Trouble::Constraint),
+            (20, Trouble::Constraint),
+            (25, Trouble::Constraint),
+            (11, Trouble::Corrupt),
+            (1, Trouble::Other),
+        ] {
+            assert_eq!(of_sqlite(code), trouble, "{code}");
+        }
     }
 }

@@ -163,15 +163,19 @@ impl Db {
     pub async fn lease(&self) -> Result<Lease<'_>, DbError> {
         let mut slot = self.writer.lock().await;
         if slot.is_none() {
-            let mut connection = AnyConnection::connect_with(&self.options).await?;
-            prepare(&mut connection, self.dialect, true).await?;
-            *slot = Some(connection);
+            *slot = Some(self.connect_writer().await?);
         }
         #[cfg(feature = "testing")]
         if let Some(connection) = slot.as_mut() {
             self.limit(connection).await?;
         }
         Ok(Lease { slot, db: self })
+    }
+
+    async fn connect_writer(&self) -> Result<AnyConnection, DbError> {
+        let mut connection = AnyConnection::connect_with(&self.options).await?;
+        prepare(&mut connection, self.dialect, true).await?;
+        Ok(connection)
     }
 
     /// From now on the file can't grow beyond what it is, or it can again. SQLite only.
@@ -279,9 +283,29 @@ impl Lease<'_> {
     /// [`DbError`] when the connection broke or another process holds SQLite's lock for too long.
     pub async fn begin(&mut self) -> Result<Tx<'_>, DbError> {
         let sql = self.db.dialect.begin_write();
+        // A full disk makes SQLite roll back by itself; sqlx then fails to roll back once more, and from there on believes
+        // that a transaction is open. Such a connection is of no more use, whoever left it behind.
+        if self.slot.as_ref().is_some_and(AnyConnection::is_in_transaction) && !self.is_usable().await {
+            *self.slot = Some(self.db.connect_writer().await?);
+        }
         match self.slot.as_mut() {
-            Some(connection) => Ok(Tx::new(connection.begin_with(sql).await?, self.db.faults.as_deref())),
+            Some(connection) => {
+                let inner = connection.begin_with(sql).await?;
+                Ok(Tx::new(inner, self.db.faults.as_deref()))
+            }
             None => Err(DbError::config("the connection is gone")),
+        }
+    }
+
+    /// A transaction that was dropped a moment ago is still being rolled back: the next one waits for it.
+    async fn is_usable(&mut self) -> bool {
+        let sql = self.db.dialect.begin_write();
+        match self.slot.as_mut() {
+            Some(connection) => match connection.begin_with(sql).await {
+                Ok(transaction) => transaction.rollback().await.is_ok(),
+                Err(error) => !matches!(error, sqlx::Error::InvalidSavePointStatement),
+            },
+            None => true,
         }
     }
 

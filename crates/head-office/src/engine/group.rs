@@ -29,6 +29,10 @@ use crate::{
 
 /// Most rounds of loading what turned out to be needed.
 const ROUNDS: usize = 4;
+/// How often an operation may fail for an unknown reason before it is set aside.
+const SUSPECTED: u32 = 3;
+/// Operations of which that is kept.
+const SUSPECTS: usize = 1_000;
 /// Template versions kept in memory; they never change once published.
 const TEMPLATES: usize = 10_000;
 
@@ -37,6 +41,7 @@ pub(super) struct Writer {
     parts: Parts,
     settled: Settled,
     templates: HashMap<(TenantId, TemplateId, i64), Arc<Template>>,
+    suspects: HashMap<(TenantId, OperationId), u32>,
 }
 
 /// What to do differently on another try.
@@ -44,8 +49,27 @@ pub(super) struct Writer {
 struct Care {
     /// Look every operation's id up first: somebody was first with one of them.
     look_up_ids: bool,
-    /// Set these operations aside: their handler panics, or they break a constraint.
-    isolate: BTreeSet<usize>,
+    /// Set the operation, which stands alone, aside: it can't be stored with its effect.
+    isolate: Option<Isolate>,
+}
+
+/// How an operation is set aside.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Isolate {
+    /// What its own freezes held is let go of.
+    Releasing,
+    /// Nothing but the operation itself is touched.
+    Bare,
+}
+
+/// Whether it may be the rows of one command that are to blame, so that narrowing down helps: not the connection, the
+/// disk or a lock.
+fn blames_rows(error: &DbError) -> bool {
+    match error {
+        DbError::RowCount { .. } | DbError::Decode { .. } | DbError::Config(_) => true,
+        DbError::Sqlx(sqlx::Error::Database(_)) => matches!(error.trouble(), Trouble::Constraint | Trouble::Other),
+        _ => false,
+    }
 }
 
 /// A decided group, coalesced: one row a key, with the version it was loaded at.
@@ -86,24 +110,26 @@ impl Writer {
             parts,
             settled,
             templates: HashMap::new(),
+            suspects: HashMap::new(),
         }
     }
 
-    /// Does a group. A trouble that blames nobody is tried again; a broken constraint is narrowed down by halving
-    /// the group until the culprit stands alone, and that one is quarantined.
+    /// Does a group. A trouble that blames nobody is tried again. What keeps failing is narrowed down by halving the group
+    /// until the culprit stands alone: an operation is then quarantined, and the rest goes through.
     pub(super) async fn work(&mut self, tenant: TenantId, commands: &[Command]) -> Result<Vec<Answered>, Refusal> {
         let mut answers = Vec::with_capacity(commands.len());
         let mut pieces = vec![commands];
         while let Some(piece) = pieces.pop() {
             match self.persist(tenant, piece).await {
                 Ok(done) => answers.extend(done),
-                Err(error) if error.trouble() == Trouble::Constraint && piece.len() > 1 => {
+                Err(error) if blames_rows(&error) && piece.len() > 1 => {
                     let (first, second) = piece.split_at(piece.len() / 2);
                     pieces.push(second);
                     pieces.push(first);
                 }
                 Err(error) => {
                     tracing::error!(%error, commands = piece.len(), "a group of commands failed");
+                    metrics::counter!("counterfoil_alerts_total", "what" => "group_failed").increment(1);
                     return Err(error.trouble().into());
                 }
             }
@@ -120,22 +146,43 @@ impl Writer {
                 Ok(answers) => return Ok(answers),
                 Err(error) => error,
             };
-            match error.trouble() {
-                Trouble::Again if tries < TRIES => {
-                    tracing::debug!(%error, tries, "a group is done again");
-                    care.look_up_ids |= matches!(error, DbError::RowCount { .. });
-                    if !matches!(error, DbError::RowCount { .. }) {
-                        let wait = std::time::Duration::from_millis(5 << tries.min(6));
-                        self.parts.clock.sleep(wait).await;
-                    }
+            let short = matches!(error, DbError::RowCount { .. });
+            if error.trouble() == Trouble::Again && tries < TRIES {
+                tracing::debug!(%error, tries, "a group is done again");
+                care.look_up_ids |= short;
+                if !short {
+                    let wait = std::time::Duration::from_millis(5 << tries.min(6));
+                    self.parts.clock.sleep(wait).await;
                 }
-                Trouble::Constraint if commands.len() == 1 && care.isolate.is_empty() => {
-                    tracing::error!(%error, "an operation breaks a constraint; it is set aside");
-                    care.isolate.insert(0);
-                }
-                _ => return Err(error),
+                continue;
             }
+            // One that stands alone and still fails is kept without effect, so that its journal goes on: a known culprit
+            // at once, another one when it has come back a few times.
+            let operation = match commands {
+                [Command::Operation(arrival)] if blames_rows(&error) => arrival,
+                _ => return Err(error),
+            };
+            if error.trouble() == Trouble::Other && self.suspect(tenant, operation.id) < SUSPECTED {
+                return Err(error);
+            }
+            match care.isolate {
+                None => care.isolate = Some(Isolate::Releasing),
+                Some(Isolate::Releasing) => care.isolate = Some(Isolate::Bare),
+                Some(Isolate::Bare) => return Err(error),
+            }
+            tries = 0;
+            tracing::error!(%error, operation = %operation.id, "an operation can't be stored; it is set aside");
         }
+    }
+
+    /// Counts how often this operation failed for a reason that nobody knows.
+    fn suspect(&mut self, tenant: TenantId, operation: OperationId) -> u32 {
+        if self.suspects.len() > SUSPECTS {
+            self.suspects.clear();
+        }
+        let times = self.suspects.entry((tenant, operation)).or_default();
+        *times += 1;
+        *times
     }
 
     async fn attempt(&mut self, tenant: TenantId, commands: &[Command], care: &Care) -> Result<Vec<Answered>, DbError> {
@@ -175,7 +222,11 @@ impl Writer {
         care: &Care,
     ) -> Result<(Vec<Answered>, BTreeMap<StoreId, i64>), DbError> {
         let now = self.parts.clock.now();
-        let mut keys: BTreeSet<Key> = commands.iter().flat_map(Command::keys).collect();
+        let mut keys: BTreeSet<Key> = match (care.isolate, commands) {
+            // Whatever it is about may be what does not read.
+            (Some(Isolate::Bare), [Command::Operation(arrival)]) => [Key::Device(arrival.device)].into(),
+            _ => commands.iter().flat_map(Command::keys).collect(),
+        };
         if care.look_up_ids {
             keys.extend(commands.iter().filter_map(|command| match command {
                 Command::Operation(arrival) => Some(Key::Operation(arrival.id)),
@@ -580,15 +631,14 @@ impl Wanted {
 fn decide_all(mut state: State, commands: &[Command], care: &Care, now: Millis) -> Result<(Work, State), NeedKeys> {
     let mut work = Work::default();
     let mut missing = Vec::new();
-    for (place, command) in commands.iter().enumerate() {
-        let set_aside = care.isolate.contains(&place);
-        let decided = match command {
-            Command::Operation(arrival) if set_aside => isolate(&state, arrival, now),
+    for command in commands {
+        let decided = match (command, care.isolate) {
+            (Command::Operation(arrival), Some(how)) => isolate(&state, arrival, now, how == Isolate::Releasing),
             _ => match catch_unwind(AssertUnwindSafe(|| decide(&state, command, now))) {
                 Ok(decided) => decided,
                 Err(_) => match command {
                     // The handler panicked. The operation is a fact all the same: it is kept, without effect.
-                    Command::Operation(arrival) => isolate(&state, arrival, now),
+                    Command::Operation(arrival) => isolate(&state, arrival, now, true),
                     _ => Ok((Answer::Refused { reasons: Vec::new() }, Changes::default())),
                 },
             },

@@ -218,7 +218,7 @@ impl Once {
         };
         if !store(&mut transaction, &decided).await? {
             // Another process was first: its effect stands, this one does not.
-            transaction.rollback().await.map_err(DbError::from)?;
+            transaction.rollback().await?;
             return Err(ApiError::new(Code::InFlight));
         }
         transaction.commit("http.settle").await?;

@@ -46,8 +46,8 @@ pub async fn with_templates(
     Ok(items)
 }
 
-/// Lets a store hold a member who was loaded and locked in this transaction: it hears of them and their coupons, and the
-/// store that drops out of their list forgets them.
+/// Lets a store hold a member who was loaded and locked in this transaction: it hears of them and their coupons, the
+/// others hear of it, and the one that drops out of their list forgets them by that.
 ///
 /// # Errors
 /// The driver's, and [`DbError::RowCount`] when the member changed meanwhile.
@@ -61,12 +61,8 @@ pub async fn hold(
     let Some(recent_stores) = member.seen_at(store) else {
         return Ok(());
     };
-    for dropped in member
-        .recent_stores
-        .iter()
-        .filter(|store| !recent_stores.contains(store))
-    {
-        news.entry(*dropped).or_default().push(Item::Member(member.id));
+    for other in &member.recent_stores {
+        news.entry(*other).or_default().push(Item::Member(member.id));
     }
     let card = items(connection, tenant, member.id).await?;
     news.entry(store).or_default().splice(0..0, card);

@@ -200,17 +200,20 @@ pub async fn insert_coupons(
     Ok(())
 }
 
-/// Notes at an order that a counter honoured one of its coupons.
+/// Notes at an order that a counter honoured one of its coupons; of several that did, the last.
 ///
 /// # Errors
 /// [`DbError::RowCount`] when the order does not hold it.
 pub async fn mark_taken(connection: &mut AnyConnection, tenant: TenantId, taken: &[Taken]) -> Result<(), DbError> {
+    let last: BTreeMap<(FreezeId, CouponId), &Taken> =
+        taken.iter().map(|taken| ((taken.order, taken.coupon), taken)).collect();
+    let last: Vec<&Taken> = last.into_values().collect();
     execute_all(
         connection,
         "order_freeze_coupons",
         UPDATE_TAKEN,
         tenant,
-        taken,
+        &last,
         |b, taken| {
             b.bytes(taken.order.bytes())
                 .bytes(taken.coupon.bytes())

@@ -211,19 +211,11 @@ async fn find(
     Ok(rows)
 }
 
-/// Of an order that waits elsewhere a counter learns where, and nothing of what or whose it is.
+/// Of an order that waits elsewhere a counter does not learn whose it is.
 fn hide_of_other_stores(rows: &mut Vec<Row>, store: StoreId) {
-    let mut elsewhere = false;
-    for row in rows.iter_mut() {
-        if let Image::Order(order) = &mut row.image
-            && order.store != store
-        {
-            order.lines.clear();
-            order.collector.clear();
-            order.member = None;
-            elsewhere = true;
-        }
-    }
+    let elsewhere = rows
+        .iter()
+        .any(|row| matches!(&row.image, Image::Order(order) if order.store != store));
     if elsewhere {
         rows.retain(|row| !matches!(row.image, Image::Member(_)));
     }

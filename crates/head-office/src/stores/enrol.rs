@@ -2,6 +2,7 @@
 
 use counterfoil_domain::{
     ids::{DeviceId, StoreId, TenantId},
+    text::clean,
     time::Millis,
 };
 use counterfoil_protocol::{
@@ -82,7 +83,7 @@ pub async fn enrol(app: &App, request: &EnrolRequest) -> Result<EnrolResponse, A
             "the public key or the proof of holding it is wrong",
         ));
     };
-    let name: String = request.name.chars().filter(|c| !c.is_control()).take(80).collect();
+    let name: String = clean(&request.name).chars().take(80).collect();
     let now = app.clock.now();
     let hash = code_hash(&request.code);
     // A guess costs a read; the writer is for codes that exist.

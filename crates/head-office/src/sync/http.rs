@@ -251,7 +251,7 @@ async fn pull(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result
                 .await?,
             ),
         };
-        snapshot.commit().await.map_err(DbError::from)?;
+        snapshot.rollback().await.map_err(DbError::from)?;
         (history_id, device, page)
     } else {
         let (history_id, device) = own_row(app.db.reader(), request).await?;
@@ -324,8 +324,13 @@ pub struct Turn<'a>(&'a Pushing, DeviceId);
 impl Pushing {
     /// Takes the device's turn; `None` when another of its pushes is under way.
     pub fn enter(&self, device: DeviceId) -> Option<Turn<'_>> {
-        let mut devices = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        devices.insert(device).then_some(Turn(self, device))
+        let entered = self
+            .0
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .insert(device);
+        // Made only once it is wanted, and with the lock given back: dropping a turn takes the lock.
+        entered.then(|| Turn(self, device))
     }
 }
 

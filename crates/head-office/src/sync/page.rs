@@ -179,6 +179,12 @@ fn mask(image: &mut Image, viewer: Viewer) {
                 };
             }
             order.surplus.clear();
+            // Of an order that waits elsewhere a counter learns where, and nothing of what or whose it is.
+            if order.store != viewer.store {
+                order.lines.clear();
+                order.collector.clear();
+                order.member = None;
+            }
             if let OrderState::Ready { freeze: Some(held) } = &mut order.state
                 && held.device != viewer.device
             {

@@ -1,0 +1,203 @@
+//! The chain that every simulation begins with: made once, copied for each.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicI64},
+};
+
+use anyhow::{Context, Result};
+use argon2::password_hash::{PasswordHasher, SaltString};
+use counterfoil_counter::{Counter, Parts};
+use counterfoil_domain::ids::{MemberId, StoreId, TemplateId, TenantId};
+use counterfoil_head_office::{
+    App, admin,
+    db::Db,
+    http,
+    seed::{self, Plan},
+    stores,
+};
+use sqlx::Row;
+use tempfile::TempDir;
+
+use crate::{
+    ambient::{Dice, Doom, OfficeClock, START, TillClock, Time},
+    net::{Line, Net, Reached},
+};
+
+/// Devices of each store.
+pub const DEVICES: [usize; 3] = [3, 2, 2];
+/// The PIN of everybody.
+pub const PIN: &str = "246810";
+/// Where every counter believes head office to be.
+pub const ADDRESS: &str = "http://head-office.test";
+/// Head office's file in a world's folder.
+pub const FILE: &str = "head-office.db";
+
+/// What was made.
+#[derive(Debug)]
+pub struct Base {
+    pub folder: TempDir,
+    pub tenant: TenantId,
+    pub stores: Vec<StoreId>,
+    /// Numbers of members.
+    pub members: Vec<(MemberId, String)>,
+    /// Codes of coupons.
+    pub coupons: Vec<String>,
+    /// Codes of pickup orders, by store.
+    pub orders: Vec<(usize, String)>,
+    pub skus: Vec<String>,
+    /// A template that members may claim.
+    pub claimable: Option<TemplateId>,
+    pub operator: String,
+    pub link_key: [u8; 32],
+}
+
+/// A folder for the world's files: in memory where there is one, so that a sync costs nothing.
+pub fn folder() -> Result<TempDir> {
+    let shm = Path::new("/dev/shm");
+    let made = if shm.is_dir() {
+        tempfile::Builder::new().prefix("counterfoil-sim-").tempdir_in(shm)
+    } else {
+        tempfile::tempdir()
+    };
+    made.context("no folder for the simulation")
+}
+
+/// The folder of a counter.
+pub fn till_folder(world: &Path, till: usize) -> PathBuf {
+    world.join(format!("till-{till}"))
+}
+
+impl Base {
+    /// Makes the chain and enrols its counters, over the real routes.
+    pub async fn make() -> Result<Self> {
+        let folder = folder()?;
+        let time = Time::at(START);
+        let (clock, dice) = (Arc::new(OfficeClock(time.clone())), Arc::new(Dice::new(0, 1)));
+        let url = format!("sqlite:{}/{FILE}", folder.path().display());
+        let db = Db::open_with(&url, clock.as_ref(), dice.as_ref(), 1, None).await?;
+        let plan = Plan {
+            seed: 1,
+            stores: DEVICES.len() as u64,
+            members: 9,
+            coupons: 90,
+            pickups: 30,
+        };
+        seed::seed(&db, clock.as_ref(), dice.as_ref(), &plan).await?;
+        let app = App::on(db, clock.clone(), dice.clone(), false);
+        let tenant = admin::find_tenant(&app.db, Some(seed::TENANT)).await?;
+        cheap_pins(&app).await?;
+        let base = Self::look(&app, tenant, folder).await?;
+
+        let net = Arc::new(Net::default());
+        net.connect(Some(Reached {
+            router: http::router(Arc::clone(&app), None),
+            doom: Arc::new(Doom::default()),
+        }));
+        let mut till = 0;
+        for (place, count) in DEVICES.iter().enumerate() {
+            for _ in 0..*count {
+                let code = stores::enrol::make_code(&app.db, clock.as_ref(), dice.as_ref(), tenant, base.stores[place])
+                    .await?;
+                let off = Arc::new(AtomicI64::new(0));
+                let parts = Parts {
+                    clock: Arc::new(TillClock::new(time.clone(), off, "enrol".into())),
+                    random: Arc::new(Dice::new(0, 100 + till as u64)),
+                    transport: Arc::new(Line {
+                        net: Arc::clone(&net),
+                        till,
+                    }),
+                    readers: Some(1),
+                    faults: None,
+                };
+                let counter = Counter::open_with(&till_folder(base.folder.path(), till), parts).await?;
+                counter.enrol(ADDRESS, &code, &format!("till {till}")).await?;
+                counter.sync_once(std::time::Duration::from_secs(1)).await?;
+                counter.end().await?;
+                till += 1;
+            }
+        }
+        net.connect(None);
+        app.stopping.cancel();
+        app.db.close().await;
+        Ok(base)
+    }
+
+    async fn look(app: &App, tenant: TenantId, folder: TempDir) -> Result<Self> {
+        let mut snapshot = app.db.snapshot().await?;
+        let mut ids = Vec::new();
+        for row in sqlx::query("SELECT id FROM stores ORDER BY code")
+            .fetch_all(&mut *snapshot)
+            .await?
+        {
+            ids.push(StoreId::from_bytes(&row.try_get::<Vec<u8>, _>("id")?)?);
+        }
+        let mut members = Vec::new();
+        for row in sqlx::query("SELECT id, number FROM members ORDER BY number")
+            .fetch_all(&mut *snapshot)
+            .await?
+        {
+            members.push((
+                MemberId::from_bytes(&row.try_get::<Vec<u8>, _>("id")?)?,
+                row.try_get("number")?,
+            ));
+        }
+        let coupons = sqlx::query_scalar("SELECT code FROM coupons WHERE state = 'available' ORDER BY code")
+            .fetch_all(&mut *snapshot)
+            .await?;
+        let mut orders = Vec::new();
+        for row in sqlx::query("SELECT store, code FROM orders WHERE state = 'ready' ORDER BY code")
+            .fetch_all(&mut *snapshot)
+            .await?
+        {
+            let store = StoreId::from_bytes(&row.try_get::<Vec<u8>, _>("store")?)?;
+            let place = ids.iter().position(|id| *id == store).unwrap_or(0);
+            orders.push((place, row.try_get("code")?));
+        }
+        let skus = sqlx::query_scalar("SELECT sku FROM products WHERE active = 1 ORDER BY sku LIMIT 6")
+            .fetch_all(&mut *snapshot)
+            .await?;
+        drop(snapshot);
+        let operator = admin::NewOperator {
+            name: "simulator",
+            role: counterfoil_domain::people::OperatorRole::Admin,
+        };
+        let (_, operator) =
+            admin::add_operator(&app.db, app.clock.as_ref(), app.random.as_ref(), tenant, &operator).await?;
+        let key = admin::make_link_key(&app.db, app.clock.as_ref(), app.random.as_ref(), tenant, true).await?;
+        let mut link_key = [0; 32];
+        hex::decode_to_slice(key, &mut link_key)?;
+        Ok(Self {
+            folder,
+            tenant,
+            stores: ids,
+            members,
+            coupons,
+            orders,
+            skus,
+            claimable: None,
+            operator,
+            link_key,
+        })
+    }
+}
+
+/// Everybody's PIN under the cheapest hash there is: what is simulated is not how long it takes.
+async fn cheap_pins(app: &App) -> Result<()> {
+    let failed = |error: &dyn std::fmt::Display| anyhow::anyhow!("no hash: {error}");
+    let params = argon2::Params::new(8, 1, 1, None).map_err(|error| failed(&error))?;
+    let hasher = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
+    let salt = SaltString::encode_b64(b"0123456789abcdef").map_err(|error| failed(&error))?;
+    let hash = hasher
+        .hash_password(PIN.as_bytes(), &salt)
+        .map_err(|error| failed(&error))?
+        .to_string();
+    let mut lease = app.db.lease().await?;
+    let mut tx = lease.begin().await?;
+    sqlx::query("UPDATE clerks SET pin_hash = $1")
+        .bind(hash)
+        .execute(&mut *tx)
+        .await?;
+    tx.commit("sim.pins").await?;
+    Ok(())
+}
