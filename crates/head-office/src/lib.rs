@@ -170,19 +170,31 @@ impl App {
         })
     }
 
-    /// Begins a new history, unless somebody else already has: this database was restored from a backup, and what
+    /// Begins a new history of this chain, unless somebody else already has: this database was restored from a backup, and what
     /// counters know of it may not have happened here.
     ///
     /// # Errors
     /// The database's.
-    pub async fn begin_history(&self, old: HistoryId) -> Result<(), DbError> {
+    pub async fn begin_history(&self, tenant: TenantId, old: HistoryId) -> Result<(), DbError> {
         let now = self.clock.now();
         let random = clock::bytes(self.random.as_ref()).map_err(|error| DbError::config(error.to_string()))?;
         let mut lease = self.db.lease().await?;
         let mut transaction = lease.begin().await?;
-        sqlx::query("UPDATE history SET history_id = $1, began_at = $2 WHERE history_id = $3")
-            .bind(HistoryId::new(now, random).bytes().to_vec())
+        let new = HistoryId::new(now, random).bytes().to_vec();
+        // A chain in the history that the database began with has no row yet.
+        sqlx::query(
+            "INSERT INTO histories (tenant, history_id, began_at) SELECT $1, $2, $3 FROM history WHERE history_id = $4 ON CONFLICT (tenant) DO NOTHING",
+        )
+        .bind(tenant.bytes().to_vec())
+        .bind(new.clone())
+        .bind(now)
+        .bind(old.bytes().to_vec())
+        .execute(&mut *transaction)
+        .await?;
+        sqlx::query("UPDATE histories SET history_id = $1, began_at = $2 WHERE tenant = $3 AND history_id = $4")
+            .bind(new)
             .bind(now)
+            .bind(tenant.bytes().to_vec())
             .bind(old.bytes().to_vec())
             .execute(&mut *transaction)
             .await?;

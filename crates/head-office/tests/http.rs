@@ -17,7 +17,7 @@ use std::{sync::Arc, time::Duration};
 
 use common::{Chain, Counter, HOUR, On, START, chain, random10};
 use counterfoil_domain::{
-    ids::{FreezeId, HistoryId, StoreId},
+    ids::{FreezeId, StoreId, TenantId},
     operations::Outcome,
     people::Store,
     transition::{DeviceStatus, Subject},
@@ -47,6 +47,8 @@ counterfoil_head_office::on_both! {
     a_revoked_device_delivers_but_learns_nothing,
     a_long_poll_ends_when_there_is_news,
     a_restored_database_begins_a_new_history,
+    a_made_up_claim_costs_nobody_else_anything,
+    overlapping_requests_of_one_device_stop_nobody,
     an_epoch_lost_with_a_backup_waits_for_a_person,
     questions_are_answered_once,
     rows_are_looked_up_by_code,
@@ -129,7 +131,7 @@ impl Office {
     async fn ask(&self, operations: &[String]) -> SyncRequest {
         SyncRequest {
             protocol: VERSION,
-            history_id: self.chain.app.db.history().await.unwrap(),
+            history_id: self.chain.app.db.history_of(self.chain.tenant).await.unwrap(),
             cursor: Cursor::default(),
             epoch: 1,
             acknowledged_seq: 0,
@@ -409,44 +411,192 @@ async fn a_long_poll_ends_when_there_is_news(on: On) {
 async fn a_restored_database_begins_a_new_history(on: On) {
     let office = office(on, 3).await;
     let mut counter = office.chain.counter().await;
-    let one = counter.seal(office.chain.redeem(office.chain.coupons[0], None), START);
-    office.sync(&counter, &[one]).await.unwrap();
-    // The device holds the outcome of number 5; this database has never seen it.
-    let mut ask = office.ask(&[]).await;
-    ask.acknowledged_seq = 5;
-    let old = ask.history_id;
-    let (_, problem) = office
-        .post::<_, SyncResponse>(&counter, paths::SYNC, &ask)
-        .await
-        .unwrap_err();
-    assert_eq!(
-        (problem.code.as_str(), problem.expected_seq, problem.epoch),
-        ("history_changed", Some(2), Some(1))
-    );
-    assert_ne!(problem.history_id, Some(old));
-    // Another counter has read as far as a number that was since given out again, in another commit.
-    let mut ask = office.ask(&[]).await;
-    assert_eq!(Some(ask.history_id), problem.history_id);
-    ask.cursor = Cursor {
-        store_seq: 1,
-        store_mark: 42,
-        ..Cursor::default()
+    let mut cursors = Vec::new();
+    for coupon in &office.chain.coupons {
+        let one = counter.seal(office.chain.redeem(*coupon, None), START);
+        let mut ask = office.ask(&[one]).await;
+        ask.page_rows = 1_000;
+        let answer: Answer<SyncResponse> = office.post(&counter, paths::SYNC, &ask).await;
+        cursors.push(answer.unwrap().page.unwrap().cursor);
+    }
+    let old = office.chain.app.db.history_of(office.chain.tenant).await.unwrap();
+    // Restored from a backup of before the last two: their numbers are as if they had never been given, and one of them
+    // is given anew in another commit.
+    office.chain.run("DELETE FROM feed WHERE number > 2").await;
+    office
+        .chain
+        .run("UPDATE feed_heads SET number = 2 WHERE number > 2")
+        .await;
+    let begins = |ask: SyncRequest| {
+        let (office, counter) = (&office, &counter);
+        async move {
+            let (_, problem) = office
+                .post::<_, SyncResponse>(counter, paths::SYNC, &ask)
+                .await
+                .unwrap_err();
+            assert_eq!(problem.code, "history_changed");
+            problem.history_id
+        }
     };
-    let (_, problem) = office
-        .post::<_, SyncResponse>(&counter, paths::SYNC, &ask)
-        .await
-        .unwrap_err();
-    assert_eq!(problem.code, "history_changed");
-    assert_ne!(problem.history_id, Some(ask.history_id));
+    let mut ask = office.ask(&[]).await;
+    ask.cursor = cursors[2];
+    let present = begins(ask).await;
+    assert_ne!(present, Some(old));
+    assert_eq!(
+        Some(office.chain.app.db.history_of(office.chain.tenant).await.unwrap()),
+        present
+    );
+    // Other chains of the same database go on as they were.
+    let other = TenantId::new(START, random10());
+    assert_eq!(office.chain.app.db.history_of(other).await.unwrap(), old);
     // Somebody who still speaks of the first history is told of the present one, and begins none.
     let mut ask = office.ask(&[]).await;
-    let present = ask.history_id;
-    ask.history_id = HistoryId::new(1, [1; 10]);
-    let (_, problem) = office
-        .post::<_, SyncResponse>(&counter, paths::SYNC, &ask)
-        .await
-        .unwrap_err();
-    assert_eq!(problem.history_id, Some(present));
+    ask.history_id = old;
+    ask.cursor = cursors[2];
+    assert_eq!(begins(ask).await, present);
+}
+
+/// A time-out and a retry is all it takes to have two pushes of one device under way.
+async fn overlapping_requests_of_one_device_stop_nobody(on: On) {
+    let office = Arc::new(office(on, 20).await);
+    let mut counter = office.chain.counter().await;
+    let pushes: Vec<String> = office.chain.coupons[..10]
+        .iter()
+        .map(|coupon| counter.seal(office.chain.redeem(*coupon, None), START))
+        .collect();
+    let counter = Arc::new(counter);
+    let mut running = tokio::task::JoinSet::new();
+    for n in 0..100_usize {
+        let (office, counter, pushes) = (Arc::clone(&office), Arc::clone(&counter), pushes.clone());
+        running.spawn(async move {
+            let request = async {
+                match n % 4 {
+                    // The same push, again and again, and its beginning.
+                    0 => drop(office.sync(&counter, &pushes).await),
+                    1 => drop(office.sync(&counter, &pushes[..5]).await),
+                    2 => drop(office.sync(&counter, &[]).await),
+                    _ => {
+                        let question = FreezeRequest {
+                            id: FreezeId::new(START, [u8::try_from(n).unwrap(); 10]),
+                            subject: Subject::Coupon(office.chain.coupons[10 + n % 10]),
+                            presented_by: None,
+                        };
+                        let _: Answer<FreezeResponse> = office.post(&counter, paths::FREEZES, &question).await;
+                    }
+                }
+            };
+            // Every third one is given up at once, or as soon as its connection is there.
+            match n % 3 {
+                0 => drop(tokio::time::timeout(Duration::from_millis(n as u64 % 7), request).await),
+                _ => request.await,
+            }
+        });
+    }
+    while let Some(done) = running.join_next().await {
+        done.unwrap();
+    }
+    let alive = tokio::time::timeout(
+        Duration::from_secs(30),
+        reqwest::get(format!("{}/healthz", office.address)),
+    );
+    assert_eq!(
+        alive.await.expect("nobody answers any more").unwrap().status(),
+        StatusCode::OK
+    );
+    // Whatever was given up is sent again, and has had its one effect.
+    let answer = office.sync(&counter, &pushes).await.unwrap();
+    assert_eq!(answer.outcomes.len(), pushes.len());
+    assert!(answer.outcomes.iter().all(|ended| ended.outcome == Outcome::Applied));
+    let applied = "SELECT COUNT(*) FROM operations WHERE outcome = 'applied'";
+    assert_eq!(office.chain.number(applied).await, 10);
+}
+
+/// Whoever claims what it can't prove reads everything again, alone.
+async fn a_made_up_claim_costs_nobody_else_anything(on: On) {
+    let office = office(on, 3).await;
+    let (mut counter, honest) = (office.chain.counter().await, office.chain.counter().await);
+    let one = counter.seal(office.chain.redeem(office.chain.coupons[0], None), START);
+    let mut ask = office.ask(&[one]).await;
+    ask.page_rows = 1_000;
+    let answer: Answer<SyncResponse> = office.post(&counter, paths::SYNC, &ask).await;
+    let read = answer.unwrap().page.unwrap().cursor;
+    let history = office.chain.app.db.history_of(office.chain.tenant).await.unwrap();
+    let claims = [
+        (
+            Cursor {
+                store_seq: 1,
+                store_mark: 42,
+                ..Cursor::default()
+            },
+            0,
+        ),
+        (
+            Cursor {
+                tenant_seq: 7,
+                tenant_mark: read.store_mark,
+                ..read
+            },
+            0,
+        ),
+        (
+            Cursor {
+                store_seq: read.store_seq + 1,
+                ..read
+            },
+            0,
+        ),
+        // The mark of one feed for the other.
+        (
+            Cursor {
+                tenant_seq: read.store_seq,
+                tenant_mark: read.store_mark,
+                ..Cursor::default()
+            },
+            0,
+        ),
+        (
+            Cursor {
+                store_seq: i64::MAX,
+                store_mark: i64::MIN,
+                ..read
+            },
+            0,
+        ),
+        // Outcomes that were never given.
+        (read, 5),
+        (Cursor::default(), i64::MAX),
+    ];
+    for (cursor, acknowledged_seq) in claims {
+        let mut ask = office.ask(&[]).await;
+        (ask.cursor, ask.acknowledged_seq) = (cursor, acknowledged_seq);
+        let (_, problem) = office
+            .post::<_, SyncResponse>(&counter, paths::SYNC, &ask)
+            .await
+            .unwrap_err();
+        assert_eq!(
+            (problem.code.as_str(), problem.history_id, problem.expected_seq),
+            ("history_changed", Some(history), Some(2)),
+            "{cursor:?} {acknowledged_seq}"
+        );
+    }
+    assert_eq!(
+        office.chain.app.db.history_of(office.chain.tenant).await.unwrap(),
+        history
+    );
+    let mut ask = office.ask(&[]).await;
+    ask.cursor = read;
+    let answer: Answer<SyncResponse> = office.post(&honest, paths::SYNC, &ask).await;
+    assert_eq!(answer.unwrap().history_id, history);
+    // A cursor of before marks had keys is known by its line.
+    office.chain.run("UPDATE feed SET mark = 77 WHERE number = 1").await;
+    let mut ask = office.ask(&[]).await;
+    ask.cursor = Cursor {
+        store_seq: 1,
+        store_mark: 77,
+        ..Cursor::default()
+    };
+    let answer: Answer<SyncResponse> = office.post(&honest, paths::SYNC, &ask).await;
+    assert_eq!(answer.unwrap().history_id, history);
 }
 
 async fn an_epoch_lost_with_a_backup_waits_for_a_person(on: On) {

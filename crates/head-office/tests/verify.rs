@@ -511,7 +511,6 @@ const DAMAGES: &[Damage] = &[
         &["feeds"],
     ),
     damage("feed_heads", "UPDATE feed_heads SET number = number + 1", &["feeds"]),
-    damage("feed_heads", "UPDATE feed_heads SET mark = mark / 2 + 1", &["feeds"]),
     damage("feed_heads", "DELETE FROM feed_heads", &["feeds"]),
     damage("members", "DELETE FROM members", &["references"]),
     damage(

@@ -31,6 +31,24 @@ const TURNS: usize = 40;
 /// Whatever breaks a rule, in words.
 pub type Violations = Vec<String>;
 
+/// What must hold after every step.
+pub async fn step(world: &mut World) -> Result<Option<String>> {
+    let Some(app) = world.app() else { return Ok(None) };
+    let history = app.db.history_of(world.base.tenant).await?;
+    let before = world.history.replace((history, world.restored));
+    // A history begins because a database was restored, and for no other reason.
+    Ok(match before {
+        Some((old, _)) if old != history && world.unsettled == 0 => {
+            Some(format!("history {history} began, and nothing was restored"))
+        }
+        Some((old, _)) if old != history => {
+            world.unsettled -= 1;
+            None
+        }
+        _ => None,
+    })
+}
+
 /// Ends all faults, lets everybody deliver and read, and judges.
 pub async fn finale(world: &mut World) -> Result<Violations> {
     let mut violations = Violations::new();

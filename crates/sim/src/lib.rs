@@ -43,11 +43,7 @@ pub fn tills() -> usize {
 
 /// Which faults this seed has: some seeds have none, and then nothing may go wrong at all.
 pub fn faults_of(seed: u64, all: &Faults) -> Faults {
-    if seed % 10 == 5 {
-        Faults::none()
-    } else {
-        all.clone()
-    }
+    if seed % 10 == 5 { Faults::none() } else { all.clone() }
 }
 
 /// Runs these steps in a world of this seed.
@@ -56,12 +52,19 @@ pub fn faults_of(seed: u64, all: &Faults) -> Faults {
 /// When the simulator itself can't go on: that is a fault of its own, or one of the programs that no rule is about.
 pub async fn run(seed: u64, base: Arc<Base>, steps: &[Step], faults: Faults) -> Result<Ran> {
     let mut world = World::new(seed, base, faults).await?;
+    let mut broken = Vec::new();
     for (place, step) in steps.iter().enumerate() {
         let done = perform::perform(&mut world, step).await?;
-        let line = format!("{place} {:?} -> {done}", step);
+        let line = format!("{place} {step:?} -> {done}");
         world.trace(&line);
+        broken.extend(
+            judge::step(&mut world)
+                .await?
+                .map(|what| format!("step {place}: {what}")),
+        );
     }
-    let violations = judge::finale(&mut world).await?;
+    broken.extend(judge::finale(&mut world).await?);
+    let violations = broken;
     let exceptions = world.exceptions().await?;
     for violation in &violations {
         world.trace(violation);

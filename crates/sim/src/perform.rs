@@ -580,6 +580,9 @@ async fn restore(world: &mut World) -> Result<String> {
     world.office_doom.revive();
     world.net.forget_outcomes();
     world.restored += 1;
+    world.unsettled += 1;
+    // The backup is of the history that was then.
+    world.history = None;
     world.count("restore_office");
     world.start_office().await?;
     Ok("restored".into())

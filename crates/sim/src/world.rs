@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use counterfoil_counter::{Counter, Parts};
 use counterfoil_domain::{
-    ids::{ClerkId, DeviceId, OperationId, StoreId},
+    ids::{ClerkId, DeviceId, HistoryId, OperationId, StoreId},
     people::Role,
     time::{MINUTE, Millis},
 };
@@ -81,6 +81,9 @@ pub struct World {
     pub fragile: BTreeSet<OperationId>,
     pub backup: Option<Millis>,
     pub restored: u64,
+    /// Restores that no new history has followed yet.
+    pub unsettled: u64,
+    pub history: Option<(HistoryId, u64)>,
     pub hostile: Hostile,
     pub orders_made: u64,
     pub hit: BTreeMap<&'static str, u64>,
@@ -110,6 +113,8 @@ impl World {
             fragile: BTreeSet::new(),
             backup: None,
             restored: 0,
+            unsettled: 0,
+            history: None,
             orders_made: 0,
             hit: BTreeMap::new(),
             faults,

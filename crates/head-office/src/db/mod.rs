@@ -9,7 +9,7 @@ mod tx;
 
 use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
-use counterfoil_domain::ids::HistoryId;
+use counterfoil_domain::ids::{HistoryId, TenantId};
 pub use error::{DbError, Trouble};
 use sqlx::{
     Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Transaction,
@@ -217,7 +217,16 @@ impl Db {
         &self.readers
     }
 
-    /// Which history this database is.
+    /// Which history this chain is in.
+    ///
+    /// # Errors
+    /// [`DbError`] of the query.
+    pub async fn history_of(&self, tenant: TenantId) -> Result<HistoryId, DbError> {
+        let mut snapshot = self.snapshot().await?;
+        history_of(&mut snapshot, tenant).await
+    }
+
+    /// Which history this database began with.
     ///
     /// # Errors
     /// [`DbError`] of the query.
@@ -265,7 +274,21 @@ impl Db {
     }
 }
 
-/// Reads the history's id on a connection.
+/// Reads the id of the history that a chain is in, on a connection.
+///
+/// # Errors
+/// [`DbError`] of the query.
+pub async fn history_of(connection: &mut AnyConnection, tenant: TenantId) -> Result<HistoryId, DbError> {
+    let row = sqlx::query(
+        "SELECT COALESCE(t.history_id, h.history_id) AS history_id FROM history h LEFT JOIN histories t ON t.tenant = $1",
+    )
+    .bind(tenant.bytes().to_vec())
+    .fetch_one(connection)
+    .await?;
+    batch::id(&row, "history_id", HistoryId::from_bytes)
+}
+
+/// Reads the id of the history that the database began with, on a connection.
 ///
 /// # Errors
 /// [`DbError`] of the query.
@@ -344,6 +367,12 @@ impl Lease<'_> {
         .bind(clock.now())
         .execute(&mut *connection)
         .await?;
+        let mut key = [0u8; 32];
+        random.fill(&mut key).map_err(|e| DbError::config(e.to_string()))?;
+        sqlx::query("INSERT INTO mark_keys (singleton, mark_key) VALUES (1, $1) ON CONFLICT (singleton) DO NOTHING")
+            .bind(key.to_vec())
+            .execute(&mut *connection)
+            .await?;
         Ok(())
     }
 }

@@ -253,7 +253,7 @@ impl Writer {
         };
         let (work, state) = work;
         let (heads, mut given) = self.store(connection, tenant, &work, &state, &loaded, now).await?;
-        let history = db::history(connection).await?;
+        let history = db::history_of(connection, tenant).await?;
         let mut answers = Vec::with_capacity(work.answers.len());
         for (answer, device) in work.answers {
             let feed = match (&answer, &device) {

@@ -152,7 +152,7 @@ pub async fn enrol(app: &App, request: &EnrolRequest) -> Result<EnrolResponse, A
         .await?
         .pop()
         .ok_or_else(ApiError::internal)?;
-    let history_id = db::history(&mut transaction).await?;
+    let history_id = db::history_of(&mut transaction, tenant).await?;
     transaction.commit("stores.enrol").await?;
     Ok(EnrolResponse {
         tenant,

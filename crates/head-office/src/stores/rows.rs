@@ -329,7 +329,7 @@ pub async fn device_in_history<'c>(
     device: DeviceId,
 ) -> Result<Option<(HistoryId, Device)>, DbError> {
     let row = sqlx::query(
-        "SELECT h.history_id, d.id, d.store, d.status, d.epoch, d.last_seq, d.last_hash, d.settled_at, d.version FROM devices d, history h WHERE d.tenant = $1 AND d.id = $2",
+        "SELECT COALESCE(t.history_id, h.history_id) AS history_id, d.id, d.store, d.status, d.epoch, d.last_seq, d.last_hash, d.settled_at, d.version FROM devices d CROSS JOIN history h LEFT JOIN histories t ON t.tenant = $1 WHERE d.tenant = $1 AND d.id = $2",
     )
     .bind(tenant.bytes().to_vec())
     .bind(device.bytes().to_vec())

@@ -9,9 +9,10 @@ use counterfoil_domain::ids::{ClerkId, CouponId, MemberId, OperationId, OrderId,
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
+use super::marks::MarkKey;
 use crate::db::{
     DbError,
-    batch::{Text, execute_all, fetch, id},
+    batch::{Text, execute_all, fetch, hash, id},
 };
 
 /// A row that some counters hold a copy of.
@@ -82,7 +83,7 @@ impl Item {
 
 const ADVANCE: Text = Text {
     head: "INSERT INTO feed_heads (tenant, store, number, mark) VALUES ",
-    tail: " ON CONFLICT (tenant, store) DO UPDATE SET number = feed_heads.number + excluded.number, mark = excluded.mark RETURNING store, number",
+    tail: " ON CONFLICT (tenant, store) DO UPDATE SET number = feed_heads.number + excluded.number, mark = excluded.mark RETURNING store, number, (SELECT mark_key FROM mark_keys) AS mark_key",
     columns: 3,
     tenant_first: true,
     // A repeated row would count twice.
@@ -101,11 +102,12 @@ const INSERT: Text = Text {
 pub struct Head {
     /// The last number given.
     pub number: i64,
-    /// The mark of the commit that gave it.
+    /// Its mark; see [`super::marks`]. Of a feed's head what was random about the commit that gave it.
     pub mark: i64,
 }
 
-/// Appends to feeds; to be called last before a commit. Answers where each feed stands afterwards.
+/// Appends to feeds; to be called last before a commit. Answers where each feed stands afterwards. `commit` is random: what
+/// tells the marks of this commit from those of another one that gives the same numbers.
 ///
 /// `news` must be sorted by store; an item twice in one feed is told once.
 ///
@@ -115,27 +117,31 @@ pub async fn append(
     connection: &mut AnyConnection,
     tenant: TenantId,
     news: &BTreeMap<StoreId, Vec<Item>>,
-    mark: i64,
+    commit: i64,
 ) -> Result<BTreeMap<StoreId, i64>, DbError> {
     let counts: Vec<(StoreId, i64)> = news
         .iter()
         .map(|(store, items)| (*store, i64::try_from(items.len()).unwrap_or(i64::MAX)))
         .collect();
     let rows = fetch(connection, ADVANCE, "", tenant, &counts, |b, (store, count)| {
-        b.bytes(store.bytes()).number(*count).number(mark);
+        b.bytes(store.bytes()).number(*count).number(commit);
     })
     .await?;
     let mut heads = BTreeMap::new();
+    let mut key = None;
     for row in &rows {
+        key = Some(MarkKey::from(hash(row, "mark_key")?));
         heads.insert(id(row, "store", StoreId::from_bytes)?, row.try_get::<i64, _>("number")?);
     }
     let mut lines = Vec::new();
     for (store, items) in news {
         let head = heads.get(store).copied().ok_or(DbError::Decode { column: "store" })?;
+        let key = key.ok_or(DbError::Decode { column: "mark_key" })?;
         let first = head - i64::try_from(items.len()).unwrap_or(i64::MAX) + 1;
         for (number, item) in (first..).zip(items) {
             let (entity, id) = item.columns();
-            lines.push((*store, number, entity, id));
+            let mark = key.mark(tenant, *store, number, commit);
+            lines.push((*store, number, entity, id, mark));
         }
     }
     execute_all(
@@ -144,12 +150,12 @@ pub async fn append(
         INSERT,
         tenant,
         &lines,
-        |b, (store, number, entity, id)| {
+        |b, (store, number, entity, id, mark)| {
             b.bytes(store.bytes())
                 .number(*number)
                 .text(entity)
                 .bytes(id)
-                .number(mark);
+                .number(*mark);
         },
     )
     .await?;
@@ -175,28 +181,47 @@ pub async fn head(connection: &mut AnyConnection, tenant: TenantId, store: Store
     }
 }
 
-/// Whether this feed has given this number in a commit of this mark. Number 0 is every feed's beginning.
+/// What is known of a number that somebody claims to have read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Claim {
+    /// It was given here, with this mark. Number 0 is every feed's beginning.
+    Known,
+    /// It was given once, and is not known here: a backup was restored.
+    Lost,
+    /// Nothing proves that it was ever given.
+    Unproven,
+}
+
+/// Judges the claim to have read up to this number of a feed.
 ///
 /// # Errors
-/// The driver's.
-pub async fn knows(
+/// The driver's, and [`DbError::Decode`].
+pub async fn judge(
     connection: &mut AnyConnection,
     tenant: TenantId,
     store: StoreId,
     number: i64,
     mark: i64,
-) -> Result<bool, DbError> {
+) -> Result<Claim, DbError> {
     if number == 0 {
-        return Ok(true);
+        return Ok(Claim::Known);
     }
-    let found: Option<i64> =
-        sqlx::query_scalar("SELECT mark FROM feed WHERE tenant = $1 AND store = $2 AND number = $3")
-            .bind(tenant.bytes().to_vec())
-            .bind(store.bytes().to_vec())
-            .bind(number)
-            .fetch_optional(connection)
-            .await?;
-    Ok(found == Some(mark))
+    let row = sqlx::query(
+        "SELECT k.mark_key, f.mark FROM mark_keys k LEFT JOIN feed f ON f.tenant = $1 AND f.store = $2 AND f.number = $3",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(store.bytes().to_vec())
+    .bind(number)
+    .fetch_one(connection)
+    .await?;
+    // Marks of before there were keys are known by their lines alone.
+    Ok(if row.try_get::<Option<i64>, _>("mark")? == Some(mark) {
+        Claim::Known
+    } else if MarkKey::from(hash(&row, "mark_key")?).proves(tenant, store, number, mark) {
+        Claim::Lost
+    } else {
+        Claim::Unproven
+    })
 }
 
 /// A piece of a feed: what changed after `after`, at most `limit` lines, and where the reader then stands.

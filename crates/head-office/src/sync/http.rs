@@ -14,7 +14,7 @@ use counterfoil_protocol::{
 };
 
 use super::{
-    feed::{self, TENANT_FEED},
+    feed::{self, Claim, TENANT_FEED},
     page,
 };
 use crate::{
@@ -93,9 +93,9 @@ pub async fn sync(State(app): State<Arc<App>>, request: SignedRequest) -> Result
     }))
 }
 
-/// Finds out whether counter and head office speak of the same history. After a restore from a backup they don't:
-/// either the id differs already, or the counter knows of something that this database has never done, and then this
-/// database begins a new history here and now.
+/// Finds out whether counter and head office speak of the same history. After a restore from a backup they don't: either
+/// the id differs already, or the counter knows of something that this database has never done. If it can prove that, the
+/// chain begins a new history here and now; if it can't, it alone reads everything again.
 async fn same_history(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result<(), ApiError> {
     let (history, device) = own_row(app.db.reader(), request).await?;
     if history == asked.history_id {
@@ -108,16 +108,23 @@ async fn same_history(app: &App, request: &SignedRequest, asked: &SyncRequest) -
             app.freeze_device(request.tenant, &device).await?;
             return Err(barred(DeviceStatus::Frozen));
         }
-        let lost = (asked.epoch == device.epoch && asked.acknowledged_seq > device.last_seq)
-            || !knows(app, request, asked).await?;
-        if !lost {
-            return Ok(());
+        let more = asked.epoch == device.epoch && asked.acknowledged_seq > device.last_seq;
+        match claim(app, request, asked).await? {
+            Claim::Known if !more => return Ok(()),
+            Claim::Lost => {
+                tracing::error!(device = %request.device, "a counter proves to know more than this database: a backup was restored");
+                app.begin_history(request.tenant, history).await?;
+            }
+            // It may be so, and nobody else is any the worse for it: this one alone reads everything again.
+            Claim::Known | Claim::Unproven => {
+                tracing::warn!(device = %request.device, "a counter claims to know more than this database, and can't prove it");
+                metrics::counter!("counterfoil_alerts_total", "what" => "unproven_cursor").increment(1);
+            }
         }
-        tracing::error!(device = %request.device, "a counter knows more than this database: a backup was restored");
-        app.begin_history(history).await?;
     }
+    let history = app.db.history_of(request.tenant).await?;
     Err(Problem {
-        history_id: Some(app.db.history().await?),
+        history_id: Some(history),
         expected_seq: Some(device.last_seq + 1),
         epoch: Some(device.epoch),
         ..Problem::new(Code::HistoryChanged)
@@ -125,30 +132,25 @@ async fn same_history(app: &App, request: &SignedRequest, asked: &SyncRequest) -
     .into())
 }
 
-/// Whether both feeds have given the cursor's numbers in commits of its marks.
-async fn knows(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result<bool, ApiError> {
+/// What is known of the numbers that the cursor claims to have read, in both feeds.
+async fn claim(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result<Claim, ApiError> {
     let cursor = &asked.cursor;
     if cursor.tenant_seq == 0 && cursor.store_seq == 0 {
-        return Ok(true);
+        return Ok(Claim::Known);
     }
     let mut connection = app.db.reader().acquire().await.map_err(DbError::from)?;
-    let shared = feed::knows(
-        &mut connection,
-        request.tenant,
-        TENANT_FEED,
-        cursor.tenant_seq,
-        cursor.tenant_mark,
-    )
-    .await?;
-    let own = feed::knows(
-        &mut connection,
-        request.tenant,
-        request.store,
-        cursor.store_seq,
-        cursor.store_mark,
-    )
-    .await?;
-    Ok(shared && own)
+    let mut all = Claim::Known;
+    for (store, number, mark) in [
+        (TENANT_FEED, cursor.tenant_seq, cursor.tenant_mark),
+        (request.store, cursor.store_seq, cursor.store_mark),
+    ] {
+        match feed::judge(&mut connection, request.tenant, store, number, mark).await? {
+            Claim::Lost => return Ok(Claim::Lost),
+            Claim::Unproven => all = Claim::Unproven,
+            Claim::Known => {}
+        }
+    }
+    Ok(all)
 }
 
 async fn own_row<'c>(

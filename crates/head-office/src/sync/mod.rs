@@ -2,6 +2,7 @@
 
 pub mod feed;
 pub mod http;
+pub mod marks;
 pub mod page;
 pub mod rows;
 pub mod told;

@@ -173,8 +173,6 @@ pub(super) const RULES: &[Rule] = &[
              FROM feed_heads h LEFT JOIN (SELECT tenant, store, COUNT(*) AS lines, MIN(number) AS first, MAX(number) AS last FROM feed GROUP BY tenant, store) AS f
                  ON f.tenant = h.tenant AND f.store = h.store
              WHERE COALESCE(f.lines, 0) <> h.number OR COALESCE(f.last, 0) <> h.number OR COALESCE(f.first, 1) <> 1",
-            "SELECT h.store AS id, 'the head has another mark than its line' AS what
-             FROM feed_heads h JOIN feed f ON f.tenant = h.tenant AND f.store = h.store AND f.number = h.number WHERE f.mark <> h.mark",
             "SELECT DISTINCT f.store AS id, 'there are lines without a head' AS what
              FROM feed f WHERE NOT EXISTS (SELECT 1 FROM feed_heads h WHERE h.tenant = f.tenant AND h.store = f.store)",
         ],
