@@ -48,10 +48,33 @@ const STEPS: &[Step] = &[
     }),
 ];
 
-pub fn check() -> Result<ExitCode> {
+#[derive(clap::Args)]
+pub struct Options {
+    /// Simulate 200 seeds as well
+    #[arg(long)]
+    deep: bool,
+}
+
+/// What takes too long for every change.
+const DEEP: &[Step] = &[("simulation of 200 seeds", || {
+    shell::run(shell::cargo([
+        "run",
+        "--quiet",
+        "--package",
+        "counterfoil-sim",
+        "--",
+        "--seeds",
+        "1..200",
+        "--events",
+        "1000",
+    ]))
+})];
+
+pub fn check(options: &Options) -> Result<ExitCode> {
     setup::setup(Purpose::Build)?;
     let mut failed = Vec::new();
-    for (name, step) in STEPS {
+    let deep = if options.deep { DEEP } else { &[] };
+    for (name, step) in STEPS.iter().chain(deep) {
         shell::say(format!("-- {name}"));
         if let Err(error) = step() {
             shell::say(format!("error: {name}: {error:#}"));
@@ -59,13 +82,13 @@ pub fn check() -> Result<ExitCode> {
         }
     }
     if failed.is_empty() {
-        println!("{} checks passed", STEPS.len());
+        println!("{} checks passed", STEPS.len() + deep.len());
         return Ok(ExitCode::SUCCESS);
     }
     println!(
         "{} of {} checks failed: {}",
         failed.len(),
-        STEPS.len(),
+        STEPS.len() + deep.len(),
         failed.join(", ")
     );
     Ok(ExitCode::FAILURE)

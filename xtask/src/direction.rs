@@ -13,6 +13,7 @@ const SCAN: &str = "counterfoil-scan";
 const COUNTER: &str = "counterfoil-counter";
 const HEAD_OFFICE: &str = "counterfoil-head-office";
 const DESKTOP: &str = "counterfoil";
+const SIM: &str = "counterfoil-sim";
 const TESTS: &str = "counterfoil-tests";
 
 /// Everything that is allowed, for tests' and build dependencies too. Counter and head office never know each other:
@@ -23,6 +24,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     (SCAN, &[DOMAIN]),
     (COUNTER, &[DOMAIN, PROTOCOL]),
     (HEAD_OFFICE, &[DOMAIN, PROTOCOL]),
+    (SIM, &[DOMAIN, PROTOCOL, COUNTER, HEAD_OFFICE]),
     (DESKTOP, &[DOMAIN, PROTOCOL, SCAN, COUNTER, HEAD_OFFICE]),
     (TESTS, &[DOMAIN, PROTOCOL, SCAN, COUNTER, HEAD_OFFICE, DESKTOP]),
     ("xtask", &[]),

@@ -11,6 +11,7 @@ mod counts;
 mod direction;
 mod display;
 mod places;
+mod planted;
 mod postgres;
 mod run;
 mod setup;
@@ -50,10 +51,14 @@ enum Task {
     ///
     /// Examples: cargo xtask test; cargo xtask test -- -p counterfoil-counter overlay
     Test(test::Options),
-    /// Formatting, lints, licences, dependency direction, generated bindings
+    /// Formatting, lints, licences, dependency direction, generated bindings; `--deep` adds a longer simulation
     ///
-    /// Example: cargo xtask check
-    Check,
+    /// Examples: cargo xtask check; cargo xtask check --deep
+    Check(check::Options),
+    /// Plant each known bug in turn and say which check finds it
+    ///
+    /// Examples: cargo xtask planted; cargo xtask planted --only foreign_freeze
+    Planted(planted::Options),
     /// Write the TypeScript bindings of the desktop commands
     ///
     /// Example: cargo xtask bindings
@@ -76,7 +81,8 @@ fn main() -> ExitCode {
         Task::Setup => setup::setup(Purpose::Test).map(|()| ExitCode::SUCCESS),
         Task::Run(options) => run::run(&options),
         Task::Test(options) => test::test(&options),
-        Task::Check => check::check(),
+        Task::Check(options) => check::check(&options),
+        Task::Planted(options) => planted::planted(&options),
         Task::Bindings => bindings(),
         Task::Bench(options) => bench::bench(&options),
         Task::Bare(options) => bare::bare(&options),

@@ -12,6 +12,7 @@ use counterfoil_domain::{
     ids::{BatchId, DeviceId, OperationId, StoreId},
     operations::{Action, Outcome, Times},
     pickups::{Order, OrderState},
+    planted,
     sales::{Sale, UsedCoupon},
     transition::{Applied, Changes, Doing, NeedKeys, State, Subject, effect, genesis},
 };
@@ -457,7 +458,7 @@ pub async fn release(db: &mut SqliteConnection, store_seq: i64, here: Here, gene
         "SELECT t.entity, t.id, t.epoch, t.seq FROM touches t CROSS JOIN journal j ON j.epoch = t.epoch AND j.seq = t.seq \
          WHERE j.state = 'settled' AND j.feed <= ?",
     )
-    .bind(store_seq)
+    .bind(planted!("overlay_kept", -1, store_seq))
     .fetch_all(&mut *db)
     .await?;
     let mut freed = BTreeSet::new();

@@ -6,6 +6,7 @@ use counterfoil_domain::{
     offline::OfflineLimits,
     people::{Clerk, Member, Store},
     pickups::Order,
+    planted,
     products::Product,
     sales::Sale,
     time::Millis,
@@ -198,6 +199,9 @@ pub async fn store(db: &mut SqliteConnection, rows: &[Row], generation: i64, ask
          WHERE excluded.generation > generation OR excluded.version > version \
          OR (excluded.version = version AND excluded.asked <= asked)",
     );
+    if planted!("older_over_newer", true, false) {
+        query.push(" OR TRUE");
+    }
     query.build().execute(db).await?;
     Ok(keys)
 }
@@ -205,6 +209,9 @@ pub async fn store(db: &mut SqliteConnection, rows: &[Row], generation: i64, ask
 /// Forgets a member whom this store does not hold any more, and their coupons and orders but those of this store. What
 /// operations still lie over goes when they are let go of.
 pub async fn forget(db: &mut SqliteConnection, member: MemberId, here: StoreId) -> Result<()> {
+    if planted!("nothing_forgotten", true, false) {
+        return Ok(());
+    }
     let (id, theirs, home) = (member.bytes().as_slice(), member.to_string(), here.to_string());
     for statement in [
         // Older than any generation: the overlay removes it once nothing lies over it.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ids::{ClerkId, CouponId, FreezeId, MemberId, OperationId, OrderId, TemplateId},
+    planted,
     sales::{Return, Settlement},
     time::Millis,
     transition::Subject,
@@ -105,7 +106,9 @@ impl Action {
         match self {
             Self::SettleSale(settled) => settled.nets().is_some(),
             Self::ReturnSale(back) => back.refund().is_some(),
-            Self::RedeemCoupon { worth, .. } | Self::CollectOrder { worth, .. } => *worth >= 0,
+            Self::RedeemCoupon { worth, .. } | Self::CollectOrder { worth, .. } => {
+                *worth >= 0 || planted!("worth_not_checked", true, false)
+            }
             Self::VoidRedemption { .. } | Self::FailedAttempt { .. } => true,
         }
     }

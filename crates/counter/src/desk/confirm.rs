@@ -8,6 +8,7 @@ use counterfoil_domain::{
     operations::Action,
     people::Clerk,
     pickups::{Order, OrderState},
+    planted,
     transition::{DeviceStatus, Subject as Key},
 };
 use sqlx::SqliteConnection;
@@ -161,7 +162,8 @@ async fn write(
     let key = replica::Key::of_subject(key_of(&ticket.shown));
     overlay::renew(&mut tx, &key, here, who.generation).await?;
     identity::saw_time(&mut tx, &who, now).await?;
-    tx.commit("redeem").await?;
+    let kept = tx.commit("redeem").await;
+    planted!("green_before_the_disk", Ok(()), kept)?;
     Ok(Confirmation::Done(Receipt {
         op_id: written.op_id,
         place: written.place,

@@ -3,7 +3,7 @@
 //! Every step is its own short transaction and can be done twice, so a crash between two of them loses nothing: what
 //! was not written down is asked for again.
 
-use counterfoil_domain::{ids::HistoryId, time::Millis, transition::DeviceStatus};
+use counterfoil_domain::{ids::HistoryId, planted, time::Millis, transition::DeviceStatus};
 use counterfoil_protocol::{
     problem::{Code, Problem},
     sync::{Image, Page, Stopped, SyncResponse},
@@ -187,7 +187,7 @@ async fn finish_page(db: &mut sqlx::SqliteConnection, page: &Page, who: &Identit
             replica::forget(db, member.id, who.store.id).await?;
         }
     }
-    if page.cursor != who.cursor {
+    if page.cursor != who.cursor && planted!("cursor_never_moves", false, true) {
         identity::set_cursor(db, &page.cursor).await?;
     }
     if page.more {

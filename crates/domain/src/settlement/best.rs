@@ -97,7 +97,7 @@ impl Best<'_> {
             if taken + bound <= self.total {
                 break;
             }
-            self.search.step()?;
+            self.search.step(live)?;
             self.total = self.total.max(taken + amount);
             if bound > amount && taken + bound > self.total {
                 self.search.descend(depth, c, amount);
@@ -155,7 +155,7 @@ impl Best<'_> {
             if most.fold(0_i64, |sum, (_, bound)| sum.saturating_add(*bound)) < missing {
                 break;
             }
-            self.search.step()?;
+            self.search.step(0)?;
             if open & (1 << c) != 0 {
                 let rest = by_bound.get(i + 1..).unwrap_or_default();
                 self.reaching(
@@ -176,7 +176,7 @@ impl Best<'_> {
         if set == 0 {
             return Ok(taken == self.total);
         }
-        self.search.step()?;
+        self.search.step(set)?;
         let field = self.search.field;
         let state = &self.search.states[depth];
         let bounds = each(set, |c| field.bound(&field.coupons[c], state));

@@ -14,8 +14,8 @@ use super::{
 /// Quotes a basket.
 ///
 /// # Errors
-/// What [`Basket::check`] refuses; `too_many_combinations` where more than 10 coupons in more than 5 groups can be
-/// combined in more ways than the search may try.
+/// What [`Basket::check`] refuses; `too_many_combinations` beyond what the contract always answers, where the search would
+/// look at more lines than it may.
 pub fn quote(basket: &Basket) -> Result<Answer, InputError> {
     basket.check()?;
     let field = Field::new(basket);

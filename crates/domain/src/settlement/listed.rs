@@ -67,7 +67,7 @@ impl Listed<'_> {
             }
             return Ok(());
         };
-        self.search.step()?;
+        self.search.step(open)?;
         let field = self.search.field;
         let state = &self.search.states[depth];
         let mut bounds = [0; MAX_COUPONS];

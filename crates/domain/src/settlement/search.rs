@@ -1,7 +1,7 @@
 //! What the searches for the best combination and for the best order have in common: steps counted against a limit,
 //! upper bounds, and moments already seen.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::{
     InputError,
@@ -22,11 +22,11 @@ pub(super) fn members(mut set: Set) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Always answered, whatever it takes: at most some ten million steps.
-const COUPONS_ALWAYS: usize = 10;
-const GROUPS_ALWAYS: usize = 5;
-/// Steps allowed beyond that; a second or a few.
-const STEPS: u64 = if cfg!(test) { 20_000 } else { 2_000_000 };
+/// Always answered, whatever it takes: so many coupons, or coupons in so many groups, of which so many groups at most
+/// have coupons in the same phase. The number of orders is bounded by these.
+const ALWAYS: [(usize, usize, usize); 2] = [(10, usize::MAX, 7), (usize::MAX, 5, 4)];
+/// Visits of lines allowed beyond that: what a search costs whatever machine it runs on, at most half a second here.
+const VISITS: u64 = if cfg!(test) { 2_000_000 } else { 100_000_000 };
 /// Remembering moments costs more than it saves in the short searches that nearly all are.
 const REMEMBER_AFTER: u64 = 500;
 /// Moments after which remembering has to have paid: one in so many was seen before. Where scopes overlap in every way,
@@ -47,6 +47,8 @@ struct Moment {
 pub(super) struct Search<'a> {
     pub(super) field: &'a Field<'a>,
     steps: u64,
+    /// Lines looked at so far.
+    visits: u64,
     limit: u64,
     /// One for each depth.
     pub(super) states: Vec<State>,
@@ -78,11 +80,20 @@ impl<'a> Search<'a> {
         }
         let mut by_id: Vec<_> = members(among).collect();
         by_id.sort_unstable_by_key(|&c| &field.coupons[c].coupon.id);
-        let always = coupons <= COUPONS_ALWAYS || groups.len() <= GROUPS_ALWAYS;
+        let mut at_once: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
+        for c in members(among) {
+            let coupon = &field.coupons[c];
+            at_once.entry(coupon.phase).or_default().extend(coupon.group);
+        }
+        let at_once = at_once.values().map(BTreeSet::len).max().unwrap_or(0);
+        let always = ALWAYS
+            .iter()
+            .any(|&(most, in_groups, in_phase)| coupons <= most && groups.len() <= in_groups && at_once <= in_phase);
         Self {
             field,
             steps: 0,
-            limit: if always { u64::MAX } else { STEPS },
+            visits: 0,
+            limit: if always { u64::MAX } else { VISITS },
             states: vec![field.start().clone(); groups.len() + 2],
             splitter: Splitter::default(),
             seen: HashSet::new(),
@@ -95,10 +106,12 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Counts one step.
-    pub(super) fn step(&mut self) -> Result<(), InputError> {
+    /// Counts one step, in which these coupons are looked at.
+    pub(super) fn step(&mut self, open: Set) -> Result<(), InputError> {
         self.steps += 1;
-        if self.steps > self.limit {
+        let lines: usize = members(open).map(|c| self.field.coupons[c].lines.len()).sum();
+        self.visits = self.visits.saturating_add(lines as u64 + 1);
+        if self.visits > self.limit {
             return Err(InputError::too_many_combinations());
         }
         Ok(())
@@ -106,6 +119,8 @@ impl<'a> Search<'a> {
 
     /// Makes the state one deeper that in which the coupon has taken the amount.
     pub(super) fn descend(&mut self, depth: usize, coupon: usize, amount: i64) {
+        let lines = self.field.basket.lines.len() + self.field.coupons[coupon].lines.len();
+        self.visits = self.visits.saturating_add(lines as u64);
         let (above, below) = self.states.split_at_mut(depth + 1);
         let state = &mut below[0];
         state.copy_from(&above[depth]);

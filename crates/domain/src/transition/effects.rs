@@ -11,6 +11,7 @@ use crate::{
     ids::{CouponId, DeviceId, FreezeId, MemberId, OperationId, OrderId},
     operations::{Action, ExceptionKind, Outcome},
     pickups::OrderState,
+    planted,
     surplus::Surplus,
 };
 
@@ -95,7 +96,9 @@ pub(super) fn redeem(
     };
     let received = doing.times.received_at;
     let coupon = uses::settled(state, coupon, received, changes)?;
-    let owned = |freeze: FreezeId, device: DeviceId| used.freeze == Some(freeze) && device == doing.device;
+    let owned = |freeze: FreezeId, device: DeviceId| {
+        used.freeze == Some(freeze) && planted!("foreign_freeze", true, device == doing.device)
+    };
     let again = match coupon.state {
         CouponState::Redeemed { .. } => ExceptionKind::DoubleRedeem,
         // A freeze is its owner's alone: whoever else names it has no word.

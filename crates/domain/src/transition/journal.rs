@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     operations::{Action, Outcome, QuarantineReason, Times},
+    planted,
     time::Millis,
 };
 
@@ -33,7 +34,7 @@ pub(super) fn arrive(state: &State, arrival: &Arrival, received_at: Millis) -> R
                 return Ok(match state.operation(id)? {
                     Some(known) if known.id == arrival.id && known.fingerprint == arrival.fingerprint => (
                         Answer::Done {
-                            outcome: known.outcome,
+                            outcome: planted!("replay_forgets", Outcome::Applied, known.outcome),
                             replayed: true,
                         },
                         Changes::default(),
@@ -69,7 +70,7 @@ pub(super) fn arrive(state: &State, arrival: &Arrival, received_at: Millis) -> R
         let reason = QuarantineReason::ClosedEpoch;
         return set_aside(state, device, arrival, reason, false, received_at);
     }
-    if arrival.seq > device.last_seq + 1 {
+    if arrival.seq > device.last_seq + 1 && planted!("gap_taken", false, true) {
         return Ok((
             Answer::Gap {
                 expected: device.last_seq + 1,
@@ -79,10 +80,10 @@ pub(super) fn arrive(state: &State, arrival: &Arrival, received_at: Millis) -> R
     }
     // The first operation of a later epoch names the head of the one before, wherever that was cut.
     let opens_epoch = arrival.epoch > 1 && arrival.seq == 1;
-    if arrival.prev_hash != device.last_hash && !opens_epoch {
+    if arrival.prev_hash != device.last_hash && !opens_epoch && planted!("chain_not_checked", false, true) {
         return Ok(fork(device, arrival));
     }
-    if device.status == DeviceStatus::Revoked {
+    if device.status == DeviceStatus::Revoked && planted!("revoked_works_on", false, true) {
         let reason = QuarantineReason::DeviceRevoked;
         return set_aside(state, device, arrival, reason, true, received_at);
     }
@@ -155,6 +156,7 @@ fn set_aside(
         if let Some(freeze) = state.freeze(id)?
             && freeze.device == device.id
             && matches!(freeze.status, FreezeStatus::Granted { .. })
+            && planted!("quarantine_keeps_freeze", false, true)
             && !changes.freezes.iter().any(|released| released.id == id)
         {
             freezes::release(state, freeze, device, received_at, &mut changes)?;

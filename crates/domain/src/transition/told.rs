@@ -9,6 +9,7 @@ use crate::{
     coupons::Coupon,
     ids::{MemberId, StoreId},
     pickups::Order,
+    planted,
     sales::Sale,
 };
 
@@ -95,7 +96,9 @@ pub(super) fn tell(
     {
         row.told().push(place);
     }
-    stores.extend(row.told().iter());
+    if planted!("told_once", false, true) {
+        stores.extend(row.told().iter());
+    }
     let entity = row.entity();
     for (position, store) in stores.iter().enumerate() {
         if !stores[..position].contains(store) {
@@ -116,10 +119,17 @@ pub(super) fn seen(state: &State, id: MemberId, place: StoreId, changes: &mut Ch
         return Ok(());
     };
     let others = member.recent_stores.iter();
-    changes
-        .feed
-        .extend(others.map(|store| (*store, Entity::Member(member.id))));
-    changes.feed.push((place, Entity::Card(member.id)));
+    changes.feed.extend(
+        others
+            .map(|store| (*store, Entity::Member(member.id)))
+            .filter(|_| planted!("others_not_told", false, true)),
+    );
+    let card = planted!(
+        "card_without_coupons",
+        Entity::Member(member.id),
+        Entity::Card(member.id)
+    );
+    changes.feed.push((place, card));
     let mut member = member.clone();
     member.recent_stores = recent;
     changes.members.push(member);

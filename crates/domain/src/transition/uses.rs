@@ -8,6 +8,7 @@ use crate::{
     coupons::{Coupon, CouponState, ONLINE_DEVICE, ONLINE_STORE},
     ids::{ClerkId, DeviceId, FreezeId, OperationId, StoreId},
     pickups::{Order, OrderState},
+    planted,
     sales::{Sale, SoldCoupon},
     surplus::Surplus,
     time::Millis,
@@ -126,7 +127,9 @@ pub(super) fn use_again(
     used: Surplus,
     changes: &mut Changes,
 ) -> Result<Coupon, NeedKeys> {
-    coupon.surplus.push(used);
+    if planted!("surplus_forgotten", false, true) {
+        coupon.surplus.push(used);
+    }
     write(
         state,
         coupon,
@@ -157,7 +160,7 @@ pub(super) fn let_go(
 
 /// A coupon that nobody has any more belongs to the first of those who used it meanwhile, whose case is closed.
 fn hand_on(state: &State, mut coupon: Coupon, changes: &mut Changes) -> Result<Coupon, NeedKeys> {
-    if coupon.surplus.is_empty() {
+    if coupon.surplus.is_empty() || planted!("surplus_not_handed_on", true, false) {
         return Ok(coupon);
     }
     let first = coupon.surplus.remove(0);
@@ -169,7 +172,9 @@ fn hand_on(state: &State, mut coupon: Coupon, changes: &mut Changes) -> Result<C
 /// The coupon as it is once a freeze that lapsed no longer keeps it from whoever used it meanwhile.
 pub(super) fn settled(state: &State, coupon: &Coupon, now: Millis, changes: &mut Changes) -> Result<Coupon, NeedKeys> {
     match coupon.state {
-        CouponState::Frozen { freeze, device, .. } if coupon.used_beside_lapsed(now).is_some() => {
+        CouponState::Frozen { freeze, device, .. }
+            if coupon.used_beside_lapsed(now).is_some() && planted!("lapse_forgotten", false, true) =>
+        {
             let step = Step {
                 device,
                 ..Step::online(freeze, None, now)
@@ -206,7 +211,9 @@ pub(super) fn give_back(
         return Ok(GivenBack::Owned);
     }
     let mut left = coupon.clone();
-    left.surplus.retain(|used| used.operation != redeemed_by);
+    if planted!("withdrawn_use_stays", false, true) {
+        left.surplus.retain(|used| used.operation != redeemed_by);
+    }
     if left.surplus.len() < coupon.surplus.len() {
         write(state, left, "use_withdrawn", step, Heard::Everywhere, changes)?;
         return Ok(GivenBack::Surplus);
@@ -216,6 +223,9 @@ pub(super) fn give_back(
 
 /// A use that was too many counts from now on: its case is closed without loss, unless it broke another rule besides.
 fn excuse(state: &State, used: &Surplus, subject: Subject, changes: &mut Changes) -> Result<(), NeedKeys> {
+    if planted!("case_never_closed", true, false) {
+        return Ok(());
+    }
     if !used.sale {
         if used.broke.is_none() {
             changes.closed_cases.push(used.operation);

@@ -1,6 +1,6 @@
 //! Routes of quotes and sales.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json,
@@ -29,11 +29,8 @@ use super::rows;
 use crate::{
     App, coupons,
     db::DbError,
-    http::{ApiError, Body, MemberSession, Operator, Page, Paging, Path, Query, caller::MEMBER_TOKEN},
+    http::{Actor, ApiError, Body, MemberSession, Operator, Page, Paging, Path, Query, caller::MEMBER_TOKEN},
 };
-
-/// How long a quote waits for a core to become free.
-const PATIENCE: Duration = Duration::from_millis(500);
 
 /// These routes.
 pub fn routes() -> OpenApiRouter<Arc<App>> {
@@ -46,7 +43,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
 
 /// Anybody with a token: a quote reads nothing but its document, so it tells nobody anything. Counters quote by
 /// themselves.
-struct Anybody;
+struct Anybody(Actor);
 
 impl FromRequestParts<Arc<App>> for Anybody {
     type Rejection = ApiError;
@@ -56,12 +53,11 @@ impl FromRequestParts<Arc<App>> for Anybody {
         let member = token
             .and_then(|value| value.to_str().ok())
             .is_some_and(|value| value.contains(MEMBER_TOKEN));
-        if member {
-            MemberSession::from_request_parts(parts, app).await?;
+        Ok(Self(if member {
+            MemberSession::from_request_parts(parts, app).await?.actor()
         } else {
-            Operator::from_request_parts(parts, app).await?;
-        }
-        Ok(Self)
+            Operator::from_request_parts(parts, app).await?.actor()
+        }))
     }
 }
 
@@ -92,21 +88,23 @@ fn one_field(problem: Code, field: &str, code: &str, message: &str) -> ApiError 
 #[utoipa::path(
     post, path = "/v1/quotes", tag = "sales",
     request_body(content = Object, description = "The basket", content_type = "application/json"),
-    responses((status = 200, description = "The quote", body = Object)),
+    responses(
+        (status = 200, description = "The quote", body = Object),
+        (status = 429, description = "`rate_limited`: another large basket of the same caller is being quoted"),
+        (status = 503, description = "`busy`: no core became free in time"),
+    ),
     security(("operator" = ["admin", "operator", "warehouse", "auditor"]), ("member" = []))
 )]
 async fn quote(
     State(app): State<Arc<App>>,
-    _: Anybody,
+    Anybody(caller): Anybody,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<settlement::Answer>, ApiError> {
     let body = body.map_err(|_| ApiError::new(Code::TooLarge))?;
-    let room = Arc::clone(&app.quotes).acquire_owned();
-    let Ok(Ok(room)) = tokio::time::timeout(PATIENCE, room).await else {
-        return Err(ApiError::busy(1));
-    };
+    let basket = document::read(&body).map_err(|error| refused(&error))?;
+    let room = app.quotes.enter(caller, &basket, app.clock.as_ref()).await?;
     let work = tokio::task::spawn_blocking(move || {
-        let answer = document::read(&body).and_then(|basket| settlement::quote(&basket));
+        let answer = settlement::quote(&basket);
         drop(room);
         answer
     });

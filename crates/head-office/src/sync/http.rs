@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{Json, extract::State};
 use counterfoil_domain::{
     ids::{DeviceId, HistoryId},
+    planted,
     transition::{Answer, Command, Device, DeviceStatus},
 };
 use counterfoil_protocol::{
@@ -111,12 +112,12 @@ async fn same_history(app: &App, request: &SignedRequest, asked: &SyncRequest) -
         let more = asked.epoch == device.epoch && asked.acknowledged_seq > device.last_seq;
         match claim(app, request, asked).await? {
             Claim::Known if !more => return Ok(()),
-            Claim::Lost => {
+            claim if claim == Claim::Lost || planted!("claim_taken_for_fact", true, false) => {
                 tracing::error!(device = %request.device, "a counter proves to know more than this database: a backup was restored");
                 app.begin_history(request.tenant, history).await?;
             }
             // It may be so, and nobody else is any the worse for it: this one alone reads everything again.
-            Claim::Known | Claim::Unproven => {
+            _ => {
                 tracing::warn!(device = %request.device, "a counter claims to know more than this database, and can't prove it");
                 metrics::counter!("counterfoil_alerts_total", "what" => "unproven_cursor").increment(1);
             }

@@ -73,6 +73,37 @@ fn ten_coupons_and_thirty_in_five_groups_are_answered() {
 }
 
 #[test]
+fn beyond_what_is_always_answered_a_search_is_given_up_and_within_it_never() {
+    let percentages = |coupons: u64, groups: u64| -> Value {
+        let coupons: Vec<_> = (0..coupons).map(|i| grouped(percentage(i), i % groups)).collect();
+        basket(&[], &coupons, &json!({"lines": lines(20)}))
+    };
+    assert_eq!(answer(&percentages(10, 10)).unwrap_err().code, "too_many_combinations");
+    for (coupons, groups) in [(7, 7), (10, 7), (30, 4)] {
+        assert!(
+            answer(&percentages(coupons, groups)).unwrap().discount > 0,
+            "{coupons} in {groups}"
+        );
+    }
+    // Five groups of which four at most have coupons in a phase.
+    let coupons: Vec<_> = (0..30)
+        .map(|i| match i % 5 {
+            4 => grouped(
+                coupon(&format!("c{i}"), &json!({"kind": "amount_off", "amount": 100 + i})),
+                4,
+            ),
+            group => grouped(percentage(i), group),
+        })
+        .collect();
+    assert!(
+        answer(&basket(&[], &coupons, &json!({"lines": lines(20)})))
+            .unwrap()
+            .discount
+            > 0
+    );
+}
+
+#[test]
 fn ten_coupons_whose_order_makes_no_difference_to_the_total() {
     let coupons: Vec<_> = (0..10)
         .map(|i| {

@@ -1,0 +1,282 @@
+//! `cargo xtask planted`: plants each known bug in turn and looks which check finds it.
+
+use std::{
+    fs,
+    process::{Command, ExitCode, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{places, shell};
+
+/// Seeds that a bug is given, and steps of each.
+const SEEDS: u64 = 60;
+const EVENTS: u64 = 400;
+/// What names the active bug to the programs.
+const VARIABLE: &str = "COUNTERFOIL_PLANTED";
+/// Between these lines of the docs stands the table.
+const BEGIN: &str = "<!-- planted: made by `cargo xtask planted` -->";
+const END: &str = "<!-- planted: end -->";
+
+#[derive(clap::Args)]
+pub struct Options {
+    /// Only this bug
+    #[arg(long)]
+    only: Option<String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FoundBy {
+    Simulator,
+    Domain,
+}
+
+struct Bug {
+    name: &'static str,
+    found_by: FoundBy,
+    what: &'static str,
+}
+
+const BUGS: &[Bug] = &[
+    Bug {
+        name: "foreign_freeze",
+        found_by: FoundBy::Simulator,
+        what: "a device uses another's freeze, or an order's hold",
+    },
+    Bug {
+        name: "surplus_not_handed_on",
+        found_by: FoundBy::Simulator,
+        what: "a coupon that is given back belongs to nobody, though somebody else used it",
+    },
+    Bug {
+        name: "case_never_closed",
+        found_by: FoundBy::Simulator,
+        what: "a use that counts after all keeps its case",
+    },
+    Bug {
+        name: "lapse_forgotten",
+        found_by: FoundBy::Simulator,
+        what: "a freeze that lapsed over a use holds for ever",
+    },
+    Bug {
+        name: "withdrawn_use_stays",
+        found_by: FoundBy::Simulator,
+        what: "a use too many that is undone is still there",
+    },
+    Bug {
+        name: "surplus_forgotten",
+        found_by: FoundBy::Simulator,
+        what: "a use too many leaves no trace in the coupon",
+    },
+    Bug {
+        name: "told_once",
+        found_by: FoundBy::Simulator,
+        what: "a store that was told of a printed coupon hears no more of it",
+    },
+    Bug {
+        name: "card_without_coupons",
+        found_by: FoundBy::Simulator,
+        what: "a store that is new to a member gets none of their coupons",
+    },
+    Bug {
+        name: "others_not_told",
+        found_by: FoundBy::Simulator,
+        what: "stores don't hear that a member was seen elsewhere",
+    },
+    Bug {
+        name: "paid_and_gone",
+        found_by: FoundBy::Domain,
+        what: "an order that was paid forgets its coupon when a counter has it",
+    },
+    Bug {
+        name: "gap_taken",
+        found_by: FoundBy::Domain,
+        what: "operations are taken though earlier ones are missing",
+    },
+    Bug {
+        name: "chain_not_checked",
+        found_by: FoundBy::Domain,
+        what: "a second branch of a journal is taken for the first",
+    },
+    Bug {
+        name: "revoked_works_on",
+        found_by: FoundBy::Simulator,
+        what: "what a revoked device delivers has its effect",
+    },
+    Bug {
+        name: "replay_forgets",
+        found_by: FoundBy::Simulator,
+        what: "an operation sent again is told another outcome",
+    },
+    Bug {
+        name: "quarantine_keeps_freeze",
+        found_by: FoundBy::Domain,
+        what: "what is set aside keeps what its freeze held",
+    },
+    Bug {
+        name: "worth_not_checked",
+        found_by: FoundBy::Domain,
+        what: "less than nothing is given away",
+    },
+    Bug {
+        name: "claim_taken_for_fact",
+        found_by: FoundBy::Simulator,
+        what: "a made-up cursor begins a new history",
+    },
+    Bug {
+        name: "taken_twice",
+        found_by: FoundBy::Simulator,
+        what: "two counters over one order's hold block their journals",
+    },
+    Bug {
+        name: "news_lost",
+        found_by: FoundBy::Simulator,
+        what: "counters are not told of all that a group changed",
+    },
+    Bug {
+        name: "older_over_newer",
+        found_by: FoundBy::Simulator,
+        what: "an older row overwrites a newer one at a counter",
+    },
+    Bug {
+        name: "nothing_forgotten",
+        found_by: FoundBy::Simulator,
+        what: "a counter keeps members that its store does not hold any more",
+    },
+    Bug {
+        name: "green_before_the_disk",
+        found_by: FoundBy::Simulator,
+        what: "a clerk sees green before the disk has it",
+    },
+    Bug {
+        name: "overlay_kept",
+        found_by: FoundBy::Simulator,
+        what: "delivered operations are laid over head office's rows for ever",
+    },
+    Bug {
+        name: "nothing_sent_again",
+        found_by: FoundBy::Simulator,
+        what: "a counter does not send again what a restored head office lost",
+    },
+    Bug {
+        name: "cursor_never_moves",
+        found_by: FoundBy::Simulator,
+        what: "a counter reads the same page for ever",
+    },
+];
+
+pub fn planted(options: &Options) -> Result<ExitCode> {
+    let chosen: Vec<&Bug> = BUGS
+        .iter()
+        .filter(|bug| options.only.as_deref().is_none_or(|only| only == bug.name))
+        .collect();
+    if chosen.is_empty() {
+        let names: Vec<&str> = BUGS.iter().map(|bug| bug.name).collect();
+        bail!("no such bug; there are {}", names.join(", "));
+    }
+    let feature = ["--features", "counterfoil-sim/planted"];
+    shell::run(shell::cargo(
+        ["build", "-p", "counterfoil-sim"].into_iter().chain(feature),
+    ))?;
+    let mut rows = String::new();
+    let mut missed = 0;
+    for bug in &chosen {
+        let found = match bug.found_by {
+            FoundBy::Simulator => simulate(bug)?,
+            FoundBy::Domain => test(bug)?,
+        };
+        match &found {
+            Some(how) => println!("{}: found by {how}", bug.name),
+            None => {
+                missed += 1;
+                println!("{}: NOT FOUND", bug.name);
+            }
+        }
+        let how = found.as_deref().unwrap_or("nothing");
+        rows.push_str(&format!("| `{}` | {} | {how} |\n", bug.name, bug.what));
+    }
+    if options.only.is_none() {
+        write_table(&rows)?;
+    }
+    println!("{} planted, {missed} not found", chosen.len());
+    Ok(if missed == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// The seed after which the simulator finds it, and what it says.
+fn simulate(bug: &Bug) -> Result<Option<String>> {
+    for seed in 1..=SEEDS {
+        let output = Command::new(places::target().join("debug/counterfoil-sim"))
+            .args([
+                "--no-shrink",
+                "--seeds",
+                &format!("{seed}..{seed}"),
+                "--events",
+                &EVENTS.to_string(),
+            ])
+            .env(VARIABLE, bug.name)
+            .stdin(Stdio::null())
+            .output()
+            .context("the simulator could not be started")?;
+        if output.status.success() {
+            continue;
+        }
+        let said = String::from_utf8_lossy(&output.stderr);
+        let first = said.lines().nth(1).or_else(|| said.lines().next()).unwrap_or_default();
+        // Ids differ from bug to bug and say nothing.
+        let words: Vec<&str> = first
+            .split_whitespace()
+            .filter(|word| !word.contains(|sign: char| sign.is_ascii_digit()) && !word.contains('{'))
+            .take(14)
+            .collect();
+        return Ok(Some(format!("the simulator, after {seed} seeds: {}", words.join(" "))));
+    }
+    Ok(None)
+}
+
+/// Whether the domain's own tests find it.
+fn test(bug: &Bug) -> Result<Option<String>> {
+    let mut command = shell::cargo([
+        "test",
+        "-q",
+        "-p",
+        "counterfoil-domain",
+        "--features",
+        "counterfoil-domain/planted",
+    ]);
+    let output = command.env(VARIABLE, bug.name).stdin(Stdio::null()).output()?;
+    if output.status.success() {
+        return Ok(None);
+    }
+    let said = String::from_utf8_lossy(&output.stdout);
+    let first = said
+        .lines()
+        .find_map(|line| line.strip_prefix("---- ")?.strip_suffix(" stdout ----"));
+    match first {
+        Some(name) => Ok(Some(format!(
+            "the domain's test `{}`",
+            name.rsplit("::").next().unwrap_or(name)
+        ))),
+        None => bail!(
+            "the domain's tests could not be run:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        ),
+    }
+}
+
+fn write_table(rows: &str) -> Result<()> {
+    let file = places::root().join("docs/TESTING.md");
+    let text = fs::read_to_string(&file)?;
+    let (before, rest) = text
+        .split_once(BEGIN)
+        .context("docs/TESTING.md has no place for the table")?;
+    let (_, after) = rest
+        .split_once(END)
+        .context("docs/TESTING.md has no place for the table")?;
+    let head = "| bug | what it does | found by |\n|---|---|---|\n";
+    fs::write(&file, format!("{before}{BEGIN}\n{head}{rows}{END}{after}"))?;
+    Ok(())
+}
