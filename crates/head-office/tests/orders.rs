@@ -52,6 +52,7 @@ counterfoil_head_office::on_both! {
     a_cancel_that_overtakes_its_question_closes_the_door,
     duplicates_that_race_have_one_effect,
     two_orders_race_for_one_coupon,
+    a_number_that_reads_as_an_id_is_a_number,
     a_counter_that_honours_a_held_coupon_is_told_to_the_order,
     only_the_owners_word_ends_an_overdue_order,
     the_owner_is_asked_over_http_and_signed,
@@ -367,6 +368,47 @@ impl Site {
     fn heard(&self) -> Vec<(HashMap<String, String>, String)> {
         std::mem::take(&mut self.heard.lock().unwrap())
     }
+}
+
+/// A shop may number its orders as it likes: also so that the number reads as an id, even as another order's.
+async fn a_number_that_reads_as_an_id_is_a_number(on: On) {
+    let chain = chain(on, 4).await;
+    let api = api(&chain).await;
+    let mut made = Vec::new();
+    let numbers = [
+        "0f8fad5bd9cb8f9fa165708677289501".to_owned(),
+        "0f8fad5b-d9cb-8f9f-a165-708677289502".to_owned(),
+    ];
+    for (n, number) in numbers.iter().enumerate() {
+        let (status, order) = api
+            .post("/v1/order-freezes", &format!("f{n}"), &order(&chain, number, &[n]))
+            .await;
+        assert_eq!((status, &order["status"]), (201, &json!("frozen")));
+        made.push(order["id"].as_str().unwrap().to_owned());
+    }
+    // The third is numbered by the id of the first.
+    let third = made[0].clone();
+    let (status, _) = api.post("/v1/order-freezes", "f3", &order(&chain, &third, &[2])).await;
+    assert_eq!(status, 201);
+    for (n, number) in numbers.iter().chain([&third]).enumerate() {
+        let (status, order) = api
+            .post(
+                &format!("/v1/order-freezes/{number}/confirm"),
+                &format!("c{n}"),
+                &json!({}),
+            )
+            .await;
+        assert_eq!(
+            (status, &order["status"], &order["order"]),
+            (200, &json!("confirmed"), &json!(number))
+        );
+        let (_, shown) = api.get(&format!("/v1/order-freezes/{number}")).await;
+        assert_eq!(shown["order"], json!(number));
+    }
+    // Where no order has such a number, the id that answers gave names it.
+    let (_, shown) = api.get(&format!("/v1/order-freezes/{}", made[1])).await;
+    assert_eq!(shown["order"], json!(numbers[1]));
+    holds(&chain).await;
 }
 
 async fn a_counter_that_honours_a_held_coupon_is_told_to_the_order(on: On) {

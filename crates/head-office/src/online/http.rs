@@ -330,7 +330,9 @@ async fn end(
         Begun::Replay(answer) => return Ok(answer),
         Begun::Fresh(once, Nothing {}) => once,
     };
-    let (id, number) = named(operator.tenant, order);
+    let mut connection = app.db.reader().acquire().await.map_err(DbError::from)?;
+    let (id, number) = named(&mut connection, operator.tenant, order).await?;
+    drop(connection);
     // What is no number of an order is not remembered as one.
     let mut fields = Fields::default();
     fields.text("id", order, NUMBER_CHARACTERS);
@@ -442,8 +444,8 @@ async fn show(
     operator: Operator,
 ) -> Result<Json<OrderFreeze>, ApiError> {
     operator.require(READ)?;
-    let (id, _) = named(operator.tenant, &order);
     let mut snapshot = app.db.snapshot().await?;
+    let (id, _) = named(&mut snapshot, operator.tenant, &order).await?;
     let found = rows::load(&mut snapshot, operator.tenant, &[id], "").await?.pop();
     let order = found.ok_or_else(ApiError::not_found)?;
     Ok(Json(view(&mut snapshot, operator.tenant, order).await?))

@@ -10,6 +10,9 @@ pub mod sweep;
 
 use counterfoil_domain::ids::{FreezeId, TenantId};
 use sha2::{Digest, Sha256};
+use sqlx::AnyConnection;
+
+use crate::db::DbError;
 
 /// The id of an order's row: it follows from the number, so that one order is one row by construction, and a question
 /// whose answer was lost finds it again.
@@ -25,12 +28,26 @@ pub fn id_of(tenant: TenantId, number: &str) -> FreezeId {
     FreezeId(uuid::Builder::from_custom_bytes(bytes).into_uuid())
 }
 
-/// How an order is named in a path: by its row's id, or by its number.
-pub fn named(tenant: TenantId, text: &str) -> (FreezeId, Option<String>) {
-    match text.parse::<uuid::Uuid>() {
-        Ok(id) if id.get_version_num() == 8 => (FreezeId(id), None),
-        _ => (id_of(tenant, text), Some(text.to_owned())),
+/// How an order is named in a path: by its number, whatever that looks like. The id that answers give is understood as
+/// well, where no order has such a number.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn named(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    text: &str,
+) -> Result<(FreezeId, Option<String>), DbError> {
+    let by_number = id_of(tenant, text);
+    let by_id = text.parse().ok().filter(|id: &uuid::Uuid| id.get_version_num() == 8);
+    if let Some(by_id) = by_id.map(FreezeId) {
+        let found = rows::load(connection, tenant, &[by_number, by_id], "").await?;
+        let is_there = |id| found.iter().any(|order| order.id == id);
+        if !is_there(by_number) && is_there(by_id) {
+            return Ok((by_id, None));
+        }
     }
+    Ok((by_number, Some(text.to_owned())))
 }
 
 #[cfg(test)]
@@ -38,11 +55,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_order_is_found_by_its_number_and_by_its_id() {
+    fn the_id_of_an_order_follows_from_its_number() {
         let tenant = TenantId(uuid::Uuid::from_u128(1));
         let id = id_of(tenant, "W-1");
-        assert_eq!(named(tenant, "W-1"), (id, Some("W-1".into())));
-        assert_eq!(named(tenant, &id.to_string()), (id, None));
+        assert_eq!(id, id_of(tenant, "W-1"));
         assert_ne!(id, id_of(tenant, "W-2"));
         assert_ne!(id, id_of(TenantId(uuid::Uuid::from_u128(2)), "W-1"));
     }
