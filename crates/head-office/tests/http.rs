@@ -17,9 +17,9 @@ use std::{sync::Arc, time::Duration};
 
 use common::{Chain, Counter, HOUR, On, START, chain, random10};
 use counterfoil_domain::{
-    ids::{FreezeId, StoreId, TenantId},
+    ids::{DeviceId, FreezeId, StoreId, TenantId},
     operations::Outcome,
-    people::Store,
+    people::{OperatorRole, Store},
     transition::{DeviceStatus, Subject},
 };
 use counterfoil_head_office::{clock::Clock, serve, stores};
@@ -36,6 +36,7 @@ use ed25519_dalek::SigningKey;
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 counterfoil_head_office::on_both! {
     a_device_enrols_once_with_a_code_and_again_with_the_same_key,
@@ -49,6 +50,7 @@ counterfoil_head_office::on_both! {
     a_restored_database_begins_a_new_history,
     a_made_up_claim_costs_nobody_else_anything,
     overlapping_requests_of_one_device_stop_nobody,
+    who_may_not_call_is_told_before_the_body_is_waited_for,
     an_epoch_lost_with_a_backup_waits_for_a_person,
     questions_are_answered_once,
     rows_are_looked_up_by_code,
@@ -262,7 +264,9 @@ async fn what_is_wrongly_signed_is_refused_before_it_is_read(on: On) {
     assert_eq!(send(b"{}", signing::SIGNATURE, "short".into()).await, bad);
     assert_eq!(send(b"{}", signing::DEVICE, uuid::Uuid::nil().to_string()).await, bad);
     assert_eq!(send(b"{}", signing::DEVICE, "x".into()).await, bad);
-    assert_eq!(send(b"{}", signing::TIME, "1".into()).await, bad);
+    // The clock is looked at first: that needs no body.
+    let off = (401, "clock_skew".to_owned());
+    assert_eq!(send(b"{}", signing::TIME, "1".into()).await, off);
     // Rightly signed, but an hour ago by head office's clock.
     let body = serde_json::to_vec(&office.ask(&[]).await).unwrap();
     let time = START - HOUR;
@@ -454,6 +458,54 @@ async fn a_restored_database_begins_a_new_history(on: On) {
     ask.history_id = old;
     ask.cursor = cursors[2];
     assert_eq!(begins(ask).await, present);
+}
+
+/// The body of each of these requests never comes: the answer does.
+async fn who_may_not_call_is_told_before_the_body_is_waited_for(on: On) {
+    let office = office(on, 1).await;
+    let auditor = office.chain.operator(OperatorRole::Auditor).await;
+    let member = office.chain.session("M1").await;
+    let counter = office.chain.counter().await;
+    let device = |device: DeviceId, time: i64| {
+        format!(
+            "{}: {}\r\n{}: {device}\r\n{}: {time}\r\n{}: {}\r\nidempotency-key: k\r\n",
+            signing::TENANT,
+            office.chain.tenant,
+            signing::DEVICE,
+            signing::TIME,
+            signing::SIGNATURE,
+            "0".repeat(128)
+        )
+    };
+    let bearer = |token: &str| format!("authorization: Bearer {token}\r\nidempotency-key: k\r\n");
+    let stranger = DeviceId::new(START, random10());
+    let hours_off = START + 5 * HOUR;
+    for (path, headers, status) in [
+        ("/v1/products/imports", bearer(&auditor), 403),
+        ("/v1/order-freezes", bearer(&auditor), 403),
+        ("/v1/order-freezes", bearer(&member), 401),
+        ("/v1/order-freezes", bearer("cfo_nobody"), 401),
+        ("/v1/order-freezes", String::new(), 401),
+        ("/v1/member/claims", bearer(&auditor), 401),
+        (paths::SYNC, device(stranger, START), 401),
+        (paths::SYNC, device(counter.device, hours_off), 401),
+        (paths::FREEZES, device(stranger, START), 401),
+    ] {
+        let host = office.address.strip_prefix("http://").unwrap();
+        let mut line = tokio::net::TcpStream::connect(host).await.unwrap();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: 500000\r\n{headers}\r\n{{"
+        );
+        line.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        // The pause that a body may make is ten seconds: whoever waits for the body is cut off by that, not answered.
+        tokio::time::timeout(Duration::from_secs(8), line.read_exact(&mut answer))
+            .await
+            .unwrap_or_else(|_| panic!("{path} waits for the body"))
+            .unwrap();
+        let said = std::str::from_utf8(&answer).unwrap();
+        assert_eq!(said, format!("HTTP/1.1 {status}"), "{path} {headers}");
+    }
 }
 
 /// A time-out and a retry is all it takes to have two pushes of one device under way.

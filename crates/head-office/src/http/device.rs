@@ -1,4 +1,4 @@
-//! Who calls: the check of a device's signature, before anything of the body is read.
+//! Who calls: a device that is known, at a time that can be; then its signature, which covers the body.
 
 use std::{sync::Arc, time::Duration};
 
@@ -71,16 +71,24 @@ impl FromRequest<Arc<App>> for SignedRequest {
             .uri()
             .path_and_query()
             .map_or_else(String::new, ToString::to_string);
+        let now = app.clock.now();
+        // Whoever may not call is told before anything of the body is waited for.
+        let (store, key) = device_key(app, tenant, device)
+            .await?
+            .ok_or_else(|| ApiError::new(Code::BadSignature))?;
+        if time.abs_diff(now) > signing::TIME_WINDOW.unsigned_abs() {
+            return Err(Problem {
+                server_time: Some(now),
+                ..Problem::new(Code::ClockSkew)
+            }
+            .into());
+        }
         let body = Bytes::from_request(request, app)
             .await
             .map_err(|rejection| match rejection {
                 BytesRejection::FailedToBufferBody(_) => ApiError::new(Code::TooLarge),
                 _ => ApiError::new(Code::Malformed),
             })?;
-        let now = app.clock.now();
-        let (store, key) = device_key(app, tenant, device)
-            .await?
-            .ok_or_else(|| ApiError::new(Code::BadSignature))?;
         let signed = Signed {
             method: method.as_str(),
             path: &path,
@@ -91,13 +99,6 @@ impl FromRequest<Arc<App>> for SignedRequest {
         };
         if !signed.verify(&key, &signature) {
             return Err(ApiError::new(Code::BadSignature));
-        }
-        if time.abs_diff(now) > signing::TIME_WINDOW.unsigned_abs() {
-            return Err(Problem {
-                server_time: Some(now),
-                ..Problem::new(Code::ClockSkew)
-            }
-            .into());
         }
         Ok(Self {
             tenant,

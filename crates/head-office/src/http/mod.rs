@@ -7,6 +7,7 @@ pub mod idempotency;
 mod input;
 mod openapi;
 mod paging;
+mod roles;
 mod stream;
 
 use std::{sync::Arc, time::Duration};
@@ -50,7 +51,12 @@ pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
         .layer(DefaultBodyLimit::max(REQUEST_BYTES))
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE));
     let (people, document) = people().split_for_parts();
+    let roles = roles::Roles::of(&serde_json::to_value(&document).unwrap_or_default());
     let people = people
+        .route_layer(axum::middleware::from_fn_with_state(
+            (Arc::clone(&app), roles),
+            roles::enforce,
+        ))
         .layer(DefaultBodyLimit::max(REQUEST_BYTES))
         .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE));
     let document = openapi::finish(&document);
