@@ -350,8 +350,8 @@ async fn a_basket_is_quoted_for_operators_and_members(on: On) {
 
 async fn quotes_wait_for_their_turn_and_are_sent_away(on: On) {
     let office = office(on, 0).await;
-    let all = u32::try_from(office.chain.app.quotes.available_permits()).unwrap();
-    let taken = office.chain.app.quotes.acquire_many(all).await.unwrap();
+    let all = u32::try_from(office.chain.app.quoting.small.available_permits()).unwrap();
+    let taken = office.chain.app.quoting.small.acquire_many(all).await.unwrap();
     let (status, problem) = office.ask(Method::POST, "/v1/quotes", &basket()).await;
     assert_eq!((status, &problem["code"]), (503, &json!("busy")));
     drop(taken);

@@ -8,16 +8,15 @@ use super::{
     budget::Budget,
     field::Field,
     input::MAX_COUPONS,
-    preference::Key,
+    preference::{Key, Preference},
     search::{Search, Set, members},
 };
 
 /// The coupons of the best combination in the order of application, among those that apply alone.
 pub(super) fn best(field: &Field<'_>, among: Set, budget: &Budget<'_>) -> Result<Vec<usize>, InputError> {
+    let preference = Preference::new(field);
+    let among = matching(among, |c| !replaced(field, &preference, among, c));
     let search = Search::new(field, among, budget);
-    let among = members(among)
-        .filter(|&c| !replaced(&search, among, c))
-        .fold(0, |set, c| set | 1 << c);
     let mut best = Best {
         later: each(among, |c| later(field, among, c)),
         within: each(among, |c| matching(among, |other| field.within(c, other))),
@@ -51,9 +50,9 @@ fn matching(among: Set, wanted: impl Fn(usize) -> bool) -> Set {
 }
 
 /// Whether another one does the same in every combination and is preferred.
-fn replaced(search: &Search<'_>, among: Set, c: usize) -> bool {
-    let coupons = &search.field.coupons;
-    let key = |c: usize| search.preference.of(1 << c);
+fn replaced(field: &Field<'_>, preference: &Preference, among: Set, c: usize) -> bool {
+    let coupons = &field.coupons;
+    let key = |c: usize| preference.of(1 << c);
     members(among).any(|other| other != c && coupons[c].is_like(&coupons[other]) && key(other) < key(c))
 }
 

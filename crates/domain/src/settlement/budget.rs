@@ -6,8 +6,8 @@ use super::InputError;
 
 /// Visits of lines allowed where the contract lets a quote be refused; at most a second of one core of today.
 const VISITS: u64 = 150_000_000;
-/// What a step costs beside the lines it looks at, in visits.
-const STEP: u64 = 16;
+/// What a step costs beside the lines it looks at, in visits, and each coupon that it judges.
+pub(super) const STEP: usize = 16;
 /// Visits between two questions whether to go on: a few hundred microseconds.
 const ASK_EVERY: u64 = 1 << 16;
 
@@ -62,7 +62,7 @@ impl<'a> Budget<'a> {
 
     /// Counts a step that visits so many lines. `always`: whatever it takes.
     pub(super) fn step(&self, lines: usize, always: bool) -> Result<(), InputError> {
-        let visits = self.visits.get().saturating_add(lines as u64).saturating_add(STEP);
+        let visits = self.visits.get().saturating_add((lines + STEP) as u64);
         self.visits.set(visits);
         if visits > self.limit && !always {
             return Err(InputError::too_many_combinations());

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::{
     InputError,
-    budget::Budget,
+    budget::{Budget, STEP},
     field::{Field, Ready, State},
     input::{MAX_COUPONS, WHOLE_BP},
     preference::Preference,
@@ -124,7 +124,7 @@ impl<'a> Search<'a> {
     /// The most that each of the coupons could take at this depth.
     pub(super) fn bounds(&mut self, depth: usize, coupons: Set) -> Result<[i64; MAX_COUPONS], InputError> {
         let field = self.field;
-        self.step(members(coupons).map(|c| field.coupons[c].classes.len()).sum())?;
+        self.step(members(coupons).map(|c| field.coupons[c].classes.len() + STEP).sum())?;
         let mut bounds = [0; MAX_COUPONS];
         for c in members(coupons) {
             bounds[c] = field.bound(&field.coupons[c], &self.states[depth]);
