@@ -24,7 +24,10 @@ fn basket(lines: u64, coupons: u64) -> Value {
             "unit_price": 100 + scatter(n) % 9_000, "quantity": 1})
     };
     let coupon = |n: u64| {
-        let categories: Vec<_> = (0..7).filter(|c| !(n + c).is_multiple_of(3)).map(|c| format!("c{c}")).collect();
+        let categories: Vec<_> = (0..7)
+            .filter(|c| !(n + c).is_multiple_of(3))
+            .map(|c| format!("c{c}"))
+            .collect();
         json!({"id": n.to_string(), "status": "available", "scope": {"categories": categories},
             "rule": {"kind": "percent_off", "percent_bp": 300 + scatter(n) % 1_000},
             "stacking": {"group": n.to_string()}})
@@ -80,10 +83,16 @@ impl Office {
     }
 }
 
+/// Waits for something that comes, or never.
 async fn until(what: impl Fn() -> bool) {
-    while !what() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let comes = async {
+        while !what() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), comes)
+        .await
+        .expect("it never came");
 }
 
 fn refused(status: u16, code: &str) -> (u16, Option<String>, Option<String>) {

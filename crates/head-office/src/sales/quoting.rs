@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use counterfoil_domain::settlement::Budget;
+use counterfoil_domain::{planted, settlement::Budget};
 use counterfoil_protocol::problem::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
@@ -93,7 +93,8 @@ impl Quoting {
         let _turn = turn(&turns.at_once)?;
         let work = Arc::new(work);
         let room = self.room(&self.small, gone).await?;
-        if let Tried::Done(answer) = attempt(Arc::clone(&work), room, gone.clone(), SMALL).await? {
+        let small = planted!("fault8", u64::MAX, SMALL);
+        if let Tried::Done(answer) = attempt(Arc::clone(&work), room, gone.clone(), small).await? {
             return Ok(answer);
         }
         let _turn = turn(&turns.big)?;
