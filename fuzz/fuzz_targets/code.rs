@@ -1,7 +1,7 @@
 //! What a text is: the same when it is said again.
 #![no_main]
 
-use counterfoil_scan::{Format, Scanned, Source, classify};
+use counterfoil_scan::{Format, MAX_TEXT, Scanned, Source, classify};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u8, &str)| {
@@ -23,6 +23,9 @@ fuzz_target!(|input: (u8, &str)| {
     | Scanned::Phone(said)
     | Scanned::Member(said)
     | Scanned::Unknown(said)) = &found;
-    assert!(said.len() <= counterfoil_scan::MAX_TEXT, "{} bytes", said.len());
-    assert_eq!(classify(said, source), found);
+    assert!(said.len() <= MAX_TEXT, "{} bytes", said.len());
+    // Of a text that is too long only the beginning is shown, and that may look like something.
+    if text.len() <= MAX_TEXT {
+        assert_eq!(classify(said, source), found);
+    }
 });

@@ -10,6 +10,7 @@ mod cleanup;
 mod counts;
 mod direction;
 mod display;
+mod fuzz;
 mod places;
 mod postgres;
 mod run;
@@ -52,8 +53,8 @@ enum Task {
     Test(test::Options),
     /// Formatting, lints, licences, dependency direction, generated bindings
     ///
-    /// Example: cargo xtask check
-    Check,
+    /// Examples: cargo xtask check; cargo xtask check --deep
+    Check(check::Options),
     /// Write the TypeScript bindings of the desktop commands
     ///
     /// Example: cargo xtask bindings
@@ -76,7 +77,7 @@ fn main() -> ExitCode {
         Task::Setup => setup::setup(Purpose::Test).map(|()| ExitCode::SUCCESS),
         Task::Run(options) => run::run(&options),
         Task::Test(options) => test::test(&options),
-        Task::Check => check::check(),
+        Task::Check(options) => check::check(&options),
         Task::Bindings => bindings(),
         Task::Bench(options) => bench::bench(&options),
         Task::Bare(options) => bare::bare(&options),
