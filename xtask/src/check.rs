@@ -5,20 +5,30 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use crate::setup::{self, Purpose};
-use crate::{direction, shell, traces, ui};
+use crate::{direction, fuzz, shell, traces, ui};
 
-type Step = (&'static str, fn() -> Result<()>);
+#[derive(clap::Args)]
+pub struct Options {
+    /// Also what takes minutes: every fuzzing target for some seconds
+    #[arg(long)]
+    deep: bool,
+    /// Seconds for each fuzzing target
+    #[arg(long, default_value_t = fuzz::SECONDS, requires = "deep")]
+    fuzz_seconds: u64,
+}
+
+type Step = (&'static str, fn(&Options) -> Result<()>);
 
 /// Run all, then name what failed: one failure doesn't hide the next.
 const STEPS: &[Step] = &[
-    ("formatting", || shell::run(shell::cargo(["fmt", "--all", "--check"]))),
-    ("dependency direction", direction::check),
-    ("no hosts and paths of one machine", traces::check),
-    ("front ends' types", || {
+    ("formatting", |_| shell::run(shell::cargo(["fmt", "--all", "--check"]))),
+    ("dependency direction", |_| direction::check()),
+    ("no hosts and paths of one machine", |_| traces::check()),
+    ("front ends' types", |_| {
         ui::install()?;
         shell::run(shell::npm(["run", "check"]))
     }),
-    ("lints", || {
+    ("lints", |_| {
         shell::run(shell::cargo([
             "clippy",
             "--quiet",
@@ -29,7 +39,7 @@ const STEPS: &[Step] = &[
             "warnings",
         ]))
     }),
-    ("bindings are those of the code", || {
+    ("bindings are those of the code", |_| {
         shell::run(shell::cargo([
             "run",
             "--quiet",
@@ -40,7 +50,7 @@ const STEPS: &[Step] = &[
             "--check",
         ]))
     }),
-    ("licences, bans, sources", || {
+    ("licences, bans, sources", |_| {
         let deny = setup::tool("cargo-deny", "0.20.2", "checks the dependencies' licences and sources")?;
         let mut command = shell::command(deny, ["--workspace", "check", "bans", "licenses", "sources"]);
         command.current_dir(crate::places::root());
@@ -48,47 +58,44 @@ const STEPS: &[Step] = &[
     }),
 ];
 
-#[derive(clap::Args)]
-pub struct Options {
-    /// Simulate 200 seeds as well
-    #[arg(long)]
-    deep: bool,
-}
-
-/// What takes too long for every change.
-const DEEP: &[Step] = &[("simulation of 200 seeds", || {
-    shell::run(shell::cargo([
-        "run",
-        "--quiet",
-        "--package",
-        "counterfoil-sim",
-        "--",
-        "--seeds",
-        "1..200",
-        "--events",
-        "1000",
-    ]))
-})];
+/// Only with `--deep`.
+const DEEP_STEPS: &[Step] = &[
+    ("simulation of 200 seeds", |_| {
+        shell::run(shell::cargo([
+            "run",
+            "--quiet",
+            "--package",
+            "counterfoil-sim",
+            "--",
+            "--seeds",
+            "1..200",
+            "--events",
+            "1000",
+        ]))
+    }),
+    ("fuzzing", |options| fuzz::run(options.fuzz_seconds)),
+];
 
 pub fn check(options: &Options) -> Result<ExitCode> {
     setup::setup(Purpose::Build)?;
+    let deep = if options.deep { DEEP_STEPS } else { &[] };
+    let steps: Vec<&Step> = STEPS.iter().chain(deep).collect();
     let mut failed = Vec::new();
-    let deep = if options.deep { DEEP } else { &[] };
-    for (name, step) in STEPS.iter().chain(deep) {
+    for (name, step) in &steps {
         shell::say(format!("-- {name}"));
-        if let Err(error) = step() {
+        if let Err(error) = step(options) {
             shell::say(format!("error: {name}: {error:#}"));
             failed.push(*name);
         }
     }
     if failed.is_empty() {
-        println!("{} checks passed", STEPS.len() + deep.len());
+        println!("{} checks passed", steps.len());
         return Ok(ExitCode::SUCCESS);
     }
     println!(
         "{} of {} checks failed: {}",
         failed.len(),
-        STEPS.len() + deep.len(),
+        steps.len(),
         failed.join(", ")
     );
     Ok(ExitCode::FAILURE)

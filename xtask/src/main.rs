@@ -10,6 +10,7 @@ mod cleanup;
 mod counts;
 mod direction;
 mod display;
+mod fuzz;
 mod places;
 mod planted;
 mod postgres;

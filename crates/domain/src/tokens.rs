@@ -162,14 +162,21 @@ impl Token {
         if number(0, 1)? != u64::from(VERSION) {
             return None;
         }
+        let no_template = || body.get(38..58)?.iter().all(|byte| *byte == 0).then_some(());
         let bearer = match number(5, 6)? {
-            1 => Bearer::Member(MemberId(id(6)?)),
+            1 => {
+                no_template()?;
+                Bearer::Member(MemberId(id(6)?))
+            }
             2 => Bearer::Coupon {
                 coupon: CouponId(id(6)?),
                 template: TemplateId(id(38)?),
                 template_version: u32::try_from(number(54, 58)?).ok()?,
             },
-            3 => Bearer::Pickup(OrderId(id(6)?)),
+            3 => {
+                no_template()?;
+                Bearer::Pickup(OrderId(id(6)?))
+            }
             _ => return None,
         };
         Some(Self {
@@ -238,6 +245,25 @@ mod tests {
             Token::verify(&text, 0, |_| Some(foreign)),
             Err(TokenError::BadSignature)
         );
+    }
+
+    #[test]
+    fn only_a_coupon_says_a_template() {
+        let with = |bearer, template: &[u8]| {
+            let mut body = Token { bearer, ..token() }.body();
+            body[38..38 + template.len()].copy_from_slice(template);
+            let mut bytes = body.to_vec();
+            bytes.extend_from_slice(&key().sign(&body).to_bytes());
+            let text = format!("{PREFIX}{}", BASE32_NOPAD.encode(&bytes));
+            Token::verify(&text, 1_795_000_000_000, |_| Some(key().verifying_key()))
+        };
+        for bearer in [
+            Bearer::Member(MemberId::new(1_000, [3; 10])),
+            Bearer::Pickup(OrderId::new(1_000, [4; 10])),
+        ] {
+            assert_eq!(with(bearer, &[]).map(|token| token.bearer), Ok(bearer));
+            assert_eq!(with(bearer, &[7; 16]), Err(TokenError::Malformed));
+        }
     }
 
     proptest! {

@@ -99,7 +99,7 @@ pub struct App {
     /// Questions that are being decided.
     pub in_flight: Arc<http::idempotency::InFlight>,
     /// Room for quotes.
-    pub quotes: sales::quoting::Quoting,
+    pub quoting: sales::quoting::Quoting,
     /// Template versions that were read; a published one never changes.
     pub templates: moka::sync::Cache<(TenantId, TemplateId, i64), Arc<Template>>,
     /// Tries to enrol.
@@ -154,9 +154,7 @@ impl App {
             strangers: Semaphore::new(STRANGERS),
             tokens: http::caller::Tokens::default(),
             in_flight: Arc::default(),
-            quotes: sales::quoting::Quoting::new(
-                std::thread::available_parallelism().map_or(2, std::num::NonZero::get),
-            ),
+            quoting: sales::quoting::Quoting::default(),
             templates: moka::sync::Cache::new(TEMPLATES),
             enrol_limit: RateLimiter::keyed(Quota::per_minute(ENROL_TRIES)),
             open_grants: moka::sync::Cache::new(TENANTS),

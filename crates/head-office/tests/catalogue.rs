@@ -18,7 +18,7 @@ use counterfoil_domain::{
     people::OperatorRole,
     sales::{SaleLine, Settlement, UsedCoupon},
 };
-use counterfoil_head_office::{clock::Clock, http::Actor, serve, sync::page};
+use counterfoil_head_office::{clock::Clock, serve, sync::page};
 use counterfoil_protocol::sync::{Cursor, Image};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -31,7 +31,7 @@ counterfoil_head_office::on_both! {
     a_file_with_errors_or_of_yesterday_is_not_applied,
     twenty_thousand_products_at_once,
     a_basket_is_quoted_for_operators_and_members,
-    large_quotes_take_turns_and_leave_room_for_small_ones,
+    quotes_wait_for_their_turn_and_are_sent_away,
     a_return_is_previewed,
 }
 
@@ -348,63 +348,14 @@ async fn a_basket_is_quoted_for_operators_and_members(on: On) {
     assert_eq!((unread.0, &unread.1["errors"][0]["code"]), (400, &json!("malformed")));
 }
 
-/// Ten percentages in ten groups, over lines that overlap in every way: more orders than are ever looked at.
-fn hard_basket() -> Value {
-    let lines: Vec<Value> = (0..100)
-        .map(|n| {
-            json!({"id": n.to_string(), "sku": format!("P{n}"), "category": format!("k{}", n % 7),
-                "merchant": format!("m{}", n % 3), "unit_price": 997 + 131 * n, "quantity": 1 + n % 4})
-        })
-        .collect();
-    let coupons: Vec<Value> = (0..10)
-        .map(|n| {
-            json!({"id": format!("c{n}"), "status": "available", "stacking": {"group": format!("g{n}")},
-                "scope": {"categories": [format!("k{}", n % 7), format!("k{}", (n + 3) % 7)], "merchants": [format!("m{}", n % 3)]},
-                "rule": {"kind": "percent_off", "percent_bp": 311 + 173 * n}})
-        })
-        .collect();
-    json!({"currency": "CNY", "at": "2026-11-11T12:00:00+08:00", "lines": lines, "coupons": coupons})
-}
-
-async fn large_quotes_take_turns_and_leave_room_for_small_ones(on: On) {
+async fn quotes_wait_for_their_turn_and_are_sent_away(on: On) {
     let office = office(on, 0).await;
-    let app = &office.chain.app;
-    let hard = counterfoil_domain::settlement::document::read(hard_basket().to_string().as_bytes()).unwrap();
-    let caller = |n: usize| Actor {
-        tenant: office.chain.tenant,
-        name: format!("member:{n}"),
-    };
-    // Others' large baskets take all the room there is for such.
-    let mut rooms = Vec::new();
-    for n in 0.. {
-        match app.quotes.enter(caller(n), &hard, app.clock.as_ref()).await {
-            Ok(room) => rooms.push(room),
-            Err(full) => {
-                assert_eq!(full.0.code, "busy");
-                break;
-            }
-        }
-    }
-    let (status, problem) = office.ask(Method::POST, "/v1/quotes", &hard_basket()).await;
+    let all = u32::try_from(office.chain.app.quoting.small.available_permits()).unwrap();
+    let taken = office.chain.app.quoting.small.acquire_many(all).await.unwrap();
+    let (status, problem) = office.ask(Method::POST, "/v1/quotes", &basket()).await;
     assert_eq!((status, &problem["code"]), (503, &json!("busy")));
+    drop(taken);
     assert_eq!(office.ask(Method::POST, "/v1/quotes", &basket()).await.0, 200);
-    rooms.clear();
-    // One at a time of each caller, and the turn comes back.
-    for _ in 0..2 {
-        let room = app.quotes.enter(caller(0), &hard, app.clock.as_ref()).await.unwrap();
-        let again = app
-            .quotes
-            .enter(caller(0), &hard, app.clock.as_ref())
-            .await
-            .unwrap_err();
-        assert_eq!(again.0.code, "rate_limited");
-        drop(room);
-    }
-    let (status, problem) = office.ask(Method::POST, "/v1/quotes", &hard_basket()).await;
-    assert_eq!(
-        (status, &problem["errors"][0]["code"]),
-        (422, &json!("too_many_combinations"))
-    );
 }
 
 async fn a_return_is_previewed(on: On) {

@@ -16,7 +16,7 @@ mod picture;
 mod prepare;
 pub mod render;
 
-pub use classify::{Scanned, Source, classify, is_gtin};
+pub use classify::{MAX_TEXT, Scanned, Source, classify, is_gtin};
 pub use decode::{Effort, Symbol, decode, decode_with, find};
 pub use format::Format;
 pub use picture::{PictureError, PictureLimits, load};

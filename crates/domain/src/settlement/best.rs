@@ -1,37 +1,40 @@
 //! The best combination, exactly: the largest discount; ties: fewer coupons, then those that expire first, then ids.
 //!
-//! Three questions, one after the other. What is the largest discount (branch and bound over orders of application; every
-//! beginning of one is a combination too)? Which combination, in the order of preference, is the first to reach it? In
-//! which order of ids does it reach it first? The second asks few combinations, since most can't reach it by their
-//! bounds, and asks the third of each.
+//! Two questions, one after the other. Which combination is it (branch and bound over orders of application; every
+//! beginning of one is a combination too)? In which order of ids does it first reach its discount?
 
 use super::{
     InputError,
+    budget::Budget,
     field::Field,
     input::MAX_COUPONS,
+    preference::{Key, Preference},
     search::{Search, Set, members},
 };
 
 /// The coupons of the best combination in the order of application, among those that apply alone.
-pub(super) fn best(field: &Field<'_>, among: Set) -> Result<Vec<usize>, InputError> {
-    let alone = each(among, |c| field.amount(&field.coupons[c], field.start()));
+pub(super) fn best(field: &Field<'_>, among: Set, budget: &Budget<'_>) -> Result<Vec<usize>, InputError> {
+    let preference = Preference::new(field);
+    let among = matching(among, |c| !replaced(field, &preference, among, c));
+    let search = Search::new(field, among, budget);
     let mut best = Best {
-        search: Search::new(field, among),
-        beside: each(among, |c| beside(field, among, c)),
         later: each(among, |c| later(field, among, c)),
-        total: alone.iter().copied().max().unwrap_or(0),
+        within: each(among, |c| matching(among, |other| field.within(c, other))),
+        apart: each(among, |c| matching(among, |other| field.apart(c, other))),
+        total: 0,
+        set: 0,
+        key: search.preference.of(0),
+        search,
     };
-    let together = members(among)
-        .filter(|&c| field.coupons[c].group.is_some())
-        .fold(0, |set, c| set | 1 << c);
-    best.climb(0, together, 0)?;
-    best.search.forget();
-    for size in 1..=among.count_ones() {
-        if let Some(order) = best.preferred(among, size)? {
-            return Ok(order);
-        }
+    for c in members(among) {
+        best.offer(1 << c, field.amount(&field.coupons[c], field.start()));
     }
-    Ok(Vec::new())
+    let together = matching(among, |c| field.coupons[c].group.is_some());
+    best.climb(0, 0, together, 0)?;
+    best.search.forget();
+    let mut order = Vec::new();
+    best.reach(0, best.set, 0, &mut order)?;
+    Ok(order)
 }
 
 fn each<T: Default + Copy>(among: Set, value: impl Fn(usize) -> T) -> [T; MAX_COUPONS] {
@@ -42,38 +45,66 @@ fn each<T: Default + Copy>(among: Set, value: impl Fn(usize) -> T) -> [T; MAX_CO
     values
 }
 
-/// The coupons that this one can be used with.
-fn beside(field: &Field<'_>, among: Set, c: usize) -> Set {
-    members(among)
-        .filter(|&other| !field.coupons[c].excludes(&field.coupons[other]))
-        .fold(0, |set, other| set | 1 << other)
+fn matching(among: Set, wanted: impl Fn(usize) -> bool) -> Set {
+    members(among).filter(|&c| wanted(c)).fold(0, |set, c| set | 1 << c)
 }
 
-/// Those of them that may run after it.
+/// Whether another one does the same in every combination and is preferred.
+fn replaced(field: &Field<'_>, preference: &Preference, among: Set, c: usize) -> bool {
+    let coupons = &field.coupons;
+    let key = |c: usize| preference.of(1 << c);
+    members(among).any(|other| other != c && coupons[c].is_like(&coupons[other]) && key(other) < key(c))
+}
+
+/// The coupons that may run after it.
 fn later(field: &Field<'_>, among: Set, c: usize) -> Set {
-    members(beside(field, among, c))
-        .filter(|&other| field.coupons[other].phase >= field.coupons[c].phase)
-        .fold(0, |set, other| set | 1 << other)
+    matching(among, |other| {
+        !field.coupons[c].excludes(&field.coupons[other]) && field.coupons[other].phase >= field.coupons[c].phase
+    })
 }
 
 #[derive(Debug)]
 struct Best<'a> {
     search: Search<'a>,
-    beside: [Set; MAX_COUPONS],
     later: [Set; MAX_COUPONS],
+    /// Of each the coupons whose scopes hold all of its lines: what it takes, it takes from theirs.
+    within: [Set; MAX_COUPONS],
+    /// Of each the coupons that share no line with it.
+    apart: [Set; MAX_COUPONS],
     /// The largest discount found.
     total: i64,
+    /// The preferred of the combinations found that reach it.
+    set: Set,
+    key: Key,
 }
 
 impl Best<'_> {
-    /// Looks for a larger discount among those that begin with what was taken so far.
-    fn climb(&mut self, depth: usize, open: Set, taken: i64) -> Result<(), InputError> {
+    fn offer(&mut self, set: Set, taken: i64) {
+        if taken < self.total {
+            return;
+        }
+        let key = self.search.preference.of(set);
+        if taken > self.total || key < self.key {
+            (self.total, self.set, self.key) = (taken, set, key);
+        }
+    }
+
+    /// Whether something better may come of `used`, which took `taken`, and of some of `open`: at most this in all.
+    fn promises(&self, most: i64, used: Set, taken: i64, open: Set, bounds: &[i64; MAX_COUPONS]) -> bool {
+        if most != self.total {
+            return most > self.total;
+        }
+        let more = self.search.fewest(open, bounds, self.total - taken);
+        self.search.preference.at_best(used, &self.search.groups(open), more) < self.key
+    }
+
+    /// Looks for something better among those that begin with what was used so far.
+    fn climb(&mut self, depth: usize, used: Set, open: Set, taken: i64) -> Result<(), InputError> {
         let field = self.search.field;
-        let state = &self.search.states[depth];
-        let bounds = each(open, |c| field.bound(&field.coupons[c], state));
-        let live = members(open).filter(|&c| bounds[c] > 0).fold(0, |set, c| set | 1 << c);
-        let bound = self.search.bound(depth, live, &bounds);
-        if taken.saturating_add(bound) <= self.total || self.search.seen(depth, live) {
+        let bounds = self.search.bounds(depth, open)?;
+        let live = matching(open, |c| bounds[c] > 0);
+        let most = taken.saturating_add(self.search.bound(depth, live, &bounds));
+        if !self.promises(most, used, taken, live, &bounds) || self.search.seen(depth, live, used)? {
             return Ok(());
         }
         let state = &self.search.states[depth];
@@ -94,81 +125,37 @@ impl Best<'_> {
         // The most promising first: the sooner the bound is high, the more it cuts off.
         next.sort_unstable_by(|a, b| b.cmp(a));
         for (bound, amount, c) in next {
-            if taken + bound <= self.total {
-                break;
+            let (used, after) = (used | 1 << c, taken + amount);
+            self.offer(used, after);
+            let rest = live & self.later[c];
+            if rest == 0 || !self.promises(taken + bound, used, after, rest, &bounds) {
+                continue;
             }
-            self.search.step(live)?;
-            self.total = self.total.max(taken + amount);
-            if bound > amount && taken + bound > self.total {
-                self.search.descend(depth, c, amount);
-                self.climb(depth + 1, live & self.later[c], taken + amount)?;
+            if let Some(last) = self.last(depth, c, amount, rest) {
+                self.offer(used | rest, after + last);
+                continue;
             }
+            self.search.descend(depth, c, amount)?;
+            self.climb(depth + 1, used, rest, after)?;
         }
         Ok(())
     }
 
-    /// Of the combinations of this size that reach the total, the preferred one, in its order of application.
-    fn preferred(&mut self, among: Set, size: u32) -> Result<Option<Vec<usize>>, InputError> {
+    /// What the only coupon left takes after this one took its amount, where no line need be looked at to know.
+    fn last(&self, depth: usize, c: usize, amount: i64, rest: Set) -> Option<i64> {
         let field = self.search.field;
-        let bounds = each(among, |c| field.bound(&field.coupons[c], field.start()));
-        let mut by_bound: Vec<_> = members(among).collect();
-        by_bound.sort_unstable_by_key(|&c| std::cmp::Reverse(bounds[c]));
-        let by_bound: Vec<_> = by_bound.into_iter().map(|c| (c, bounds[c])).collect();
-        let mut sets = Vec::new();
-        self.reaching(&by_bound, among, size, self.total, 0, &mut sets)?;
-        sets.sort_by_cached_key(|&set| {
-            let coupons = || members(set).map(|c| field.coupons[c].coupon);
-            // An open end is last.
-            let mut ends: Vec<_> = coupons().map(|c| (c.valid_until.is_none(), c.valid_until)).collect();
-            let mut ids: Vec<_> = coupons().map(|c| c.id.as_bytes()).collect();
-            ends.sort_unstable();
-            ids.sort_unstable();
-            (ends, ids)
-        });
-        for set in sets {
-            let mut order = Vec::new();
-            if self.reach(0, set, 0, &mut order)? {
-                return Ok(Some(order));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Collects the sets of `size` more coupons whose bounds add up to what is missing.
-    fn reaching(
-        &mut self,
-        by_bound: &[(usize, i64)],
-        open: Set,
-        size: u32,
-        missing: i64,
-        set: Set,
-        sets: &mut Vec<Set>,
-    ) -> Result<(), InputError> {
-        if size == 0 {
-            if missing <= 0 {
-                sets.push(set);
-            }
-            return Ok(());
-        }
-        for (i, &(c, bound)) in by_bound.iter().enumerate() {
-            let most = by_bound.iter().skip(i).take(size as usize);
-            if most.fold(0_i64, |sum, (_, bound)| sum.saturating_add(*bound)) < missing {
-                break;
-            }
-            self.search.step(0)?;
-            if open & (1 << c) != 0 {
-                let rest = by_bound.get(i + 1..).unwrap_or_default();
-                self.reaching(
-                    rest,
-                    open & self.beside[c],
-                    size - 1,
-                    missing - bound,
-                    set | 1 << c,
-                    sets,
-                )?;
-            }
-        }
-        Ok(())
+        let last = members(rest).next().filter(|_| rest.is_power_of_two())?;
+        let coupon = &field.coupons[last];
+        let taken = if self.within[c] & rest != 0 {
+            amount
+        } else if self.apart[c] & rest != 0 {
+            0
+        } else {
+            return None;
+        };
+        let state = &self.search.states[depth];
+        let room = field.room_of(state.left - amount);
+        (!coupon.is_voucher()).then(|| field.amount_of(coupon, field.sum(coupon, state) - taken, room))
     }
 
     /// The first order, by ids, in which all of the set apply and take the total.
@@ -176,13 +163,11 @@ impl Best<'_> {
         if set == 0 {
             return Ok(taken == self.total);
         }
-        self.search.step(set)?;
         let field = self.search.field;
-        let state = &self.search.states[depth];
-        let bounds = each(set, |c| field.bound(&field.coupons[c], state));
+        let bounds = self.search.bounds(depth, set)?;
         if members(set).any(|c| bounds[c] == 0)
             || taken.saturating_add(self.search.bound(depth, set, &bounds)) < self.total
-            || self.search.seen(depth, set)
+            || self.search.seen(depth, set, 0)?
         {
             return Ok(false);
         }
@@ -197,7 +182,7 @@ impl Best<'_> {
                 continue;
             }
             if set != 1 << c {
-                self.search.descend(depth, c, amount);
+                self.search.descend(depth, c, amount)?;
             }
             order.push(c);
             if self.reach(depth + 1, set & !(1 << c), taken + amount, order)? {

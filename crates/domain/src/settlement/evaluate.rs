@@ -4,6 +4,7 @@ use super::{
     InputError,
     answer::{Answer, Applied, LineAnswer, PointsAnswer, Reason, Refused, Share},
     best,
+    budget::Budget,
     field::{Field, Ready, State},
     input::{Basket, Points, Select, Status, WHOLE_BP},
     listed,
@@ -14,13 +15,23 @@ use super::{
 /// Quotes a basket.
 ///
 /// # Errors
-/// What [`Basket::check`] refuses; `too_many_combinations` beyond what the contract always answers, where the search would
-/// look at more lines than it may.
+/// What [`Basket::check`] refuses; `too_many_combinations` where the coupons can be combined in more ways than may be
+/// tried. That is never so of 10 coupons of which at most 7 in different groups run in one phase, nor of 30 in at most 5
+/// groups of which at most 4 run in one phase.
 pub fn quote(basket: &Basket) -> Result<Answer, InputError> {
+    quote_within(basket, &Budget::default())
+}
+
+/// Quotes a basket within a budget.
+///
+/// # Errors
+/// As [`quote`]; `stopped` when the budget was told not to go on.
+pub fn quote_within(basket: &Basket, budget: &Budget<'_>) -> Result<Answer, InputError> {
     basket.check()?;
     let field = Field::new(basket);
     let mut quote = Quote {
         field: &field,
+        budget,
         state: field.start().clone(),
         splitter: Splitter::default(),
         applied: Vec::new(),
@@ -35,6 +46,7 @@ pub fn quote(basket: &Basket) -> Result<Answer, InputError> {
 
 struct Quote<'a> {
     field: &'a Field<'a>,
+    budget: &'a Budget<'a>,
     state: State,
     splitter: Splitter,
     applied: Vec<Applied>,
@@ -45,7 +57,7 @@ struct Quote<'a> {
 impl Quote<'_> {
     fn best(&mut self) -> Result<(), InputError> {
         let usable = self.alone(0..self.field.coupons.len());
-        let order = best::best(self.field, set(&usable))?;
+        let order = best::best(self.field, set(&usable), self.budget)?;
         self.run(&order);
         for c in usable.into_iter().filter(|c| !order.contains(c)) {
             let excluded_by = self.excluding(c, &order);
@@ -71,7 +83,7 @@ impl Quote<'_> {
                 self.refused[c].push(Reason::ExcludedBy { coupons });
             }
         }
-        let order = listed::order(self.field, set(&staying))?;
+        let order = listed::order(self.field, set(&staying), self.budget)?;
         self.run(&order);
         Ok(())
     }

@@ -57,6 +57,11 @@ impl Ready<'_> {
         }
     }
 
+    /// Whether the two take the same from every basket: one rule, on the same lines, in the same group.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        self.group == other.group && self.coupon.rule == other.coupon.rule && self.lines == other.lines
+    }
+
     /// Whether the two can't be used together.
     pub(super) fn excludes(&self, other: &Self) -> bool {
         match (self.group, other.group) {
@@ -138,8 +143,25 @@ impl<'a> Field<'a> {
 
     /// What coupons may still take before the basket falls below the least payable.
     pub(super) fn room(&self, state: &State) -> i64 {
+        self.room_of(state.left)
+    }
+
+    /// The same when so much is left.
+    pub(super) fn room_of(&self, left: i64) -> i64 {
         // Both are >= 0.
-        (state.left - self.basket.policy.min_payable).max(0)
+        (left - self.basket.policy.min_payable).max(0)
+    }
+
+    /// Whether all lines of the one coupon are lines of the other.
+    pub(super) fn within(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (&self.coupons[one].classes, &self.coupons[other].classes);
+        one.iter().all(|class| other.binary_search(class).is_ok())
+    }
+
+    /// Whether the two share no line.
+    pub(super) fn apart(&self, one: usize, other: usize) -> bool {
+        let (one, other) = (&self.coupons[one].classes, &self.coupons[other].classes);
+        !one.iter().any(|class| other.binary_search(class).is_ok())
     }
 
     /// The sum in scope at this moment.
@@ -149,12 +171,19 @@ impl<'a> Field<'a> {
 
     /// What the coupon takes at this moment; 0 = it can't apply.
     pub(super) fn amount(&self, coupon: &Ready<'_>, state: &State) -> i64 {
-        let room = self.room(state);
-        if room == 0 || coupon.lines.is_empty() || self.missing_units(coupon) > 0 {
-            return 0;
+        if let Kind::ItemVoucher { quantity, .. } = coupon.coupon.rule.kind {
+            if self.missing_units(coupon) > 0 {
+                return 0;
+            }
+            // The worth of units is never above what is left of their lines.
+            return self.worth_of_units(coupon, quantity, state).min(self.room(state));
         }
-        let sum = self.sum(coupon, state);
-        if self.missing_money(coupon, sum) > 0 {
+        self.amount_of(coupon, self.sum(coupon, state), self.room(state))
+    }
+
+    /// The same of a coupon that is no voucher, from the sum in scope and the room.
+    pub(super) fn amount_of(&self, coupon: &Ready<'_>, sum: i64, room: i64) -> i64 {
+        if room <= 0 || sum <= 0 || self.missing_units(coupon) > 0 || self.missing_money(coupon, sum) > 0 {
             return 0;
         }
         let amount = match &coupon.coupon.rule.kind {
@@ -176,7 +205,7 @@ impl<'a> Field<'a> {
                 let amount = percent(sum, *percent_bp, self.basket.policy.rounding);
                 max_discount.map_or(amount, |most| amount.min(most))
             }
-            Kind::ItemVoucher { quantity, .. } => self.worth_of_units(coupon, *quantity, state),
+            Kind::ItemVoucher { .. } => 0,
         };
         amount.min(sum).min(room)
     }

@@ -3,21 +3,21 @@
 
 use super::{
     InputError,
+    budget::Budget,
     field::Field,
-    input::MAX_COUPONS,
     search::{Search, Set, members},
 };
 
 /// All of the coupons, none of which excludes another, in the order in which they run.
-pub(super) fn order(field: &Field<'_>, coupons: Set) -> Result<Vec<usize>, InputError> {
+pub(super) fn order(field: &Field<'_>, coupons: Set, budget: &Budget<'_>) -> Result<Vec<usize>, InputError> {
     let mut listed = Listed {
-        search: Search::new(field, coupons),
+        search: Search::new(field, coupons, budget),
         total: 0,
         order: Vec::new(),
         best: Vec::new(),
     };
     // One less than some order takes, so that the first order by ids that takes as much is accepted.
-    listed.total = listed.greedy(coupons) - 1;
+    listed.total = listed.greedy(coupons)? - 1;
     listed.run(0, coupons, 0)?;
     Ok(listed.best)
 }
@@ -34,7 +34,7 @@ struct Listed<'a> {
 
 impl Listed<'_> {
     /// What is taken when the largest always goes first.
-    fn greedy(&mut self, coupons: Set) -> i64 {
+    fn greedy(&mut self, coupons: Set) -> Result<i64, InputError> {
         let field = self.search.field;
         let mut open = coupons;
         let mut depth = 0;
@@ -44,14 +44,14 @@ impl Listed<'_> {
             let largest = now.iter().map(|&c| (field.amount(&field.coupons[c], state), c)).max();
             match largest {
                 Some((amount @ 1.., c)) => {
-                    self.search.descend(depth, c, amount);
+                    self.search.descend(depth, c, amount)?;
                     depth += 1;
                     open &= !(1 << c);
                 }
                 _ => now.iter().for_each(|c| open &= !(1 << c)),
             }
         }
-        field.start().left - self.search.states[depth].left
+        Ok(field.start().left - self.search.states[depth].left)
     }
 
     fn phase(&self, open: Set) -> Option<usize> {
@@ -67,13 +67,10 @@ impl Listed<'_> {
             }
             return Ok(());
         };
-        self.search.step(open)?;
+        let bounds = self.search.bounds(depth, open)?;
         let field = self.search.field;
-        let state = &self.search.states[depth];
-        let mut bounds = [0; MAX_COUPONS];
-        members(open).for_each(|c| bounds[c] = field.bound(&field.coupons[c], state));
         let bound = self.search.bound(depth, open, &bounds);
-        if taken.saturating_add(bound) <= self.total || self.search.seen(depth, open) {
+        if taken.saturating_add(bound) <= self.total || self.search.seen(depth, open, 0)? {
             return Ok(());
         }
         for i in 0..self.search.by_id.len() {
@@ -85,7 +82,7 @@ impl Listed<'_> {
             let amount = field.amount(coupon, &self.search.states[depth]);
             self.order.push(c);
             if amount > 0 {
-                self.search.descend(depth, c, amount);
+                self.search.descend(depth, c, amount)?;
                 self.run(depth + 1, open & !(1 << c), taken + amount)?;
             } else {
                 self.run(depth, open & !(1 << c), taken)?;

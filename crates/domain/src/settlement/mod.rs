@@ -5,6 +5,7 @@
 
 mod answer;
 mod best;
+mod budget;
 pub mod document;
 mod evaluate;
 mod field;
@@ -13,6 +14,7 @@ mod input;
 mod instant;
 mod json;
 mod listed;
+mod preference;
 pub mod returns;
 mod search;
 mod split;
@@ -20,7 +22,8 @@ mod split;
 mod tests;
 
 pub use answer::{Answer, Applied, LineAnswer, PointsAnswer, Reason, Refused, Share};
-pub use evaluate::quote;
+pub use budget::Budget;
+pub use evaluate::{quote, quote_within};
 pub use input::{
     Basis, Basket, Coupon, Instant, Kind, Line, MAX_COUPONS, MAX_LINES, Only, Phase, Points, Policy, Rounding, Rule,
     Scope, Select, Stacking, Status, WHOLE_BP,
@@ -47,8 +50,17 @@ impl InputError {
         Self::new(
             "too_many_combinations",
             "$.coupons".to_owned(),
-            "expected at most 10 coupons, or more in at most 5 groups: these can be combined in too many ways"
+            "expected at most 10 coupons, of which at most 7 in different groups run in one phase, or more in at most 5 \
+             groups, of which at most 4 run in one phase: these can be combined in too many ways"
                 .to_owned(),
+        )
+    }
+
+    fn stopped() -> Self {
+        Self::new(
+            "stopped",
+            "$".to_owned(),
+            "stopped before there was an answer".to_owned(),
         )
     }
 }

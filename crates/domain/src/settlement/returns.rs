@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     InputError,
-    evaluate::quote,
+    budget::Budget,
+    evaluate::quote_within,
     input::{Basket, Coupon, Line, Policy, Select, Status},
     split::Splitter,
 };
@@ -98,6 +99,19 @@ pub enum ReturnError {
 /// # Errors
 /// [`ReturnError`]: what is asked for was not sold, or came back before.
 pub fn preview(sale: &Sale, units: &[Units], method: Method<'_>) -> Result<Preview, ReturnError> {
+    preview_within(sale, units, method, &Budget::default())
+}
+
+/// The same within a budget for the new quote.
+///
+/// # Errors
+/// As [`preview`].
+pub fn preview_within(
+    sale: &Sale,
+    units: &[Units],
+    method: Method<'_>,
+    budget: &Budget<'_>,
+) -> Result<Preview, ReturnError> {
     if sale.voided_by.is_some() {
         return Err(ReturnError::SaleVoided);
     }
@@ -124,7 +138,7 @@ pub fn preview(sale: &Sale, units: &[Units], method: Method<'_>) -> Result<Previ
     let (refunds, applying) = match method {
         Method::Keep => (rest.keep(), None),
         Method::Requote { coupons, policy } => {
-            let (refunds, applying) = rest.requote(coupons, policy).map_err(ReturnError::NotQuoted)?;
+            let (refunds, applying) = rest.requote(coupons, policy, budget).map_err(ReturnError::NotQuoted)?;
             (refunds, Some(applying))
         }
     };
@@ -167,7 +181,12 @@ impl Rest<'_> {
 
     /// `max(0, paid - quote(what remains))`, where what went back before is no longer paid; and the coupons that still
     /// apply.
-    fn requote(&self, rules: &[Coupon], policy: &Policy) -> Result<(Vec<i64>, BTreeSet<String>), InputError> {
+    fn requote(
+        &self,
+        rules: &[Coupon],
+        policy: &Policy,
+        budget: &Budget<'_>,
+    ) -> Result<(Vec<i64>, BTreeSet<String>), InputError> {
         let lines: Vec<Line> = self
             .sale
             .lines
@@ -204,7 +223,7 @@ impl Rest<'_> {
                 ..coupon.clone()
             })
             .collect();
-        let answer = quote(&Basket {
+        let remaining = Basket {
             currency: self.sale.currency.clone(),
             at: 0,
             store: None,
@@ -214,7 +233,8 @@ impl Rest<'_> {
             coupons,
             points: None,
             policy: policy.clone(),
-        })?;
+        };
+        let answer = quote_within(&remaining, budget)?;
         let paid = self.sale.payable - self.sale.paid_back();
         let refund = (paid - answer.payable).max(0);
         let applying = answer.applied.into_iter().map(|applied| applied.coupon).collect();

@@ -1,12 +1,14 @@
-//! What the searches for the best combination and for the best order have in common: steps counted against a limit,
+//! What the searches for the best combination and for the best order have in common: visits counted against a budget,
 //! upper bounds, and moments already seen.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::HashMap;
 
 use super::{
     InputError,
+    budget::{Budget, STEP},
     field::{Field, Ready, State},
     input::{MAX_COUPONS, WHOLE_BP},
+    preference::Preference,
     split::Splitter,
 };
 
@@ -22,11 +24,11 @@ pub(super) fn members(mut set: Set) -> impl Iterator<Item = usize> {
     })
 }
 
-/// Always answered, whatever it takes: so many coupons, or coupons in so many groups, of which so many groups at most
-/// have coupons in the same phase. The number of orders is bounded by these.
-const ALWAYS: [(usize, usize, usize); 2] = [(10, usize::MAX, 7), (usize::MAX, 5, 4)];
-/// Visits of lines allowed beyond that: what a search costs whatever machine it runs on, at most half a second here.
-const VISITS: u64 = if cfg!(test) { 2_000_000 } else { 100_000_000 };
+/// What is always answered, whatever it takes: at most some 260 thousand beginnings of orders. Coupons, and groups of
+/// them that run in one phase.
+const COUPONS_ALWAYS: (usize, usize) = (10, 7);
+/// The same of groups, whatever the coupons.
+const GROUPS_ALWAYS: (usize, usize) = (5, 4);
 /// Remembering moments costs more than it saves in the short searches that nearly all are.
 const REMEMBER_AFTER: u64 = 500;
 /// Moments after which remembering has to have paid: one in so many was seen before. Where scopes overlap in every way,
@@ -43,17 +45,30 @@ struct Moment {
     numbers: Box<[i64]>,
 }
 
+/// The most groups that run in one phase.
+fn abreast(field: &Field<'_>, among: Set) -> usize {
+    let mut groups: Vec<_> = members(among)
+        .filter_map(|c| Some((field.coupons[c].phase, field.coupons[c].group?)))
+        .collect();
+    groups.sort_unstable();
+    groups.dedup();
+    let phases = groups.chunk_by(|(one, _), (other, _)| one == other);
+    phases.map(<[_]>::len).max().unwrap_or(0)
+}
+
 #[derive(Debug)]
 pub(super) struct Search<'a> {
     pub(super) field: &'a Field<'a>,
+    budget: &'a Budget<'a>,
+    always: bool,
     steps: u64,
-    /// Lines looked at so far.
-    visits: u64,
-    limit: u64,
     /// One for each depth.
     pub(super) states: Vec<State>,
     pub(super) splitter: Splitter,
-    seen: HashSet<Moment>,
+    /// Of each moment seen the preferred of the sets that led to it.
+    seen: HashMap<Moment, Set>,
+    /// Which of two sets is preferred.
+    pub(super) preference: Preference,
     remembered: usize,
     /// Moments asked for, and those of them that were seen before.
     asked: u64,
@@ -67,7 +82,7 @@ pub(super) struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    pub(super) fn new(field: &'a Field<'a>, among: Set) -> Self {
+    pub(super) fn new(field: &'a Field<'a>, among: Set, budget: &'a Budget<'a>) -> Self {
         let mut groups: Vec<_> = members(among).filter_map(|c| field.coupons[c].group).collect();
         let coupons = groups.len();
         groups.sort_unstable();
@@ -80,23 +95,17 @@ impl<'a> Search<'a> {
         }
         let mut by_id: Vec<_> = members(among).collect();
         by_id.sort_unstable_by_key(|&c| &field.coupons[c].coupon.id);
-        let mut at_once: BTreeMap<usize, BTreeSet<&str>> = BTreeMap::new();
-        for c in members(among) {
-            let coupon = &field.coupons[c];
-            at_once.entry(coupon.phase).or_default().extend(coupon.group);
-        }
-        let at_once = at_once.values().map(BTreeSet::len).max().unwrap_or(0);
-        let always = ALWAYS
-            .iter()
-            .any(|&(most, in_groups, in_phase)| coupons <= most && groups.len() <= in_groups && at_once <= in_phase);
+        let abreast = abreast(field, among);
+        let always = |count, (most, most_abreast)| count <= most && abreast <= most_abreast;
         Self {
             field,
+            budget,
+            always: always(coupons, COUPONS_ALWAYS) || always(groups.len(), GROUPS_ALWAYS),
             steps: 0,
-            visits: 0,
-            limit: if always { u64::MAX } else { VISITS },
             states: vec![field.start().clone(); groups.len() + 2],
             splitter: Splitter::default(),
-            seen: HashSet::new(),
+            seen: HashMap::new(),
+            preference: Preference::new(field),
             remembered: 0,
             asked: 0,
             found: 0,
@@ -106,26 +115,32 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Counts one step, in which these coupons are looked at.
-    pub(super) fn step(&mut self, open: Set) -> Result<(), InputError> {
+    /// Counts a step that visits so many lines or classes of lines.
+    fn step(&mut self, lines: usize) -> Result<(), InputError> {
         self.steps += 1;
-        let lines: usize = members(open).map(|c| self.field.coupons[c].lines.len()).sum();
-        self.visits = self.visits.saturating_add(lines as u64 + 1);
-        if self.visits > self.limit {
-            return Err(InputError::too_many_combinations());
+        self.budget.step(lines, self.always)
+    }
+
+    /// The most that each of the coupons could take at this depth.
+    pub(super) fn bounds(&mut self, depth: usize, coupons: Set) -> Result<[i64; MAX_COUPONS], InputError> {
+        let field = self.field;
+        self.step(members(coupons).map(|c| field.coupons[c].classes.len() + STEP).sum())?;
+        let mut bounds = [0; MAX_COUPONS];
+        for c in members(coupons) {
+            bounds[c] = field.bound(&field.coupons[c], &self.states[depth]);
         }
-        Ok(())
+        Ok(bounds)
     }
 
     /// Makes the state one deeper that in which the coupon has taken the amount.
-    pub(super) fn descend(&mut self, depth: usize, coupon: usize, amount: i64) {
-        let lines = self.field.basket.lines.len() + self.field.coupons[coupon].lines.len();
-        self.visits = self.visits.saturating_add(lines as u64);
+    pub(super) fn descend(&mut self, depth: usize, coupon: usize, amount: i64) -> Result<(), InputError> {
+        self.step(self.field.coupons[coupon].lines.len())?;
         let (above, below) = self.states.split_at_mut(depth + 1);
         let state = &mut below[0];
         state.copy_from(&above[depth]);
         let coupon = &self.field.coupons[coupon];
         self.field.apply(coupon, amount, state, &mut self.splitter, |_, _| ());
+        Ok(())
     }
 
     /// Forgets the moments seen: another question is asked.
@@ -136,29 +151,31 @@ impl<'a> Search<'a> {
         self.found = 0;
     }
 
-    /// Whether this moment was seen before with the same coupons open; then nothing new follows from it. What was taken
-    /// so far is part of it, through what is left.
-    pub(super) fn seen(&mut self, depth: usize, open: Set) -> bool {
+    /// Whether this moment was seen before with the same coupons open, reached by coupons that are preferred to `used` or
+    /// the same; then nothing new follows from it. What was taken so far is part of it, through what is left.
+    pub(super) fn seen(&mut self, depth: usize, open: Set, used: Set) -> Result<bool, InputError> {
         let pays = self.asked < MOMENTS || self.found.saturating_mul(ONE_IN) >= self.asked;
         if self.steps < REMEMBER_AFTER || open.count_ones() < 2 || !pays {
-            return false;
+            return Ok(false);
         }
         self.asked += 1;
-        let state = &self.states[depth];
-        let moment = Moment {
-            open,
-            numbers: self.essence(state, open),
-        };
-        if self.seen.contains(&moment) {
-            self.found += 1;
-            return true;
+        let numbers = self.essence(&self.states[depth], open);
+        self.step(numbers.len())?;
+        let size = numbers.len() + 4;
+        let moment = Moment { open, numbers };
+        if let Some(before) = self.seen.get_mut(&moment) {
+            let better = self.preference.of(used) < self.preference.of(*before);
+            if better {
+                *before = used;
+            }
+            self.found += u64::from(!better);
+            return Ok(!better);
         }
-        let size = moment.numbers.len() + 4;
         if self.remembered + size <= MEMORY {
             self.remembered += size;
-            self.seen.insert(moment);
+            self.seen.insert(moment, used);
         }
-        false
+        Ok(false)
     }
 
     /// The numbers on which the amounts of the open coupons depend, now and after each other: where their scopes are the
@@ -198,12 +215,40 @@ impl<'a> Search<'a> {
 
     /// The largest of each group, added up.
     pub(super) fn sum_of_groups(&self, coupons: Set, value: impl Fn(usize) -> i64) -> i64 {
-        let mut most = [0_i64; MAX_COUPONS];
+        let most = self.of_groups(coupons, value);
+        most.iter().fold(0, |sum, most| sum.saturating_add(*most))
+    }
+
+    /// The largest of each group.
+    fn of_groups(&self, coupons: Set, value: impl Fn(usize) -> i64) -> [i64; MAX_COUPONS] {
+        let mut most = [0; MAX_COUPONS];
         for c in members(coupons) {
             let group = &mut most[self.group_of[c]];
             *group = value(c).max(*group);
         }
-        most.iter().fold(0, |sum, most| sum.saturating_add(*most))
+        most
+    }
+
+    /// The coupons by their groups; many of these have none of them.
+    pub(super) fn groups(&self, coupons: Set) -> [Set; MAX_COUPONS] {
+        let mut groups = [0; MAX_COUPONS];
+        for c in members(coupons) {
+            groups[self.group_of[c]] |= 1 << c;
+        }
+        groups
+    }
+
+    /// How many more coupons it takes at least until they have taken what is missing.
+    pub(super) fn fewest(&self, coupons: Set, bounds: &[i64; MAX_COUPONS], missing: i64) -> usize {
+        let mut most = self.of_groups(coupons, |c| bounds[c]);
+        most.sort_unstable_by(|a, b| b.cmp(a));
+        let mut missing = missing;
+        let enough = most.iter().take_while(|most| {
+            let more = missing > 0;
+            missing -= **most;
+            more
+        });
+        enough.count()
     }
 
     /// Each class of lines is left with the product of the shares that the percentages leave; a flat amount taken in

@@ -1,11 +1,15 @@
 //! Splitting an amount in proportion to weights, exactly.
 
-/// Memory reused from one split to the next: the search makes millions of them.
+/// Memory reused from one split to the next: the search makes hundreds of thousands of them.
 #[derive(Debug, Default)]
 pub(super) struct Splitter {
     shares: Vec<i64>,
-    /// Of each weight its remainder, the weight, its place.
-    remainders: Vec<(i64, i64, usize)>,
+    /// Of each weight its remainder.
+    remainders: Vec<i64>,
+    /// The same, in no order.
+    ranked: Vec<i64>,
+    /// Where the last units go to one of several with the same remainder: the weight, its place.
+    tied: Vec<(i64, usize)>,
 }
 
 impl Splitter {
@@ -23,21 +27,14 @@ impl Splitter {
         // No weight is larger than the total.
         let short = if total < EXACT && amount.checked_mul(total).is_some_and(|product| product < i64::MAX / 2) {
             let inverse = 1.0 / total as f64;
-            self.floors(amount, weights, |weight| divide_by(amount * weight, total, inverse))
+            self.floors(amount, weights.clone(), |weight| {
+                divide_by(amount * weight, total, inverse)
+            })
         } else {
-            self.floors(amount, weights, |weight| divide(amount, weight, total))
+            self.floors(amount, weights.clone(), |weight| divide(amount, weight, total))
         };
-        let Ok(short @ 1..) = usize::try_from(short) else {
-            return &self.shares;
-        };
-        if short < self.remainders.len() {
-            self.remainders
-                .select_nth_unstable_by(short, |a, b| b.0.cmp(&a.0).then(b.1.cmp(&a.1)).then(a.2.cmp(&b.2)));
-        }
-        for (_, _, place) in self.remainders.iter().take(short) {
-            if let Some(share) = self.shares.get_mut(*place) {
-                *share += 1;
-            }
+        if let Ok(short @ 1..) = usize::try_from(short) {
+            self.round_up(short, weights);
         }
         &self.shares
     }
@@ -45,15 +42,43 @@ impl Splitter {
     /// Notes each share rounded down, and what remains; the part of the amount that no share has yet.
     fn floors(&mut self, amount: i64, weights: impl Iterator<Item = i64>, divide: impl Fn(i64) -> (i64, i64)) -> i64 {
         let mut short = amount;
-        for (place, weight) in weights.enumerate() {
+        for weight in weights {
             let (share, remainder) = divide(weight);
             short -= share;
             self.shares.push(share);
-            if remainder > 0 {
-                self.remainders.push((remainder, weight, place));
-            }
+            self.remainders.push(remainder);
         }
         short
+    }
+
+    /// Gives one more to so many shares; as many have a remainder, since all remainders add up to as many totals.
+    fn round_up(&mut self, short: usize, weights: impl Iterator<Item = i64>) {
+        self.ranked.clone_from(&self.remainders);
+        let Some(place) = self.ranked.len().checked_sub(short) else {
+            return;
+        };
+        // Bare numbers are ranked several times as fast as numbers with their ties.
+        let least = *self.ranked.select_nth_unstable(place).1;
+        let (mut above, mut level) = (0, 0);
+        for (share, &remainder) in self.shares.iter_mut().zip(&self.remainders) {
+            *share += i64::from(remainder > least);
+            above += usize::from(remainder > least);
+            level += usize::from(remainder == least);
+        }
+        let wanted = short - above;
+        let at_least = self.remainders.iter().zip(weights).enumerate();
+        let at_least = at_least.filter(|(_, (remainder, _))| **remainder == least);
+        self.tied.clear();
+        self.tied.extend(at_least.map(|(place, (_, weight))| (weight, place)));
+        if wanted < level {
+            self.tied
+                .select_nth_unstable_by(wanted, |a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+        }
+        for (_, place) in self.tied.iter().take(wanted) {
+            if let Some(share) = self.shares.get_mut(*place) {
+                *share += 1;
+            }
+        }
     }
 }
 

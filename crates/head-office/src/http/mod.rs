@@ -3,6 +3,7 @@
 pub mod caller;
 mod device;
 mod error;
+mod gone;
 pub mod idempotency;
 mod input;
 mod openapi;
@@ -24,6 +25,7 @@ pub use caller::{Actor, MemberSession, Operator};
 use counterfoil_protocol::{REQUEST_BYTES, paths};
 pub use device::SignedRequest;
 pub use error::{ApiError, IdempotencyKey};
+pub use gone::Gone;
 pub use idempotency::{Asked, Begun, Once};
 pub use input::{Body, Fields, Nothing, Path, Query};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -94,7 +96,12 @@ pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
 /// Does a request to its end, even when whoever asked has gone. A transaction that is dropped between its BEGIN and the
 /// database's answer stays open on its connection (sqlx counts it only afterwards), and whoever got that connection
 /// next would read an old snapshot.
-async fn to_its_end(request: Request, next: Next) -> Response {
+///
+/// Who does work that changes nothing is told by [`Gone`].
+async fn to_its_end(mut request: Request, next: Next) -> Response {
+    let gone = Gone::default();
+    request.extensions_mut().insert(gone.clone());
+    let _gone = gone.0.drop_guard();
     match tokio::spawn(next.run(request)).await {
         Ok(response) => response,
         // A handler's panic goes on to the layer that turns panics into answers; nobody aborts the task.

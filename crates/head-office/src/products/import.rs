@@ -269,6 +269,13 @@ fn parse(text: &str, currency: &str) -> (Vec<Read>, Vec<RowError>) {
     (read, errors)
 }
 
+/// The products of a file, and what is wrong with it, as far as it can be told from the file alone.
+pub fn read(text: &str, currency: &str) -> (Vec<Product>, Vec<RowError>) {
+    let (read, mut errors) = parse(text, currency);
+    judge(&read, &mut errors);
+    (read.into_iter().map(|read| read.product).collect(), errors)
+}
+
 /// Notes what is wrong with the products of a file, by themselves and beside each other.
 fn judge(read: &[Read], errors: &mut Vec<RowError>) {
     let (mut skus, mut codes) = (BTreeSet::new(), BTreeSet::new());

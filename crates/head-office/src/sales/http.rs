@@ -14,7 +14,7 @@ use counterfoil_domain::{
     people::OperatorRole::{Admin, Auditor, Operator as Op, Warehouse},
     sales::{ReturnPolicy, Sale},
     settlement::{
-        self, InputError, Policy, document,
+        self, Budget, InputError, Policy, document,
         returns::{self, Method, ReturnError, Units},
     },
 };
@@ -25,11 +25,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::rows;
+use super::{quoting::Allowance, rows};
 use crate::{
     App, coupons,
     db::DbError,
-    http::{Actor, ApiError, Body, MemberSession, Operator, Page, Paging, Path, Query, caller::MEMBER_TOKEN},
+    http::{Actor, ApiError, Body, Gone, MemberSession, Operator, Page, Paging, Path, Query, caller::MEMBER_TOKEN},
 };
 
 /// These routes.
@@ -43,7 +43,10 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
 
 /// Anybody with a token: a quote reads nothing but its document, so it tells nobody anything. Counters quote by
 /// themselves.
-struct Anybody(Actor);
+struct Anybody {
+    caller: Actor,
+    allowance: Allowance,
+}
 
 impl FromRequestParts<Arc<App>> for Anybody {
     type Rejection = ApiError;
@@ -53,11 +56,17 @@ impl FromRequestParts<Arc<App>> for Anybody {
         let member = token
             .and_then(|value| value.to_str().ok())
             .is_some_and(|value| value.contains(MEMBER_TOKEN));
-        Ok(Self(if member {
-            MemberSession::from_request_parts(parts, app).await?.actor()
+        Ok(if member {
+            Self {
+                caller: MemberSession::from_request_parts(parts, app).await?.actor(),
+                allowance: Allowance::MEMBER,
+            }
         } else {
-            Operator::from_request_parts(parts, app).await?.actor()
-        }))
+            Self {
+                caller: Operator::from_request_parts(parts, app).await?.actor(),
+                allowance: Allowance::OPERATOR,
+            }
+        })
     }
 }
 
@@ -84,31 +93,24 @@ fn one_field(problem: Code, field: &str, code: &str, message: &str) -> ApiError 
 /// Quote a basket.
 ///
 /// Takes the document of `counterfoil quote` and gives its answer; changes nothing. `errors[0]` of a refusal names the
-/// place, as `$.lines[2].quantity`, and the code of the same command.
+/// place, as `$.lines[2].quantity`, and the code of the same command. Who has too many expensive ones under way at a time is
+/// `rate_limited`.
 #[utoipa::path(
     post, path = "/v1/quotes", tag = "sales",
     request_body(content = Object, description = "The basket", content_type = "application/json"),
-    responses(
-        (status = 200, description = "The quote", body = Object),
-        (status = 429, description = "`rate_limited`: another large basket of the same caller is being quoted"),
-        (status = 503, description = "`busy`: no core became free in time"),
-    ),
+    responses((status = 200, description = "The quote", body = Object)),
     security(("operator" = ["admin", "operator", "warehouse", "auditor"]), ("member" = []))
 )]
 async fn quote(
     State(app): State<Arc<App>>,
-    Anybody(caller): Anybody,
+    anybody: Anybody,
+    gone: Gone,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<settlement::Answer>, ApiError> {
     let body = body.map_err(|_| ApiError::new(Code::TooLarge))?;
-    let basket = document::read(&body).map_err(|error| refused(&error))?;
-    let room = app.quotes.enter(caller, &basket, app.clock.as_ref()).await?;
-    let work = tokio::task::spawn_blocking(move || {
-        let answer = settlement::quote(&basket);
-        drop(room);
-        answer
-    });
-    let answer = work.await.map_err(|_| ApiError::internal())?;
+    let work =
+        move |budget: &Budget<'_>| document::read(&body).and_then(|basket| settlement::quote_within(&basket, budget));
+    let answer = app.quoting.run(anybody.caller, anybody.allowance, &gone, work).await?;
     answer.map(Json).map_err(|error| refused(&error))
 }
 
@@ -278,6 +280,7 @@ async fn preview(
     State(app): State<Arc<App>>,
     operator: Operator,
     Path(id): Path<Uuid>,
+    gone: Gone,
     asked: Result<Body<ReturnAsked>, ApiError>,
 ) -> Result<Json<ReturnView>, ApiError> {
     // Who may not ask learns nothing of what a question looks like.
@@ -289,15 +292,22 @@ async fn preview(
     let used = coupons::rows::load(&mut snapshot, operator.tenant, &used, "").await?;
     let rules = rules(&mut snapshot, operator.tenant, &sale, &used, app.clock.now()).await?;
     snapshot.rollback().await.map_err(DbError::from)?;
-    let policy = Policy::default();
-    let method = match asked.policy {
-        ReturnPolicy::Keep => Method::Keep,
-        ReturnPolicy::Requote => Method::Requote {
-            coupons: &rules,
-            policy: &policy,
-        },
+    let reckon = move |budget: &Budget<'_>| {
+        let policy = Policy::default();
+        let method = match asked.policy {
+            ReturnPolicy::Keep => Method::Keep,
+            ReturnPolicy::Requote => Method::Requote {
+                coupons: &rules,
+                policy: &policy,
+            },
+        };
+        returns::preview_within(&sale, &asked.lines, method, budget)
     };
-    let back = returns::preview(&sale, &asked.lines, method).map_err(|error| match &error {
+    let back = app
+        .quoting
+        .run(operator.actor(), Allowance::OPERATOR, &gone, reckon)
+        .await?;
+    let back = back.map_err(|error| match &error {
         ReturnError::SaleVoided => ApiError::detailed(Code::StateConflict, error.to_string()),
         ReturnError::NothingReturned => one_field(Code::Invalid, "lines", "nothing_returned", &error.to_string()),
         ReturnError::BadLine { .. } => one_field(Code::Invalid, "lines", "bad_line", &error.to_string()),

@@ -1,95 +1,260 @@
-//! Room for quotes. Most baskets take microseconds, some a second of a core: those take turns, one at a time of each
-//! caller, and never in the way of the others.
+//! Room for quotes: small ones never wait behind big ones, nobody takes it all, and nothing is reckoned for somebody who
+//! has gone. Whether a quote is big shows when it is tried: each is begun as a small one.
 
 use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
+    cell::Cell,
+    collections::HashMap,
+    num::NonZero,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
-use counterfoil_domain::settlement::Basket;
-use counterfoil_protocol::problem::Code;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use counterfoil_domain::{planted, settlement::Budget};
+use counterfoil_protocol::problem::{Code, Problem};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use crate::{
-    clock::Clock,
-    http::{Actor, ApiError},
-};
+use crate::http::{Actor, ApiError, Gone};
 
-/// How long a quote waits for a core to become free.
+/// Visits of a small quote: a few milliseconds.
+const SMALL: u64 = 1 << 20;
+/// How long a quote waits for its turn.
 const PATIENCE: Duration = Duration::from_millis(500);
-/// Coupons up to which a basket can't take long, whatever they are: six orders.
-const SMALL: usize = 3;
+/// Callers remembered before those who ask nothing are forgotten.
+const CALLERS: usize = 1_000;
 
-/// The room there is.
+/// How many quotes one caller may ask at a time.
+#[derive(Debug, Clone, Copy)]
+pub struct Allowance {
+    /// In all.
+    at_once: usize,
+    /// Of them big ones.
+    big: usize,
+}
+
+impl Allowance {
+    /// A person at a screen.
+    pub const MEMBER: Self = Self { at_once: 4, big: 1 };
+    /// A shop's own site may ask for many people.
+    pub const OPERATOR: Self = Self { at_once: 64, big: 4 };
+}
+
+/// One caller's turns.
+#[derive(Debug)]
+struct Turns {
+    at_once: Arc<Semaphore>,
+    big: Arc<Semaphore>,
+}
+
+/// The room.
 #[derive(Debug)]
 pub struct Quoting {
-    small: Arc<Semaphore>,
-    large: Arc<Semaphore>,
-    callers: Arc<Mutex<HashSet<Actor>>>,
+    /// Cores for small quotes.
+    pub small: Arc<Semaphore>,
+    /// Cores for big ones.
+    pub big: Arc<Semaphore>,
+    callers: Mutex<HashMap<Actor, Arc<Turns>>>,
+    given_up: AtomicU64,
 }
 
-/// Room for one quote, given back when dropped.
-#[derive(Debug)]
-pub struct Room {
-    _permit: OwnedSemaphorePermit,
-    _turn: Option<Turn>,
-}
-
-/// The turn of a caller's large quote.
-#[derive(Debug)]
-struct Turn {
-    callers: Arc<Mutex<HashSet<Actor>>>,
-    caller: Actor,
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        // Never held while a turn is dropped: `enter` makes one only after it has given the lock back.
-        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
-        callers.remove(&self.caller);
+impl Default for Quoting {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, NonZero::get);
+        Self {
+            small: Arc::new(Semaphore::new(cores)),
+            // So that one core is left for everything else, if there are several.
+            big: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))),
+            callers: Mutex::default(),
+            given_up: AtomicU64::new(0),
+        }
     }
+}
+
+/// How a try ended.
+enum Tried<T> {
+    Done(T),
+    /// Its budget was told not to go on.
+    Stopped,
 }
 
 impl Quoting {
-    /// For so many cores: large quotes leave one of them to the small ones, where there are several.
-    pub fn new(cores: usize) -> Self {
-        Self {
-            small: Arc::new(Semaphore::new(cores)),
-            large: Arc::new(Semaphore::new(cores.saturating_sub(1).max(1))),
-            callers: Arc::default(),
-        }
-    }
-
-    /// Takes room for this basket.
+    /// Does work that quotes, first as a small quote and, when it is none, as a big one.
     ///
     /// # Errors
-    /// `rate_limited` while another large quote of the same caller is under way, `busy` when no core becomes free in time.
-    pub async fn enter(&self, caller: Actor, basket: &Basket, clock: &dyn Clock) -> Result<Room, ApiError> {
-        let is_small = basket.coupons.len() <= SMALL;
-        let turn = if is_small { None } else { Some(self.turn(caller)?) };
-        let lane = if is_small { &self.small } else { &self.large };
-        tokio::select! {
-            permit = Arc::clone(lane).acquire_owned() => match permit {
-                Ok(permit) => Ok(Room { _permit: permit, _turn: turn }),
-                Err(_) => Err(ApiError::internal()),
-            },
-            () = clock.sleep(PATIENCE) => Err(ApiError::busy(1)),
+    /// `busy` when there is no room; `rate_limited` when this caller has as much under way as may be.
+    pub async fn run<T, W>(&self, caller: Actor, allowance: Allowance, gone: &Gone, work: W) -> Result<T, ApiError>
+    where
+        T: Send + 'static,
+        W: Fn(&Budget<'_>) -> T + Send + Sync + 'static,
+    {
+        let turns = self.turns(caller, allowance);
+        let _turn = turn(&turns.at_once)?;
+        let work = Arc::new(work);
+        let room = self.room(&self.small, gone).await?;
+        let small = planted!("fault8", u64::MAX, SMALL);
+        if let Tried::Done(answer) = attempt(Arc::clone(&work), room, gone.clone(), small).await? {
+            return Ok(answer);
+        }
+        let _turn = turn(&turns.big)?;
+        let room = self.room(&self.big, gone).await?;
+        match attempt(work, room, gone.clone(), u64::MAX).await? {
+            Tried::Done(answer) => Ok(answer),
+            Tried::Stopped => Err(self.give_up()),
         }
     }
 
-    fn turn(&self, caller: Actor) -> Result<Turn, ApiError> {
-        let entered = self
-            .callers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(caller.clone());
-        if !entered {
-            return Err(ApiError::new(Code::RateLimited));
+    /// Quotes that were given up because whoever asked had gone.
+    pub fn given_up(&self) -> u64 {
+        self.given_up.load(Ordering::Relaxed)
+    }
+
+    /// Nobody reads this answer.
+    fn give_up(&self) -> ApiError {
+        self.given_up.fetch_add(1, Ordering::Relaxed);
+        metrics::counter!("counterfoil_quotes_given_up_total").increment(1);
+        ApiError::busy(1)
+    }
+
+    async fn room(&self, lane: &Arc<Semaphore>, gone: &Gone) -> Result<OwnedSemaphorePermit, ApiError> {
+        tokio::select! {
+            biased;
+            () = gone.0.cancelled() => Err(self.give_up()),
+            room = tokio::time::timeout(PATIENCE, Arc::clone(lane).acquire_owned()) => match room {
+                Ok(Ok(room)) => Ok(room),
+                _ => Err(ApiError::busy(1)),
+            },
         }
-        Ok(Turn {
-            callers: Arc::clone(&self.callers),
-            caller,
-        })
+    }
+
+    fn turns(&self, caller: Actor, allowance: Allowance) -> Arc<Turns> {
+        let mut callers = self.callers.lock().unwrap_or_else(PoisonError::into_inner);
+        if callers.len() >= CALLERS {
+            callers.retain(|_, turns| Arc::strong_count(turns) > 1);
+        }
+        let turns = callers.entry(caller).or_insert_with(|| {
+            Arc::new(Turns {
+                at_once: Arc::new(Semaphore::new(allowance.at_once)),
+                big: Arc::new(Semaphore::new(allowance.big)),
+            })
+        });
+        Arc::clone(turns)
+    }
+}
+
+fn turn(turns: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
+    Arc::clone(turns).try_acquire_owned().map_err(|error| match error {
+        TryAcquireError::NoPermits => Problem {
+            retry_after: Some(1),
+            ..Problem::new(Code::RateLimited)
+        }
+        .into(),
+        TryAcquireError::Closed => ApiError::internal(),
+    })
+}
+
+/// Works for so many visits and while somebody waits for the answer. The room is given back when the work has ended,
+/// whatever becomes of who waits for it.
+async fn attempt<T, W>(work: Arc<W>, room: OwnedSemaphorePermit, gone: Gone, visits: u64) -> Result<Tried<T>, ApiError>
+where
+    T: Send + 'static,
+    W: Fn(&Budget<'_>) -> T + Send + Sync + 'static,
+{
+    let working = tokio::task::spawn_blocking(move || {
+        let stopped = Cell::new(false);
+        let go_on = |spent| {
+            let go_on = spent < visits && !gone.0.is_cancelled();
+            stopped.set(!go_on);
+            go_on
+        };
+        let answer = work(&Budget::default().while_told(&go_on));
+        drop(room);
+        if stopped.get() {
+            Tried::Stopped
+        } else {
+            Tried::Done(answer)
+        }
+    });
+    working.await.map_err(|_| ApiError::internal())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use counterfoil_domain::ids::TenantId;
+
+    use super::*;
+
+    fn actor(name: &str) -> Actor {
+        Actor {
+            tenant: TenantId::new(1, [0; 10]),
+            name: name.to_owned(),
+        }
+    }
+
+    fn code(answer: Result<(), ApiError>) -> String {
+        answer.unwrap_err().0.code
+    }
+
+    #[tokio::test]
+    async fn one_caller_has_so_many_turns_at_a_time() {
+        for allowance in [Allowance::MEMBER, Allowance::OPERATOR] {
+            let quoting = Arc::new(Quoting {
+                small: Arc::new(Semaphore::new(100)),
+                ..Quoting::default()
+            });
+            let (done, wait) = mpsc::channel::<()>();
+            let wait = Arc::new(Mutex::new(wait));
+            let (begun, mut is_begun) = tokio::sync::mpsc::unbounded_channel();
+            let ask = |name: &str| {
+                let (quoting, actor) = (Arc::clone(&quoting), actor(name));
+                let (wait, begun) = (Arc::clone(&wait), begun.clone());
+                let work = move |_: &Budget<'_>| {
+                    begun.send(()).unwrap();
+                    // Ends with an error when the test lets go.
+                    let _ = wait.lock().unwrap().recv();
+                };
+                tokio::spawn(async move { quoting.run(actor, allowance, &Gone::default(), work).await })
+            };
+            let mut asked = Vec::new();
+            for _ in 0..allowance.at_once {
+                asked.push(ask("one"));
+                is_begun.recv().await.unwrap();
+            }
+            assert_eq!(code(ask("one").await.unwrap()), "rate_limited");
+            asked.push(ask("another"));
+            is_begun.recv().await.unwrap();
+            drop(done);
+            for call in asked {
+                call.await.unwrap().unwrap();
+            }
+            ask("one").await.unwrap().unwrap();
+        }
+    }
+
+    #[tokio::test]
+    async fn callers_who_ask_nothing_are_forgotten() {
+        let quoting = Quoting::default();
+        for n in 0..2 * CALLERS {
+            quoting
+                .run(actor(&n.to_string()), Allowance::MEMBER, &Gone::default(), |_| ())
+                .await
+                .unwrap();
+        }
+        assert!(quoting.callers.lock().unwrap().len() <= CALLERS);
+    }
+
+    #[tokio::test]
+    async fn who_has_gone_waits_for_no_room() {
+        let quoting = Quoting {
+            small: Arc::new(Semaphore::new(0)),
+            ..Quoting::default()
+        };
+        let gone = Gone::default();
+        gone.0.cancel();
+        let answer = quoting.run(actor("a"), Allowance::MEMBER, &gone, |_| ()).await;
+        assert_eq!((code(answer).as_str(), quoting.given_up()), ("busy", 1));
     }
 }

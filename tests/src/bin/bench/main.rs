@@ -9,6 +9,7 @@ mod http;
 mod launch;
 mod members;
 mod quote;
+mod worst;
 
 use std::time::{Duration, Instant};
 
@@ -22,12 +23,16 @@ struct Options {
     /// Also measure what can be run beside it.
     #[arg(long)]
     peer: bool,
-    /// Only the parts whose name contains this: engine, claims, http, members, counter, quote, member, launch.
+    /// Only the parts whose name contains this: engine, claims, http, members, counter, quote, member, launch;
+    /// and worst, which nothing else asks for.
     #[arg(long)]
     only: Option<String>,
     /// Seconds for each figure of throughput.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+    /// Where the search for the worst basket begins.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 #[derive(Serialize)]
@@ -129,6 +134,10 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted("quote") {
         quote::measure()?;
+    }
+    // A search, not a figure to compare: only when it is asked for.
+    if options.only.as_deref() == Some("worst") {
+        worst::measure(span, options.seed);
     }
     if wanted("launch") {
         runtime.block_on(launch::measure())?;

@@ -9,10 +9,11 @@ use counterfoil_domain::settlement::{
 use crate::Latencies;
 
 /// A sequence of numbers that is the same in every run.
-struct Numbers(u64);
+pub struct Numbers(pub u64);
 
 impl Numbers {
-    fn below(&mut self, limit: i64) -> i64 {
+    /// The next one, from 0 and below the limit.
+    pub fn below(&mut self, limit: i64) -> i64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
