@@ -172,7 +172,7 @@ fn like(numbers: &mut Numbers, basket: &Basket, shape: Shape) -> Basket {
         let n = usize::try_from(numbers.below(other.coupons.len() as i64)).unwrap_or(0);
         let phase_of = other.coupons[n].rule.kind.phase();
         let voucher = phase_of == Phase::ItemVoucher;
-        match numbers.below(12) {
+        match numbers.below(14) {
             0 => other.lines = lines(numbers),
             1 => other.policy.min_payable = [0, sum / 4, sum / 2][usize::try_from(numbers.below(3)).unwrap_or(0)],
             2 => {
@@ -192,8 +192,14 @@ fn like(numbers: &mut Numbers, basket: &Basket, shape: Shape) -> Basket {
                 let (phase, group) = (phase(numbers), numbers.below(shape.groups));
                 other.coupons[n] = coupon(numbers, n, phase, group, sum);
             }
-            5..=7 if !voucher => other.coupons[n].scope = scope(numbers),
-            8 if !voucher => {
+            5 => {
+                other.select = match other.select {
+                    Select::Best => Select::Listed(other.coupons.iter().map(|coupon| coupon.id.clone()).collect()),
+                    Select::Listed(_) => Select::Best,
+                }
+            }
+            6..=8 if !voucher => other.coupons[n].scope = scope(numbers),
+            9 if !voucher => {
                 let sku = format!("s{}", numbers.below(SKUS));
                 if let Some(only) = &mut other.coupons[n].scope.only {
                     let before = only.skus.len();
@@ -277,7 +283,12 @@ fn document(basket: &Basket) -> serde_json::Value {
         Rounding::HalfUp => "half_up",
         Rounding::Down => "down",
     };
+    let select = match &basket.select {
+        Select::Best => json!("best"),
+        Select::Listed(ids) => json!(ids),
+    };
     json!({"currency": basket.currency, "at": "1970-01-01T00:00:00Z", "lines": lines.collect::<Vec<_>>(),
         "coupons": coupons.collect::<Vec<_>>(),
-        "policy": {"order": order, "rounding": rounding, "min_payable": basket.policy.min_payable}})
+        "policy": {"order": order, "rounding": rounding, "min_payable": basket.policy.min_payable},
+        "select": select})
 }

@@ -132,7 +132,8 @@ fn what_is_always_answered_is_answered_whatever_the_budget() {
     let amounts = |i| coupon(&format!("a{i}"), &json!({"kind": "amount_off", "amount": 100 + i}));
     let seven = apart(10, |i| if i < 7 { percentage(i) } else { amounts(i) });
     let four = (0..30).map(|i| grouped(if i % 5 < 4 { percentage(i) } else { amounts(i) }, i % 5));
-    for coupons in [seven, four.collect()] {
+    let in_groups = |count, groups| (0..count).map(move |i| grouped(percentage(i), i % groups)).collect();
+    for coupons in [seven, four.collect(), in_groups(10, 7), in_groups(30, 4)] {
         let document = read(&basket(&[], &coupons, &json!({"lines": lines(20)})));
         let budget = Budget::of(0);
         assert_eq!(quote_within(&document, &budget), quote(&document));
