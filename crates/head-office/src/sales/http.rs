@@ -25,7 +25,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{quoting::Allowance, rows};
+use super::{
+    quoting::{Allowance, Asked},
+    rows,
+};
 use crate::{
     App, coupons,
     db::DbError,
@@ -98,7 +101,11 @@ fn one_field(problem: Code, field: &str, code: &str, message: &str) -> ApiError 
 #[utoipa::path(
     post, path = "/v1/quotes", tag = "sales",
     request_body(content = Object, description = "The basket", content_type = "application/json"),
-    responses((status = 200, description = "The quote", body = Object)),
+    responses(
+        (status = 200, description = "The quote", body = Object),
+        (status = 429, description = "`rate_limited`: this caller has as many quotes, or expensive ones, under way as may be"),
+        (status = 503, description = "`busy`: no core became free in time"),
+    ),
     security(("operator" = ["admin", "operator", "warehouse", "auditor"]), ("member" = []))
 )]
 async fn quote(
@@ -110,7 +117,13 @@ async fn quote(
     let body = body.map_err(|_| ApiError::new(Code::TooLarge))?;
     let work =
         move |budget: &Budget<'_>| document::read(&body).and_then(|basket| settlement::quote_within(&basket, budget));
-    let answer = app.quoting.run(anybody.caller, anybody.allowance, &gone, work).await?;
+    let asked = Asked {
+        caller: anybody.caller,
+        allowance: anybody.allowance,
+        gone: &gone,
+        clock: app.clock.as_ref(),
+    };
+    let answer = app.quoting.run(asked, work).await?;
     answer.map(Json).map_err(|error| refused(&error))
 }
 
@@ -303,10 +316,13 @@ async fn preview(
         };
         returns::preview_within(&sale, &asked.lines, method, budget)
     };
-    let back = app
-        .quoting
-        .run(operator.actor(), Allowance::OPERATOR, &gone, reckon)
-        .await?;
+    let who = Asked {
+        caller: operator.actor(),
+        allowance: Allowance::OPERATOR,
+        gone: &gone,
+        clock: app.clock.as_ref(),
+    };
+    let back = app.quoting.run(who, reckon).await?;
     let back = back.map_err(|error| match &error {
         ReturnError::SaleVoided => ApiError::detailed(Code::StateConflict, error.to_string()),
         ReturnError::NothingReturned => one_field(Code::Invalid, "lines", "nothing_returned", &error.to_string()),

@@ -16,7 +16,10 @@ use counterfoil_domain::{planted, settlement::Budget};
 use counterfoil_protocol::problem::{Code, Problem};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-use crate::http::{Actor, ApiError, Gone};
+use crate::{
+    clock::Clock,
+    http::{Actor, ApiError, Gone},
+};
 
 /// Visits of a small quote: a few milliseconds.
 const SMALL: u64 = 1 << 20;
@@ -39,6 +42,19 @@ impl Allowance {
     pub const MEMBER: Self = Self { at_once: 4, big: 1 };
     /// A shop's own site may ask for many people.
     pub const OPERATOR: Self = Self { at_once: 64, big: 4 };
+}
+
+/// Who asks.
+#[derive(Debug)]
+pub struct Asked<'a> {
+    /// In whose name.
+    pub caller: Actor,
+    /// What they may ask.
+    pub allowance: Allowance,
+    /// Whether they are still there.
+    pub gone: &'a Gone,
+    /// The time.
+    pub clock: &'a dyn Clock,
 }
 
 /// One caller's turns.
@@ -84,21 +100,22 @@ impl Quoting {
     ///
     /// # Errors
     /// `busy` when there is no room; `rate_limited` when this caller has as much under way as may be.
-    pub async fn run<T, W>(&self, caller: Actor, allowance: Allowance, gone: &Gone, work: W) -> Result<T, ApiError>
+    pub async fn run<T, W>(&self, asked: Asked<'_>, work: W) -> Result<T, ApiError>
     where
         T: Send + 'static,
         W: Fn(&Budget<'_>) -> T + Send + Sync + 'static,
     {
-        let turns = self.turns(caller, allowance);
+        let gone = asked.gone;
+        let turns = self.turns(asked.caller, asked.allowance);
         let _turn = turn(&turns.at_once)?;
         let work = Arc::new(work);
-        let room = self.room(&self.small, gone).await?;
-        let small = planted!("fault8", u64::MAX, SMALL);
+        let room = self.room(&self.small, gone, asked.clock).await?;
+        let small = planted!("big_quotes_among_small", u64::MAX, SMALL);
         if let Tried::Done(answer) = attempt(Arc::clone(&work), room, gone.clone(), small).await? {
             return Ok(answer);
         }
         let _turn = turn(&turns.big)?;
-        let room = self.room(&self.big, gone).await?;
+        let room = self.room(&self.big, gone, asked.clock).await?;
         match attempt(work, room, gone.clone(), u64::MAX).await? {
             Tried::Done(answer) => Ok(answer),
             Tried::Stopped => Err(self.give_up()),
@@ -117,14 +134,17 @@ impl Quoting {
         ApiError::busy(1)
     }
 
-    async fn room(&self, lane: &Arc<Semaphore>, gone: &Gone) -> Result<OwnedSemaphorePermit, ApiError> {
+    async fn room(
+        &self,
+        lane: &Arc<Semaphore>,
+        gone: &Gone,
+        clock: &dyn Clock,
+    ) -> Result<OwnedSemaphorePermit, ApiError> {
         tokio::select! {
             biased;
             () = gone.0.cancelled() => Err(self.give_up()),
-            room = tokio::time::timeout(PATIENCE, Arc::clone(lane).acquire_owned()) => match room {
-                Ok(Ok(room)) => Ok(room),
-                _ => Err(ApiError::busy(1)),
-            },
+            room = Arc::clone(lane).acquire_owned() => room.map_err(|_| ApiError::internal()),
+            () = clock.sleep(PATIENCE) => Err(ApiError::busy(1)),
         }
     }
 
@@ -186,11 +206,18 @@ mod tests {
     use counterfoil_domain::ids::TenantId;
 
     use super::*;
+    use crate::clock::SystemClock;
 
-    fn actor(name: &str) -> Actor {
-        Actor {
-            tenant: TenantId::new(1, [0; 10]),
-            name: name.to_owned(),
+    fn asked(name: &str, allowance: Allowance) -> Asked<'static> {
+        static GONE: std::sync::LazyLock<Gone> = std::sync::LazyLock::new(Gone::default);
+        Asked {
+            caller: Actor {
+                tenant: TenantId::new(1, [0; 10]),
+                name: name.to_owned(),
+            },
+            allowance,
+            gone: &GONE,
+            clock: &SystemClock,
         }
     }
 
@@ -209,25 +236,25 @@ mod tests {
             let wait = Arc::new(Mutex::new(wait));
             let (begun, mut is_begun) = tokio::sync::mpsc::unbounded_channel();
             let ask = |name: &str| {
-                let (quoting, actor) = (Arc::clone(&quoting), actor(name));
+                let (quoting, asked) = (Arc::clone(&quoting), asked(name, allowance));
                 let (wait, begun) = (Arc::clone(&wait), begun.clone());
                 let work = move |_: &Budget<'_>| {
                     begun.send(()).unwrap();
                     // Ends with an error when the test lets go.
                     let _ = wait.lock().unwrap().recv();
                 };
-                tokio::spawn(async move { quoting.run(actor, allowance, &Gone::default(), work).await })
+                tokio::spawn(async move { quoting.run(asked, work).await })
             };
-            let mut asked = Vec::new();
+            let mut under_way = Vec::new();
             for _ in 0..allowance.at_once {
-                asked.push(ask("one"));
+                under_way.push(ask("one"));
                 is_begun.recv().await.unwrap();
             }
             assert_eq!(code(ask("one").await.unwrap()), "rate_limited");
-            asked.push(ask("another"));
+            under_way.push(ask("another"));
             is_begun.recv().await.unwrap();
             drop(done);
-            for call in asked {
+            for call in under_way {
                 call.await.unwrap().unwrap();
             }
             ask("one").await.unwrap().unwrap();
@@ -239,7 +266,7 @@ mod tests {
         let quoting = Quoting::default();
         for n in 0..2 * CALLERS {
             quoting
-                .run(actor(&n.to_string()), Allowance::MEMBER, &Gone::default(), |_| ())
+                .run(asked(&n.to_string(), Allowance::MEMBER), |_| ())
                 .await
                 .unwrap();
         }
@@ -254,7 +281,11 @@ mod tests {
         };
         let gone = Gone::default();
         gone.0.cancel();
-        let answer = quoting.run(actor("a"), Allowance::MEMBER, &gone, |_| ()).await;
+        let asked = Asked {
+            gone: &gone,
+            ..asked("one", Allowance::MEMBER)
+        };
+        let answer = quoting.run(asked, |_| ()).await;
         assert_eq!((code(answer).as_str(), quoting.given_up()), ("busy", 1));
     }
 }
