@@ -29,6 +29,8 @@ pub struct Options {
 enum FoundBy {
     Simulator,
     Domain,
+    /// Head office's tests of this file.
+    HeadOffice(&'static str),
 }
 
 struct Bug {
@@ -163,6 +165,11 @@ const BUGS: &[Bug] = &[
         found_by: FoundBy::Simulator,
         what: "a counter reads the same page for ever",
     },
+    Bug {
+        name: "big_quotes_among_small",
+        found_by: FoundBy::HeadOffice("quoting"),
+        what: "expensive quotes take the room of all others",
+    },
 ];
 
 pub fn planted(options: &Options) -> Result<ExitCode> {
@@ -183,7 +190,8 @@ pub fn planted(options: &Options) -> Result<ExitCode> {
     for bug in &chosen {
         let found = match bug.found_by {
             FoundBy::Simulator => simulate(bug)?,
-            FoundBy::Domain => test(bug)?,
+            FoundBy::Domain => test(bug, "domain", &[])?,
+            FoundBy::HeadOffice(file) => test(bug, "head-office", &["--test", file])?,
         };
         match &found {
             Some(how) => println!("{}: found by {how}", bug.name),
@@ -237,16 +245,13 @@ fn simulate(bug: &Bug) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// Whether the domain's own tests find it.
-fn test(bug: &Bug) -> Result<Option<String>> {
-    let mut command = shell::cargo([
-        "test",
-        "-q",
-        "-p",
-        "counterfoil-domain",
-        "--features",
-        "counterfoil-domain/planted",
-    ]);
+/// Whether a crate's own tests find it.
+fn test(bug: &Bug, krate: &str, only: &[&str]) -> Result<Option<String>> {
+    let mut command = shell::cargo(["test", "-q", "-p"]);
+    command
+        .arg(format!("counterfoil-{krate}"))
+        .args(["--features", "counterfoil-domain/planted"])
+        .args(only);
     let output = command.env(VARIABLE, bug.name).stdin(Stdio::null()).output()?;
     if output.status.success() {
         return Ok(None);
@@ -257,11 +262,11 @@ fn test(bug: &Bug) -> Result<Option<String>> {
         .find_map(|line| line.strip_prefix("---- ")?.strip_suffix(" stdout ----"));
     match first {
         Some(name) => Ok(Some(format!(
-            "the domain's test `{}`",
+            "the test `{}` of {krate}",
             name.rsplit("::").next().unwrap_or(name)
         ))),
         None => bail!(
-            "the domain's tests could not be run:\n{}",
+            "the tests of {krate} could not be run:\n{}",
             String::from_utf8_lossy(&output.stderr)
         ),
     }
