@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use crate::setup::{self, Purpose};
 use crate::{direction, fuzz, shell, traces, ui};
@@ -15,6 +15,9 @@ pub struct Options {
     /// Seconds for each fuzzing target
     #[arg(long, default_value_t = fuzz::SECONDS, requires = "deep")]
     fuzz_seconds: u64,
+    /// Only the steps whose name contains this, as --only fuzzing
+    #[arg(long)]
+    only: Option<String>,
 }
 
 type Step = (&'static str, fn(&Options) -> Result<()>);
@@ -79,7 +82,11 @@ const DEEP_STEPS: &[Step] = &[
 pub fn check(options: &Options) -> Result<ExitCode> {
     setup::setup(Purpose::Build)?;
     let deep = if options.deep { DEEP_STEPS } else { &[] };
-    let steps: Vec<&Step> = STEPS.iter().chain(deep).collect();
+    let wanted = |name: &str| options.only.as_deref().is_none_or(|only| name.contains(only));
+    let steps: Vec<&Step> = STEPS.iter().chain(deep).filter(|(name, _)| wanted(name)).collect();
+    if steps.is_empty() {
+        bail!("no step is named so");
+    }
     let mut failed = Vec::new();
     for (name, step) in &steps {
         shell::say(format!("-- {name}"));
