@@ -226,7 +226,8 @@ fn in_minor_units(price: &str, digits: usize) -> Option<i64> {
 
 /// Reads the lines of a file; what is wrong beside them.
 fn parse(text: &str, currency: &str) -> (Vec<Read>, Vec<RowError>) {
-    let first = text.lines().next().unwrap_or_default();
+    // As the reader below passes over empty lines.
+    let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let count = |mark: u8| first.bytes().filter(|byte| *byte == mark).count();
     let delimiter = [b',', b';', b'\t']
         .into_iter()
@@ -538,6 +539,13 @@ mod tests {
             assert_eq!(product.barcodes, ["6901234567892", "S1"]);
             assert_eq!((product.unit_price, product.active, read[0].line), (150, false, 2));
         }
+    }
+
+    #[test]
+    fn empty_lines_before_the_columns_are_passed_over() {
+        let (read, errors) = parse("\n\r\nsku;name_zh;name_en;price\nA;茶;Tea;1.50\n", "CNY");
+        assert_eq!(errors, []);
+        assert_eq!((read[0].product.unit_price, read[0].line), (150, 4));
     }
 
     #[test]
