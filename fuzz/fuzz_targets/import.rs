@@ -16,7 +16,11 @@ fuzz_target!(|bytes: &[u8]| {
         if errors.is_empty() {
             let skus: BTreeSet<_> = products.iter().map(|product| &product.sku).collect();
             assert_eq!(skus.len(), products.len());
-            assert!(products.iter().all(|product| !product.sku.is_empty() && product.unit_price >= 0));
+            assert!(
+                products
+                    .iter()
+                    .all(|product| !product.sku.is_empty() && product.unit_price >= 0)
+            );
         }
     }
 });

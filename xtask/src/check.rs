@@ -24,7 +24,10 @@ type Step = (&'static str, fn(&Options) -> Result<()>);
 
 /// Run all, then name what failed: one failure doesn't hide the next.
 const STEPS: &[Step] = &[
-    ("formatting", |_| shell::run(shell::cargo(["fmt", "--all", "--check"]))),
+    ("formatting", |_| {
+        shell::run(shell::cargo(["fmt", "--all", "--check"]))?;
+        shell::run(shell::cargo(["fmt", "--manifest-path", "fuzz/Cargo.toml", "--check"]))
+    }),
     ("dependency direction", |_| direction::check()),
     ("no hosts and paths of one machine", |_| traces::check()),
     ("front ends' types", |_| {
