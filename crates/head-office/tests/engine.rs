@@ -16,7 +16,7 @@ use counterfoil_domain::{
     coupons::{CouponState, FREEZE_LASTS},
     ids::{FreezeId, OperationId},
     operations::{Action, ExceptionKind, Outcome, QuarantineReason},
-    transition::{Answer, Command, Subject},
+    transition::{Answer, Arrival, Command, Subject},
     verdict::Reason,
 };
 use counterfoil_head_office::clock::Clock;
@@ -32,6 +32,7 @@ counterfoil_head_office::on_both! {
     a_cancel_that_overtakes_its_freeze_closes_the_door,
     an_operation_that_breaks_a_constraint_is_set_aside_alone,
     what_can_never_be_stored_is_set_aside_and_the_journal_goes_on,
+    what_fails_for_no_known_reason_is_narrowed_down_and_not_tried_for_ever,
     what_a_revoked_device_delivers_is_quarantined,
     what_does_not_read_keeps_its_place,
     being_late_is_judged_by_a_believable_time,
@@ -299,6 +300,83 @@ async fn what_can_never_be_stored_is_set_aside_and_the_journal_goes_on(on: On) {
     let reason = QuarantineReason::HandlerFailed;
     let aside = done(Outcome::Quarantined { reason }, false);
     assert_eq!(chain.push(&pushed).await, [APPLIED, aside, APPLIED]);
+}
+
+/// An error that says nothing of whose fault it is: of a kind that nobody knows, and one that took too long.
+async fn what_fails_for_no_known_reason_is_narrowed_down_and_not_tried_for_ever(on: On) {
+    let kinds: &[&str] = match on {
+        On::Sqlite => &["SELECT abs(-9223372036854775808)"],
+        On::Postgres => &["XX000", "57014"],
+    };
+    for kind in kinds {
+        let chain = chain(on, 6).await;
+        let (mut first, mut second, mut third) = (chain.counter().await, chain.counter().await, chain.counter().await);
+        let taken = first.make(chain.redeem(chain.coupons[1], None), START);
+        assert_eq!(chain.push(&[taken]).await, [APPLIED]);
+        let pushed: Vec<_> = (0..3)
+            .map(|n| second.make(chain.redeem(chain.coupons[n], None), START))
+            .collect();
+        let id = hex::encode(pushed[1].id.bytes());
+        let fail = match on {
+            On::Sqlite => vec![format!(
+                "CREATE TRIGGER fail BEFORE INSERT ON exceptions WHEN NEW.operation = X'{id}' BEGIN {kind}; END"
+            )],
+            On::Postgres => vec![
+                format!(
+                    "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION USING ERRCODE = ''{kind}''; END'"
+                ),
+                format!(
+                    "CREATE TRIGGER fail BEFORE INSERT ON exceptions FOR EACH ROW WHEN (NEW.operation = '\\x{id}') EXECUTE FUNCTION fail()"
+                ),
+            ],
+        };
+        let mut lease = chain.app.db.lease().await.unwrap();
+        let mut tx = lease.begin().await.unwrap();
+        for sql in fail {
+            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *tx).await.unwrap();
+        }
+        tx.commit("test").await.unwrap();
+        drop(lease);
+        let engine = &chain.app.engine;
+        // Each time somebody else's work is in the same group, and is done all the same.
+        for round in 0..3 {
+            let other = third.make(chain.redeem(chain.coupons[3 + round], None), START);
+            engine.gate().open(false);
+            let taken = engine.submitted();
+            let commands = |arrivals: &[Arrival]| arrivals.iter().cloned().map(|one| Command::Operation(one)).collect();
+            let (poisoned, fine): (Vec<_>, Vec<_>) = (commands(&pushed), commands(&[other]));
+            let open = async {
+                while engine.submitted() < taken + 2 {
+                    tokio::task::yield_now().await;
+                }
+                engine.gate().open(true);
+            };
+            let (poisoned, fine, ()) = tokio::join!(
+                engine.submit(chain.tenant, poisoned),
+                engine.submit(chain.tenant, fine),
+                open
+            );
+            assert_eq!(fine.unwrap()[0].answer, APPLIED, "{kind} {round}");
+            match (round, poisoned) {
+                (0 | 1, refused) => {
+                    refused.unwrap_err();
+                }
+                (_, done_now) => {
+                    let answers: Vec<_> = done_now.unwrap().into_iter().map(|one| one.answer).collect();
+                    let reason = QuarantineReason::HandlerFailed;
+                    assert_eq!(
+                        answers,
+                        [
+                            done(Outcome::Applied, true),
+                            done(Outcome::Quarantined { reason }, false),
+                            APPLIED
+                        ],
+                        "{kind}"
+                    );
+                }
+            }
+        }
+    }
 }
 
 async fn what_a_revoked_device_delivers_is_quarantined(on: On) {

@@ -458,6 +458,17 @@ async fn a_restored_database_begins_a_new_history(on: On) {
     ask.history_id = old;
     ask.cursor = cursors[2];
     assert_eq!(begins(ask).await, present);
+    // The lost mark proves one restore, not a second one: whoever keeps it reads everything again alone.
+    for _ in 0..3 {
+        let mut ask = office.ask(&[]).await;
+        ask.cursor = cursors[2];
+        assert_eq!(Some(ask.history_id), present);
+        assert_eq!(begins(ask).await, present);
+    }
+    assert_eq!(
+        Some(office.chain.app.db.history_of(office.chain.tenant).await.unwrap()),
+        present
+    );
 }
 
 /// The body of each of these requests never comes: the answer does.

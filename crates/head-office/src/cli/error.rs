@@ -95,7 +95,7 @@ impl From<DbError> for CliError {
                     "The database can't be written ({detail}). Nothing was changed. Check who owns the file and its folder, and that neither is read-only."
                 ),
             ),
-            Trouble::Again => Self::failed(
+            Trouble::Again | Trouble::Slow => Self::failed(
                 "database_unreachable",
                 format!(
                     "The database does not answer ({detail}). Nothing was changed. Check that it runs, its address and its port, and try again."

@@ -7,6 +7,8 @@ use sqlx::{migrate::MigrateError, postgres::PgDatabaseError};
 pub enum Trouble {
     /// Nothing is known; do it again: deadlock, serialization, lock time-out, lost connection.
     Again,
+    /// It took longer than a statement may. Doing it again may help; what always takes too long may be to blame itself.
+    Slow,
     /// The disk is full or the file is read-only: refuse writes until a person helps.
     Storage,
     /// The file is damaged: stop.
@@ -92,8 +94,10 @@ fn of_driver(error: &sqlx::Error) -> Trouble {
 /// By SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 fn of_postgres(code: &str) -> Trouble {
     match code {
-        // Serialization, deadlock, lock not available, cancelled, shutting down, too many connections.
-        "40001" | "40P01" | "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "53300" => Trouble::Again,
+        // Serialization, deadlock, lock not available, shutting down, too many connections.
+        "40001" | "40P01" | "55P03" | "57P01" | "57P02" | "57P03" | "53300" => Trouble::Again,
+        // Cancelled: by the time-out of statements, or by a person.
+        "57014" => Trouble::Slow,
         "53100" | "25006" => Trouble::Storage,
         "XX001" | "XX002" => Trouble::Corrupt,
         code => match code.get(..2) {
@@ -109,6 +113,8 @@ fn of_postgres(code: &str) -> Trouble {
 fn of_sqlite(code: u32) -> Trouble {
     match code & 0xff {
         5 | 6 => Trouble::Again,
+        // Interrupted.
+        9 => Trouble::Slow,
         8 | 10 | 13 | 14 => Trouble::Storage,
         11 | 26 => Trouble::Corrupt,
         // Too large, a constraint, a value of another type, out of range.
@@ -130,6 +136,7 @@ mod tests {
             ("23505", Trouble::Constraint),
             ("54000", Trouble::Constraint),
             ("40P01", Trouble::Again),
+            ("57014", Trouble::Slow),
             ("08006", Trouble::Again),
             ("53100", Trouble::Storage),
             ("42P01", Trouble::Other),

@@ -68,7 +68,9 @@ enum Isolate {
 fn blames_rows(error: &DbError) -> bool {
     match error {
         DbError::RowCount { .. } | DbError::Decode { .. } | DbError::Config(_) => true,
-        DbError::Sqlx(sqlx::Error::Database(_)) => matches!(error.trouble(), Trouble::Constraint | Trouble::Other),
+        DbError::Sqlx(sqlx::Error::Database(_)) => {
+            matches!(error.trouble(), Trouble::Constraint | Trouble::Slow | Trouble::Other)
+        }
         _ => false,
     }
 }
@@ -115,14 +117,15 @@ impl Writer {
         }
     }
 
-    /// Does a group. A trouble that blames nobody is tried again. What keeps failing is narrowed down by halving the group
-    /// until the culprit stands alone: an operation is then quarantined, and the rest goes through.
-    pub(super) async fn work(&mut self, tenant: TenantId, commands: &[Command]) -> Result<Vec<Answered>, Refusal> {
+    /// Does a group, and answers each of its commands. A trouble that blames nobody is tried again. What keeps failing is
+    /// narrowed down by halving the group until the culprit stands alone: an operation is then quarantined, at the latest
+    /// when it has come back a few times, and the rest goes through.
+    pub(super) async fn work(&mut self, tenant: TenantId, commands: &[Command]) -> Vec<Result<Answered, Refusal>> {
         let mut answers = Vec::with_capacity(commands.len());
-        let mut pieces = vec![commands];
+        let mut pieces = self.apart(tenant, commands);
         while let Some(piece) = pieces.pop() {
             match self.persist(tenant, piece).await {
-                Ok(done) => answers.extend(done),
+                Ok(done) => answers.extend(done.into_iter().map(Ok)),
                 Err(error) if blames_rows(&error) && piece.len() > 1 => {
                     let (first, second) = piece.split_at(piece.len() / 2);
                     pieces.push(second);
@@ -131,11 +134,29 @@ impl Writer {
                 Err(error) => {
                     tracing::error!(%error, commands = piece.len(), "a group of commands failed");
                     metrics::counter!("counterfoil_alerts_total", "what" => "group_failed").increment(1);
-                    return Err(error.trouble().into());
+                    let refusal = Refusal::from(error.trouble());
+                    answers.extend(piece.iter().map(|_| Err(refusal)));
                 }
             }
         }
-        Ok(answers)
+        answers
+    }
+
+    /// The group in pieces, the last one first, in which every suspect stands alone: one that takes as long as it may
+    /// each time must not make the others wait for the whole search again.
+    fn apart<'c>(&self, tenant: TenantId, commands: &'c [Command]) -> Vec<&'c [Command]> {
+        let suspected = |command: &Command| match command {
+            Command::Operation(arrival) => self.suspects.contains_key(&(tenant, arrival.id)),
+            _ => false,
+        };
+        if self.suspects.is_empty() {
+            return vec![commands];
+        }
+        let mut pieces: Vec<&[Command]> = commands
+            .chunk_by(|one, next| !suspected(one) && !suspected(next))
+            .collect();
+        pieces.reverse();
+        pieces
     }
 
     async fn persist(&mut self, tenant: TenantId, commands: &[Command]) -> Result<Vec<Answered>, DbError> {
@@ -163,7 +184,9 @@ impl Writer {
                 [Command::Operation(arrival)] if blames_rows(&error) => arrival,
                 _ => return Err(error),
             };
-            if error.trouble() == Trouble::Other && self.suspect(tenant, operation.id) < SUSPECTED {
+            if matches!(error.trouble(), Trouble::Slow | Trouble::Other)
+                && self.suspect(tenant, operation.id) < SUSPECTED
+            {
                 return Err(error);
             }
             match care.isolate {

@@ -319,21 +319,13 @@ async fn run(
             replies.push((job.commands.len(), job.reply));
             commands.extend(job.commands);
         }
-        let result = writer.work(tenant, &commands).await;
+        let mut answers = writer.work(tenant, &commands).await.into_iter();
         // When it is full, the next round knows already.
         let _ = written.try_send(());
-        let mut answers = match result {
-            Ok(answers) => answers.into_iter(),
-            Err(refusal) => {
-                for (_, reply) in replies {
-                    // Whoever asked may have gone; then nobody needs the answer.
-                    let _ = reply.send(Err(refusal));
-                }
-                continue;
-            }
-        };
         for (count, reply) in replies {
-            let _ = reply.send(Ok(answers.by_ref().take(count).collect()));
+            let of_job: Vec<_> = answers.by_ref().take(count).collect();
+            // Whoever asked may have gone; then nobody needs the answer.
+            let _ = reply.send(of_job.into_iter().collect());
         }
     }
 }
@@ -341,7 +333,7 @@ async fn run(
 impl From<Trouble> for Refusal {
     fn from(trouble: Trouble) -> Self {
         match trouble {
-            Trouble::Again => Self::Busy,
+            Trouble::Again | Trouble::Slow => Self::Busy,
             Trouble::Storage => Self::Storage,
             _ => Self::Failed,
         }

@@ -81,7 +81,7 @@ impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         tracing::error!(%error, "the database failed a request");
         match error.trouble() {
-            Trouble::Again => Self::busy(1),
+            Trouble::Again | Trouble::Slow => Self::busy(1),
             Trouble::Storage => Self::new(Code::StorageUnavailable),
             _ => Self::internal(),
         }

@@ -50,7 +50,7 @@ async fn turn(app: &Arc<App>, owner: &Owner) -> Result<bool, DbError> {
         match slices(app, owner, &mut job).await {
             Ok(Step::More) => break,
             Ok(Step::Done | Step::Lost) => return Ok(true),
-            Err(error) if matches!(error.trouble(), Trouble::Again | Trouble::Storage) => {
+            Err(error) if matches!(error.trouble(), Trouble::Again | Trouble::Slow | Trouble::Storage) => {
                 tries += 1;
                 if tries > TRIES {
                     // The disk is full or the server away: the job waits as everybody does.

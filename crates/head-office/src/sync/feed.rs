@@ -5,11 +5,13 @@
 
 use std::collections::BTreeMap;
 
-use counterfoil_domain::ids::{ClerkId, CouponId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId};
+use counterfoil_domain::ids::{
+    ClerkId, CouponId, HistoryId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId,
+};
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
-use super::marks::MarkKey;
+use super::marks::{Feed, MarkKey};
 use crate::db::{
     DbError,
     batch::{Text, execute_all, fetch, hash, id},
@@ -83,7 +85,8 @@ impl Item {
 
 const ADVANCE: Text = Text {
     head: "INSERT INTO feed_heads (tenant, store, number, mark) VALUES ",
-    tail: " ON CONFLICT (tenant, store) DO UPDATE SET number = feed_heads.number + excluded.number, mark = excluded.mark RETURNING store, number, (SELECT mark_key FROM mark_keys) AS mark_key",
+    tail: " ON CONFLICT (tenant, store) DO UPDATE SET number = feed_heads.number + excluded.number, mark = excluded.mark RETURNING store, number, (SELECT mark_key FROM mark_keys) AS mark_key, \
+           (SELECT COALESCE(t.history_id, h.history_id) FROM history h LEFT JOIN histories t ON t.tenant = $1) AS history_id",
     columns: 3,
     tenant_first: true,
     // A repeated row would count twice.
@@ -128,19 +131,27 @@ pub async fn append(
     })
     .await?;
     let mut heads = BTreeMap::new();
-    let mut key = None;
+    let mut given = None;
     for row in &rows {
-        key = Some(MarkKey::from(hash(row, "mark_key")?));
+        given = Some((
+            MarkKey::from(hash(row, "mark_key")?),
+            id(row, "history_id", HistoryId::from_bytes)?,
+        ));
         heads.insert(id(row, "store", StoreId::from_bytes)?, row.try_get::<i64, _>("number")?);
     }
     let mut lines = Vec::new();
     for (store, items) in news {
         let head = heads.get(store).copied().ok_or(DbError::Decode { column: "store" })?;
-        let key = key.ok_or(DbError::Decode { column: "mark_key" })?;
+        let (key, history) = given.ok_or(DbError::Decode { column: "mark_key" })?;
+        let feed = Feed {
+            tenant,
+            history,
+            store: *store,
+        };
         let first = head - i64::try_from(items.len()).unwrap_or(i64::MAX) + 1;
         for (number, item) in (first..).zip(items) {
             let (entity, id) = item.columns();
-            let mark = key.mark(tenant, *store, number, commit);
+            let mark = key.mark(feed, number, commit);
             lines.push((*store, number, entity, id, mark));
         }
     }
@@ -192,32 +203,26 @@ pub enum Claim {
     Unproven,
 }
 
-/// Judges the claim to have read up to this number of a feed.
+/// Judges the claim to have read up to this number of a feed, in the history that the feed names.
 ///
 /// # Errors
 /// The driver's, and [`DbError::Decode`].
-pub async fn judge(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    store: StoreId,
-    number: i64,
-    mark: i64,
-) -> Result<Claim, DbError> {
+pub async fn judge(connection: &mut AnyConnection, feed: Feed, number: i64, mark: i64) -> Result<Claim, DbError> {
     if number == 0 {
         return Ok(Claim::Known);
     }
     let row = sqlx::query(
         "SELECT k.mark_key, f.mark FROM mark_keys k LEFT JOIN feed f ON f.tenant = $1 AND f.store = $2 AND f.number = $3",
     )
-    .bind(tenant.bytes().to_vec())
-    .bind(store.bytes().to_vec())
+    .bind(feed.tenant.bytes().to_vec())
+    .bind(feed.store.bytes().to_vec())
     .bind(number)
     .fetch_one(connection)
     .await?;
     // Marks of before there were keys are known by their lines alone.
     Ok(if row.try_get::<Option<i64>, _>("mark")? == Some(mark) {
         Claim::Known
-    } else if MarkKey::from(hash(&row, "mark_key")?).proves(tenant, store, number, mark) {
+    } else if MarkKey::from(hash(&row, "mark_key")?).proves(feed, number, mark) {
         Claim::Lost
     } else {
         Claim::Unproven

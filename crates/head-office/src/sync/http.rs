@@ -16,6 +16,7 @@ use counterfoil_protocol::{
 
 use super::{
     feed::{self, Claim, TENANT_FEED},
+    marks::Feed,
     page,
 };
 use crate::{
@@ -145,7 +146,12 @@ async fn claim(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Resul
         (TENANT_FEED, cursor.tenant_seq, cursor.tenant_mark),
         (request.store, cursor.store_seq, cursor.store_mark),
     ] {
-        match feed::judge(&mut connection, request.tenant, store, number, mark).await? {
+        let feed = Feed {
+            tenant: request.tenant,
+            history: asked.history_id,
+            store,
+        };
+        match feed::judge(&mut connection, feed, number, mark).await? {
             Claim::Lost => return Ok(Claim::Lost),
             Claim::Unproven => all = Claim::Unproven,
             Claim::Known => {}

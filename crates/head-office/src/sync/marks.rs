@@ -1,11 +1,12 @@
 //! Marks of feed numbers: what makes a cursor's claim one that can be checked.
 //!
-//! A mark says that this database, or one that it was restored from, has given this number in this feed of this tenant.
-//! Nobody else can make one: 24 bits are the commit's own randomness, so that a number that is given again has another
-//! mark, and 40 bits are an HMAC-SHA256 over tenant, feed, number and that randomness. A guess is right once in 2^40
-//! signed requests.
+//! A mark says that this database, or one that it was restored from, has given this number in this feed of this chain, in
+//! this history of it. Nobody else can make one: 24 bits are the commit's own randomness, so that a number that is given
+//! again has another mark, and 40 bits are an HMAC-SHA256 over chain, history, feed, number and that randomness. A guess
+//! is right once in 2^40 signed requests. A mark that was lost proves one restore, the one that began the next history:
+//! it is a mark of the history before, and says nothing in that one.
 
-use counterfoil_domain::ids::{StoreId, TenantId};
+use counterfoil_domain::ids::{HistoryId, StoreId, TenantId};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
@@ -28,27 +29,39 @@ impl From<[u8; 32]> for MarkKey {
     }
 }
 
+/// A feed in a history of its chain: what a mark is one of, besides its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Feed {
+    /// The chain.
+    pub tenant: TenantId,
+    /// Its history.
+    pub history: HistoryId,
+    /// The store whose feed it is.
+    pub store: StoreId,
+}
+
 impl MarkKey {
     /// The mark of a number that is given in a commit of this randomness.
-    pub fn mark(&self, tenant: TenantId, store: StoreId, number: i64, commit: i64) -> i64 {
+    pub fn mark(&self, feed: Feed, number: i64, commit: i64) -> i64 {
         let [a, b, c, ..] = commit.to_be_bytes();
-        self.of(tenant, store, number, [a, b, c])
+        self.of(feed, number, [a, b, c])
     }
 
     /// Whether the mark is one of this number, whatever was random about it.
-    pub fn proves(&self, tenant: TenantId, store: StoreId, number: i64, mark: i64) -> bool {
+    pub fn proves(&self, feed: Feed, number: i64, mark: i64) -> bool {
         let [a, b, c, ..] = mark.to_be_bytes();
-        self.of(tenant, store, number, [a, b, c]) == mark
+        self.of(feed, number, [a, b, c]) == mark
     }
 
-    fn of(&self, tenant: TenantId, store: StoreId, number: i64, random: [u8; RANDOM]) -> i64 {
+    fn of(&self, feed: Feed, number: i64, random: [u8; RANDOM]) -> i64 {
         // What HMAC does with a short key anyway; a whole block is a key that can't be refused.
         let mut block = [0; 64];
         block[..32].copy_from_slice(&self.0);
         let mut mac = Hmac::<Sha256>::new(block.as_slice().into());
-        mac.update(b"counterfoil mark 1\0");
-        mac.update(tenant.bytes());
-        mac.update(store.bytes());
+        mac.update(b"counterfoil mark 2\0");
+        mac.update(feed.tenant.bytes());
+        mac.update(feed.history.bytes());
+        mac.update(feed.store.bytes());
         mac.update(&number.to_be_bytes());
         mac.update(&random);
         let code = mac.finalize().into_bytes();
@@ -64,25 +77,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_proves_its_own_number_in_its_own_feed_alone() {
+    fn a_mark_proves_its_own_number_in_its_own_feed_and_history_alone() {
         let key = MarkKey([7; 32]);
-        let (tenant, other) = (TenantId::new(1, [1; 10]), TenantId::new(1, [2; 10]));
-        let (store, elsewhere) = (StoreId::new(1, [3; 10]), StoreId::new(1, [4; 10]));
-        let mark = key.mark(tenant, store, 12, 0x0123_4567_89AB_CDEF);
-        assert!(key.proves(tenant, store, 12, mark));
-        for (tenant, store, number, mark) in [
-            (other, store, 12, mark),
-            (tenant, elsewhere, 12, mark),
-            (tenant, store, 13, mark),
-            (tenant, store, 12, mark ^ 1),
-            (tenant, store, 12, mark ^ (1 << 60)),
+        let feed = Feed {
+            tenant: TenantId::new(1, [1; 10]),
+            history: HistoryId::new(1, [2; 10]),
+            store: StoreId::new(1, [3; 10]),
+        };
+        let mark = key.mark(feed, 12, 0x0123_4567_89AB_CDEF);
+        assert!(key.proves(feed, 12, mark));
+        let tenant = TenantId::new(1, [9; 10]);
+        let history = HistoryId::new(1, [9; 10]);
+        let store = StoreId::new(1, [9; 10]);
+        for (feed, number, mark) in [
+            (Feed { tenant, ..feed }, 12, mark),
+            (Feed { history, ..feed }, 12, mark),
+            (Feed { store, ..feed }, 12, mark),
+            (feed, 13, mark),
+            (feed, 12, mark ^ 1),
+            (feed, 12, mark ^ (1 << 60)),
         ] {
-            assert!(!key.proves(tenant, store, number, mark));
+            assert!(!key.proves(feed, number, mark));
         }
-        assert!(!MarkKey([8; 32]).proves(tenant, store, 12, mark));
-        assert_ne!(
-            key.mark(tenant, store, 12, 1 << 40),
-            key.mark(tenant, store, 12, 1 << 50)
-        );
+        assert!(!MarkKey([8; 32]).proves(feed, 12, mark));
+        assert_ne!(key.mark(feed, 12, 1 << 40), key.mark(feed, 12, 1 << 50));
     }
 }
