@@ -33,6 +33,7 @@ use counterfoil_domain::{
 use counterfoil_head_office::{
     App, admin,
     clock::{Clock, SystemRandom},
+    db::{Crash, Db, Faults},
     online::{
         id_of,
         owner::{OrderOwner, Payment},
@@ -52,6 +53,7 @@ counterfoil_head_office::on_both! {
     a_cancel_that_overtakes_its_question_closes_the_door,
     duplicates_that_race_have_one_effect,
     two_orders_race_for_one_coupon,
+    an_answer_that_was_lost_is_given_again_whatever_happened_since,
     a_number_that_reads_as_an_id_is_a_number,
     a_counter_that_honours_a_held_coupon_is_told_to_the_order,
     only_the_owners_word_ends_an_overdue_order,
@@ -371,6 +373,102 @@ impl Site {
 }
 
 /// A shop may number its orders as it likes: also so that the number reads as an id, even as another order's.
+/// The program ends at its nth commit from now.
+#[derive(Debug, Default)]
+struct Ends(Mutex<Option<(usize, Crash)>>);
+
+impl Faults for Ends {
+    fn at(&self, _: &'static str) -> Option<Crash> {
+        let mut left = self.0.lock().unwrap();
+        match *left {
+            Some((0, crash)) => {
+                *left = None;
+                Some(crash)
+            }
+            Some((n, crash)) => {
+                *left = Some((n - 1, crash));
+                None
+            }
+            None => None,
+        }
+    }
+}
+
+/// Each step of an order, with the program ended before and after every commit on its way; somebody else then does what
+/// undoes it, under a name of their own.
+async fn an_answer_that_was_lost_is_given_again_whatever_happened_since(on: On) {
+    const STEPS: [(&str, &[&str], &str, Option<&str>); 4] = [
+        ("", &[], "frozen", Some("cancel")),
+        ("confirm", &[""], "confirmed", Some("void")),
+        ("cancel", &[""], "cancelled", None),
+        ("void", &["", "confirm"], "voided", None),
+    ];
+    let chain = chain(on, 1).await;
+    let token = chain.operator(OperatorRole::Operator).await;
+    let others = Api::new(&chain, token.clone());
+    let mut orders = 0;
+    for (step, before, comes_to, undone_by) in STEPS {
+        for crash in [Crash::Before, Crash::After] {
+            for nth in 0.. {
+                orders += 1;
+                let number = format!("W-{orders}");
+                let path = |step: &str| match step {
+                    "" => "/v1/order-freezes".to_owned(),
+                    step => format!("/v1/order-freezes/{number}/{step}"),
+                };
+                let body = |step: &str| match step {
+                    "" => order(&chain, &number, &[0]),
+                    _ => json!({}),
+                };
+                for step in before {
+                    let (status, said) = others.post(&path(step), &format!("{number}{step}"), &body(step)).await;
+                    assert!((200..300).contains(&status), "{said}");
+                }
+                let ends = Arc::new(Ends::default());
+                let db = Db::open_with(
+                    &chain.fresh.url,
+                    chain.clock.as_ref(),
+                    &SystemRandom,
+                    2,
+                    Some(Arc::clone(&ends) as Arc<dyn Faults>),
+                )
+                .await
+                .unwrap();
+                let app = App::on(db, chain.clock.clone(), Arc::new(SystemRandom), false);
+                *ends.0.lock().unwrap() = Some((nth, crash));
+                let key = format!("{number}-key");
+                let (status, _) = Api::of(&app, token.clone()).post(&path(step), &key, &body(step)).await;
+                let ended = ends.0.lock().unwrap().take().is_none();
+                assert_eq!(status >= 500, ended, "{step} {crash:?} {nth}");
+                app.db.close().await;
+                let (_, now) = others.get(&format!("/v1/order-freezes/{number}")).await;
+                if let Some(undone_by) = undone_by
+                    && now["status"] == comes_to
+                {
+                    let (status, said) = others
+                        .post(&path(undone_by), &format!("{number}-undo"), &json!({}))
+                        .await;
+                    assert_eq!(status, 200, "{said}");
+                }
+                let (status, again) = others.post(&path(step), &key, &body(step)).await;
+                assert!((200..300).contains(&status), "{step} {crash:?} {nth}: {again}");
+                assert_eq!(again["status"], comes_to, "{step} {crash:?} {nth}");
+                // Nothing is left held for the next round.
+                for step in ["cancel", "void"] {
+                    others
+                        .post(&path(step), &format!("{number}-end-{step}"), &json!({}))
+                        .await;
+                }
+                if !ended {
+                    break;
+                }
+            }
+        }
+    }
+    assert!(orders >= 16, "{orders}");
+    holds(&chain).await;
+}
+
 async fn a_number_that_reads_as_an_id_is_a_number(on: On) {
     let chain = chain(on, 4).await;
     let api = api(&chain).await;

@@ -12,12 +12,12 @@ use counterfoil_domain::{
     planted,
     time::Millis,
     transition::{
-        Answer, Changes, Command, Device, Entity, Key, NeedKeys, State, decide, isolate, online::OnlineOrder,
+        Answer, Arrival, Changes, Command, Device, Entity, Key, NeedKeys, State, decide, isolate, online::OnlineOrder,
     },
 };
 use sqlx::AnyConnection;
 
-use super::{Answered, Parts, Refusal, Settled, TRIES, claims};
+use super::{Answered, Errand, Parts, Refusal, Settled, TRIES, claims};
 use crate::{
     coupons,
     db::{self, DbError, Trouble},
@@ -75,6 +75,19 @@ fn blames_rows(error: &DbError) -> bool {
     }
 }
 
+/// The operation, where it stands alone.
+fn alone(errands: &[Errand]) -> Option<&Arrival> {
+    match errands {
+        [
+            Errand {
+                command: Command::Operation(arrival),
+                ..
+            },
+        ] => Some(arrival),
+        _ => None,
+    }
+}
+
 /// A decided group, coalesced: one row a key, with the version it was loaded at.
 #[derive(Default)]
 struct Work {
@@ -88,7 +101,7 @@ struct Work {
     sales: BTreeSet<OperationId>,
     online: BTreeSet<FreezeId>,
     stored: Vec<counterfoil_domain::transition::Stored>,
-    branches: Vec<counterfoil_domain::transition::Arrival>,
+    branches: Vec<Arrival>,
     claims: claims::Work,
     news: BTreeMap<StoreId, Vec<Item>>,
     /// Stores that hold a member from now on.
@@ -120,9 +133,9 @@ impl Writer {
     /// Does a group, and answers each of its commands. A trouble that blames nobody is tried again. What keeps failing is
     /// narrowed down by halving the group until the culprit stands alone: an operation is then quarantined, at the latest
     /// when it has come back a few times, and the rest goes through.
-    pub(super) async fn work(&mut self, tenant: TenantId, commands: &[Command]) -> Vec<Result<Answered, Refusal>> {
-        let mut answers = Vec::with_capacity(commands.len());
-        let mut pieces = self.apart(tenant, commands);
+    pub(super) async fn work(&mut self, tenant: TenantId, errands: &[Errand]) -> Vec<Result<Answered, Refusal>> {
+        let mut answers = Vec::with_capacity(errands.len());
+        let mut pieces = self.apart(tenant, errands);
         while let Some(piece) = pieces.pop() {
             match self.persist(tenant, piece).await {
                 Ok(done) => answers.extend(done.into_iter().map(Ok)),
@@ -144,27 +157,27 @@ impl Writer {
 
     /// The group in pieces, the last one first, in which every suspect stands alone: one that takes as long as it may
     /// each time must not make the others wait for the whole search again.
-    fn apart<'c>(&self, tenant: TenantId, commands: &'c [Command]) -> Vec<&'c [Command]> {
-        let suspected = |command: &Command| match command {
+    fn apart<'c>(&self, tenant: TenantId, errands: &'c [Errand]) -> Vec<&'c [Errand]> {
+        let suspected = |errand: &Errand| match &errand.command {
             Command::Operation(arrival) => self.suspects.contains_key(&(tenant, arrival.id)),
             _ => false,
         };
         if self.suspects.is_empty() {
-            return vec![commands];
+            return vec![errands];
         }
-        let mut pieces: Vec<&[Command]> = commands
+        let mut pieces: Vec<&[Errand]> = errands
             .chunk_by(|one, next| !suspected(one) && !suspected(next))
             .collect();
         pieces.reverse();
         pieces
     }
 
-    async fn persist(&mut self, tenant: TenantId, commands: &[Command]) -> Result<Vec<Answered>, DbError> {
+    async fn persist(&mut self, tenant: TenantId, errands: &[Errand]) -> Result<Vec<Answered>, DbError> {
         let mut care = Care::default();
         let mut tries = 0;
         loop {
             tries += 1;
-            let error = match self.attempt(tenant, commands, &care).await {
+            let error = match self.attempt(tenant, errands, &care).await {
                 Ok(answers) => return Ok(answers),
                 Err(error) => error,
             };
@@ -180,8 +193,8 @@ impl Writer {
             }
             // One that stands alone and still fails is kept without effect, so that its journal goes on: a known culprit
             // at once, another one when it has come back a few times.
-            let operation = match commands {
-                [Command::Operation(arrival)] if blames_rows(&error) => arrival,
+            let operation = match alone(errands) {
+                Some(arrival) if blames_rows(&error) => arrival,
                 _ => return Err(error),
             };
             if matches!(error.trouble(), Trouble::Slow | Trouble::Other)
@@ -209,12 +222,12 @@ impl Writer {
         *times
     }
 
-    async fn attempt(&mut self, tenant: TenantId, commands: &[Command], care: &Care) -> Result<Vec<Answered>, DbError> {
+    async fn attempt(&mut self, tenant: TenantId, errands: &[Errand], care: &Care) -> Result<Vec<Answered>, DbError> {
         let db = Arc::clone(&self.parts.db);
         let mut lease = db.lease().await?;
         let result = async {
             let mut transaction = lease.begin().await?;
-            let result = self.in_transaction(&mut transaction, tenant, commands, care).await?;
+            let result = self.in_transaction(&mut transaction, tenant, errands, care).await?;
             transaction.commit("group").await?;
             Ok::<_, DbError>(result)
         }
@@ -242,17 +255,17 @@ impl Writer {
         &mut self,
         connection: &mut AnyConnection,
         tenant: TenantId,
-        commands: &[Command],
+        errands: &[Errand],
         care: &Care,
     ) -> Result<(Vec<Answered>, BTreeMap<StoreId, i64>), DbError> {
         let now = self.parts.clock.now();
-        let mut keys: BTreeSet<Key> = match (care.isolate, commands) {
+        let mut keys: BTreeSet<Key> = match (care.isolate, alone(errands)) {
             // Whatever it is about may be what does not read.
-            (Some(Isolate::Bare), [Command::Operation(arrival)]) => [Key::Device(arrival.device)].into(),
-            _ => commands.iter().flat_map(Command::keys).collect(),
+            (Some(Isolate::Bare), Some(arrival)) => [Key::Device(arrival.device)].into(),
+            _ => errands.iter().flat_map(|errand| errand.command.keys()).collect(),
         };
         if care.look_up_ids {
-            keys.extend(commands.iter().filter_map(|command| match command {
+            keys.extend(errands.iter().filter_map(|errand| match &errand.command {
                 Command::Operation(arrival) => Some(Key::Operation(arrival.id)),
                 Command::Claim { member, key, .. } => Some(Key::Claim(*member, *key)),
                 _ => None,
@@ -264,7 +277,7 @@ impl Writer {
         let work = loop {
             self.load(connection, tenant, &mut keys, &mut state, &mut loaded, now)
                 .await?;
-            match decide_all(state.clone(), commands, care, now) {
+            match decide_all(state.clone(), errands, care, now) {
                 Ok(work) => break work,
                 Err(NeedKeys(more)) => {
                     rounds += 1;
@@ -279,7 +292,11 @@ impl Writer {
         let (heads, mut given) = self.store(connection, tenant, &work, &state, &loaded, now).await?;
         let history = db::history_of(connection, tenant).await?;
         let mut answers = Vec::with_capacity(work.answers.len());
-        for (answer, device) in work.answers {
+        for ((answer, device), errand) in work.answers.into_iter().zip(errands) {
+            let kept = match &errand.keep {
+                Some(keep) => Some(keep.keep(connection, tenant, &answer).await?),
+                None => None,
+            };
             let feed = match (&answer, &device) {
                 (Answer::Done { .. }, Some(device)) => match heads.get(&device.store) {
                     Some(number) => *number,
@@ -299,6 +316,7 @@ impl Writer {
                 feed,
                 device,
                 given,
+                kept,
                 history,
             });
         }
@@ -652,10 +670,10 @@ impl Wanted {
 }
 
 /// Decides every command on the rows, each seeing what the ones before it changed.
-fn decide_all(mut state: State, commands: &[Command], care: &Care, now: Millis) -> Result<(Work, State), NeedKeys> {
+fn decide_all(mut state: State, errands: &[Errand], care: &Care, now: Millis) -> Result<(Work, State), NeedKeys> {
     let mut work = Work::default();
     let mut missing = Vec::new();
-    for command in commands {
+    for Errand { command, .. } in errands {
         let decided = match (command, care.isolate) {
             (Command::Operation(arrival), Some(how)) => isolate(&state, arrival, now, how == Isolate::Releasing),
             _ => match catch_unwind(AssertUnwindSafe(|| decide(&state, command, now))) {

@@ -22,11 +22,13 @@ use counterfoil_domain::{
     time::Millis,
     transition::{Answer, Command, Device},
 };
+use futures_core::future::BoxFuture;
+use sqlx::AnyConnection;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
     clock::{Clock, Random},
-    db::{Db, Trouble},
+    db::{Db, DbError, Trouble},
     sync::watch::Watch,
 };
 
@@ -54,6 +56,8 @@ pub struct Answered {
     pub device: Option<Device>,
     /// The coupon that was given just now, with its code.
     pub given: Option<Box<Coupon>>,
+    /// What was kept of it, where something was to be.
+    pub kept: Option<Kept>,
     /// The history that this is part of.
     pub history: HistoryId,
 }
@@ -72,9 +76,40 @@ pub enum Refusal {
     Failed,
 }
 
+/// What is written beside a command's effect, in its transaction: the answer to the question that it came with. Whoever
+/// asks again, even if the program ended before anybody heard the answer, then gets that one.
+pub trait Keep: Send + Sync {
+    /// Writes the answer and says what it is, as it is to be said again.
+    ///
+    /// # Errors
+    /// The database's; [`DbError::RowCount`] when the question was answered meanwhile, in another process: then the effect
+    /// does not happen either.
+    fn keep<'c>(
+        &'c self,
+        connection: &'c mut AnyConnection,
+        tenant: TenantId,
+        answer: &'c Answer,
+    ) -> BoxFuture<'c, Result<Kept, DbError>>;
+}
+
+/// An answer as it was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON.
+    pub body: String,
+}
+
+/// A command, and what is to be kept with its effect.
+struct Errand {
+    command: Command,
+    keep: Option<Arc<dyn Keep>>,
+}
+
 struct Job {
     tenant: TenantId,
-    commands: Vec<Command>,
+    errands: Vec<Errand>,
     reply: oneshot::Sender<Result<Vec<Answered>, Refusal>>,
 }
 
@@ -192,21 +227,38 @@ impl Engine {
     /// # Errors
     /// [`Refusal`]; the same commands may be sent again, the rows decide what is already done.
     pub async fn submit(&self, tenant: TenantId, commands: Vec<Command>) -> Result<Vec<Answered>, Refusal> {
-        if commands.is_empty() {
+        let errands = commands
+            .into_iter()
+            .map(|command| Errand { command, keep: None })
+            .collect();
+        self.hand_over(tenant, errands).await
+    }
+
+    /// Has one command done, with its answer kept in the same transaction.
+    ///
+    /// # Errors
+    /// As [`Engine::submit`].
+    pub async fn submit_kept(&self, tenant: TenantId, command: Command, keep: Arc<dyn Keep>) -> Result<Kept, Refusal> {
+        let errand = Errand {
+            command,
+            keep: Some(keep),
+        };
+        let answered = self.hand_over(tenant, vec![errand]).await?.pop();
+        answered.and_then(|answered| answered.kept).ok_or(Refusal::Failed)
+    }
+
+    async fn hand_over(&self, tenant: TenantId, errands: Vec<Errand>) -> Result<Vec<Answered>, Refusal> {
+        if errands.is_empty() {
             return Ok(Vec::new());
         }
-        let queue = if commands.len() <= INTERACTIVE {
+        let queue = if errands.len() <= INTERACTIVE {
             &self.interactive
         } else {
             &self.bulk
         };
         let (reply, answer) = oneshot::channel();
         queue
-            .try_send(Job {
-                tenant,
-                commands,
-                reply,
-            })
+            .try_send(Job { tenant, errands, reply })
             .map_err(|_| Refusal::Busy)?;
         self.submitted.fetch_add(1, Ordering::SeqCst);
         answer.await.map_err(|_| Refusal::Failed)?
@@ -258,14 +310,14 @@ impl Intake {
         if let Some(place) = self.waiting_bulk.iter().position(|job| job.tenant == tenant)
             && let Some(job) = self.waiting_bulk.remove(place)
         {
-            commands += job.commands.len();
+            commands += job.errands.len();
             group.push(job);
         }
         for queue in [&mut self.waiting, &mut self.waiting_bulk] {
             let mut rest = VecDeque::new();
             while let Some(job) = queue.pop_front() {
-                if job.tenant == tenant && commands + job.commands.len() <= GROUP_COMMANDS {
-                    commands += job.commands.len();
+                if job.tenant == tenant && commands + job.errands.len() <= GROUP_COMMANDS {
+                    commands += job.errands.len();
                     group.push(job);
                 } else {
                     rest.push_back(job);
@@ -313,13 +365,13 @@ async fn run(
         let Some(tenant) = jobs.first().map(|job| job.tenant) else {
             continue;
         };
-        let mut commands = Vec::new();
+        let mut errands = Vec::new();
         let mut replies = Vec::with_capacity(jobs.len());
         for job in jobs {
-            replies.push((job.commands.len(), job.reply));
-            commands.extend(job.commands);
+            replies.push((job.errands.len(), job.reply));
+            errands.extend(job.errands);
         }
-        let mut answers = writer.work(tenant, &commands).await.into_iter();
+        let mut answers = writer.work(tenant, &errands).await.into_iter();
         // When it is full, the next round knows already.
         let _ = written.try_send(());
         for (count, reply) in replies {

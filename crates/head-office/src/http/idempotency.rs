@@ -1,6 +1,7 @@
 //! A question asked twice has one effect and one answer.
 //!
-//! The decided answer, a refusal included, commits with the effect. What is in flight lives in memory: another process
+//! The decided answer, a refusal included, commits with the effect: in a transaction of the route's own
+//! ([`Asked::decide`]), or in that of the engine's group ([`Once::submit`]). What is in flight lives in memory: another process
 //! that decides the same question at the same moment meets the unique key, and gives the answer that was first.
 //!
 //! ```ignore
@@ -24,8 +25,14 @@ use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use counterfoil_domain::time::{DAY, Millis};
+use counterfoil_domain::{
+    ids::TenantId,
+    planted,
+    time::{DAY, Millis},
+    transition::{Answer, Command},
+};
 use counterfoil_protocol::problem::{Code, MEDIA_TYPE};
+use futures_core::future::BoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 use sqlx::{AnyConnection, Row};
@@ -34,6 +41,7 @@ use super::{ApiError, IdempotencyKey, caller::Actor, input};
 use crate::{
     App,
     db::{DbError, Lease, Tx, batch::hash},
+    engine::{Keep, Kept},
 };
 
 /// How long an answer is kept.
@@ -113,6 +121,61 @@ pub struct Once {
     now: Millis,
 }
 
+/// What a command of the engine comes to for who asked, read on the connection that has just stored its effect.
+pub type Reading<A> = for<'c> fn(&'c mut AnyConnection, TenantId, &'c Answer) -> BoxFuture<'c, Told<A>>;
+
+/// The answer of a [`Reading`], a refusal included.
+pub type Told<A> = Result<Result<(StatusCode, A), ApiError>, DbError>;
+
+/// Keeps the answer to a question beside the effect of its command.
+struct Keeping<A> {
+    question: Question,
+    read: Reading<A>,
+}
+
+impl<A: Serialize + 'static> Keep for Keeping<A> {
+    fn keep<'c>(
+        &'c self,
+        connection: &'c mut AnyConnection,
+        tenant: TenantId,
+        answer: &'c Answer,
+    ) -> BoxFuture<'c, Result<Kept, DbError>> {
+        Box::pin(async move {
+            let decided = match (self.read)(connection, tenant, answer).await? {
+                Ok((status, body)) => self.question.decided(status, &body),
+                Err(refusal) if is_decision(&refusal) => self.question.refused(&refusal),
+                Err(_) => {
+                    return Err(DbError::config(
+                        "the engine gave an answer that is none to this question",
+                    ));
+                }
+            };
+            let decided = decided.map_err(|_| DbError::config("an answer can't be written as JSON"))?;
+            if !planted!("answer_after_the_effect", true, store(connection, &decided).await?) {
+                // Another process was first: its effect stands, this one does not.
+                return Err(DbError::RowCount {
+                    table: "idempotency",
+                    expected: 1,
+                    found: 0,
+                });
+            }
+            Ok(Kept {
+                status: decided.status,
+                body: decided.body,
+            })
+        })
+    }
+}
+
+/// A question's name, what it said, and when it came.
+#[derive(Debug)]
+struct Question {
+    actor: Actor,
+    key: String,
+    hash: [u8; 32],
+    now: Millis,
+}
+
 /// An answer to be kept, for who writes it in a transaction of their own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decided {
@@ -181,6 +244,45 @@ impl Once {
         &self.running.name.1
     }
 
+    /// Has the engine decide the question: `command` is its effect, `read` its answer, and both commit together.
+    ///
+    /// # Errors
+    /// What is nobody's decision: too much is waiting, or our own fault. The question may be asked again.
+    pub async fn submit<A: Serialize + 'static>(
+        self,
+        app: &App,
+        command: Command,
+        read: Reading<A>,
+    ) -> Result<Response, ApiError> {
+        let question = self.question();
+        let tenant = question.actor.tenant;
+        let kept = app
+            .engine
+            .submit_kept(tenant, command, Arc::new(Keeping { question, read }))
+            .await?;
+        Ok(response(kept.status, kept.body))
+    }
+
+    /// Keeps a refusal that needed no effect.
+    ///
+    /// # Errors
+    /// The refusal itself where it is nobody's decision, or the database's.
+    pub async fn refuse(self, app: &App, refusal: ApiError) -> Result<Response, ApiError> {
+        let mut lease = app.db.lease().await?;
+        let transaction = self.transaction(&mut lease).await?;
+        self.settle::<()>(transaction, Err(refusal)).await
+    }
+
+    fn question(&self) -> Question {
+        let (actor, key) = self.running.name.clone();
+        Question {
+            actor,
+            key,
+            hash: self.hash,
+            now: self.now,
+        }
+    }
+
     /// Begins the transaction of the effect.
     ///
     /// # Errors
@@ -206,13 +308,13 @@ impl Once {
         answer: Result<(StatusCode, A), ApiError>,
     ) -> Result<Response, ApiError> {
         let decided = match answer {
-            Ok((status, body)) => self.decided(status, &body)?,
+            Ok((status, body)) => self.question().decided(status, &body)?,
             Err(error) if is_decision(&error) => {
                 sqlx::query("ROLLBACK TO SAVEPOINT effect")
                     .execute(&mut *transaction)
                     .await
                     .map_err(DbError::from)?;
-                self.refused(&error)?
+                self.question().refused(&error)?
             }
             Err(error) => return Err(error),
         };
@@ -224,16 +326,17 @@ impl Once {
         transaction.commit("http.settle").await?;
         Ok(response(decided.status, decided.body))
     }
+}
 
+impl Question {
     /// The answer as it is to be kept.
     ///
     /// # Errors
     /// When it can't be written as JSON.
-    pub fn decided<A: Serialize>(&self, status: StatusCode, body: &A) -> Result<Decided, ApiError> {
-        let (actor, key) = self.running.name.clone();
+    fn decided<A: Serialize>(&self, status: StatusCode, body: &A) -> Result<Decided, ApiError> {
         Ok(Decided {
-            actor,
-            key,
+            actor: self.actor.clone(),
+            key: self.key.clone(),
             hash: self.hash,
             status: status.as_u16(),
             body: serde_json::to_string(body).map_err(|_| ApiError::internal())?,
@@ -244,8 +347,8 @@ impl Once {
     /// A refusal as it is to be kept.
     ///
     /// # Errors
-    /// As [`Once::decided`].
-    pub fn refused(&self, refusal: &ApiError) -> Result<Decided, ApiError> {
+    /// As [`Question::decided`].
+    fn refused(&self, refusal: &ApiError) -> Result<Decided, ApiError> {
         let status = StatusCode::from_u16(refusal.0.status).map_err(|_| ApiError::internal())?;
         self.decided(status, &refusal.0)
     }
@@ -342,8 +445,6 @@ pub async fn forget(connection: &mut AnyConnection, now: Millis, most: i64) -> R
 
 #[cfg(test)]
 mod tests {
-    use counterfoil_domain::ids::TenantId;
-
     use super::*;
 
     #[test]

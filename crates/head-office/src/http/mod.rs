@@ -26,7 +26,7 @@ use counterfoil_protocol::{REQUEST_BYTES, paths};
 pub use device::SignedRequest;
 pub use error::{ApiError, IdempotencyKey};
 pub use gone::Gone;
-pub use idempotency::{Asked, Begun, Once};
+pub use idempotency::{Asked, Begun, Once, Told};
 pub use input::{Body, Fields, Nothing, Path, Query};
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use paging::{Page, Paging};

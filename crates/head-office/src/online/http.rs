@@ -1,5 +1,5 @@
-//! Routes of orders placed online. Each step is one effect of the engine, whatever is repeated; the stored answer only
-//! saves asking it again.
+//! Routes of orders placed online. Each step is one effect of the engine, whatever is repeated, and its answer commits
+//! with it: who asks again is told what was answered first, whatever has become of the order since.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -16,6 +16,7 @@ use counterfoil_domain::{
     },
 };
 use counterfoil_protocol::problem::Code;
+use futures_core::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 use utoipa::{IntoParams, ToSchema};
@@ -25,7 +26,7 @@ use super::{named, rows};
 use crate::{
     App, coupons,
     db::{DbError, batch::id},
-    http::{ApiError, Asked, Begun, Fields, Nothing, Once, Operator, Page, Paging, Path, Query},
+    http::{ApiError, Asked, Begun, Fields, Nothing, Once, Operator, Page, Paging, Path, Query, Told},
     members,
 };
 
@@ -165,19 +166,10 @@ async fn freeze(
         Begun::Replay(answer) => return Ok(answer),
         Begun::Fresh(once, new) => (once, new),
     };
-    let answer = match command(&app, &operator, &once, new).await {
-        Ok(command) => submit(&app, operator.tenant, command).await,
-        Err(error) => Err(error),
-    };
-    let answer = answer.map(|order| {
-        let status = if order.status == OnlineStatus::Frozen.as_str() {
-            StatusCode::CREATED
-        } else {
-            StatusCode::OK
-        };
-        (status, order)
-    });
-    keep(&app, once, answer).await
+    match command(&app, &operator, &once, new).await {
+        Ok(command) => once.submit(&app, command, read).await,
+        Err(refusal) => once.refuse(&app, refusal).await,
+    }
 }
 
 async fn command(app: &App, operator: &Operator, once: &Once, new: NewOrderFreeze) -> Result<Command, ApiError> {
@@ -344,40 +336,36 @@ async fn end(
         by: Some(operator.id.0),
         now: app.clock.now(),
     };
-    let answer = submit(app, operator.tenant, command).await;
-    keep(app, once, answer.map(|order| (StatusCode::OK, order))).await
+    once.submit(app, command, read).await
 }
 
-async fn submit(app: &App, tenant: TenantId, command: Command) -> Result<OrderFreeze, ApiError> {
-    let answer = app.engine.submit(tenant, vec![command]).await?.pop();
-    match answer.ok_or_else(ApiError::internal)?.answer {
-        Answer::Order(order) => {
-            let mut connection = app.db.reader().acquire().await.map_err(DbError::from)?;
-            view(&mut connection, tenant, *order).await
-        }
-        Answer::OrderTaken => Err(ApiError::detailed(
-            Code::StateConflict,
-            "the number is that of an order that asked for something else",
-        )),
-        Answer::OrderEnded { status } => Err(ApiError::detailed(
-            Code::StateConflict,
-            format!("the order is {}", status.as_str()),
-        )),
-        Answer::UnknownOrder => Err(ApiError::not_found()),
-        _ => Err(ApiError::internal()),
-    }
-}
-
-/// Keeps the answer beside the question's name. The effect has committed before: without this line the same question
-/// would find the same state and get the same answer.
-async fn keep(
-    app: &App,
-    once: Once,
-    answer: Result<(StatusCode, OrderFreeze), ApiError>,
-) -> Result<Response, ApiError> {
-    let mut lease = app.db.lease().await?;
-    let transaction = once.transaction(&mut lease).await?;
-    once.settle(transaction, answer).await
+/// What a command about an order comes to.
+fn read<'c>(
+    connection: &'c mut AnyConnection,
+    tenant: TenantId,
+    answer: &'c Answer,
+) -> BoxFuture<'c, Told<OrderFreeze>> {
+    Box::pin(async move {
+        Ok(match answer {
+            Answer::Order(order) => {
+                let status = match order.status {
+                    OnlineStatus::Frozen => StatusCode::CREATED,
+                    _ => StatusCode::OK,
+                };
+                Ok((status, view(connection, tenant, (**order).clone()).await?))
+            }
+            Answer::OrderTaken => Err(ApiError::detailed(
+                Code::StateConflict,
+                "the number is that of an order that asked for something else",
+            )),
+            Answer::OrderEnded { status } => Err(ApiError::detailed(
+                Code::StateConflict,
+                format!("the order is {}", status.as_str()),
+            )),
+            Answer::UnknownOrder => Err(ApiError::not_found()),
+            _ => Err(ApiError::internal()),
+        })
+    })
 }
 
 /// Which orders are wanted.
@@ -451,7 +439,7 @@ async fn show(
     Ok(Json(view(&mut snapshot, operator.tenant, order).await?))
 }
 
-async fn view(connection: &mut AnyConnection, tenant: TenantId, order: OnlineOrder) -> Result<OrderFreeze, ApiError> {
+async fn view(connection: &mut AnyConnection, tenant: TenantId, order: OnlineOrder) -> Result<OrderFreeze, DbError> {
     let ids: Vec<CouponId> = order.coupons.iter().map(|held| held.coupon).collect();
     let mut coupons = BTreeMap::new();
     if !ids.is_empty() {

@@ -9,7 +9,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, header},
 };
-use counterfoil_head_office::{http::router, testing::Chain};
+use counterfoil_head_office::{App, http::router, testing::Chain};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -21,8 +21,13 @@ pub struct Api {
 
 impl Api {
     pub fn new(chain: &Chain, token: String) -> Self {
+        Self::of(&chain.app, token)
+    }
+
+    /// The same of another program on the same database.
+    pub fn of(app: &Arc<App>, token: String) -> Self {
         Self {
-            router: router(Arc::clone(&chain.app), None),
+            router: router(Arc::clone(app), None),
             token,
         }
     }
