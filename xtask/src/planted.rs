@@ -29,6 +29,7 @@ pub struct Options {
 enum FoundBy {
     Simulator,
     Domain,
+    Counter,
     /// Head office's tests of this file.
     HeadOffice(&'static str),
 }
@@ -57,7 +58,7 @@ const BUGS: &[Bug] = &[
     },
     Bug {
         name: "lapse_forgotten",
-        found_by: FoundBy::Simulator,
+        found_by: FoundBy::Domain,
         what: "a freeze that lapsed over a use holds for ever",
     },
     Bug {
@@ -87,8 +88,13 @@ const BUGS: &[Bug] = &[
     },
     Bug {
         name: "paid_and_gone",
-        found_by: FoundBy::Domain,
+        found_by: FoundBy::Simulator,
         what: "an order that was paid forgets its coupon when a counter has it",
+    },
+    Bug {
+        name: "answer_after_the_effect",
+        found_by: FoundBy::Simulator,
+        what: "a question whose answer was lost is decided again",
     },
     Bug {
         name: "gap_taken",
@@ -117,7 +123,7 @@ const BUGS: &[Bug] = &[
     },
     Bug {
         name: "worth_not_checked",
-        found_by: FoundBy::Domain,
+        found_by: FoundBy::Simulator,
         what: "less than nothing is given away",
     },
     Bug {
@@ -127,7 +133,7 @@ const BUGS: &[Bug] = &[
     },
     Bug {
         name: "taken_twice",
-        found_by: FoundBy::Simulator,
+        found_by: FoundBy::HeadOffice("orders"),
         what: "two counters over one order's hold block their journals",
     },
     Bug {
@@ -137,12 +143,12 @@ const BUGS: &[Bug] = &[
     },
     Bug {
         name: "older_over_newer",
-        found_by: FoundBy::Simulator,
+        found_by: FoundBy::Counter,
         what: "an older row overwrites a newer one at a counter",
     },
     Bug {
         name: "nothing_forgotten",
-        found_by: FoundBy::Simulator,
+        found_by: FoundBy::Counter,
         what: "a counter keeps members that its store does not hold any more",
     },
     Bug {
@@ -191,6 +197,7 @@ pub fn planted(options: &Options) -> Result<ExitCode> {
         let found = match bug.found_by {
             FoundBy::Simulator => simulate(bug)?,
             FoundBy::Domain => test(bug, "domain", &[])?,
+            FoundBy::Counter => test(bug, "counter", &["--lib"])?,
             FoundBy::HeadOffice(file) => test(bug, "head-office", &["--test", file])?,
         };
         match &found {

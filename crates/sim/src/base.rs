@@ -5,27 +5,31 @@ use std::{
     sync::{Arc, atomic::AtomicI64},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use argon2::password_hash::{PasswordHasher, SaltString};
+use axum::http::Method;
 use counterfoil_counter::{Counter, Parts};
 use counterfoil_domain::ids::{MemberId, StoreId, TemplateId, TenantId};
 use counterfoil_head_office::{
     App, admin,
     db::Db,
-    http,
+    http, jobs,
     seed::{self, Plan},
     stores,
 };
+use serde_json::json;
 use sqlx::Row;
 use tempfile::TempDir;
 
 use crate::{
     ambient::{Dice, Doom, OfficeClock, START, TillClock, Time},
-    net::{Line, Net, Reached},
+    net::{Call, Line, Net, Reached},
 };
 
 /// Devices of each store.
 pub const DEVICES: [usize; 3] = [3, 2, 2];
+/// Coupons that members may claim.
+const CLAIMABLE: u64 = 400;
 /// The PIN of everybody.
 pub const PIN: &str = "246810";
 /// Where every counter believes head office to be.
@@ -43,11 +47,11 @@ pub struct Base {
     pub members: Vec<(MemberId, String)>,
     /// Codes of coupons.
     pub coupons: Vec<String>,
-    /// Codes of pickup orders, by store.
-    pub orders: Vec<(usize, String)>,
+    /// Codes of pickup orders.
+    pub orders: Vec<String>,
     pub skus: Vec<String>,
     /// A template that members may claim.
-    pub claimable: Option<TemplateId>,
+    pub claimable: TemplateId,
     pub operator: String,
     pub link_key: [u8; 32],
 }
@@ -94,6 +98,21 @@ impl Base {
             router: http::router(Arc::clone(&app), None),
             doom: Arc::new(Doom::default()),
         }));
+        let offered = json!({ "template": base.claimable, "count": CLAIMABLE });
+        let batch = Call {
+            method: Method::POST,
+            path: "/v1/batches".into(),
+            headers: vec![
+                ("authorization".into(), format!("Bearer {}", base.operator)),
+                ("idempotency-key".into(), "batch".into()),
+            ],
+            body: serde_json::to_vec(&offered)?,
+        };
+        let answer = net.ask(&batch).await;
+        if !matches!(answer, Some((202, _))) {
+            bail!("nothing can be claimed: {answer:?}");
+        }
+        while jobs::turn(&app, &[1; 16]).await? {}
         let mut till = 0;
         for (place, count) in DEVICES.iter().enumerate() {
             for _ in 0..*count {
@@ -142,18 +161,18 @@ impl Base {
                 row.try_get("number")?,
             ));
         }
-        let coupons = sqlx::query_scalar("SELECT code FROM coupons WHERE state = 'available' ORDER BY code")
+        // The first few are those that most meet over: printed ones among them, which belong to no member.
+        let coupons = sqlx::query_scalar(
+            "SELECT code FROM coupons WHERE state = 'available' ORDER BY ROW_NUMBER() OVER (PARTITION BY member IS NULL ORDER BY code), code",
+        )
+        .fetch_all(&mut *snapshot)
+        .await?;
+        let template: Vec<u8> = sqlx::query_scalar("SELECT template FROM coupons ORDER BY code LIMIT 1")
+            .fetch_one(&mut *snapshot)
+            .await?;
+        let orders = sqlx::query_scalar("SELECT code FROM orders WHERE state = 'ready' ORDER BY code")
             .fetch_all(&mut *snapshot)
             .await?;
-        let mut orders = Vec::new();
-        for row in sqlx::query("SELECT store, code FROM orders WHERE state = 'ready' ORDER BY code")
-            .fetch_all(&mut *snapshot)
-            .await?
-        {
-            let store = StoreId::from_bytes(&row.try_get::<Vec<u8>, _>("store")?)?;
-            let place = ids.iter().position(|id| *id == store).unwrap_or(0);
-            orders.push((place, row.try_get("code")?));
-        }
         let skus = sqlx::query_scalar("SELECT sku FROM products WHERE active = 1 ORDER BY sku LIMIT 6")
             .fetch_all(&mut *snapshot)
             .await?;
@@ -175,7 +194,7 @@ impl Base {
             coupons,
             orders,
             skus,
-            claimable: None,
+            claimable: TemplateId::from_bytes(&template)?,
             operator,
             link_key,
         })

@@ -21,7 +21,11 @@ use counterfoil_protocol::{
 use ed25519_dalek::SigningKey;
 use serde_json::value::RawValue;
 
-use crate::{net::Call, step::Attack, world::World};
+use crate::{
+    net::Call,
+    step::Attack,
+    world::{World, pick},
+};
 
 /// Where it stands in its own journal.
 #[derive(Debug, Default)]
@@ -256,7 +260,7 @@ pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<
 
 /// A coupon, and the freeze that holds it, which a look-up may have shown.
 async fn victim(world: &World, coupon: usize) -> Result<(CouponId, Option<FreezeId>)> {
-    let code = &world.base.coupons[coupon % world.base.coupons.len()];
+    let code = pick(&world.coupons, coupon);
     let Some(app) = world.app() else {
         return Ok((CouponId(uuid::Uuid::nil()), None));
     };

@@ -89,6 +89,7 @@ pub async fn finale(world: &mut World) -> Result<Violations> {
     let journals = Journals::read(&app).await?;
     violations.extend(delivered(world, &journals));
     violations.extend(journals.uses(&app, world).await?);
+    violations.extend(journals.without_right(world));
     if world.faults.is_calm() {
         for (operation, exception) in &journals.exceptions {
             violations.push(format!("{operation} ended in {exception}, and nothing ever went wrong"));
@@ -158,6 +159,8 @@ struct Used {
 struct Journals {
     known: BTreeSet<OperationId>,
     exceptions: BTreeMap<OperationId, String>,
+    /// What has its effect, by device.
+    effective: Vec<(DeviceId, OperationId)>,
     actions: BTreeMap<OperationId, (DeviceId, Millis, Action)>,
 }
 
@@ -180,6 +183,7 @@ impl Journals {
             }
             let body: Vec<u8> = row.try_get("body")?;
             let (_, arrival) = open(0, std::str::from_utf8(&body)?)?;
+            journals.effective.push((arrival.device, id));
             if let Some(action) = arrival.action {
                 journals
                     .actions
@@ -194,6 +198,25 @@ impl Journals {
             journals.known.insert(open(0, std::str::from_utf8(&body)?)?.1.id);
         }
         Ok(journals)
+    }
+
+    /// What has no right to an effect: what a device delivers once it is revoked, and what gives away less than nothing.
+    fn without_right(&self, world: &World) -> Violations {
+        let after = self.effective.iter().filter(|(device, operation)| {
+            let known = world.revoked.get(device);
+            known.is_some_and(|known| !known.contains(operation))
+        });
+        let mut violations: Violations = after
+            .map(|(device, operation)| format!("{operation} of revoked device {device} has its effect"))
+            .collect();
+        for (id, (.., action)) in &self.actions {
+            if let Action::RedeemCoupon { worth, .. } = action
+                && *worth < 0
+            {
+                violations.push(format!("{id} gives away {worth}"));
+            }
+        }
+        violations
     }
 
     /// Who was undone: a void counts on the device that did it, and once.
@@ -215,9 +238,15 @@ impl Journals {
         let mut of_coupons: BTreeMap<CouponId, Vec<Used>> = BTreeMap::new();
         let mut of_orders: BTreeMap<OrderId, Vec<Used>> = BTreeMap::new();
         let mut given_back: BTreeSet<(OperationId, CouponId)> = BTreeSet::new();
-        for (_, _, action) in self.actions.values() {
+        // A return with a case may have come before its sale did, or after all had gone back.
+        let mut perhaps: BTreeSet<(OperationId, CouponId)> = BTreeSet::new();
+        for (id, (_, _, action)) in &self.actions {
             if let Action::ReturnSale(back) = action {
-                given_back.extend(back.coupons.iter().map(|coupon| (back.target, *coupon)));
+                let brought = back.coupons.iter().map(|coupon| (back.target, *coupon));
+                match self.exceptions.contains_key(id) {
+                    true => perhaps.extend(brought),
+                    false => given_back.extend(brought),
+                }
             }
         }
         for (id, (_, at, action)) in &self.actions {
@@ -268,6 +297,11 @@ impl Journals {
                 what: format!("coupon {}", coupon.code),
                 holder,
                 surplus: coupon.surplus.iter().map(|used| used.operation).collect(),
+                perhaps: perhaps
+                    .iter()
+                    .filter(|(_, other)| *other == coupon.id)
+                    .map(|(id, _)| *id)
+                    .collect(),
                 held,
                 ends: Some(coupon.valid_until.unwrap_or(Millis::MAX)),
             };
@@ -288,6 +322,7 @@ impl Journals {
                 what: format!("order {}", order.number),
                 holder,
                 surplus: order.surplus.iter().map(|used| used.operation).collect(),
+                perhaps: BTreeSet::new(),
                 held,
                 // Handed over in another store, it is an exception of its own.
                 ends: None,
@@ -303,6 +338,8 @@ struct Standing {
     what: String,
     holder: Option<OperationId>,
     surplus: BTreeSet<OperationId>,
+    /// Sales whose use may have gone back.
+    perhaps: BTreeSet<OperationId>,
     /// A freeze is on it still.
     held: bool,
     /// Its use alone may have broken a rule besides.
@@ -313,8 +350,19 @@ impl Journals {
     fn balance(&self, is: &Standing, uses: &[Used], cases: &BTreeSet<OperationId>) -> Violations {
         let what = &is.what;
         let mut violations = Violations::new();
-        let by: BTreeSet<OperationId> = uses.iter().map(|used| used.by).collect();
         let known: BTreeSet<OperationId> = is.holder.into_iter().chain(is.surplus.iter().copied()).collect();
+        // Nobody had the coupon when it was used, so that it could not be: that has a case, and is no use. It may have
+        // been claimed before a restore, and by somebody else since.
+        let no_use = |by: &OperationId| {
+            !known.contains(by)
+                && cases.contains(by)
+                && self.exceptions.get(by).is_some_and(|kind| kind == "state_conflict")
+        };
+        let uses: Vec<&Used> = uses
+            .iter()
+            .filter(|used| !no_use(&used.by) && !(is.perhaps.contains(&used.by) && !known.contains(&used.by)))
+            .collect();
+        let by: BTreeSet<OperationId> = uses.iter().map(|used| used.by).collect();
         if by != known {
             violations.push(format!("{what}: used by {by:?}, and head office says {known:?}"));
         }

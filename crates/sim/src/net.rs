@@ -204,6 +204,11 @@ impl Net {
         }
     }
 
+    /// Something that was said once is said differently now.
+    pub fn differs(&self, words: String) {
+        locked(&self.state).changed.push(words);
+    }
+
     /// Every outcome is final: what was answered once is answered for ever.
     fn remember(&self, call: &Call, (status, body): &(u16, Vec<u8>)) {
         if call.path != paths::SYNC || *status != 200 {

@@ -24,7 +24,7 @@ use crate::{
     hostile,
     net::Call,
     step::{At, Online, Step, What},
-    world::{World, copy_folder, replace_folder},
+    world::{Question, World, copy_folder, pick, replace_folder},
 };
 
 /// Exchanges that deliver and read everything, as a rule.
@@ -59,11 +59,11 @@ async fn what(world: &mut World, what: &What) -> Result<String> {
     let tills = world.tills.len();
     match what {
         What::Redeem { till, coupon } => {
-            let code = world.base.coupons[coupon % world.base.coupons.len()].clone();
+            let code = pick(&world.coupons, *coupon).to_owned();
             redeem(world, till % tills, Scanned::CouponCode(code), "redeem").await
         }
         What::Collect { till, order } => {
-            let (_, code) = world.base.orders[order % world.base.orders.len()].clone();
+            let code = pick(&world.orders, *order).to_owned();
             redeem(world, till % tills, Scanned::PickupCode(code), "collect").await
         }
         What::Sell {
@@ -91,9 +91,12 @@ async fn what(world: &mut World, what: &What) -> Result<String> {
             })
         }
         What::Sync { till, turns } => sync(world, till % tills, *turns).await,
-        What::Together { tills: together } => {
+        What::Together {
+            tills: together,
+            revoke,
+        } => {
             let places: BTreeSet<usize> = together.iter().map(|till| till % tills).collect();
-            in_one_group(world, &places.into_iter().collect::<Vec<_>>()).await
+            in_one_group(world, &places.into_iter().collect::<Vec<_>>(), *revoke).await
         }
         What::Wait { ms } => {
             world.pass(*ms).await;
@@ -244,7 +247,7 @@ async fn sell(
         member,
         coupons: coupons
             .iter()
-            .map(|coupon| Scanned::CouponCode(base.coupons[coupon % base.coupons.len()].clone()))
+            .map(|coupon| Scanned::CouponCode(pick(&world.coupons, *coupon).to_owned()))
             .collect(),
         select: Selection::Best,
     };
@@ -364,7 +367,7 @@ async fn sync(world: &mut World, place: usize, turns: u32) -> Result<String> {
 }
 
 /// Lets the exchanges of several counters reach head office's writer together.
-async fn in_one_group(world: &mut World, places: &[usize]) -> Result<String> {
+async fn in_one_group(world: &mut World, places: &[usize], revoke: bool) -> Result<String> {
     let Some(app) = world.app() else {
         return Ok("down".into());
     };
@@ -378,6 +381,9 @@ async fn in_one_group(world: &mut World, places: &[usize]) -> Result<String> {
         let exchange = tokio::spawn(async move { counter.sync_turn().await });
         until(|| exchange.is_finished() || app.engine.submitted() > before).await;
         exchanges.push(exchange);
+    }
+    if revoke && let Some(first) = places.first() {
+        decide(world, *first, true).await?;
     }
     app.engine.gate().open(true);
     let mut words = Vec::new();
@@ -394,27 +400,77 @@ async fn in_one_group(world: &mut World, places: &[usize]) -> Result<String> {
     Ok(words.join(" "))
 }
 
-async fn post(world: &World, path: &str, token: &str, key: &str, body: &Value) -> Result<String> {
+/// Asks head office as the shop's own site or a member does, under a name: a question that was asked before is asked in
+/// the same words. `effect` says whether its effect is to be seen, before and after.
+async fn post(
+    world: &mut World,
+    token: &str,
+    key: String,
+    new: Question,
+    effect: Option<&Effect<'_>>,
+) -> Result<String> {
+    let question = world.asked.entry(key.clone()).or_insert(new).clone();
     let call = Call {
         method: Method::POST,
-        path: path.into(),
+        path: question.path.clone(),
         headers: vec![
             ("authorization".into(), format!("Bearer {token}")),
-            ("idempotency-key".into(), key.into()),
+            ("idempotency-key".into(), key.clone()),
         ],
-        body: serde_json::to_vec(body)?,
+        body: serde_json::to_vec(&question.body)?,
     };
-    Ok(match world.net.ask(&call).await {
-        None => "unanswered".into(),
-        Some((status, body)) => {
-            let answer: Value = serde_json::from_slice(&body).unwrap_or_default();
-            let word = answer["status"]
-                .as_str()
-                .or(answer["code"].as_str())
-                .unwrap_or_default();
-            format!("{status} {word}")
+    let before = standing(world, effect).await?;
+    let answer = world.net.ask(&call).await;
+    let after = standing(world, effect).await?;
+    let effect_now = before != after && effect.is_some_and(|effect| after.as_deref() == Some(effect.comes_to));
+    let Some(question) = world.asked.get_mut(&key) else {
+        return Ok("nobody asked".into());
+    };
+    question.happened |= effect_now;
+    // A page of a network's own is no answer.
+    let answer = answer.and_then(|(status, body)| Some((status, serde_json::from_slice::<Value>(&body).ok()?)));
+    let Some((status, body)) = answer else {
+        return Ok("unanswered".into());
+    };
+    let word = body["status"].as_str().or(body["code"].as_str()).unwrap_or_default();
+    let said = format!("{status} {word}");
+    if status >= 500 || status == 429 || word == "in_flight" {
+        return Ok(said);
+    }
+    if question.happened && status >= 300 {
+        world.net.differs(format!("{key} happened, and was answered {said}"));
+    }
+    match &question.heard {
+        Some(before) if *before != said => world.net.differs(format!("{key} was {before} and is now {said}")),
+        Some(_) => {}
+        None => {
+            question.heard = Some(said.clone());
+            // A coupon that was claimed.
+            world
+                .coupons
+                .extend(body["code"].as_str().filter(|_| status == 201).map(str::to_owned));
         }
-    })
+    }
+    Ok(said)
+}
+
+/// What a question about an order placed online comes to.
+struct Effect<'a> {
+    number: &'a str,
+    comes_to: &'static str,
+}
+
+/// Where the order stands, in head office's file.
+async fn standing(world: &World, effect: Option<&Effect<'_>>) -> Result<Option<String>> {
+    let Some(effect) = effect else { return Ok(None) };
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(world.office_file());
+    let mut db = sqlx::ConnectOptions::connect(&options).await?;
+    let status = sqlx::query_scalar("SELECT status FROM order_freezes WHERE number = $1")
+        .bind(effect.number)
+        .fetch_optional(&mut db)
+        .await?;
+    sqlx::Connection::close(db).await?;
+    Ok(status)
 }
 
 async fn online(world: &mut World, order: usize, step: Online, coupons: &[usize]) -> Result<String> {
@@ -423,10 +479,7 @@ async fn online(world: &mut World, order: usize, step: Online, coupons: &[usize]
     let token = world.base.operator.clone();
     let (path, body) = match step {
         Online::Freeze => {
-            let coupons: BTreeSet<&String> = coupons
-                .iter()
-                .map(|coupon| &world.base.coupons[coupon % world.base.coupons.len()])
-                .collect();
+            let coupons: BTreeSet<&str> = coupons.iter().map(|coupon| pick(&world.coupons, *coupon)).collect();
             let body = json!({
                 "order": number, "coupons": coupons, "amount": 1_000,
                 "deadline": world.time.now() + 20 * MINUTE,
@@ -437,14 +490,24 @@ async fn online(world: &mut World, order: usize, step: Online, coupons: &[usize]
         Online::Cancel => (format!("/v1/order-freezes/{number}/cancel"), json!({})),
         Online::Void => (format!("/v1/order-freezes/{number}/void"), json!({})),
     };
+    let comes_to = match step {
+        Online::Freeze => "frozen",
+        Online::Confirm => "confirmed",
+        Online::Cancel => "cancelled",
+        Online::Void => "voided",
+    };
     // One question of each kind an order and hour: asking again within it is asking the same.
     let key = format!("{number}-{step:?}-{}", world.time.now() / (60 * MINUTE));
-    post(world, &path, &token, &key, &body).await
+    let effect = Effect {
+        number: &number,
+        comes_to,
+    };
+    post(world, &token, key, Question::new(path, body), Some(&effect)).await
 }
 
 async fn claim(world: &mut World, member: usize) -> Result<String> {
-    let (Some(app), Some(template)) = (world.app(), world.base.claimable) else {
-        return Ok("nothing to claim".into());
+    let Some(app) = world.app() else {
+        return Ok("down".into());
     };
     let number = world.base.members[member % world.base.members.len()].1.clone();
     let link = Link {
@@ -456,13 +519,14 @@ async fn claim(world: &mut World, member: usize) -> Result<String> {
     let Ok((token, _)) = counterfoil_head_office::members::sessions::begin(&app, &link, &signature).await else {
         return Ok("no session".into());
     };
-    let key = format!("claim-{member}-{}", world.time.now());
+    let key = format!("claim-{member}-{}", world.time.now() / (10 * MINUTE));
+    let body = json!({ "template": world.base.claimable });
     post(
         world,
-        "/v1/member/claims",
         &token,
-        &key,
-        &json!({ "template": template }),
+        key,
+        Question::new("/v1/member/claims".into(), body),
+        None,
     )
     .await
 }
@@ -471,14 +535,18 @@ async fn grant(world: &mut World, member: usize, like: usize) -> Result<String> 
     let Some(app) = world.app() else {
         return Ok("down".into());
     };
-    let code = &world.base.coupons[like % world.base.coupons.len()];
+    let code = pick(&world.coupons, like);
     let mut snapshot = app.db.snapshot().await?;
     let template: Option<Vec<u8>> = sqlx::query_scalar("SELECT template FROM coupons WHERE code = $1")
-        .bind(code.clone())
+        .bind(code.to_owned())
         .fetch_optional(&mut *snapshot)
         .await?;
     drop(snapshot);
-    let template = TemplateId::from_bytes(&template.context("a coupon of the chain")?)?;
+    // A backup was restored, and knows nothing of it.
+    let Some(template) = template else {
+        return Ok("like nothing".into());
+    };
+    let template = TemplateId::from_bytes(&template)?;
     let new = admin::NewGrant {
         member: &world.base.members[member % world.base.members.len()].1,
         template,
@@ -493,7 +561,10 @@ async fn grant(world: &mut World, member: usize, like: usize) -> Result<String> 
     )
     .await;
     Ok(match granted {
-        Ok(_) => "granted".into(),
+        Ok(granted) => {
+            world.coupons.extend(granted.coupons.into_iter().map(|(_, code)| code));
+            "granted".into()
+        }
         Err(error) => format!("error {}", error.code()),
     })
 }
@@ -528,7 +599,10 @@ async fn supply(world: &mut World, store: usize, member: Option<usize>) -> Resul
     )
     .await;
     Ok(match added {
-        Ok(_) => "added".into(),
+        Ok(order) => {
+            world.orders.push(order.code);
+            "added".into()
+        }
         Err(error) => format!("error {}", error.code()),
     })
 }
@@ -579,6 +653,7 @@ async fn restore(world: &mut World) -> Result<String> {
     std::fs::copy(world.folder.path().join("backup.db"), world.office_file())?;
     world.office_doom.revive();
     world.net.forget_outcomes();
+    world.asked.clear();
     world.restored += 1;
     world.unsettled += 1;
     // The backup is of the history that was then.
@@ -671,7 +746,22 @@ pub async fn decide(world: &mut World, place: usize, revoke: bool) -> Result<Str
     let (clock, random) = (app.clock.as_ref(), app.random.as_ref());
     let decided = if revoke {
         world.count("revoke");
-        admin::revoke(&app.db, clock, random, device).await
+        let mut snapshot = app.db.snapshot().await?;
+        let known = sqlx::query_scalar::<_, Vec<u8>>("SELECT id FROM operations WHERE device = $1")
+            .bind(device.bytes().to_vec())
+            .fetch_all(&mut *snapshot)
+            .await?;
+        drop(snapshot);
+        let known = known
+            .iter()
+            .map(|id| OperationId::from_bytes(id))
+            .collect::<Result<_, _>>()?;
+        let revoked = admin::revoke(&app.db, clock, random, device).await;
+        // One that nobody heard of is judged from the next time on.
+        if revoked.is_ok() {
+            world.revoked.entry(device).or_insert(known);
+        }
+        revoked
     } else {
         admin::new_epoch(&app.db, clock, random, device).await
     };

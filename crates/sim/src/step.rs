@@ -4,7 +4,7 @@
 use counterfoil_domain::time::{DAY, HOUR, MINUTE, Millis, SECOND};
 use serde::{Deserialize, Serialize};
 
-use crate::net::Fate;
+use crate::{net::Fate, world::FEW};
 
 /// One step, and what becomes of its requests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,7 +90,12 @@ pub enum What {
     /// The counter exchanges with head office, so often at most.
     Sync { till: usize, turns: u32 },
     /// Several counters push, and head office takes them as one group.
-    Together { tills: Vec<usize> },
+    Together {
+        tills: Vec<usize>,
+        /// An operator revokes the first one's device while they wait.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        revoke: bool,
+    },
     /// Time goes by.
     Wait { ms: Millis },
     /// The shop's own site.
@@ -201,7 +206,7 @@ impl Making<'_> {
     fn thing(&mut self) -> usize {
         match self.dice.u8(..4) {
             0 => self.dice.usize(..1_000),
-            _ => self.dice.usize(..14),
+            _ => self.dice.usize(..FEW),
         }
     }
     fn at(&mut self) -> At {
@@ -252,6 +257,7 @@ impl Making<'_> {
                 },
                 630..=649 => What::Together {
                     tills: (0..3).map(|_| self.till()).collect(),
+                    revoke: self.dice.u8(..40) == 0 && self.faults.has("revoke"),
                 },
                 650..=699 => What::Wait {
                     ms: match self.dice.u8(..20) {
@@ -270,18 +276,18 @@ impl Making<'_> {
                     },
                     coupons: (0..self.dice.usize(1..3)).map(|_| self.thing()).collect(),
                 },
-                770..=784 => What::Claim {
+                770..=789 => What::Claim {
                     member: self.dice.usize(..9),
                 },
-                785..=794 => What::Grant {
+                790..=804 => What::Grant {
                     member: self.dice.usize(..9),
                     like: self.thing(),
                 },
-                795..=804 => What::Supply {
+                805..=819 => What::Supply {
                     store: self.dice.usize(..3),
                     member: self.dice.bool().then(|| self.dice.usize(..9)),
                 },
-                805..=829 => What::Sweep,
+                820..=829 => What::Sweep,
                 830..=839 => What::Deliver,
                 840..=859 if self.faults.has("crash") => What::KillOffice { at: self.at() },
                 860..=869 => What::StartOffice,

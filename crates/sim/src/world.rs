@@ -35,6 +35,28 @@ pub struct Acknowledged {
     pub what: &'static str,
 }
 
+/// What was asked under a name: asking again is asking the same.
+#[derive(Debug, Clone)]
+pub struct Question {
+    pub path: String,
+    pub body: serde_json::Value,
+    /// The first answer that somebody heard.
+    pub heard: Option<String>,
+    /// Its effect was seen to happen.
+    pub happened: bool,
+}
+
+impl Question {
+    pub fn new(path: String, body: serde_json::Value) -> Self {
+        Self {
+            path,
+            body,
+            heard: None,
+            happened: false,
+        }
+    }
+}
+
 /// A counter.
 #[derive(Debug)]
 pub struct Till {
@@ -85,6 +107,14 @@ pub struct World {
     pub unsettled: u64,
     pub history: Option<(HistoryId, u64)>,
     pub hostile: Hostile,
+    /// Codes of coupons, the newest last.
+    pub coupons: Vec<String>,
+    /// Codes of pickup orders, the newest last.
+    pub orders: Vec<String>,
+    /// Questions of the shop's own site and of members, by their names.
+    pub asked: BTreeMap<String, Question>,
+    /// Revoked devices, and what head office had of them by then.
+    pub revoked: BTreeMap<DeviceId, BTreeSet<OperationId>>,
     pub orders_made: u64,
     pub hit: BTreeMap<&'static str, u64>,
     pub faults: Faults,
@@ -99,7 +129,6 @@ impl World {
         let mut world = Self {
             seed,
             hostile: Hostile::default(),
-            base,
             folder,
             time: Time::at(START + MINUTE),
             net: Arc::new(Net::default()),
@@ -115,10 +144,15 @@ impl World {
             restored: 0,
             unsettled: 0,
             history: None,
+            coupons: base.coupons.iter().rev().cloned().collect(),
+            orders: base.orders.iter().rev().cloned().collect(),
+            asked: BTreeMap::new(),
+            revoked: BTreeMap::new(),
             orders_made: 0,
             hit: BTreeMap::new(),
             faults,
             trace: Sha256::new(),
+            base,
         };
         world.start_office().await?;
         let mut place = 0;
@@ -363,6 +397,19 @@ impl World {
     pub fn set_clock(&self, till: usize, off: Millis) {
         self.tills[till].off.store(off, Ordering::SeqCst);
     }
+}
+
+/// How many things most steps are about, so that several meet over the same.
+pub const FEW: usize = 14;
+
+/// The thing of this number: one of the newest few, or of all.
+pub fn pick(things: &[String], number: usize) -> &str {
+    let few = FEW.min(things.len());
+    let place = match number < FEW {
+        true => things.len() - 1 - number % few,
+        false => number % things.len(),
+    };
+    &things[place]
 }
 
 /// Copies a folder and what is in it.

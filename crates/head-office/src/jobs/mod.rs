@@ -19,7 +19,7 @@ use counterfoil_domain::{
 use serde::{Deserialize, Serialize};
 
 pub use every::{Sweep, every};
-pub use runner::start;
+pub use runner::{start, turn};
 
 use crate::{App, batches, db::DbError, grants};
 

@@ -41,7 +41,10 @@ pub fn start(app: &Arc<App>) {
 }
 
 /// One turn of the job that has waited longest; false when there is none.
-async fn turn(app: &Arc<App>, owner: &Owner) -> Result<bool, DbError> {
+///
+/// # Errors
+/// The database's. The job waits as it was.
+pub async fn turn(app: &Arc<App>, owner: &Owner) -> Result<bool, DbError> {
     let Some(mut job) = take(app, owner).await? else {
         return Ok(false);
     };

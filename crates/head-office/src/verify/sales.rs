@@ -30,8 +30,8 @@ const SELECT_REDEMPTIONS: Text = Text {
     pad: true,
 };
 
-/// What applied returns brought back of the sales of a chain.
-type Returns = BTreeMap<(Vec<u8>, OperationId), Vec<Return>>;
+/// What returns brought back of the sales of a chain, and whether each fitted as a whole.
+type Returns = BTreeMap<(Vec<u8>, OperationId), Vec<(Return, bool)>>;
 
 pub(super) async fn check(connection: &mut AnyConnection) -> Result<Findings, DbError> {
     let mut findings = Findings::default();
@@ -66,7 +66,7 @@ async fn returns(connection: &mut AnyConnection) -> Result<Returns, DbError> {
     let mut at: (Vec<u8>, Vec<u8>) = Default::default();
     loop {
         let rows = sqlx::query(
-            "SELECT tenant, id, body FROM operations WHERE subject_kind = 'sale' AND subject <> id AND outcome <> 'quarantined' AND (tenant, id) > ($1, $2) ORDER BY tenant, id LIMIT $3",
+            "SELECT tenant, id, outcome, body FROM operations WHERE subject_kind = 'sale' AND subject <> id AND outcome <> 'quarantined' AND (tenant, id) > ($1, $2) ORDER BY tenant, id LIMIT $3",
         )
         .bind(at.0.clone())
         .bind(at.1.clone())
@@ -75,8 +75,12 @@ async fn returns(connection: &mut AnyConnection) -> Result<Returns, DbError> {
         .await?;
         for row in &rows {
             at = (row.try_get("tenant")?, row.try_get("id")?);
+            let applied = row.try_get::<String, _>("outcome")? == "applied";
             if let Some(Action::ReturnSale(back)) = arrival(row)?.and_then(|arrival| arrival.action) {
-                returns.entry((at.0.clone(), back.target)).or_default().push(back);
+                returns
+                    .entry((at.0.clone(), back.target))
+                    .or_default()
+                    .push((back, applied));
             }
         }
         if i64::try_from(rows.len()).unwrap_or(PAGE) < PAGE {
@@ -193,25 +197,32 @@ fn origin(sale: &Sale, settled: Option<&(Sale, bool)>) -> Option<&'static str> {
     (bare(sale) != *origin).then_some("it says something else than the operation that settled it")
 }
 
-/// Whether what went back is what its returns brought, as far as it fits.
-fn went_back(sale: &Sale, returns: &[Return]) -> Option<&'static str> {
+/// Whether what went back is what its returns brought, as far as it fits. A return with a case may have brought less: it
+/// came before its sale did, after a restore, or after others had brought it all.
+fn went_back(sale: &Sale, returns: &[(Return, bool)]) -> Option<&'static str> {
     for (place, line) in (0_i64..).zip(&sale.lines) {
-        let (mut units, mut money) = (0_i64, 0_i64);
-        let named = returns.iter().flat_map(|back| &back.lines);
-        for back in named.filter(|back| back.line == place) {
-            units = units.saturating_add(back.quantity);
-            money = money.saturating_add(back.refund);
-        }
+        let brought = |all: bool| {
+            let (mut units, mut money) = (0_i64, 0_i64);
+            let counted = returns.iter().filter(|(_, applied)| all || *applied);
+            let named = counted.flat_map(|(back, _)| &back.lines);
+            for back in named.filter(|back| back.line == place) {
+                units = units.saturating_add(back.quantity);
+                money = money.saturating_add(back.refund);
+            }
+            (units.min(line.sold.quantity), money.min(line.net))
+        };
         if line.returned < 0 || line.paid_back < 0 || line.returned > line.sold.quantity || line.paid_back > line.net {
             return Some("more went back of a line than was sold");
         }
-        let (units, money) = (units.min(line.sold.quantity), money.min(line.net));
+        let (most_units, most_money) = brought(true);
         // What comes back after a void fits nowhere.
-        let fits = if sale.voided_by.is_some() {
-            line.returned <= units && line.paid_back <= money
+        let (least_units, least_money) = if sale.voided_by.is_some() {
+            (0, 0)
         } else {
-            (line.returned, line.paid_back) == (units, money)
+            brought(false)
         };
+        let fits =
+            (least_units..=most_units).contains(&line.returned) && (least_money..=most_money).contains(&line.paid_back);
         if !fits {
             return Some("what went back is not what its returns say");
         }
