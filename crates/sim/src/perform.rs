@@ -39,6 +39,10 @@ pub async fn perform(world: &mut World, step: &Step) -> Result<String> {
     if let Some(till) = online {
         sync(world, till % world.tills.len(), ENOUGH).await?;
     }
+    // Whoever wants to use a counter that is off switches it on.
+    if let Some(till) = step.what.till() {
+        world.start_till(till % world.tills.len()).await?;
+    }
     world.net.plan(&step.fates);
     let done = what(world, &step.what).await?;
     world.net.plan(&[]);

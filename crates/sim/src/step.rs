@@ -261,6 +261,7 @@ impl Making<'_> {
                 },
                 650..=699 => What::Wait {
                     ms: match self.dice.u8(..20) {
+                        0 if self.dice.u8(..20) == 0 => self.dice.i64(2 * DAY..30 * DAY),
                         0 => self.dice.i64(HOUR..2 * DAY),
                         1..=4 => self.dice.i64(MINUTE..20 * MINUTE),
                         _ => self.dice.i64(SECOND..MINUTE),
@@ -289,13 +290,13 @@ impl Making<'_> {
                 },
                 820..=829 => What::Sweep,
                 830..=839 => What::Deliver,
-                840..=859 if self.faults.has("crash") => What::KillOffice { at: self.at() },
-                860..=869 => What::StartOffice,
-                870..=894 if self.faults.has("crash") => What::KillTill { till, at: self.at() },
+                840..=849 if self.faults.has("crash") => What::KillOffice { at: self.at() },
+                850..=879 => What::StartOffice,
+                880..=894 if self.faults.has("crash") => What::KillTill { till, at: self.at() },
                 895..=909 => What::StartTill { till },
                 910..=929 if self.faults.has("cut") => What::Cut {
                     till,
-                    cut: self.dice.u8(..3) > 0,
+                    cut: self.dice.u8(..5) < 2,
                 },
                 930..=933 if self.faults.has("restore") => What::BackUp,
                 934..=936 if self.faults.has("restore") => What::Restore,
