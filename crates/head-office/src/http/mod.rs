@@ -1,6 +1,7 @@
 //! The HTTP server: routes, errors, who calls, what they send.
 
 pub mod caller;
+pub mod connections;
 mod device;
 mod error;
 mod gone;
@@ -31,11 +32,8 @@ pub use input::{Body, Fields, Nothing, Path, Query};
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use paging::{Page, Paging};
 pub use stream::{CutOff, Writer, streamed};
-use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, timeout::RequestBodyTimeoutLayer};
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use utoipa_axum::router::OpenApiRouter;
-
-/// Longest pause in the middle of a request's body.
-const BODY_PAUSE: Duration = Duration::from_secs(10);
 
 use crate::{
     App, audit, batches, claims, coupons, exceptions, grants, jobs, members, messages, online, products, questions,
@@ -50,8 +48,7 @@ pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
         .route(paths::FREEZES, post(questions::http::freeze))
         .route("/v1/freezes/{id}", delete(questions::http::cancel))
         .route(paths::LOOKUPS, post(questions::http::look_up))
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
-        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE));
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES));
     let (people, document) = people().split_for_parts();
     let roles = roles::Roles::of(&serde_json::to_value(&document).unwrap_or_default());
     let people = people
@@ -59,8 +56,7 @@ pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
             (Arc::clone(&app), roles),
             roles::enforce,
         ))
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
-        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE));
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES));
     let document = openapi::finish(&document);
     let page = openapi::page(&document);
     let service = Router::new()
