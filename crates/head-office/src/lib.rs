@@ -37,10 +37,9 @@ use std::{net::IpAddr, num::NonZeroU32, sync::Arc};
 
 use counterfoil_domain::{
     coupons::Template,
-    ids::{DeviceId, HistoryId, MemberId, StoreId, TemplateId, TenantId},
+    ids::{DeviceId, HistoryId, MemberId, TemplateId, TenantId},
     transition::{Device, DeviceStatus},
 };
-use ed25519_dalek::VerifyingKey;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
@@ -59,7 +58,7 @@ use crate::{
 };
 
 /// Devices whose public keys are kept in memory.
-const DEVICE_KEYS: u64 = 100_000;
+const DEVICES: u64 = 100_000;
 /// Tenants whose grants to everybody are kept in memory.
 const TENANTS: u64 = 10_000;
 /// Template versions kept in memory for people who look at coupons.
@@ -88,8 +87,8 @@ pub struct App {
     pub watch: Arc<Watch>,
     /// Which devices are pushing: at most one push of each at a time.
     pub pushing: Turns<DeviceId>,
-    /// Public keys of devices; they never change.
-    pub device_keys: moka::sync::Cache<(TenantId, DeviceId), (StoreId, VerifyingKey)>,
+    /// What is known about devices.
+    pub devices: moka::sync::Cache<(TenantId, DeviceId), http::KnownDevice>,
     /// Room for requests of devices that are not known yet: each costs a read before anything is proven.
     pub strangers: Semaphore,
     /// What is known about operators' and members' tokens.
@@ -148,7 +147,7 @@ impl App {
             engine,
             watch,
             pushing: Turns::default(),
-            device_keys: moka::sync::Cache::new(DEVICE_KEYS),
+            devices: moka::sync::Cache::new(DEVICES),
             strangers: Semaphore::new(STRANGERS),
             tokens: http::caller::Tokens::default(),
             in_flight: Arc::default(),

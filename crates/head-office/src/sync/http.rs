@@ -22,8 +22,7 @@ use crate::{
     App,
     db::DbError,
     engine::Answered,
-    http::{ApiError, SignedRequest},
-    questions::http::barred,
+    http::{ApiError, SignedRequest, barred},
     stores,
 };
 
