@@ -7,7 +7,16 @@ mod line;
 mod patience;
 mod room;
 
-use std::{convert::Infallible, future::poll_fn, io, net::SocketAddr, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    convert::Infallible,
+    future::poll_fn,
+    io,
+    net::SocketAddr,
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
 use counterfoil_domain::planted;
@@ -20,7 +29,7 @@ use room::Room;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::OwnedSemaphorePermit,
-    time::Sleep,
+    time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
@@ -29,6 +38,8 @@ use tower::ServiceExt;
 const RESERVED: u64 = 256;
 /// More connections than this are no more use, whatever the descriptors allow: each costs some memory.
 const MOST: u64 = 20_000;
+/// Longest head of a request. So much memory a connection may cost before anybody knows who calls.
+const HEAD_BYTES: usize = 64 * 1_024;
 /// How long no connection is taken after one could not be.
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -165,6 +176,7 @@ impl Connection {
         // Its time-out for heads would count the time between requests as well.
         let connection = http1::Builder::new()
             .header_read_timeout(None)
+            .max_buf_size(HEAD_BYTES)
             .serve_connection(TokioIo::new(watched), service);
         let end = self.watch(&line, connection).await;
         metrics::gauge!("counterfoil_connections").decrement(1);
@@ -196,17 +208,18 @@ impl Connection {
             // What it did shows only now: beginning and end of a request happen while it is polled.
             let stands = line.stands();
             if stands != seen {
-                let again = stands.0 != seen.0;
+                let (again, phase) = (stands.0 != seen.0, stands.1);
                 seen = stands;
-                match stands.1 {
-                    Phase::Busy => number.take().into_iter().for_each(|number| self.room.leave(number)),
-                    phase => {
-                        if again {
-                            number.take().into_iter().for_each(|number| self.room.leave(number));
-                        }
-                        number.get_or_insert_with(|| self.room.enter(line));
-                        self.set(timer.as_mut(), phase);
-                    }
+                if again && let Some(number) = number.take() {
+                    self.room.leave(number);
+                }
+                if phase != Phase::Busy {
+                    number.get_or_insert_with(|| self.room.enter(line));
+                    let patience = match phase {
+                        Phase::Head => self.limits.head,
+                        _ => self.limits.idle,
+                    };
+                    timer.as_mut().reset(Instant::now() + patience);
                 }
             }
             let is_busy = seen.1 == Phase::Busy;
@@ -232,19 +245,11 @@ impl Connection {
         }
         end
     }
-
-    fn set(&self, timer: std::pin::Pin<&mut Sleep>, phase: Phase) {
-        let patience = match phase {
-            Phase::Head => self.limits.head,
-            Phase::Idle | Phase::Busy => self.limits.idle,
-        };
-        timer.reset(tokio::time::Instant::now() + patience);
-    }
 }
 
 /// What can be asked to end after the answer under way.
 trait Shutdown {
-    fn shutdown(self: std::pin::Pin<&mut Self>);
+    fn shutdown(self: Pin<&mut Self>);
 }
 
 impl<I, B, S> Shutdown for http1::Connection<I, S>
@@ -255,7 +260,7 @@ where
     B: hyper::body::Body + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    fn shutdown(self: std::pin::Pin<&mut Self>) {
+    fn shutdown(self: Pin<&mut Self>) {
         self.graceful_shutdown();
     }
 }
