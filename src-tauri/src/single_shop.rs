@@ -222,11 +222,7 @@ impl HeadOffice {
             Err(error) => tracing::warn!(%error, "nobody outside can be told"),
         }
         let served = Arc::clone(&app);
-        let task = tokio::spawn(async move {
-            if let Err(error) = serve(served, listener, None).await {
-                tracing::error!(%error, "head office inside this app stopped");
-            }
-        });
+        let task = tokio::spawn(serve(served, listener, None));
         tracing::info!(%address, "head office is inside this app");
         Ok(Self { app, address, task })
     }

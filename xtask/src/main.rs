@@ -10,6 +10,7 @@ mod cleanup;
 mod counts;
 mod direction;
 mod display;
+mod drops;
 mod fuzz;
 mod places;
 mod planted;

@@ -176,6 +176,16 @@ const BUGS: &[Bug] = &[
         found_by: FoundBy::HeadOffice("quoting"),
         what: "expensive quotes take the room of all others",
     },
+    Bug {
+        name: "idle_lines_stay",
+        found_by: FoundBy::HeadOffice("connections"),
+        what: "idle connections keep their place when another one comes",
+    },
+    Bug {
+        name: "busy_line_closed",
+        found_by: FoundBy::HeadOffice("connections"),
+        what: "a connection is closed in the middle of a request",
+    },
 ];
 
 pub fn planted(options: &Options) -> Result<ExitCode> {

@@ -30,21 +30,16 @@ pub mod stores;
 pub mod sync;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod turns;
 pub mod verify;
 
-use std::{
-    net::{IpAddr, SocketAddr},
-    num::NonZeroU32,
-    sync::Arc,
-};
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc};
 
-use axum::serve::ListenerExt;
 use counterfoil_domain::{
     coupons::Template,
-    ids::{DeviceId, HistoryId, MemberId, StoreId, TemplateId, TenantId},
+    ids::{DeviceId, HistoryId, MemberId, TemplateId, TenantId},
     transition::{Device, DeviceStatus},
 };
-use ed25519_dalek::VerifyingKey;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{
@@ -57,11 +52,13 @@ use crate::{
     clock::{Clock, Random},
     db::{Db, DbError},
     engine::{Engine, Parts},
-    sync::{http::Pushing, watch::Watch},
+    http::connections::{self, Limits},
+    sync::watch::Watch,
+    turns::Turns,
 };
 
 /// Devices whose public keys are kept in memory.
-const DEVICE_KEYS: u64 = 100_000;
+const DEVICES: u64 = 100_000;
 /// Tenants whose grants to everybody are kept in memory.
 const TENANTS: u64 = 10_000;
 /// Template versions kept in memory for people who look at coupons.
@@ -88,10 +85,10 @@ pub struct App {
     pub engine: Engine,
     /// Who waits for news.
     pub watch: Arc<Watch>,
-    /// Which devices are pushing.
-    pub pushing: Pushing,
-    /// Public keys of devices; they never change.
-    pub device_keys: moka::sync::Cache<(TenantId, DeviceId), (StoreId, VerifyingKey)>,
+    /// Which devices are pushing: at most one push of each at a time.
+    pub pushing: Turns<DeviceId>,
+    /// What is known about devices.
+    pub devices: moka::sync::Cache<(TenantId, DeviceId), http::KnownDevice>,
     /// Room for requests of devices that are not known yet: each costs a read before anything is proven.
     pub strangers: Semaphore,
     /// What is known about operators' and members' tokens.
@@ -149,8 +146,8 @@ impl App {
             random,
             engine,
             watch,
-            pushing: Pushing::default(),
-            device_keys: moka::sync::Cache::new(DEVICE_KEYS),
+            pushing: Turns::default(),
+            devices: moka::sync::Cache::new(DEVICES),
             strangers: Semaphore::new(STRANGERS),
             tokens: http::caller::Tokens::default(),
             in_flight: Arc::default(),
@@ -223,25 +220,17 @@ impl App {
 }
 
 /// Answers requests on `listener` until `app.stopping` is cancelled; requests under way are finished.
-///
-/// # Errors
-/// When the socket fails.
-pub async fn serve(app: Arc<App>, listener: TcpListener, metrics: Option<PrometheusHandle>) -> std::io::Result<()> {
+pub async fn serve(app: Arc<App>, listener: TcpListener, metrics: Option<PrometheusHandle>) {
+    serve_within(app, listener, metrics, Limits::default()).await;
+}
+
+/// The same, with other limits on connections than the usual ones.
+pub async fn serve_within(app: Arc<App>, listener: TcpListener, metrics: Option<PrometheusHandle>, limits: Limits) {
     let watcher = tokio::spawn(sync::http::watch_other_processes(Arc::clone(&app)));
-    let stopping = app.stopping.clone();
-    let service = http::router(Arc::clone(&app), metrics).into_make_service_with_connect_info::<SocketAddr>();
-    // Small answers go out at once: a clerk waits for them.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "can't switch off Nagle's algorithm");
-        }
-    });
-    axum::serve(listener, service)
-        .with_graceful_shutdown(async move { stopping.cancelled().await })
-        .await?;
+    let router = http::router(Arc::clone(&app), metrics);
+    connections::serve(listener, router, limits, app.stopping.clone()).await;
     watcher.abort();
     app.tasks.close();
     app.tasks.wait().await;
     app.db.close().await;
-    Ok(())
 }

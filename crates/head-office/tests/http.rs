@@ -13,8 +13,20 @@ mod full_disk;
 #[path = "http/lookups.rs"]
 mod lookups;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
 
+use axum::{
+    body::{Body, to_bytes},
+    http::Request,
+};
 use common::{Chain, Counter, HOUR, On, START, chain, random10};
 use counterfoil_domain::{
     ids::{DeviceId, FreezeId, StoreId, TenantId},
@@ -22,7 +34,11 @@ use counterfoil_domain::{
     people::{OperatorRole, Store},
     transition::{DeviceStatus, Subject},
 };
-use counterfoil_head_office::{clock::Clock, serve, stores};
+use counterfoil_head_office::{
+    clock::Clock,
+    http::{caller::BELIEVED, router},
+    serve, stores,
+};
 use counterfoil_protocol::{
     REQUEST_BYTES, VERSION,
     enrolment::{EnrolRequest, EnrolResponse},
@@ -33,10 +49,12 @@ use counterfoil_protocol::{
     sync::{Cursor, Image, SyncRequest, SyncResponse},
 };
 use ed25519_dalek::SigningKey;
+use futures_core::Stream;
 use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use sqlx::Connection;
+use tower::ServiceExt;
 
 counterfoil_head_office::on_both! {
     a_device_enrols_once_with_a_code_and_again_with_the_same_key,
@@ -50,7 +68,8 @@ counterfoil_head_office::on_both! {
     a_restored_database_begins_a_new_history,
     a_made_up_claim_costs_nobody_else_anything,
     overlapping_requests_of_one_device_stop_nobody,
-    who_may_not_call_is_told_before_the_body_is_waited_for,
+    who_may_not_call_is_told_before_the_body_is_asked_for,
+    a_device_that_is_frozen_meanwhile_is_told_within_seconds,
     an_epoch_lost_with_a_backup_waits_for_a_person,
     questions_are_answered_once,
     rows_are_looked_up_by_code,
@@ -393,6 +412,47 @@ async fn a_revoked_device_delivers_but_learns_nothing(on: On) {
     assert_eq!(code_of(look), (403, "device_revoked".into()));
 }
 
+/// A status that was read lately is believed for a moment; the engine never believes it.
+async fn a_device_that_is_frozen_meanwhile_is_told_within_seconds(on: On) {
+    let office = office(on, 2).await;
+    let counter = office.chain.counter().await;
+    let freeze = async |coupon: usize| {
+        let ask = FreezeRequest {
+            id: FreezeId::new(START, random10()),
+            subject: Subject::Coupon(office.chain.coupons[coupon]),
+            presented_by: None,
+        };
+        let key = ask.id.to_string();
+        let body = serde_json::to_vec(&ask).unwrap();
+        let answer: Answer<FreezeResponse> = office
+            .send(&counter, Method::POST, paths::FREEZES, body, |r| {
+                r.header(signing::IDEMPOTENCY_KEY, key)
+            })
+            .await;
+        answer
+    };
+    assert!(matches!(freeze(0).await, Ok(FreezeResponse::Granted { .. })));
+    for (set, answered) in [
+        (
+            "UPDATE devices SET status = 'frozen', version = version + 1",
+            "device_frozen",
+        ),
+        (
+            "UPDATE devices SET status = 'revoked', version = version + 1",
+            "device_revoked",
+        ),
+    ] {
+        office.chain.run(set).await;
+        assert_eq!(code_of(freeze(1).await), (403, answered.into()));
+        office.chain.clock.advance(BELIEVED);
+        assert_eq!(code_of(freeze(1).await), (403, answered.into()));
+    }
+    // What is not active is never believed: a device that may work again works at once.
+    let set = "UPDATE devices SET status = 'active', version = version + 1";
+    office.chain.run(set).await;
+    assert!(matches!(freeze(1).await, Ok(FreezeResponse::Granted { .. })));
+}
+
 async fn a_long_poll_ends_when_there_is_news(on: On) {
     let office = office(on, 1).await;
     let (waiting, mut busy) = (office.chain.counter().await, office.chain.counter().await);
@@ -471,52 +531,135 @@ async fn a_restored_database_begins_a_new_history(on: On) {
     );
 }
 
-/// The body of each of these requests never comes: the answer does.
-async fn who_may_not_call_is_told_before_the_body_is_waited_for(on: On) {
-    let office = office(on, 1).await;
-    let auditor = office.chain.operator(OperatorRole::Auditor).await;
-    let member = office.chain.session("M1").await;
-    let counter = office.chain.counter().await;
+/// A body that says when it is first asked for, and never comes.
+struct Never(Arc<AtomicBool>);
+
+impl Stream for Never {
+    type Item = std::io::Result<Vec<u8>>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.store(true, Ordering::SeqCst);
+        Poll::Pending
+    }
+}
+
+/// The body of each of these requests never comes: the answer does, and the body was not even asked for.
+async fn who_may_not_call_is_told_before_the_body_is_asked_for(on: On) {
+    let chain = chain(on, 1).await;
+    let router = router(Arc::clone(&chain.app), None);
+    let auditor = chain.operator(OperatorRole::Auditor).await;
+    let member = chain.session("M1").await;
+    let (counter, frozen, revoked) = (chain.counter().await, chain.counter().await, chain.counter().await);
+    for (device, status) in [(frozen.device, "frozen"), (revoked.device, "revoked")] {
+        let mut connection = sqlx::AnyConnection::connect(&chain.fresh.url).await.unwrap();
+        sqlx::query("UPDATE devices SET status = $1, version = version + 1 WHERE id = $2")
+            .bind(status)
+            .bind(device.bytes().to_vec())
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
     let device = |device: DeviceId, time: i64| {
-        format!(
-            "{}: {}\r\n{}: {device}\r\n{}: {time}\r\n{}: {}\r\nidempotency-key: k\r\n",
-            signing::TENANT,
-            office.chain.tenant,
-            signing::DEVICE,
-            signing::TIME,
-            signing::SIGNATURE,
-            "0".repeat(128)
-        )
+        vec![
+            (signing::TENANT, chain.tenant.to_string()),
+            (signing::DEVICE, device.to_string()),
+            (signing::TIME, time.to_string()),
+            (signing::SIGNATURE, "0".repeat(128)),
+        ]
     };
-    let bearer = |token: &str| format!("authorization: Bearer {token}\r\nidempotency-key: k\r\n");
+    let bearer = |token: &str| vec![("authorization", format!("Bearer {token}"))];
     let stranger = DeviceId::new(START, random10());
     let hours_off = START + 5 * HOUR;
-    for (path, headers, status) in [
-        ("/v1/products/imports", bearer(&auditor), 403),
-        ("/v1/order-freezes", bearer(&auditor), 403),
-        ("/v1/order-freezes", bearer(&member), 401),
-        ("/v1/order-freezes", bearer("cfo_nobody"), 401),
-        ("/v1/order-freezes", String::new(), 401),
-        ("/v1/member/claims", bearer(&auditor), 401),
-        (paths::SYNC, device(stranger, START), 401),
-        (paths::SYNC, device(counter.device, hours_off), 401),
-        (paths::FREEZES, device(stranger, START), 401),
+    let cancel = format!("{}/{}", paths::FREEZES, FreezeId::new(START, random10()));
+    let unknown = format!("cfo_{}", "0".repeat(64));
+    for (method, path, headers, status, code) in [
+        ("POST", "/v1/products/imports", bearer(&auditor), 403, "forbidden"),
+        ("POST", "/v1/order-freezes", bearer(&auditor), 403, "forbidden"),
+        ("POST", "/v1/order-freezes", bearer(&member), 401, "unauthenticated"),
+        (
+            "POST",
+            "/v1/order-freezes",
+            bearer("cfo_nobody"),
+            401,
+            "unauthenticated",
+        ),
+        ("POST", "/v1/order-freezes", bearer(&unknown), 401, "unauthenticated"),
+        ("POST", "/v1/order-freezes", Vec::new(), 401, "unauthenticated"),
+        ("POST", "/v1/member/claims", bearer(&auditor), 401, "unauthenticated"),
+        ("POST", paths::SYNC, Vec::new(), 401, "bad_signature"),
+        ("POST", paths::SYNC, device(stranger, START), 401, "bad_signature"),
+        (
+            "POST",
+            paths::SYNC,
+            device(counter.device, hours_off),
+            401,
+            "clock_skew",
+        ),
+        ("POST", paths::FREEZES, device(stranger, START), 401, "bad_signature"),
+        (
+            "POST",
+            paths::FREEZES,
+            device(frozen.device, START),
+            403,
+            "device_frozen",
+        ),
+        (
+            "POST",
+            paths::FREEZES,
+            device(revoked.device, START),
+            403,
+            "device_revoked",
+        ),
+        (
+            "POST",
+            paths::LOOKUPS,
+            device(frozen.device, START),
+            403,
+            "device_frozen",
+        ),
+        (
+            "POST",
+            paths::LOOKUPS,
+            device(revoked.device, START),
+            403,
+            "device_revoked",
+        ),
+        ("DELETE", &cancel, device(frozen.device, START), 403, "device_frozen"),
+        ("DELETE", &cancel, device(revoked.device, START), 403, "device_revoked"),
     ] {
-        let host = office.address.strip_prefix("http://").unwrap();
-        let mut line = tokio::net::TcpStream::connect(host).await.unwrap();
-        let head = format!(
-            "POST {path} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: 500000\r\n{headers}\r\n{{"
+        let asked_for = Arc::new(AtomicBool::new(false));
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/json")
+            .header("content-length", "500000")
+            .header("idempotency-key", "k");
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let request = request.body(Body::from_stream(Never(Arc::clone(&asked_for)))).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), status, "{method} {path} {code}");
+        let body = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+        let problem: Problem = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem.code, code, "{method} {path}");
+        assert!(
+            !asked_for.load(Ordering::SeqCst),
+            "{method} {path} {code} asked for the body"
         );
-        line.write_all(head.as_bytes()).await.unwrap();
-        let mut answer = [0; 12];
-        // The pause that a body may make is ten seconds: whoever waits for the body is cut off by that, not answered.
-        tokio::time::timeout(Duration::from_secs(8), line.read_exact(&mut answer))
-            .await
-            .unwrap_or_else(|_| panic!("{path} waits for the body"))
-            .unwrap();
-        let said = std::str::from_utf8(&answer).unwrap();
-        assert_eq!(said, format!("HTTP/1.1 {status}"), "{path} {headers}");
     }
+    // A good one is asked for its body. This proves that asking shows.
+    let asked_for = Arc::new(AtomicBool::new(false));
+    let mut request = Request::post(paths::SYNC);
+    for (name, value) in device(counter.device, START) {
+        request = request.header(name, value);
+    }
+    let request = request.body(Body::from_stream(Never(Arc::clone(&asked_for)))).unwrap();
+    let call = tokio::spawn(router.oneshot(request));
+    while !asked_for.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
+    call.abort();
 }
 
 /// A time-out and a retry is all it takes to have two pushes of one device under way.

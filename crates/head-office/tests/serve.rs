@@ -23,13 +23,19 @@ counterfoil_head_office::on_both! {
 
 struct Server(Child, String);
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 impl Server {
     fn start(url: &str) -> Self {
-        let mut child = program(url, &["serve", "--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::begin(program(url, &["serve", "--listen", "127.0.0.1:0"]))
+    }
+    fn begin(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let out = child.stdout.as_mut().unwrap();
         let mut byte = [0u8; 1];
@@ -85,6 +91,72 @@ async fn it_serves_until_it_is_told_to_stop(on: On) {
         server.signal(signal);
         assert_eq!(server.ended(), Some(0), "{signal}");
     }
+}
+
+/// What a program gets that a shell or a service manager starts, unless it asks for more.
+#[cfg(unix)]
+const USUAL_DESCRIPTORS: usize = 1_024;
+
+/// Makes so many connections on which nothing is asked.
+#[cfg(unix)]
+fn idle(server: &Server, many: usize) -> Vec<TcpStream> {
+    (0..many).map(|_| TcpStream::connect(&server.1).unwrap()).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn idle_connections_do_not_use_up_its_descriptors() {
+    const MANY: usize = 1_500;
+    // This process holds the other ends.
+    assert!(rlimit::increase_nofile_limit(4_096).unwrap() > 2_000);
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/a.db", folder.path().display());
+    let serve = program(&url, &["serve", "--listen", "127.0.0.1:0"]);
+    let mut limited = Command::new("sh");
+    limited
+        .arg("-c")
+        .arg(format!("ulimit -S -n {USUAL_DESCRIPTORS}; exec \"$0\" \"$@\""))
+        .arg(serve.get_program())
+        .args(serve.get_args())
+        .env("COUNTERFOIL_HQ_DATABASE", &url)
+        .env_remove("RUST_LOG");
+    let mut server = Server::begin(limited);
+    let idle = idle(&server, MANY);
+    assert!(server.get("/healthz").ends_with("ok\n"));
+    assert!(server.get("/readyz").starts_with("HTTP/1.1 200"));
+    drop(idle);
+    let mut log = server.0.stderr.take().unwrap();
+    server.signal("-TERM");
+    assert_eq!(server.ended(), Some(0));
+    let mut said = String::new();
+    log.read_to_string(&mut said).unwrap();
+    let line = said.lines().find(|line| line.contains("open files and connections"));
+    let number = |name: &str| -> usize {
+        let rest = line.unwrap().split_once(&format!("{name}=")).unwrap().1;
+        rest.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    assert!(number("descriptors") > USUAL_DESCRIPTORS, "{said}");
+    assert!(number("connections") > MANY, "{said}");
+}
+
+#[cfg(unix)]
+#[test]
+fn its_bound_on_connections_is_set() {
+    const BOUND: &str = "40";
+    let folder = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}/a.db", folder.path().display());
+    let server = Server::begin(program(
+        &url,
+        &["serve", "--listen", "127.0.0.1:0", "--max-connections", BOUND],
+    ));
+    let mut idle = idle(&server, 200);
+    assert!(server.get("/healthz").ends_with("ok\n"));
+    // The oldest are closed: nothing is to be read, or it was cut off.
+    for line in &mut idle[..100] {
+        assert_eq!(line.read(&mut [0]).unwrap_or(0), 0);
+    }
+    assert_eq!(hq(&url, &["serve", "--max-connections", "0"]).code, 2);
+    assert_eq!(hq(&url, &["serve", "--idle-timeout", "0"]).code, 2);
 }
 
 async fn a_newer_database_is_left_alone(on: On) {

@@ -1,6 +1,6 @@
 //! What can be typed.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, num::NonZeroUsize};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use counterfoil_domain::ids::{DeviceId, TemplateId};
@@ -64,6 +64,23 @@ pub struct Serve {
         default_value = "127.0.0.1:7380"
     )]
     pub listen: SocketAddr,
+    /// How many connections may be open. For one more the one that has been idle longest is closed. Default: what the
+    /// limit on open files leaves room for, at most 20000.
+    ///
+    /// Example: --max-connections 5000
+    #[arg(long, value_name = "N", env = "COUNTERFOIL_HQ_MAX_CONNECTIONS")]
+    pub max_connections: Option<NonZeroUsize>,
+    /// After how many seconds without a request a connection is closed. A reverse proxy should close its own earlier.
+    ///
+    /// Example: --idle-timeout 300
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        env = "COUNTERFOIL_HQ_IDLE_TIMEOUT",
+        default_value_t = 180,
+        value_parser = clap::value_parser!(u64).range(1..=86_400)
+    )]
+    pub idle_timeout: u64,
     /// A NATS server for messages between several processes. Not available in this version.
     ///
     /// Example: --nats nats://127.0.0.1:4222

@@ -1,6 +1,6 @@
 //! `serve`.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, num::NonZeroUsize, sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
@@ -14,6 +14,7 @@ use super::{
 use crate::{
     App,
     clock::{AheadClock, Clock, SystemClock, SystemRandom},
+    http::connections::{Limits, raise_descriptors},
     messages::notify::Mail,
     outside::{self, Outside},
 };
@@ -49,17 +50,34 @@ pub(super) async fn serve(database: &str, options: Serve) -> Result<(), CliError
     }
     let metrics = recorder(&app.stopping)?;
     stop_on_signal(app.stopping.clone())?;
-    let serving = tokio::spawn(crate::serve(app, listener, Some(metrics)));
+    let serving = tokio::spawn(crate::serve_within(app, listener, Some(metrics), limits(&options)));
     print(&format!("listening on http://{address}"))?;
     let failed = |what: String| CliError::failed("internal", format!("The server stopped: {what}."));
     match serving.await {
-        Ok(Ok(())) => {
+        Ok(()) => {
             tracing::info!("stopped");
             Ok(())
         }
-        Ok(Err(error)) => Err(failed(error.to_string())),
         Err(error) => Err(failed(error.to_string())),
     }
+}
+
+/// Raises the limit on descriptors, and says what follows from it.
+fn limits(options: &Serve) -> Limits {
+    let descriptors = raise_descriptors();
+    let usual = Limits::default();
+    let limits = Limits {
+        connections: options.max_connections.map_or(usual.connections, NonZeroUsize::get),
+        idle: Duration::from_secs(options.idle_timeout),
+        ..usual
+    };
+    tracing::info!(
+        descriptors,
+        connections = limits.connections,
+        idle_seconds = limits.idle.as_secs(),
+        "open files and connections"
+    );
+    limits
 }
 
 fn mail(options: &Serve) -> Result<Option<Mail>, CliError> {

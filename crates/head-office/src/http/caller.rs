@@ -3,7 +3,6 @@
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     num::NonZeroU32,
-    sync::Arc,
     time::Duration,
 };
 
@@ -61,11 +60,11 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Lets only these roles pass.
+    /// Lets only these roles pass: for handlers that ask once more. The route's description has decided before.
     ///
     /// # Errors
     /// `forbidden` for the others.
-    pub fn require(&self, roles: &[OperatorRole]) -> Result<(), ApiError> {
+    pub(crate) fn require(&self, roles: &[OperatorRole]) -> Result<(), ApiError> {
         if roles.contains(&self.role) {
             return Ok(());
         }
@@ -104,10 +103,20 @@ impl MemberSession {
     }
 }
 
+/// Whom a token names.
 #[derive(Debug, Clone, Copy)]
-enum Who {
+pub(super) enum Who {
     Operator(Operator),
     Member(MemberSession),
+}
+
+/// Somebody with a token, operator or member.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Person {
+    /// The name in which they act.
+    pub actor: Actor,
+    /// Whether it is a member.
+    pub is_member: bool,
 }
 
 /// What is known about tokens, and how often addresses came with wrong ones.
@@ -166,7 +175,11 @@ impl Tokens {
         self.known.invalidate(token_hash);
     }
 
-    async fn who(&self, app: &App, parts: &Parts, beginning: &str) -> Result<Who, ApiError> {
+    /// Whom the token in a request's head names; `beginning` says of which kind it has to be.
+    ///
+    /// # Errors
+    /// `unauthenticated`, `rate_limited`, and the database's.
+    pub(super) async fn who(&self, app: &App, parts: &Parts, beginning: &str) -> Result<Who, ApiError> {
         let address = address(parts);
         let Some(token) = bearer(&parts.headers) else {
             return Err(ApiError::new(Code::Unauthenticated));
@@ -215,29 +228,6 @@ async fn operator(app: &App, hash: &[u8; 32]) -> Result<Option<Operator>, DbErro
 async fn member(app: &App, hash: &[u8; 32]) -> Result<Option<MemberSession>, DbError> {
     let mut connection = app.db.reader().acquire().await?;
     members::sessions::by_token(&mut connection, hash).await
-}
-
-impl FromRequestParts<Arc<App>> for Operator {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        match app.tokens.who(app, parts, OPERATOR_TOKEN).await? {
-            Who::Operator(operator) => Ok(operator),
-            Who::Member(_) => Err(ApiError::new(Code::Unauthenticated)),
-        }
-    }
-}
-
-impl FromRequestParts<Arc<App>> for MemberSession {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        match app.tokens.who(app, parts, MEMBER_TOKEN).await? {
-            Who::Member(session) if app.clock.now() < session.expires_at => Ok(session),
-            // Not a guess: it was good once.
-            Who::Member(_) | Who::Operator(_) => Err(ApiError::new(Code::Unauthenticated)),
-        }
-    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -4,12 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, Request, rejection::BytesRejection},
-    http::HeaderMap,
+    extract::{FromRequest, Request},
+    http::{HeaderMap, request::Parts},
 };
 use counterfoil_domain::{
     ids::{DeviceId, StoreId, TenantId},
     time::Millis,
+    transition::DeviceStatus,
 };
 use counterfoil_protocol::{
     problem::{Code, Problem},
@@ -18,7 +19,7 @@ use counterfoil_protocol::{
 use ed25519_dalek::VerifyingKey;
 use serde::de::DeserializeOwned;
 
-use super::ApiError;
+use super::{ApiError, caller::BELIEVED, input};
 use crate::{App, stores};
 
 /// How long a request of an unknown device waits for its turn to be looked up.
@@ -57,38 +58,92 @@ fn header<T: std::str::FromStr>(headers: &HeaderMap, name: &'static str) -> Resu
         .ok_or_else(|| ApiError::detailed(Code::BadSignature, format!("the header {name} is missing or malformed")))
 }
 
+/// What is known about a device. Its store and key never change.
+#[derive(Debug, Clone)]
+pub struct KnownDevice {
+    store: StoreId,
+    key: VerifyingKey,
+    status: DeviceStatus,
+    read_at: Millis,
+}
+
+/// A request whose head is in order: its device is known and may call here, at a time that can be. Its signature covers
+/// the body, so it is checked once that has come.
+#[derive(Debug, Clone)]
+pub(super) struct Announced {
+    tenant: TenantId,
+    device: DeviceId,
+    known: KnownDevice,
+    time: Millis,
+    signature: String,
+    now: Millis,
+}
+
+/// Whether the device that a request's head names may call; `active` = only if it is neither frozen nor revoked.
+///
+/// # Errors
+/// `bad_signature`, `clock_skew`, `device_frozen`, `device_revoked`, `busy`, and the database's.
+pub(super) async fn announced(app: &App, parts: &Parts, active: bool) -> Result<Announced, ApiError> {
+    let headers = &parts.headers;
+    let tenant: TenantId = header(headers, signing::TENANT)?;
+    let device: DeviceId = header(headers, signing::DEVICE)?;
+    let time: Millis = header(headers, signing::TIME)?;
+    let signature: String = header(headers, signing::SIGNATURE)?;
+    let now = app.clock.now();
+    let known = known(app, tenant, device, active, now)
+        .await?
+        .ok_or_else(|| ApiError::new(Code::BadSignature))?;
+    if time.abs_diff(now) > signing::TIME_WINDOW.unsigned_abs() {
+        return Err(Problem {
+            server_time: Some(now),
+            ..Problem::new(Code::ClockSkew)
+        }
+        .into());
+    }
+    if active && known.status != DeviceStatus::Active {
+        return Err(barred(known.status));
+    }
+    Ok(Announced {
+        tenant,
+        device,
+        known,
+        time,
+        signature,
+        now,
+    })
+}
+
+/// The problem of a device that may not ask.
+pub fn barred(status: DeviceStatus) -> ApiError {
+    ApiError::new(match status {
+        DeviceStatus::Revoked => Code::DeviceRevoked,
+        DeviceStatus::Frozen | DeviceStatus::Active => Code::DeviceFrozen,
+    })
+}
+
 impl FromRequest<Arc<App>> for SignedRequest {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
-        let headers = request.headers();
-        let tenant: TenantId = header(headers, signing::TENANT)?;
-        let device: DeviceId = header(headers, signing::DEVICE)?;
-        let time: Millis = header(headers, signing::TIME)?;
-        let signature: String = header(headers, signing::SIGNATURE)?;
+    async fn from_request(mut request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        // Only where the route's description says that devices call.
+        let announced: Announced = request
+            .extensions_mut()
+            .remove()
+            .ok_or_else(|| ApiError::new(Code::Forbidden))?;
+        let Announced {
+            tenant,
+            device,
+            known,
+            time,
+            signature,
+            now,
+        } = announced;
         let method = request.method().clone();
         let path = request
             .uri()
             .path_and_query()
             .map_or_else(String::new, ToString::to_string);
-        let now = app.clock.now();
-        // Whoever may not call is told before anything of the body is waited for.
-        let (store, key) = device_key(app, tenant, device)
-            .await?
-            .ok_or_else(|| ApiError::new(Code::BadSignature))?;
-        if time.abs_diff(now) > signing::TIME_WINDOW.unsigned_abs() {
-            return Err(Problem {
-                server_time: Some(now),
-                ..Problem::new(Code::ClockSkew)
-            }
-            .into());
-        }
-        let body = Bytes::from_request(request, app)
-            .await
-            .map_err(|rejection| match rejection {
-                BytesRejection::FailedToBufferBody(_) => ApiError::new(Code::TooLarge),
-                _ => ApiError::new(Code::Malformed),
-            })?;
+        let body = input::bytes(request, app).await?;
         let signed = Signed {
             method: method.as_str(),
             path: &path,
@@ -97,38 +152,58 @@ impl FromRequest<Arc<App>> for SignedRequest {
             time,
             body: &body,
         };
-        if !signed.verify(&key, &signature) {
+        if !signed.verify(&known.key, &signature) {
             return Err(ApiError::new(Code::BadSignature));
         }
         Ok(Self {
             tenant,
             device,
-            store,
+            store: known.store,
             body,
             now,
         })
     }
 }
 
-async fn device_key(
+/// A device as the database has it, or had it lately. Where the status matters only a good one is believed, and only for
+/// a moment: the engine decides on its own row.
+async fn known(
     app: &App,
     tenant: TenantId,
     device: DeviceId,
-) -> Result<Option<(StoreId, VerifyingKey)>, ApiError> {
-    if let Some(known) = app.device_keys.get(&(tenant, device)) {
-        return Ok(Some(known));
+    active: bool,
+    now: Millis,
+) -> Result<Option<KnownDevice>, ApiError> {
+    let known = app.devices.get(&(tenant, device));
+    let was_active = known.as_ref().is_some_and(|known| known.status == DeviceStatus::Active);
+    if let Some(known) = known {
+        let is_fresh = was_active && (0..BELIEVED).contains(&(now - known.read_at));
+        if is_fresh || !active {
+            return Ok(Some(known));
+        }
     }
     // After a restart every counter is a stranger once: they take turns, and only a flood of made-up ones is sent away.
-    let Ok(Ok(_room)) = tokio::time::timeout(STRANGER_PATIENCE, app.strangers.acquire()).await else {
-        return Err(ApiError::busy(1));
+    let _room = if was_active {
+        None
+    } else {
+        match tokio::time::timeout(STRANGER_PATIENCE, app.strangers.acquire()).await {
+            Ok(Ok(room)) => Some(room),
+            _ => return Err(ApiError::busy(1)),
+        }
     };
     let mut snapshot = app.db.snapshot().await?;
-    let Some((store, key)) = stores::rows::device_key(&mut snapshot, tenant, device).await? else {
+    let Some((store, key, status)) = stores::rows::device_key(&mut snapshot, tenant, device).await? else {
         return Ok(None);
     };
     let Ok(key) = VerifyingKey::from_bytes(&key) else {
         return Ok(None);
     };
-    app.device_keys.insert((tenant, device), (store, key));
-    Ok(Some((store, key)))
+    let known = KnownDevice {
+        store,
+        key,
+        status,
+        read_at: now,
+    };
+    app.devices.insert((tenant, device), known.clone());
+    Ok(Some(known))
 }

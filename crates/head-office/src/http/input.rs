@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
+    extract::{
+        FromRequest, FromRequestParts, Request,
+        rejection::{BytesRejection, FailedToBufferBody},
+    },
     http::request::Parts,
 };
 use counterfoil_protocol::problem::{Code, FieldError, Problem};
@@ -34,14 +37,18 @@ pub struct Nothing {}
 /// The body's bytes.
 ///
 /// # Errors
-/// `too_large`, `malformed`.
+/// As [`did_not_come`].
 pub(super) async fn bytes(request: Request, app: &Arc<App>) -> Result<Bytes, ApiError> {
-    Bytes::from_request(request, app)
-        .await
-        .map_err(|rejection| match rejection {
-            BytesRejection::FailedToBufferBody(_) => ApiError::new(Code::TooLarge),
-            _ => ApiError::new(Code::Malformed),
-        })
+    Bytes::from_request(request, app).await.map_err(did_not_come)
+}
+
+/// Why a body is not there. Whoever sent it too slowly may try again; nothing is known of what it was.
+pub fn did_not_come(rejection: BytesRejection) -> ApiError {
+    match rejection {
+        BytesRejection::FailedToBufferBody(FailedToBufferBody::LengthLimitError(_)) => ApiError::new(Code::TooLarge),
+        BytesRejection::FailedToBufferBody(_) => ApiError::busy(1),
+        _ => ApiError::new(Code::Malformed),
+    }
 }
 
 /// Reads a JSON body.

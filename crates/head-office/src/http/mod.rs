@@ -1,6 +1,7 @@
 //! The HTTP server: routes, errors, who calls, what they send.
 
 pub mod caller;
+pub mod connections;
 mod device;
 mod error;
 mod gone;
@@ -16,26 +17,24 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
-pub use caller::{Actor, MemberSession, Operator};
+pub use caller::{Actor, MemberSession, Operator, Person};
 use counterfoil_protocol::{REQUEST_BYTES, paths};
-pub use device::SignedRequest;
+pub use device::{KnownDevice, SignedRequest, barred};
 pub use error::{ApiError, IdempotencyKey};
 pub use gone::Gone;
 pub use idempotency::{Asked, Begun, Once, Told};
-pub use input::{Body, Fields, Nothing, Path, Query};
+pub use input::{Body, Fields, Nothing, Path, Query, did_not_come};
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use paging::{Page, Paging};
+use roles::{Allowed, Roles};
 pub use stream::{CutOff, Writer, streamed};
-use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer, timeout::RequestBodyTimeoutLayer};
+use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use utoipa_axum::router::OpenApiRouter;
-
-/// Longest pause in the middle of a request's body.
-const BODY_PAUSE: Duration = Duration::from_secs(10);
 
 use crate::{
     App, audit, batches, claims, coupons, exceptions, grants, jobs, members, messages, online, products, questions,
@@ -44,40 +43,12 @@ use crate::{
 
 /// The whole API. `metrics` is absent where head office runs inside the desktop app.
 pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
-    let devices = Router::new()
-        .route(paths::ENROL, post(stores::http::enrol))
-        .route(paths::SYNC, post(sync::http::sync))
-        .route(paths::FREEZES, post(questions::http::freeze))
-        .route("/v1/freezes/{id}", delete(questions::http::cancel))
-        .route(paths::LOOKUPS, post(questions::http::look_up))
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
-        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE));
-    let (people, document) = people().split_for_parts();
-    let roles = roles::Roles::of(&serde_json::to_value(&document).unwrap_or_default());
-    let people = people
+    let (routes, roles) = routes(metrics);
+    routes
         .route_layer(axum::middleware::from_fn_with_state(
             (Arc::clone(&app), roles),
             roles::enforce,
         ))
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
-        .layer(RequestBodyTimeoutLayer::new(BODY_PAUSE));
-    let document = openapi::finish(&document);
-    let page = openapi::page(&document);
-    let service = Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/openapi.json", get(async move || axum::Json(document)))
-        .route("/docs", get(async move || documentation(page)))
-        .route(
-            "/metrics",
-            get(async move || match metrics {
-                Some(handle) => handle.render().into_response(),
-                None => StatusCode::NOT_FOUND.into_response(),
-            }),
-        );
-    devices
-        .merge(people)
-        .merge(service)
         .fallback(async || ApiError::not_found())
         .method_not_allowed_fallback(async || ApiError::not_found())
         .layer(axum::middleware::from_fn(to_its_end))
@@ -91,6 +62,53 @@ pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
             HeaderValue::from_static("no-store"),
         ))
         .with_state(app)
+}
+
+/// Who may call what is not in `/openapi.json`. A frozen or revoked device asks nothing, but it delivers, and hears how it
+/// stands.
+const OTHERS: [(Method, &str, Allowed); 10] = [
+    (Method::POST, paths::ENROL, Allowed::Anybody),
+    (Method::POST, paths::SYNC, Allowed::Devices { active: false }),
+    (Method::POST, paths::FREEZES, Allowed::Devices { active: true }),
+    (Method::DELETE, FREEZE, Allowed::Devices { active: true }),
+    (Method::POST, paths::LOOKUPS, Allowed::Devices { active: true }),
+    (Method::GET, "/healthz", Allowed::Anybody),
+    (Method::GET, "/readyz", Allowed::Anybody),
+    (Method::GET, "/openapi.json", Allowed::Anybody),
+    (Method::GET, "/docs", Allowed::Anybody),
+    (Method::GET, "/metrics", Allowed::Anybody),
+];
+const FREEZE: &str = "/v1/freezes/{id}";
+
+/// All routes, and who may call them.
+fn routes(metrics: Option<PrometheusHandle>) -> (Router<Arc<App>>, Roles) {
+    let devices = Router::new()
+        .route(paths::ENROL, post(stores::http::enrol))
+        .route(paths::SYNC, post(sync::http::sync))
+        .route(paths::FREEZES, post(questions::http::freeze))
+        .route(FREEZE, delete(questions::http::cancel))
+        .route(paths::LOOKUPS, post(questions::http::look_up));
+    let (people, document) = people().split_for_parts();
+    let document = openapi::finish(&document);
+    let roles = Roles::of(&document, &OTHERS);
+    let page = openapi::page(&document);
+    let service = Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/openapi.json", get(async move || axum::Json(document)))
+        .route("/docs", get(async move || documentation(page)))
+        .route(
+            "/metrics",
+            get(async move || match metrics {
+                Some(handle) => handle.render().into_response(),
+                None => StatusCode::NOT_FOUND.into_response(),
+            }),
+        );
+    let routes = devices
+        .merge(people)
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
+        .merge(service);
+    (routes, roles)
 }
 
 /// Does a request to its end, even when whoever asked has gone. A transaction that is dropped between its BEGIN and the
@@ -150,10 +168,55 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
+    use counterfoil_protocol::paths::ENROL;
     use tokio::sync::{Notify, oneshot};
     use tower::ServiceExt;
 
     use super::*;
+
+    /// Every path of a router, but for the fallback's. Nothing but what it prints tells them.
+    fn paths(router: &Router<Arc<App>>) -> std::collections::BTreeSet<String> {
+        let printed = format!("{router:?}");
+        let quoted = printed.split('"').skip(1).step_by(2);
+        quoted
+            .filter(|text| text.starts_with('/') && text.len() > 1 && !text.contains("{*"))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn every_route_says_who_may_call_it() {
+        let (routes, roles) = routes(None);
+        let all = paths(&routes);
+        assert!(
+            all.len() > 50 && all.contains("/healthz") && all.contains(FREEZE),
+            "{all:?}"
+        );
+        let silent: Vec<_> = all.iter().filter(|path| !roles.knows(path)).collect();
+        assert!(
+            silent.is_empty(),
+            "nobody may call {silent:?}: their descriptions have no `security`"
+        );
+        // Those that are for anybody are few, and each is meant to be.
+        let open = |method, path| roles.get(&method, path) == Some(&Allowed::Anybody);
+        let open: Vec<_> = all
+            .iter()
+            .filter(|path| open(Method::GET, path) || open(Method::POST, path))
+            .collect();
+        let meant = [
+            "/docs",
+            "/healthz",
+            "/metrics",
+            "/openapi.json",
+            "/readyz",
+            ENROL,
+            "/v1/member/sessions",
+        ];
+        assert_eq!(open, meant.map(String::from).iter().collect::<Vec<_>>());
+        // A route that is added without a word is seen.
+        let forgotten = routes.route("/v1/forgotten", get(async || ()));
+        assert!(paths(&forgotten).iter().any(|path| !roles.knows(path)));
+    }
 
     #[tokio::test]
     async fn a_request_is_done_though_nobody_waits_for_its_answer() {

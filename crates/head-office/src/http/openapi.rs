@@ -98,10 +98,11 @@ pub(super) fn finish(document: &utoipa::openapi::OpenApi) -> Value {
 fn finish_operation(path: &str, method: &str, operation: &mut Value) {
     let problem = |what: &str| json!({ "description": what, "content": { MEDIA_TYPE: { "schema": { "$ref": "#/components/schemas/Problem" } } } });
     operation["responses"]["default"] = problem("A problem");
-    if operation["security"]
-        .as_array()
-        .is_some_and(|needed| !needed.is_empty())
-    {
+    if operation["security"].as_array().is_some_and(|needed| {
+        needed
+            .iter()
+            .any(|way| way.as_object().is_some_and(|way| !way.is_empty()))
+    }) {
         operation["responses"]["401"] = problem("No valid token");
     }
     if !roles(operation).is_empty() {

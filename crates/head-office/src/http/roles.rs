@@ -1,87 +1,219 @@
-//! Who may call which route: read from the routes' own descriptions and enforced before anything of a body is read.
+//! Who may call which route: said by the routes' own descriptions, and decided here from a request's head, before
+//! anything of its body is read. A route that says nothing is nobody's.
 
 use std::{collections::HashMap, sync::Arc};
 
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request, State},
-    http::{Method, header},
+    http::{Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use counterfoil_domain::people::OperatorRole;
+use counterfoil_protocol::problem::Code;
 use serde_json::Value;
 
-use super::{ApiError, MemberSession, Operator, caller::MEMBER_TOKEN};
+use super::{
+    ApiError,
+    caller::{self, Actor, MEMBER_TOKEN, MemberSession, OPERATOR_TOKEN, Operator, Who},
+    device,
+};
 use crate::App;
 
-/// Who may call a route; nobody in it = anybody at all.
-#[derive(Debug, Clone, Default)]
-struct Allowed {
-    operators: Vec<OperatorRole>,
-    members: bool,
+/// Who may call a route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Allowed {
+    /// Anybody at all: the description says so, with a requirement of nothing.
+    Anybody,
+    /// Devices, and of them all or only those that are neither frozen nor revoked.
+    Devices { active: bool },
+    /// People with a token.
+    People {
+        operators: Vec<OperatorRole>,
+        members: bool,
+    },
 }
 
 /// Of every described route, by method and path.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Roles(Arc<HashMap<(Method, String), Allowed>>);
 
 impl Roles {
-    /// Reads them from the description.
-    pub(super) fn of(document: &Value) -> Self {
-        let mut roles = HashMap::new();
+    /// Those of the description, and of `others`, which are not in it.
+    pub(super) fn of(document: &Value, others: &[(Method, &str, Allowed)]) -> Self {
+        let mut roles: HashMap<_, _> = others
+            .iter()
+            .map(|(method, path, allowed)| ((method.clone(), (*path).to_owned()), allowed.clone()))
+            .collect();
         let paths = document["paths"].as_object().into_iter().flatten();
         for (path, operations) in paths {
             for (method, operation) in operations.as_object().into_iter().flatten() {
-                let Ok(method) = Method::from_bytes(method.to_ascii_uppercase().as_bytes()) else {
-                    continue;
-                };
-                let mut allowed = Allowed::default();
-                for way in operation["security"].as_array().into_iter().flatten() {
-                    if let Some(words) = way["operator"].as_array() {
-                        let words = words.iter().filter_map(Value::as_str);
-                        allowed.operators.extend(words.filter_map(OperatorRole::parse));
-                    }
-                    allowed.members |= way.get("member").is_some();
+                let method = Method::from_bytes(method.to_ascii_uppercase().as_bytes());
+                if let (Ok(method), Some(allowed)) = (method, described(operation)) {
+                    roles.insert((method, path.clone()), allowed);
                 }
-                roles.insert((method, path.clone()), allowed);
             }
         }
         Self(Arc::new(roles))
     }
 
-    fn get(&self, method: &Method, path: &str) -> Option<&Allowed> {
+    pub(super) fn get(&self, method: &Method, path: &str) -> Option<&Allowed> {
         let described = if *method == Method::HEAD { &Method::GET } else { method };
         self.0.get(&(described.clone(), path.to_owned()))
     }
+
+    /// Whether any method of this path says who may call it.
+    #[cfg(test)]
+    pub(super) fn knows(&self, path: &str) -> bool {
+        self.0.keys().any(|(_, known)| known == path)
+    }
 }
 
-/// Lets through who may call. The handler asks once more who it is; that costs a look into a cache.
+/// What a description says; nothing when it says nothing, or what nobody knows.
+fn described(operation: &Value) -> Option<Allowed> {
+    let ways = operation["security"].as_array()?;
+    let (mut operators, mut members, mut anybody) = (Vec::new(), false, false);
+    for way in ways {
+        let way = way.as_object()?;
+        anybody |= way.is_empty();
+        for (scheme, words) in way {
+            match scheme.as_str() {
+                "operator" => {
+                    for word in words.as_array()? {
+                        operators.push(OperatorRole::parse(word.as_str()?)?);
+                    }
+                }
+                "member" => members = true,
+                _ => return None,
+            }
+        }
+    }
+    match (anybody, operators.is_empty() && !members) {
+        (true, true) => Some(Allowed::Anybody),
+        (false, false) => Some(Allowed::People { operators, members }),
+        _ => None,
+    }
+}
+
+/// Lets through who may call, and says to the handler who it is.
 pub(super) async fn enforce(State((app, roles)): State<(Arc<App>, Roles)>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let path = parts
-        .extensions
-        .get::<MatchedPath>()
-        .map(|path| path.as_str().to_owned());
-    let allowed = path
-        .and_then(|path| roles.get(&parts.method, &path).cloned())
-        .unwrap_or_default();
-    let is_member = parts
-        .headers
-        .get(header::AUTHORIZATION)
-        .and_then(|value| value.to_str().ok())
-        .is_some_and(|value| value.contains(MEMBER_TOKEN));
-    let who = match (allowed.operators.is_empty(), allowed.members) {
-        (true, false) => Ok(()),
-        (operators, true) if operators || is_member => {
-            MemberSession::from_request_parts(&mut parts, &app).await.map(drop)
-        }
-        _ => match Operator::from_request_parts(&mut parts, &app).await {
-            Ok(operator) => operator.require(&allowed.operators),
-            Err(error) => Err(error),
-        },
-    };
-    match who {
+    match admit(&app, &roles, &mut parts).await {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
-        Err(error) => ApiError::into_response(error),
+        Err(error) => error.into_response(),
+    }
+}
+
+async fn admit(app: &App, roles: &Roles, parts: &mut Parts) -> Result<(), ApiError> {
+    let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
+    match path.and_then(|path| roles.get(&parts.method, path)) {
+        None => Err(ApiError::new(Code::Forbidden)),
+        Some(Allowed::Anybody) => Ok(()),
+        Some(Allowed::Devices { active }) => {
+            let announced = device::announced(app, parts, *active).await?;
+            parts.extensions.insert(announced);
+            Ok(())
+        }
+        Some(Allowed::People { operators, members }) => {
+            let who = person(app, parts, operators, *members).await?;
+            parts.extensions.insert(who);
+            Ok(())
+        }
+    }
+}
+
+async fn person(app: &App, parts: &Parts, operators: &[OperatorRole], members: bool) -> Result<Who, ApiError> {
+    let is_member = || {
+        let token = parts.headers.get(header::AUTHORIZATION);
+        token
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.contains(MEMBER_TOKEN))
+    };
+    if members && (operators.is_empty() || is_member()) {
+        return match app.tokens.who(app, parts, MEMBER_TOKEN).await? {
+            Who::Member(session) if app.clock.now() < session.expires_at => Ok(Who::Member(session)),
+            // Not a guess: it was good once.
+            Who::Member(_) | Who::Operator(_) => Err(ApiError::new(Code::Unauthenticated)),
+        };
+    }
+    match app.tokens.who(app, parts, OPERATOR_TOKEN).await? {
+        Who::Operator(operator) if operators.contains(&operator.role) => Ok(Who::Operator(operator)),
+        Who::Operator(_) => Err(ApiError::new(Code::Forbidden)),
+        Who::Member(_) => Err(ApiError::new(Code::Unauthenticated)),
+    }
+}
+
+/// Who was let through. A handler that asks for somebody whom its description does not name gets nobody.
+fn admitted(parts: &Parts) -> Result<Who, ApiError> {
+    let who = parts.extensions.get::<Who>().copied();
+    who.ok_or_else(|| ApiError::new(Code::Forbidden))
+}
+
+impl<S: Sync> FromRequestParts<S> for Operator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        match admitted(parts)? {
+            Who::Operator(operator) => Ok(operator),
+            Who::Member(_) => Err(ApiError::new(Code::Forbidden)),
+        }
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for MemberSession {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        match admitted(parts)? {
+            Who::Member(session) => Ok(session),
+            Who::Operator(_) => Err(ApiError::new(Code::Forbidden)),
+        }
+    }
+}
+
+/// Somebody with a token, where operators and members may both call.
+impl<S: Sync> FromRequestParts<S> for caller::Person {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, ApiError> {
+        let (actor, is_member): (Actor, bool) = match admitted(parts)? {
+            Who::Operator(operator) => (operator.actor(), false),
+            Who::Member(session) => (session.actor(), true),
+        };
+        Ok(Self { actor, is_member })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_what_a_description_says_is_allowed() {
+        let said = |security: Value| described(&json!({ "security": security }));
+        let people = |operators: &[OperatorRole], members| {
+            let operators = operators.to_vec();
+            Some(Allowed::People { operators, members })
+        };
+        assert_eq!(said(json!([{}])), Some(Allowed::Anybody));
+        assert_eq!(said(json!([{ "member": [] }])), people(&[], true));
+        assert_eq!(
+            said(json!([{ "operator": ["admin", "auditor"] }, { "member": [] }])),
+            people(&[OperatorRole::Admin, OperatorRole::Auditor], true)
+        );
+        for nobody in [
+            json!(null),
+            json!([]),
+            json!([{ "operator": [] }]),
+            json!([{ "operator": ["cook"] }]),
+            json!([{ "device": [] }]),
+            // Is it for anybody, then, or not?
+            json!([{}, { "member": [] }]),
+        ] {
+            assert_eq!(said(nobody.clone()), None, "{nobody}");
+        }
+        assert_eq!(described(&json!({})), None);
     }
 }

@@ -23,7 +23,7 @@ use sqlx::AnyConnection;
 use super::guessing::{self, Typed};
 use crate::{
     App, coupons, grants,
-    http::{ApiError, IdempotencyKey, SignedRequest},
+    http::{ApiError, IdempotencyKey, SignedRequest, barred},
     members, pickups,
     sync::{feed::Item, page},
 };
@@ -88,14 +88,6 @@ async fn decide(app: &App, request: &SignedRequest, command: Command) -> Result<
         // An answer to another kind of command.
         _ => Err(ApiError::internal()),
     }
-}
-
-/// The problem of a device that may not ask.
-pub fn barred(status: DeviceStatus) -> ApiError {
-    ApiError::new(match status {
-        DeviceStatus::Revoked => Code::DeviceRevoked,
-        DeviceStatus::Frozen | DeviceStatus::Active => Code::DeviceFrozen,
-    })
 }
 
 /// `POST /v1/lookups`.

@@ -112,7 +112,7 @@ pub async fn enrol(app: &App, request: &EnrolRequest) -> Result<EnrolResponse, A
     let device = match used_by {
         Some(device) => {
             let known = rows::device_key(&mut transaction, tenant, device).await?;
-            if known.is_none_or(|(_, known)| known != key.to_bytes()) {
+            if known.is_none_or(|(_, known, _)| known != key.to_bytes()) {
                 return Err(refused());
             }
             device

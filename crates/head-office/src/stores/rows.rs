@@ -230,12 +230,16 @@ pub async fn insert_new_clerks(
     .collect()
 }
 
-fn read_device(row: &AnyRow) -> Result<Device, DbError> {
+fn device_status(row: &AnyRow) -> Result<DeviceStatus, DbError> {
     let status: String = row.try_get("status")?;
+    DeviceStatus::parse(&status).ok_or(DbError::Decode { column: "status" })
+}
+
+fn read_device(row: &AnyRow) -> Result<Device, DbError> {
     Ok(Device {
         id: id(row, "id", DeviceId::from_bytes)?,
         store: id(row, "store", StoreId::from_bytes)?,
-        status: DeviceStatus::parse(&status).ok_or(DbError::Decode { column: "status" })?,
+        status: device_status(row)?,
         epoch: row.try_get("epoch")?,
         last_seq: row.try_get("last_seq")?,
         last_hash: hash(row, "last_hash")?,
@@ -339,7 +343,7 @@ pub async fn device_in_history<'c>(
         .transpose()
 }
 
-/// A device's store and public key: what a signature is checked with. Neither ever changes.
+/// A device's store and public key, which never change: what a signature is checked with. And whether it may work.
 ///
 /// # Errors
 /// The driver's, and [`DbError::Decode`].
@@ -347,14 +351,17 @@ pub async fn device_key(
     connection: &mut AnyConnection,
     tenant: TenantId,
     device: DeviceId,
-) -> Result<Option<(StoreId, [u8; 32])>, DbError> {
-    let row = sqlx::query("SELECT store, public_key FROM devices WHERE tenant = $1 AND id = $2")
+) -> Result<Option<(StoreId, [u8; 32], DeviceStatus)>, DbError> {
+    let row = sqlx::query("SELECT store, public_key, status FROM devices WHERE tenant = $1 AND id = $2")
         .bind(tenant.bytes().to_vec())
         .bind(device.bytes().to_vec())
         .fetch_optional(connection)
         .await?;
-    row.map(|row| Ok((id(&row, "store", StoreId::from_bytes)?, hash(&row, "public_key")?)))
-        .transpose()
+    row.map(|row| {
+        let store = id(&row, "store", StoreId::from_bytes)?;
+        Ok((store, hash(&row, "public_key")?, device_status(&row)?))
+    })
+    .transpose()
 }
 
 /// Loads public keys of tokens with the version of their row.

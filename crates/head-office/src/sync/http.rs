@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State};
 use counterfoil_domain::{
-    ids::{DeviceId, HistoryId},
+    ids::HistoryId,
     planted,
     transition::{Answer, Command, Device, DeviceStatus},
 };
@@ -23,8 +23,7 @@ use crate::{
     App,
     db::DbError,
     engine::Answered,
-    http::{ApiError, SignedRequest},
-    questions::http::barred,
+    http::{ApiError, SignedRequest, barred},
     stores,
 };
 
@@ -51,7 +50,7 @@ pub async fn sync(State(app): State<Arc<App>>, request: SignedRequest) -> Result
     } else {
         let _turn = app
             .pushing
-            .enter(request.device)
+            .take(request.device)
             .ok_or_else(|| ApiError::new(Code::InFlight))?;
         match push(&app, &request, &asked).await {
             Ok(pushed) => pushed,
@@ -320,37 +319,6 @@ async fn wait(
 
 fn has_news(page: &Page) -> bool {
     !page.rows.is_empty() || page.more
-}
-
-/// At most one push of a device at a time.
-#[derive(Debug, Default)]
-pub struct Pushing(std::sync::Mutex<std::collections::HashSet<DeviceId>>);
-
-/// A device's turn to push; ends when dropped.
-#[derive(Debug)]
-pub struct Turn<'a>(&'a Pushing, DeviceId);
-
-impl Pushing {
-    /// Takes the device's turn; `None` when another of its pushes is under way.
-    pub fn enter(&self, device: DeviceId) -> Option<Turn<'_>> {
-        let entered = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(device);
-        // Made only once it is wanted, and with the lock given back: dropping a turn takes the lock.
-        entered.then(|| Turn(self, device))
-    }
-}
-
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        self.0
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .remove(&self.1);
-    }
 }
 
 /// Looks from time to time whether another process has moved a feed somebody waits for.

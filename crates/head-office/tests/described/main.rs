@@ -207,6 +207,7 @@ async fn nobody_is_let_in_without_the_right_token(on: On) {
     let admin = &operators[0].1;
     let mut maker = office.maker(1);
     for operation in &operations {
+        assert!(operation.says_who, "{operation:?} says nothing of who may call");
         let mut with = async |token: Option<&str>| {
             let call = maker.call(operation, token.map(str::to_owned));
             office.send(&call).await.status

@@ -18,6 +18,8 @@ pub struct Operation {
     pub method: Method,
     pub path: String,
     pub needs: Needs,
+    /// Whether it has any word about that; for everybody it is `[{}]`.
+    pub says_who: bool,
     /// Whether a member's token does as well.
     pub members_too: bool,
     pub parameters: Vec<Value>,
@@ -57,6 +59,7 @@ pub fn all(document: &Value) -> Vec<Operation> {
                 method: method.to_uppercase().parse().unwrap(),
                 path: path.clone(),
                 needs: needs(operation),
+                says_who: operation["security"].as_array().is_some_and(|ways| !ways.is_empty()),
                 members_too: members_too(operation),
                 parameters: operation["parameters"].as_array().cloned().unwrap_or_default(),
                 body: operation["requestBody"]["content"]["application/json"]
