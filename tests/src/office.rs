@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
@@ -25,7 +26,18 @@ pub struct Office {
 impl Office {
     /// A fresh database with seeded data, and a server on it.
     pub async fn start(on: On, seed: &[&str]) -> Self {
-        let fresh = fresh(on).await;
+        Self::start_on(fresh(on).await, seed)
+    }
+
+    /// The same with SQLite, in this folder.
+    pub async fn start_in(folder: &Path, seed: &[&str]) -> Self {
+        let mut fresh = fresh(On::Sqlite).await;
+        fresh.url = format!("sqlite:{}", folder.join("head-office.db").display());
+        Self::start_on(fresh, seed)
+    }
+
+    /// The same on this database, which is empty.
+    pub fn start_on(fresh: Fresh, seed: &[&str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut office = Self {
             fresh,
@@ -57,6 +69,11 @@ impl Office {
             .output()
             .unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    }
+
+    /// Its database's file; SQLite only.
+    pub fn file(&self) -> PathBuf {
+        PathBuf::from(self.fresh.url.strip_prefix("sqlite:").unwrap())
     }
 
     /// A second server on the same database.
