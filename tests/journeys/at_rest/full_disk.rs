@@ -1,8 +1,15 @@
 //! A disk that is really full: what was promised is kept, what can't be kept is not promised, and with room it goes on.
 
-use counterfoil_head_office::testing::On;
-use counterfoil_tests::{desk::Desk, disk::SmallDisk, office::Office};
+use std::os::unix::fs::MetadataExt;
+
+use counterfoil_head_office::testing::{Fresh, On, fresh};
+use counterfoil_tests::{
+    desk::Desk,
+    disk::{SmallDisk, skipped},
+    office::Office,
+};
 use serde_json::{Value, json};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 
 use super::{SEED, hq, syncd};
 
@@ -84,16 +91,92 @@ async fn status_of(address: &str, path: &str) -> u16 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn head_office_says_so_and_counters_go_on_alone() {
+async fn head_office_on_sqlite_says_so_and_counters_go_on_alone() {
     let Some(disk) = SmallDisk::mount(32, (0, 0)) else {
         return;
     };
     let office = Office::start_in(disk.path(), SEED).await;
-    on_a_full_disk(office, &disk).await;
+    says_so_and_counters_go_on_alone(office, &disk).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn head_office_on_postgresql_says_so_and_counters_go_on_alone() {
+    let fresh = fresh(On::Postgres).await;
+    let Some(small) = Small::move_here(&fresh).await else {
+        return;
+    };
+    let office = Office::start_on(fresh, SEED);
+    if let Some(disk) = &small.disk {
+        says_so_and_counters_go_on_alone(office, disk).await;
+    }
+}
+
+/// The place of a PostgreSQL database on a small disk. Both go when this is dropped; the server's log is elsewhere.
+struct Small {
+    database: String,
+    disk: Option<SmallDisk>,
+}
+
+impl Small {
+    async fn move_here(fresh: &Fresh) -> Option<Self> {
+        let (_, database) = fresh.url.rsplit_once('/').unwrap();
+        let mut server = Self::server().await;
+        let data: String = sqlx::query_scalar("SELECT current_setting('data_directory')")
+            .fetch_one(&mut server)
+            .await
+            .unwrap();
+        let Ok(data) = std::fs::metadata(&data) else {
+            skipped("PostgreSQL does not run on this machine: no small file system for it");
+            return None;
+        };
+        let disk = SmallDisk::mount(64, (data.uid(), data.gid()))?;
+        let place = disk.path().display().to_string();
+        let small = Self {
+            database: database.to_owned(),
+            disk: Some(disk),
+        };
+        for sql in [
+            format!("CREATE TABLESPACE {database}_small LOCATION '{place}'"),
+            format!("ALTER DATABASE {database} SET TABLESPACE {database}_small"),
+        ] {
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut server).await.unwrap();
+        }
+        Some(small)
+    }
+
+    async fn server() -> AnyConnection {
+        let url = std::env::var("COUNTERFOIL_TEST_POSTGRES").unwrap();
+        AnyConnection::connect(&url).await.unwrap()
+    }
+
+    async fn drop_all(database: String) -> Result<(), sqlx::Error> {
+        let mut server = Self::server().await;
+        for sql in [
+            format!("DROP DATABASE IF EXISTS {database} WITH (FORCE)"),
+            format!("DROP TABLESPACE IF EXISTS {database}_small"),
+        ] {
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut server).await?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let database = self.database.clone();
+        let gone = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(Self::drop_all(database))
+        });
+        // A server whose files are taken away from under it stops: then rather leave the disk where it is.
+        if !matches!(gone.join(), Ok(Ok(()))) {
+            std::mem::forget(self.disk.take());
+        }
+    }
 }
 
 /// The office's database is on this disk.
-async fn on_a_full_disk(mut office: Office, disk: &SmallDisk) {
+async fn says_so_and_counters_go_on_alone(mut office: Office, disk: &SmallDisk) {
     let folder = tempfile::tempdir().unwrap();
     let mut desk = Desk::enrol(folder.path(), &office.address, &office.enrol_code("s-01"));
     desk.ready();
@@ -128,7 +211,7 @@ async fn on_a_full_disk(mut office: Office, disk: &SmallDisk) {
     // Who only reads is answered.
     assert_eq!(status_of(&office.address, "/readyz").await, 200);
     let look = desk.ask(json!({"do": "look", "code": unconfirmed}));
-    assert_eq!(look["verdict"]["decision"], "refused", "{look:#}");
+    assert_eq!(look["verdict"]["decision"], "refuse", "{look:#}");
     let status = desk.wait_until("told", |status| {
         status["link"]["problem"][0] == "storage_unavailable" && status["queue"]["pending"] != 0
     });
@@ -138,7 +221,7 @@ async fn on_a_full_disk(mut office: Office, disk: &SmallDisk) {
     office.kill();
     office.go();
     assert_eq!(write(&office, token, &member).await.0, 503);
-    let (code, said) = hq(&office.fresh.url, &["device", "enrol-code", "--store", "s-01"]);
+    let (code, said) = hq(&office.fresh.url, &["seed", "--members", "4000", "--seed", "99"]);
     assert_eq!((code, said.starts_with("error [disk_full]: ")), (Some(1), true), "{said}");
 
     disk.make_room();
