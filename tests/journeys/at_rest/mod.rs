@@ -14,7 +14,7 @@ use std::{
 
 use counterfoil_counter::db::FILE_NAME;
 use counterfoil_tests::{disk::skipped, log, program};
-use sqlx::{AnyConnection, AssertSqlSafe, Connection};
+use sqlx::{AnyConnection, Connection};
 
 const SEED: &[&str] = &[
     "--members",
@@ -49,17 +49,6 @@ async fn connect(database: &Path) -> AnyConnection {
     AnyConnection::connect(&format!("sqlite:{}", database.display()))
         .await
         .unwrap()
-}
-
-/// One number from an SQLite file that no process writes.
-async fn number(database: &Path, sql: &str) -> i64 {
-    let mut connection = connect(database).await;
-    let number = sqlx::query_scalar(AssertSqlSafe(sql.to_owned()))
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
-    connection.close().await.unwrap();
-    number
 }
 
 /// Copies every file of a folder that no process writes.
