@@ -10,7 +10,7 @@ use counterfoil_tests::{desk::Desk, office::Office};
 use serde_json::{Value, json};
 use sqlx::{AssertSqlSafe, Connection, Row};
 
-use super::{SEED, connect, database_in, fold, syncd};
+use super::{SEED, connect, database_in, ended_at, fold, syncd};
 
 /// The leaf pages of a table in the order of their rows: number, and how many rows.
 async fn leaves(database: &Path, table: &str) -> Vec<(i64, i64)> {
@@ -180,5 +180,43 @@ async fn a_counter_that_lost_what_it_had_delivered_does_not_go_on_as_if_nothing_
     desk.ready();
     assert_eq!(desk.redeem(&rest[1])["receipt"]["delivery"], "confirmed");
     desk.drained();
+    office.verify();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_salvage_that_was_interrupted_is_completed_by_the_next() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("desk");
+    let (mut office, _) = ended(3, 12, &folder).await;
+    let database = database_in(&folder);
+    let pages = leaves(&database, "replica").await;
+    overwrite(&database, &pages[1..3], 0xAB);
+
+    let mut interrupted = 0;
+    for part in 0u64.. {
+        let arguments = ["--salvage", "--data-dir", folder.to_str().unwrap()];
+        match ended_at((36 + 24 * part) * 1024, "counterfoil-syncd", &arguments) {
+            None => return,
+            Some(false) => break,
+            Some(true) => interrupted += 1,
+        }
+        // Nobody takes what lies there for a counter that was never enrolled.
+        let (status, said, _) = syncd(&folder, &["--once"]);
+        assert_eq!(
+            (status, said.starts_with("database_corrupt: ")),
+            (Some(1), true),
+            "{said}"
+        );
+    }
+    assert!(interrupted >= 5, "{interrupted} times");
+    office.go();
+    let mut desk = Desk::start(&folder);
+    assert_eq!(desk.drained()["queue"]["exceptions"], 0);
+    assert_eq!(
+        office
+            .number("SELECT COUNT(*) FROM operations WHERE outcome = 'applied'")
+            .await,
+        15
+    );
     office.verify();
 }
