@@ -294,9 +294,18 @@ pub(crate) fn make_folder(folder: &Path) -> Result<()> {
 }
 
 /// SQLite's log and index take the mode of the database's file, so it is made here.
+///
+/// One that is marked as read-only is left alone: SQLite would make an index beside it with the same mark, and that would
+/// still be in the way once the file can be written.
 fn make_file(path: &Path) -> Result<()> {
-    if path.exists() {
-        return Ok(());
+    if let Ok(found) = std::fs::metadata(path) {
+        return match found.permissions().readonly() {
+            true => Err(Error::database(
+                Fault::ReadOnly,
+                format!("{} is read-only", path.display()),
+            )),
+            false => Ok(()),
+        };
     }
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
