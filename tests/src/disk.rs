@@ -62,7 +62,11 @@ impl SmallDisk {
     /// From now on nothing on it can be written, or it can again. Nothing may have a file of it open for writing.
     pub fn read_only(&self, read_only: bool) {
         let mode = if read_only { "remount,ro" } else { "remount,rw" };
-        let done = Command::new("mount").args(["-o", mode]).arg(self.path()).status().unwrap();
+        let done = Command::new("mount")
+            .args(["-o", mode])
+            .arg(self.path())
+            .status()
+            .unwrap();
         assert!(done.success(), "{mode}");
     }
 

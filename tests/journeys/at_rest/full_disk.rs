@@ -43,7 +43,11 @@ async fn a_counter_promises_only_what_it_can_keep() {
     disk.fill();
     let (mut promised, code, answer) = until_full(&mut desk, &mut codes);
     assert_eq!(answer["code"], "disk_full", "{answer:#}");
-    assert_eq!(i64::try_from(desk.queue().len()).unwrap(), promised, "nothing is half done");
+    assert_eq!(
+        i64::try_from(desk.queue().len()).unwrap(),
+        promised,
+        "nothing is half done"
+    );
     let look = desk.ask(json!({"do": "look", "code": code}));
     assert_eq!(look["verdict"]["decision"], "honourOffline", "{look:#}");
 
@@ -87,7 +91,11 @@ async fn write(office: &Office, token: &str, member: &str) -> (u16, Option<Strin
 }
 
 async fn status_of(address: &str, path: &str) -> u16 {
-    reqwest::get(format!("{address}{path}")).await.unwrap().status().as_u16()
+    reqwest::get(format!("{address}{path}"))
+        .await
+        .unwrap()
+        .status()
+        .as_u16()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -165,7 +173,10 @@ impl Drop for Small {
     fn drop(&mut self) {
         let database = self.database.clone();
         let gone = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(Self::drop_all(database))
         });
         // A server whose files are taken away from under it stops: then rather leave the disk where it is.
@@ -183,7 +194,10 @@ async fn says_so_and_counters_go_on_alone(mut office: Office, disk: &SmallDisk) 
     let operator = office.command(&["admin", "operator", "add", "--name", "ops", "--role", "admin"]);
     let operator: Value = serde_json::from_str(&operator).unwrap();
     let token = operator["token"].as_str().unwrap();
-    let member = office.texts("SELECT number FROM members ORDER BY number").await.remove(0);
+    let member = office
+        .texts("SELECT number FROM members ORDER BY number")
+        .await
+        .remove(0);
     let mut codes = office.coupons("home_store", "s-01").await.into_iter();
     assert_eq!(desk.redeem(&codes.next().unwrap())["receipt"]["delivery"], "confirmed");
     desk.drained();
@@ -222,7 +236,11 @@ async fn says_so_and_counters_go_on_alone(mut office: Office, disk: &SmallDisk) 
     office.go();
     assert_eq!(write(&office, token, &member).await.0, 503);
     let (code, said) = hq(&office.fresh.url, &["seed", "--members", "4000", "--seed", "99"]);
-    assert_eq!((code, said.starts_with("error [disk_full]: ")), (Some(1), true), "{said}");
+    assert_eq!(
+        (code, said.starts_with("error [disk_full]: ")),
+        (Some(1), true),
+        "{said}"
+    );
 
     disk.make_room();
     desk.ask(json!({"do": "hurry"}));
@@ -233,7 +251,9 @@ async fn says_so_and_counters_go_on_alone(mut office: Office, disk: &SmallDisk) 
     assert_eq!(write(&office, token, &member).await, (204, None));
     assert_eq!(office.number("SELECT COUNT(*) FROM operations").await, promised);
     assert_eq!(
-        office.number("SELECT COUNT(*) FROM operations WHERE outcome = 'applied'").await,
+        office
+            .number("SELECT COUNT(*) FROM operations WHERE outcome = 'applied'")
+            .await,
         promised
     );
     office.verify();

@@ -53,8 +53,14 @@ fn cuts(log: &Log) -> Vec<Cut> {
             2 => log.cut(end - 1),
             _ => log.torn(end),
         };
-        cuts.push(Cut { whole: before, log: inside });
-        cuts.push(Cut { whole: end, log: log.cut(end) });
+        cuts.push(Cut {
+            whole: before,
+            log: inside,
+        });
+        cuts.push(Cut {
+            whole: end,
+            log: log.cut(end),
+        });
         before = end;
     }
     cuts
@@ -165,7 +171,10 @@ async fn of_a_counter_nothing_that_was_acknowledged() {
 }
 
 async fn honourable(counter: &Counter, code: &str) -> bool {
-    let verdict = counter.look_up(&Scanned::CouponCode(code.to_owned()), None).await.unwrap();
+    let verdict = counter
+        .look_up(&Scanned::CouponCode(code.to_owned()), None)
+        .await
+        .unwrap();
     matches!(verdict.decision, Decision::Honour | Decision::HonourOffline)
 }
 
@@ -223,8 +232,14 @@ async fn of_head_office_nothing_that_was_answered() {
             .await
             .unwrap();
         let count = |column: usize| usize::try_from(row.try_get::<i64, _>(column).unwrap()).unwrap();
-        assert!(count(0) >= acknowledged(&granted, cut.whole), "a freeze that was granted");
-        assert!(count(1) >= acknowledged(&applied, cut.whole), "an operation that was answered");
+        assert!(
+            count(0) >= acknowledged(&granted, cut.whole),
+            "a freeze that was granted"
+        );
+        assert!(
+            count(1) >= acknowledged(&applied, cut.whole),
+            "an operation that was answered"
+        );
         assert!(count(1) >= most);
         most = count(1);
         assert_eq!(count(1), count(2));
