@@ -95,8 +95,11 @@ impl Note {
             return Ok((note, folder.join(begun)));
         }
         let name = format!("{FILE_NAME}.corrupt-{now}");
-        note.write(&name)
-            .map_err(Error::file(format!("writing {}", note.0.display())))?;
+        if let Err(error) = note.write(&name) {
+            // Nothing has begun, and the database may be whole.
+            let _ = std::fs::remove_file(&note.0);
+            return Err(Error::file(format!("writing {}", note.0.display()))(error));
+        }
         Ok((note, folder.join(name)))
     }
 
