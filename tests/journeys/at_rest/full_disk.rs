@@ -40,8 +40,14 @@ async fn a_counter_promises_only_what_it_can_keep() {
     office.kill();
     desk.offline();
 
+    let mut promised = 0;
+    for code in codes.by_ref().take(3) {
+        assert_eq!(desk.redeem(&code)["result"], "done");
+        promised += 1;
+    }
     disk.fill();
-    let (mut promised, code, answer) = until_full(&mut desk, &mut codes);
+    let (more, code, answer) = until_full(&mut desk, &mut codes);
+    promised += more;
     assert_eq!(answer["code"], "disk_full", "{answer:#}");
     assert_eq!(
         i64::try_from(desk.queue().len()).unwrap(),
@@ -65,6 +71,9 @@ async fn a_counter_promises_only_what_it_can_keep() {
     office.go();
     let (status, said, _) = syncd(&folder, &["--once"]);
     assert_eq!((status, said.contains("disk_full")), (Some(1), true), "{said}");
+    // Nor does a salvage begin, or stand in the way later.
+    let (status, said, _) = syncd(&folder, &["--salvage"]);
+    assert_eq!((status, said.starts_with("disk_full: ")), (Some(1), true), "{said}");
 
     disk.make_room();
     let mut desk = Desk::start(&folder);
@@ -88,6 +97,16 @@ async fn write(office: &Office, token: &str, member: &str) -> (u16, Option<Strin
     let status = answer.status().as_u16();
     let problem: Value = answer.json().await.unwrap_or_default();
     (status, problem["code"].as_str().map(str::to_owned))
+}
+
+/// The same again and again, until the last room in the pages there are is used up.
+async fn until_refused(office: &Office, token: &str, member: &str) -> (u16, Option<String>) {
+    loop {
+        let said = write(office, token, member).await;
+        if said.0 != 204 {
+            return said;
+        }
+    }
 }
 
 async fn status_of(address: &str, path: &str) -> u16 {
@@ -214,13 +233,7 @@ async fn says_so_and_counters_go_on_alone(mut office: Office, disk: &SmallDisk) 
             break code;
         }
     };
-    // The last room went with the tries to write down an address.
-    let refused = loop {
-        let said = write(&office, token, &member).await;
-        if said.0 != 204 {
-            break said;
-        }
-    };
+    let refused = until_refused(&office, token, &member).await;
     assert_eq!(refused, (503, Some("storage_unavailable".to_owned())));
     // Who only reads is answered.
     assert_eq!(status_of(&office.address, "/readyz").await, 200);
@@ -234,7 +247,7 @@ async fn says_so_and_counters_go_on_alone(mut office: Office, disk: &SmallDisk) 
     // Killed and started again on the full disk it does the same.
     office.kill();
     office.go();
-    assert_eq!(write(&office, token, &member).await.0, 503);
+    assert_eq!(until_refused(&office, token, &member).await.0, 503);
     let (code, said) = hq(&office.fresh.url, &["seed", "--members", "4000", "--seed", "99"]);
     assert_eq!(
         (code, said.starts_with("error [disk_full]: ")),
