@@ -7,6 +7,8 @@
     reason = "a test that fails fails"
 )]
 
+#[cfg(unix)]
+mod at_rest;
 mod claims;
 mod offline_and_back;
 mod race;

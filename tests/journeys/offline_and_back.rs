@@ -142,7 +142,7 @@ async fn a_shop_goes_on_alone_and_nothing_is_lost_or_done_twice(on: On) {
     let outcomes = |desk: &mut Desk| -> Vec<(Value, Value)> {
         desk.queue()
             .iter()
-            .map(|entry| (entry["opId"].clone(), entry["state"].clone()))
+            .map(|entry| (entry["op_id"].clone(), entry["state"].clone()))
             .collect()
     };
     assert_eq!(outcomes(&mut again), outcomes(&mut first), "the same outcomes");

@@ -1,7 +1,8 @@
 //! Head office is restored from an older copy: counters send again what they still hold.
 
-use counterfoil_head_office::testing::On;
+use counterfoil_head_office::{on_both, testing::On};
 use counterfoil_tests::{desk::Desk, office::Office};
+use serde_json::json;
 
 const SEED: &[&str] = &[
     "--members",
@@ -16,9 +17,10 @@ const SEED: &[&str] = &[
     "9",
 ];
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_restored_head_office_gets_everything_again() {
-    let mut office = Office::start(On::Sqlite, SEED).await;
+on_both! { a_restored_head_office_gets_everything_again }
+
+async fn a_restored_head_office_gets_everything_again(on: On) {
+    let mut office = Office::start(on, SEED).await;
     let folder = tempfile::tempdir().unwrap();
     let mut first = Desk::enrol(
         &folder.path().join("first"),
@@ -38,13 +40,17 @@ async fn a_restored_head_office_gets_everything_again() {
     }
     first.drained();
 
-    let copy = folder.path().join("copy.db");
-    let mut database = office.database().await;
-    sqlx::query(sqlx::AssertSqlSafe(format!("VACUUM INTO '{}'", copy.display())))
-        .execute(&mut database)
-        .await
-        .unwrap();
-    drop(database);
+    if on == On::Postgres {
+        office.kill();
+    }
+    office.back_up().await;
+    if on == On::Postgres {
+        office.go();
+        for desk in [&mut first, &mut second] {
+            desk.ask(json!({"do": "hurry"}));
+            desk.ready();
+        }
+    }
 
     // A counter that the copy will not know.
     let lost_folder = folder.path().join("lost");
@@ -65,13 +71,16 @@ async fn a_restored_head_office_gets_everything_again() {
     second.drained();
     assert_eq!(office.number("SELECT COUNT(*) FROM operations").await, 20);
 
-    // The disk of head office is lost; the copy takes its place.
+    // The disk of head office is lost, and the counters work on alone; then the copy takes its place.
     office.kill();
-    let file = office.fresh.url.trim_start_matches("sqlite:").to_owned();
-    for suffix in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{file}{suffix}"));
+    for desk in [&mut first, &mut second] {
+        desk.offline();
     }
-    std::fs::copy(&copy, &file).unwrap();
+    for code in &codes[20..23] {
+        assert_eq!(first.redeem(code)["receipt"]["delivery"], "toBeDelivered");
+    }
+    assert_eq!(second.redeem(&codes[23])["receipt"]["delivery"], "toBeDelivered");
+    office.restore().await;
     office.go();
     assert_eq!(office.number("SELECT COUNT(*) FROM operations").await, 5);
 
@@ -82,7 +91,7 @@ async fn a_restored_head_office_gets_everything_again() {
                 && status["placed"]["resyncing"] == false
         });
     }
-    let told = lost.ask(serde_json::json!({"do": "doctor"}));
+    let told = lost.ask(json!({"do": "doctor"}));
     let advice = told["checks"]
         .as_array()
         .unwrap()
@@ -106,9 +115,9 @@ async fn a_restored_head_office_gets_everything_again() {
     office.command(&readmit);
     let (again, _) = office.try_command(&readmit);
     assert_eq!(again, Some(2), "it is known by now");
-    lost.ask(serde_json::json!({"do": "hurry"}));
+    lost.ask(json!({"do": "hurry"}));
     let begun = std::time::Instant::now();
-    while office.number("SELECT COUNT(*) FROM operations").await != 20 {
+    while office.number("SELECT COUNT(*) FROM operations").await != 24 {
         assert!(begun.elapsed().as_secs() < 60, "not everything came again");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
@@ -116,7 +125,7 @@ async fn a_restored_head_office_gets_everything_again() {
         office
             .number("SELECT COUNT(*) FROM coupons WHERE state = 'redeemed'")
             .await,
-        20
+        24
     );
     assert_eq!(office.number("SELECT COUNT(*) FROM exceptions").await, 0);
     for desk in [&mut first, &mut second, &mut lost] {

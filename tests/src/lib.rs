@@ -8,8 +8,11 @@
 #![expect(missing_debug_implementations, reason = "nobody prints a fixture")]
 
 pub mod desk;
+#[cfg(unix)]
+pub mod disk;
 pub mod driver;
 pub mod line;
+pub mod log;
 pub mod office;
 
 use std::path::PathBuf;

@@ -3,7 +3,9 @@
 use std::{
     io::{BufRead, BufReader},
     net::TcpListener,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use counterfoil_head_office::testing::{Fresh, On, fresh};
@@ -25,7 +27,18 @@ pub struct Office {
 impl Office {
     /// A fresh database with seeded data, and a server on it.
     pub async fn start(on: On, seed: &[&str]) -> Self {
-        let fresh = fresh(on).await;
+        Self::start_on(fresh(on).await, seed)
+    }
+
+    /// The same with SQLite, in this folder.
+    pub async fn start_in(folder: &Path, seed: &[&str]) -> Self {
+        let mut fresh = fresh(On::Sqlite).await;
+        fresh.url = format!("sqlite:{}", folder.join("head-office.db").display());
+        Self::start_on(fresh, seed)
+    }
+
+    /// The same on this database, which is empty.
+    pub fn start_on(fresh: Fresh, seed: &[&str]) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut office = Self {
             fresh,
@@ -57,6 +70,57 @@ impl Office {
             .output()
             .unwrap();
         (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    }
+
+    /// Its database's file; SQLite only.
+    pub fn file(&self) -> PathBuf {
+        PathBuf::from(self.fresh.url.strip_prefix("sqlite:").unwrap())
+    }
+
+    /// Copies the database to where [`Office::restore`] finds it. The server goes on meanwhile on SQLite; on PostgreSQL it
+    /// must not be running, since a database that is in use can't be copied whole.
+    pub async fn back_up(&self) {
+        let mut database = match self.postgres() {
+            None => self.database().await,
+            Some((server, name)) => {
+                let mut server = AnyConnection::connect(&server).await.unwrap();
+                wait_until_unused(&mut server, name).await;
+                server
+            }
+        };
+        let sql = match self.postgres() {
+            None => format!("VACUUM INTO '{}'", backup_of(&self.file()).display()),
+            Some((_, name)) => format!("CREATE DATABASE {name}_backup TEMPLATE {name}"),
+        };
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut database).await.unwrap();
+    }
+
+    /// Puts the copy in the place of the database, whose disk is lost. The server must not be running.
+    pub async fn restore(&self) {
+        assert!(self.child.is_none());
+        let Some((server, name)) = self.postgres() else {
+            let file = self.file();
+            for suffix in ["", "-wal", "-shm"] {
+                let _ = std::fs::remove_file(format!("{}{suffix}", file.display()));
+            }
+            std::fs::rename(backup_of(&file), &file).unwrap();
+            return;
+        };
+        let mut server = AnyConnection::connect(&server).await.unwrap();
+        for sql in [
+            format!("DROP DATABASE {name} WITH (FORCE)"),
+            format!("ALTER DATABASE {name}_backup RENAME TO {name}"),
+        ] {
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut server).await.unwrap();
+        }
+    }
+
+    /// The server's own database, and the name of the office's; PostgreSQL only.
+    fn postgres(&self) -> Option<(String, &str)> {
+        let (server, name) = self.fresh.url.rsplit_once('/')?;
+        server
+            .starts_with("postgres")
+            .then(|| (format!("{server}/postgres"), name))
     }
 
     /// A second server on the same database.
@@ -134,6 +198,26 @@ impl Office {
         assert_eq!(status, Some(0), "verify found something: {output}");
         assert!(!lines.is_empty());
         lines
+    }
+}
+
+fn backup_of(file: &Path) -> PathBuf {
+    file.with_extension("backup")
+}
+
+/// PostgreSQL notices a little later that a program has gone.
+async fn wait_until_unused(server: &mut AnyConnection, name: &str) {
+    let begun = Instant::now();
+    let sql = "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = $1";
+    while sqlx::query_scalar::<_, i64>(sql)
+        .bind(name.to_owned())
+        .fetch_one(&mut *server)
+        .await
+        .unwrap()
+        > 0
+    {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{name} is still in use");
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

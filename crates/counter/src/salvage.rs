@@ -1,7 +1,11 @@
 //! After a damaged database file: keep it, take what can be read of the journal into a fresh one, read the rest from
 //! head office again.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs::File,
+    io::Write,
+    path::{Path, PathBuf},
+};
 
 use counterfoil_domain::{operations::Action, time::Millis};
 use counterfoil_protocol::operation::{fingerprint, open};
@@ -12,7 +16,7 @@ use sqlx::{
 };
 
 use crate::{
-    db::{Database, FILE_NAME, Fault},
+    db::{Database, FILE_NAME, Fault, SALVAGING},
     error::{Error, Result},
     identity::{self, Identity},
     journal,
@@ -49,7 +53,8 @@ struct Read {
 /// pages of the tree's middle.
 const UNREADABLE_IN_A_ROW: u64 = 10_000;
 
-const SUFFIXES: [&str; 3] = ["", "-wal", "-shm"];
+/// In the order in which they go: the database last, so that its absence says that all of them have gone.
+const SUFFIXES: [&str; 3] = ["-wal", "-shm", ""];
 
 fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
@@ -57,18 +62,72 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn rename_all(from: &Path, to: &Path) -> Result<()> {
+fn rename(from: &Path, to: &Path, suffix: &str) -> Result<()> {
+    let (from, to) = (with_suffix(from, suffix), with_suffix(to, suffix));
+    if from.exists() {
+        std::fs::rename(&from, &to).map_err(Error::file(format!("renaming {}", from.display())))?;
+    }
+    Ok(())
+}
+
+/// What was begun in the database's place, and holds nothing that the kept file does not.
+fn remove_begun(path: &Path) -> Result<()> {
     for suffix in SUFFIXES {
-        let (from, to) = (with_suffix(from, suffix), with_suffix(to, suffix));
-        if from.exists() {
-            std::fs::rename(&from, &to).map_err(Error::file(format!("renaming {}", from.display())))?;
+        let path = with_suffix(path, suffix);
+        if path.exists() {
+            std::fs::remove_file(&path).map_err(Error::file(format!("removing {}", path.display())))?;
         }
     }
     Ok(())
 }
 
+/// The note that a salvage has begun. While it stands, nobody opens what lies in the database's place, and another
+/// salvage completes this one.
+struct Note(PathBuf);
+
+impl Note {
+    /// Takes over the note of a salvage that was interrupted, or writes one. With it comes where the damaged file is kept.
+    fn take(folder: &Path, now: Millis) -> Result<(Self, PathBuf)> {
+        let note = Self(folder.join(SALVAGING));
+        // One that a power cut left empty was followed by nothing.
+        let begun = std::fs::read_to_string(&note.0).unwrap_or_default();
+        if begun.starts_with(FILE_NAME) {
+            return Ok((note, folder.join(begun)));
+        }
+        let name = format!("{FILE_NAME}.corrupt-{now}");
+        if let Err(error) = note.write(&name) {
+            // Nothing has begun, and the database may be whole.
+            let _ = std::fs::remove_file(&note.0);
+            return Err(Error::file(format!("writing {}", note.0.display()))(error));
+        }
+        Ok((note, folder.join(name)))
+    }
+
+    fn write(&self, name: &str) -> std::io::Result<()> {
+        let mut file = File::create(&self.0)?;
+        file.write_all(name.as_bytes())?;
+        file.sync_all()?;
+        self.sync_folder()
+    }
+
+    /// Else a power cut might bring it back, and another salvage would remove what was done since.
+    fn remove(self) -> Result<()> {
+        std::fs::remove_file(&self.0)
+            .and_then(|()| self.sync_folder())
+            .map_err(Error::file(format!("removing {}", self.0.display())))
+    }
+
+    fn sync_folder(&self) -> std::io::Result<()> {
+        match self.0.parent() {
+            // Elsewhere a folder can't be opened as a file.
+            Some(folder) if cfg!(unix) => File::open(folder)?.sync_all(),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// Puts a fresh database in the place of a damaged one, with every operation that can still be read. No other process
-/// may have it open. `now` names the file that is kept.
+/// may have it open. `now` names the file that is kept. One that was interrupted is completed.
 ///
 /// # Errors
 /// `data_dir_locked`; `database_corrupt` when not even the counter's identity can be read: then everything stays as
@@ -76,22 +135,32 @@ fn rename_all(from: &Path, to: &Path) -> Result<()> {
 pub async fn salvage(folder: &Path, now: Millis) -> Result<Salvaged> {
     let _lock = DrainLock::try_take(folder)?.ok_or(Error::DataDirLocked)?;
     let path = folder.join(FILE_NAME);
-    let kept = folder.join(format!("{FILE_NAME}.corrupt-{now}"));
-    rename_all(&path, &kept)?;
+    let (note, kept) = Note::take(folder, now)?;
+    if kept.exists() {
+        remove_begun(&path)?;
+    } else {
+        for suffix in SUFFIXES {
+            rename(&path, &kept, suffix)?;
+        }
+    }
     match copy(&kept, folder).await {
-        Ok(read) => Ok(Salvaged {
-            kept,
-            operations: read.operations,
-            pending: read.pending,
-            lost: read.lost,
-            end_unreadable: read.end_unreadable,
-        }),
+        Ok(read) => {
+            note.remove()?;
+            Ok(Salvaged {
+                kept,
+                operations: read.operations,
+                pending: read.pending,
+                lost: read.lost,
+                end_unreadable: read.end_unreadable,
+            })
+        }
         Err(error) => {
-            for suffix in SUFFIXES {
-                // Only what was begun a moment ago, and holds nothing that the kept file does not.
-                let _ = std::fs::remove_file(with_suffix(&path, suffix));
+            remove_begun(&path)?;
+            // The file first: while it is away, its log is too.
+            for suffix in SUFFIXES.into_iter().rev() {
+                rename(&kept, &path, suffix)?;
             }
-            rename_all(&kept, &path)?;
+            note.remove()?;
             Err(error)
         }
     }
@@ -105,7 +174,7 @@ async fn copy(kept: &Path, folder: &Path) -> Result<Read> {
         .await
         .map_err(|error| Error::database(Fault::Corrupt, format!("the counter's identity can't be read: {error}")))?;
 
-    let fresh = Database::open(folder).await?;
+    let fresh = Database::open_to_salvage(folder).await?;
     let mut writer = fresh.write().await;
     let mut tx = writer.begin().await?;
     insert(&mut tx, "identity", &identity).await?;

@@ -39,6 +39,9 @@ const AUTO_CHECKPOINT: &str = "16000";
 /// Name of the database's file in the data folder.
 pub const FILE_NAME: &str = "counter.sqlite";
 
+/// Stands in the data folder while a damaged database is being salvaged.
+pub(crate) const SALVAGING: &str = "salvage.begun";
+
 /// The open database.
 #[derive(Debug)]
 pub struct Database {
@@ -81,6 +84,11 @@ impl Database {
     /// # Errors
     /// `database_read_only`, `database_corrupt`, `database_newer`, `database_settings`, `disk_full`.
     pub async fn open(folder: &Path) -> Result<Self> {
+        Self::open_with(folder, READERS, None).await
+    }
+
+    /// The one that a salvage fills, which nobody else may open.
+    pub(crate) async fn open_to_salvage(folder: &Path) -> Result<Self> {
         Self::open_as(folder, Mode::Normal, READERS, None).await
     }
 
@@ -89,6 +97,11 @@ impl Database {
     /// # Errors
     /// As [`Database::open`].
     pub async fn open_with(folder: &Path, readers: u32, faults: Option<Arc<dyn Faults>>) -> Result<Self> {
+        // What lies there is a part of it at best, and looks like a counter that was never enrolled.
+        if folder.join(SALVAGING).exists() {
+            let what = "a salvage was interrupted; run counterfoil-syncd --salvage again";
+            return Err(Error::database(Fault::Corrupt, what));
+        }
         Self::open_as(folder, Mode::Normal, readers, faults).await
     }
 
@@ -281,9 +294,18 @@ pub(crate) fn make_folder(folder: &Path) -> Result<()> {
 }
 
 /// SQLite's log and index take the mode of the database's file, so it is made here.
+///
+/// One that is marked as read-only is left alone: SQLite would make an index beside it with the same mark, and that would
+/// still be in the way once the file can be written.
 fn make_file(path: &Path) -> Result<()> {
-    if path.exists() {
-        return Ok(());
+    if let Ok(found) = std::fs::metadata(path) {
+        return match found.permissions().readonly() {
+            true => Err(Error::database(
+                Fault::ReadOnly,
+                format!("{} is read-only", path.display()),
+            )),
+            false => Ok(()),
+        };
     }
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);

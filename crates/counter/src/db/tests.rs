@@ -105,6 +105,18 @@ async fn a_file_that_is_no_database_is_kept() {
         "database_corrupt"
     );
     assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    assert!(!folder.path().join(SALVAGING).exists());
+}
+
+#[tokio::test]
+async fn a_note_that_a_power_cut_left_empty_is_of_a_salvage_that_did_nothing() {
+    let (_, shut) = three_delivered_and_two_pending().await;
+    let folder = shut.folder.path();
+    std::fs::write(folder.join(SALVAGING), "").unwrap();
+    assert_eq!(fault(folder).await, "database_corrupt");
+    let saved = salvage(folder, NOW).await.unwrap();
+    assert_eq!((saved.operations, saved.pending, saved.lost), (5, 2, 0));
+    Database::open(folder).await.unwrap();
 }
 
 #[tokio::test]

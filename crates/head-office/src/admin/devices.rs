@@ -51,22 +51,42 @@ pub async fn new_epoch(
     device: DeviceId,
 ) -> Result<Decided, AdminError> {
     decide(db, clock, random, device, "device.new_epoch", |device| {
-        let hint = match device.status {
-            DeviceStatus::Frozen => {
-                device.status = DeviceStatus::Active;
-                device.epoch += 1;
-                device.last_seq = 0;
-                return Ok(true);
-            }
-            DeviceStatus::Active => "only a device whose journal has forked needs a new epoch",
-            DeviceStatus::Revoked => "enrol it anew with `device enrol-code`",
-        };
-        Err(AdminError::DeviceStatus {
-            status: device.status.as_str(),
-            hint,
-        })
+        match device.status {
+            DeviceStatus::Active => Err(AdminError::DeviceStatus {
+                status: device.status.as_str(),
+                hint: "only a device whose journal has forked, or has a hole (--damaged), needs a new epoch",
+            }),
+            _ => begin_epoch(device),
+        }
     })
     .await
+}
+
+/// The same for a device that lost a part of its journal before that was delivered: head office waits in vain for what
+/// is missing, and what follows it could not be delivered otherwise.
+///
+/// # Errors
+/// [`AdminError::DeviceStatus`] when it is revoked.
+pub async fn new_epoch_of_damaged(
+    db: &Db,
+    clock: &dyn Clock,
+    random: &dyn Random,
+    device: DeviceId,
+) -> Result<Decided, AdminError> {
+    decide(db, clock, random, device, "device.new_epoch", begin_epoch).await
+}
+
+fn begin_epoch(device: &mut Device) -> Result<bool, AdminError> {
+    if device.status == DeviceStatus::Revoked {
+        return Err(AdminError::DeviceStatus {
+            status: device.status.as_str(),
+            hint: "enrol it anew with `device enrol-code`",
+        });
+    }
+    device.status = DeviceStatus::Active;
+    device.epoch += 1;
+    device.last_seq = 0;
+    Ok(true)
 }
 
 /// A device that this database has lost: it was enrolled after the backup that the database was restored from.

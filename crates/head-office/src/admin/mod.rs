@@ -24,7 +24,7 @@ use counterfoil_domain::{
     time::Millis,
 };
 pub use coupons::{Granted, NewGrant, code_policy, grant_coupons};
-pub use devices::{Decided, LostDevice, new_epoch, readmit, revoke};
+pub use devices::{Decided, LostDevice, new_epoch, new_epoch_of_damaged, readmit, revoke};
 pub use error::AdminError;
 pub use operators::{KnownOperator, NewOperator, add_operator, deactivate_operator, make_link_key, operators};
 pub use orders::{AddedOrder, NewOrder, add_order};

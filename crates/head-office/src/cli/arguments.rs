@@ -403,16 +403,28 @@ pub enum DecideDevice {
     /// Revoke a counter for ever: what it still delivers is quarantined.
     #[command(after_help = "Example: counterfoil-hq admin device revoke --device 019b76da-a800-7000-8000-000000000001")]
     Revoke(DeviceOption),
-    /// Let a counter go on whose journal has forked: it gets a new epoch.
+    /// Let a counter go on whose journal has forked or has a hole: it gets a new epoch.
     #[command(
         after_help = "Example: counterfoil-hq admin device new-epoch --device 019b76da-a800-7000-8000-000000000001"
     )]
-    NewEpoch(DeviceOption),
+    NewEpoch(NewEpoch),
     /// Take up again a counter that a restored backup does not know. Its own `counterfoil doctor` says id and key.
     #[command(
         after_help = "Example: counterfoil-hq admin device readmit --store s-01 --device 019b76da-a800-7000-8000-000000000001 --public-key d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a"
     )]
     Readmit(LostDevice),
+}
+
+#[derive(Debug, Args)]
+pub struct NewEpoch {
+    #[command(flatten)]
+    pub of: DeviceOption,
+    /// Also when its journal has not forked: it has a hole, and the counter says `journal_gap`. What it has not
+    /// delivered yet is kept in quarantine.
+    ///
+    /// Example: --damaged
+    #[arg(long)]
+    pub damaged: bool,
 }
 
 #[derive(Debug, Args)]

@@ -112,10 +112,15 @@ pub(super) async fn decide_device(database: &str, action: DecideDevice) -> Resul
             options.device,
             admin::revoke(&db, &SystemClock, &SystemRandom, options.device).await?,
         ),
-        DecideDevice::NewEpoch(options) => (
-            options.device,
-            admin::new_epoch(&db, &SystemClock, &SystemRandom, options.device).await?,
-        ),
+        DecideDevice::NewEpoch(options) => {
+            let device = options.of.device;
+            let decided = if options.damaged {
+                admin::new_epoch_of_damaged(&db, &SystemClock, &SystemRandom, device).await?
+            } else {
+                admin::new_epoch(&db, &SystemClock, &SystemRandom, device).await?
+            };
+            (device, decided)
+        }
         DecideDevice::Readmit(options) => {
             let tenant = admin::find_tenant(&db, options.tenant.tenant.as_deref()).await?;
             let lost = admin::LostDevice {

@@ -33,6 +33,9 @@ pub enum DbError {
     /// Of the configuration.
     #[error("{0}")]
     Config(String),
+    /// The file of the database is marked as read-only.
+    #[error("{0} is read-only")]
+    ReadOnly(String),
     /// A stored value does not read.
     #[error("column {column} holds something unexpected")]
     Decode {
@@ -68,6 +71,7 @@ impl DbError {
         match self {
             Self::Migrate(MigrateError::VersionMissing(_)) => Trouble::Newer,
             Self::RowCount { .. } => Trouble::Again,
+            Self::ReadOnly(_) => Trouble::Storage,
             Self::Sqlx(error) => of_driver(error),
             Self::Migrate(_) | Self::Config(_) | Self::Decode { .. } | Self::Crashed { .. } => Trouble::Other,
         }

@@ -126,7 +126,13 @@ impl Db {
             return Err(DbError::config("a database is named sqlite:FILE or postgres://..."));
         };
         if dialect == Dialect::Sqlite {
-            private(url.trim_start_matches("sqlite:").trim_end_matches("?mode=rwc"));
+            let file = url.trim_start_matches("sqlite:").trim_end_matches("?mode=rwc");
+            // SQLite would make an index beside it with the same mark, and that would still be in the way once the file
+            // can be written.
+            if std::fs::metadata(file).is_ok_and(|found| found.permissions().readonly()) {
+                return Err(DbError::ReadOnly(file.to_owned()));
+            }
+            private(file);
         }
         let options = AnyConnectOptions::from_str(&url)?;
         let readers = AnyPoolOptions::new()
