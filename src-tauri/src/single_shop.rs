@@ -112,7 +112,7 @@ fn of_database(error: DbError) -> Problem {
         Trouble::Storage => "storage_unavailable",
         Trouble::Corrupt => "database_corrupt",
         Trouble::Newer => "database_newer",
-        Trouble::Again => "busy",
+        Trouble::Again | Trouble::Slow => "busy",
         Trouble::Constraint | Trouble::Other => "internal",
     };
     Problem::new(code, format!("head office inside: {error}"))

@@ -354,13 +354,11 @@ impl Journals {
         // Nobody had the coupon when it was used, so that it could not be: that has a case, and is no use. It may have
         // been claimed before a restore, and by somebody else since.
         let no_use = |by: &OperationId| {
-            !known.contains(by)
-                && cases.contains(by)
-                && self.exceptions.get(by).is_some_and(|kind| kind == "state_conflict")
+            cases.contains(by) && self.exceptions.get(by).is_some_and(|kind| kind == "state_conflict")
         };
         let uses: Vec<&Used> = uses
             .iter()
-            .filter(|used| !no_use(&used.by) && !(is.perhaps.contains(&used.by) && !known.contains(&used.by)))
+            .filter(|used| known.contains(&used.by) || !(no_use(&used.by) || is.perhaps.contains(&used.by)))
             .collect();
         let by: BTreeSet<OperationId> = uses.iter().map(|used| used.by).collect();
         if by != known {

@@ -60,17 +60,6 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Lets only these roles pass: for handlers that ask once more. The route's description has decided before.
-    ///
-    /// # Errors
-    /// `forbidden` for the others.
-    pub(crate) fn require(&self, roles: &[OperatorRole]) -> Result<(), ApiError> {
-        if roles.contains(&self.role) {
-            return Ok(());
-        }
-        Err(ApiError::new(Code::Forbidden))
-    }
-
     /// The name in which they act.
     pub fn actor(&self) -> Actor {
         Actor {

@@ -6,7 +6,6 @@
 //!
 //! ```ignore
 //! async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<New>) -> Result<Response, ApiError> {
-//!     operator.require(&[OperatorRole::Admin])?;
 //!     let effect = async |connection: &mut AnyConnection, new| {
 //!         let made = create_in(connection, new).await?;
 //!         Ok((StatusCode::CREATED, made))
@@ -15,10 +14,7 @@
 //! }
 //! ```
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::sync::Arc;
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Request},
@@ -42,6 +38,7 @@ use crate::{
     App,
     db::{DbError, Lease, Tx, batch::hash},
     engine::{Keep, Kept},
+    turns::{Turn, Turns},
 };
 
 /// How long an answer is kept.
@@ -78,31 +75,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Asked<T> {
 }
 
 /// Questions that are being decided in this process.
-#[derive(Debug, Default)]
-pub struct InFlight(Mutex<HashSet<(Actor, String)>>);
-
-impl InFlight {
-    fn enter(self: &Arc<Self>, name: (Actor, String)) -> Option<Running> {
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running.insert(name.clone()).then(|| Running {
-            all: Arc::clone(self),
-            name,
-        })
-    }
-}
-
-#[derive(Debug)]
-struct Running {
-    all: Arc<InFlight>,
-    name: (Actor, String),
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let mut running = self.all.0.lock().unwrap_or_else(PoisonError::into_inner);
-        running.remove(&self.name);
-    }
-}
+pub type InFlight = Turns<(Actor, String)>;
 
 /// What became of a question.
 #[derive(Debug)]
@@ -116,7 +89,8 @@ pub enum Begun<T> {
 /// The right to decide a question. Dropped without a decision, the question may be asked again.
 #[derive(Debug)]
 pub struct Once {
-    running: Running,
+    _turn: Turn,
+    name: (Actor, String),
     hash: [u8; 32],
     now: Millis,
 }
@@ -201,16 +175,18 @@ impl<T> Asked<T> {
     /// another one.
     pub async fn begin(self, app: &App, actor: Actor) -> Result<Begun<T>, ApiError> {
         let Self { key, hash, body } = self;
-        let Some(running) = app.in_flight.enter((actor, key)) else {
+        let name = (actor, key);
+        let Some(turn) = app.in_flight.take(name.clone()) else {
             return Err(ApiError::new(Code::InFlight));
         };
         let mut connection = app.db.reader().acquire().await.map_err(DbError::from)?;
-        let (actor, key) = &running.name;
+        let (actor, key) = &name;
         if let Some(before) = load(&mut connection, actor, key).await? {
             return before.replay(&hash).map(Begun::Replay);
         }
         let once = Once {
-            running,
+            _turn: turn,
+            name,
             hash,
             now: app.clock.now(),
         };
@@ -241,7 +217,7 @@ impl<T> Asked<T> {
 impl Once {
     /// The question's name.
     pub fn key(&self) -> &str {
-        &self.running.name.1
+        &self.name.1
     }
 
     /// Has the engine decide the question: `command` is its effect, `read` its answer, and both commit together.
@@ -274,7 +250,7 @@ impl Once {
     }
 
     fn question(&self) -> Question {
-        let (actor, key) = self.running.name.clone();
+        let (actor, key) = self.name.clone();
         Question {
             actor,
             key,
@@ -446,24 +422,6 @@ pub async fn forget(connection: &mut AnyConnection, now: Millis, most: i64) -> R
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_is_in_flight_once() {
-        let all = Arc::new(InFlight::default());
-        let name = |key: &str| {
-            let actor = Actor {
-                tenant: TenantId::new(1, [1; 10]),
-                name: "operator:1".into(),
-            };
-            (actor, key.to_owned())
-        };
-        let first = all.enter(name("a"));
-        assert!(first.is_some());
-        assert!(all.enter(name("a")).is_none());
-        assert!(all.enter(name("b")).is_some());
-        drop(first);
-        assert!(all.enter(name("a")).is_some());
-    }
 
     #[test]
     fn what_is_nobodys_decision_is_not_kept() {
