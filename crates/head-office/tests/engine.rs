@@ -343,7 +343,7 @@ async fn what_fails_for_no_known_reason_is_narrowed_down_and_not_tried_for_ever(
             let other = third.make(chain.redeem(chain.coupons[3 + round], None), START);
             engine.gate().open(false);
             let taken = engine.submitted();
-            let commands = |arrivals: &[Arrival]| arrivals.iter().cloned().map(|one| Command::Operation(one)).collect();
+            let commands = |arrivals: &[Arrival]| arrivals.iter().cloned().map(Command::Operation).collect();
             let (poisoned, fine): (Vec<_>, Vec<_>) = (commands(&pushed), commands(&[other]));
             let open = async {
                 while engine.submitted() < taken + 2 {

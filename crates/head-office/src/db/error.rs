@@ -52,6 +52,9 @@ pub enum DbError {
         /// How many did.
         found: u64,
     },
+    /// Another process has answered the question meanwhile: its effect stands, this one does not happen.
+    #[error("another process has answered the question meanwhile")]
+    Answered,
     /// A test ended the program here.
     #[error("the program ended at {commit}")]
     Crashed {
@@ -70,7 +73,7 @@ impl DbError {
     pub fn trouble(&self) -> Trouble {
         match self {
             Self::Migrate(MigrateError::VersionMissing(_)) => Trouble::Newer,
-            Self::RowCount { .. } => Trouble::Again,
+            Self::RowCount { .. } | Self::Answered => Trouble::Again,
             Self::ReadOnly(_) => Trouble::Storage,
             Self::Sqlx(error) => of_driver(error),
             Self::Migrate(_) | Self::Config(_) | Self::Decode { .. } | Self::Crashed { .. } => Trouble::Other,

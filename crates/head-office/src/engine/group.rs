@@ -67,7 +67,7 @@ enum Isolate {
 /// disk or a lock.
 fn blames_rows(error: &DbError) -> bool {
     match error {
-        DbError::RowCount { .. } | DbError::Decode { .. } | DbError::Config(_) => true,
+        DbError::RowCount { .. } | DbError::Answered | DbError::Decode { .. } | DbError::Config(_) => true,
         DbError::Sqlx(sqlx::Error::Database(_)) => {
             matches!(error.trouble(), Trouble::Constraint | Trouble::Slow | Trouble::Other)
         }
@@ -145,8 +145,12 @@ impl Writer {
                     pieces.push(first);
                 }
                 Err(error) => {
-                    tracing::error!(%error, commands = piece.len(), "a group of commands failed");
-                    metrics::counter!("counterfoil_alerts_total", "what" => "group_failed").increment(1);
+                    if matches!(error, DbError::Answered) {
+                        tracing::debug!(%error, "who asked is given that answer");
+                    } else {
+                        tracing::error!(%error, commands = piece.len(), "a group of commands failed");
+                        metrics::counter!("counterfoil_alerts_total", "what" => "group_failed").increment(1);
+                    }
                     let refusal = Refusal::from(error.trouble());
                     answers.extend(piece.iter().map(|_| Err(refusal)));
                 }
@@ -182,7 +186,9 @@ impl Writer {
                 Err(error) => error,
             };
             let short = matches!(error, DbError::RowCount { .. });
-            if error.trouble() == Trouble::Again && tries < TRIES {
+            // What was answered stays answered.
+            let again = error.trouble() == Trouble::Again && !matches!(error, DbError::Answered);
+            if again && tries < TRIES {
                 tracing::debug!(%error, tries, "a group is done again");
                 care.look_up_ids |= short;
                 if !short {
@@ -238,7 +244,8 @@ impl Writer {
                 // A full disk rolls back by itself, a lost connection leaves an unknown commit behind: in both cases the
                 // connection's own idea of its transaction is wrong, so the next lease connects anew. What blames the
                 // rows leaves the connection as it was.
-                if !matches!(error.trouble(), Trouble::Constraint) && !matches!(error, DbError::RowCount { .. }) {
+                let of_rows = matches!(error, DbError::RowCount { .. } | DbError::Answered);
+                if !matches!(error.trouble(), Trouble::Constraint) && !of_rows {
                     lease.discard();
                 }
                 return Err(error);

@@ -82,7 +82,7 @@ pub trait Keep: Send + Sync {
     /// Writes the answer and says what it is, as it is to be said again.
     ///
     /// # Errors
-    /// The database's; [`DbError::RowCount`] when the question was answered meanwhile, in another process: then the effect
+    /// The database's; [`DbError::Answered`] when the question was answered meanwhile, in another process: then the effect
     /// does not happen either.
     fn keep<'c>(
         &'c self,

@@ -126,12 +126,7 @@ impl<A: Serialize + 'static> Keep for Keeping<A> {
             };
             let decided = decided.map_err(|_| DbError::config("an answer can't be written as JSON"))?;
             if !planted!("answer_after_the_effect", true, store(connection, &decided).await?) {
-                // Another process was first: its effect stands, this one does not.
-                return Err(DbError::RowCount {
-                    table: "idempotency",
-                    expected: 1,
-                    found: 0,
-                });
+                return Err(DbError::Answered);
             }
             Ok(Kept {
                 status: decided.status,
@@ -232,11 +227,18 @@ impl Once {
     ) -> Result<Response, ApiError> {
         let question = self.question();
         let tenant = question.actor.tenant;
-        let kept = app
-            .engine
-            .submit_kept(tenant, command, Arc::new(Keeping { question, read }))
-            .await?;
-        Ok(response(kept.status, kept.body))
+        let keep = Arc::new(Keeping { question, read });
+        let refusal = match app.engine.submit_kept(tenant, command, keep).await {
+            Ok(kept) => return Ok(response(kept.status, kept.body)),
+            Err(refusal) => refusal,
+        };
+        // Another process may have been first, or the commit's own answer may have got lost.
+        let mut connection = app.db.reader().acquire().await.map_err(DbError::from)?;
+        let (actor, key) = &self.name;
+        match load(&mut connection, actor, key).await? {
+            Some(before) => before.replay(&self.hash),
+            None => Err(refusal.into()),
+        }
     }
 
     /// Keeps a refusal that needed no effect.
