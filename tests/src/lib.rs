@@ -11,6 +11,7 @@ pub mod desk;
 pub mod driver;
 pub mod line;
 pub mod office;
+pub mod random;
 pub mod soak;
 
 use std::path::PathBuf;

@@ -15,9 +15,8 @@ use serde_json::{Value, json};
 use super::{
     offices::{log, until_nothing},
     proxy::{Proxy, Tally},
-    random::Random,
 };
-use crate::{desk::Desk, program};
+use crate::{desk::Desk, program, random::Random};
 
 /// Of the seed's managers.
 const PIN: &str = "864200";

@@ -7,7 +7,6 @@ mod judge;
 mod message;
 mod offices;
 mod proxy;
-mod random;
 
 use std::{
     collections::BTreeMap,
@@ -16,11 +15,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::random::Random;
 use clerk::{Clerk, Pool, Shop};
 use counterfoil_head_office::testing::{Fresh, On, fresh};
 use offices::Offices;
 use proxy::{Proxy, Tally, Targets};
-use random::Random;
 use serde::Serialize;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection};
 

@@ -13,7 +13,8 @@ use tokio::{
     sync::watch,
 };
 
-use super::{message, random::Random};
+use super::message;
+use crate::random::Random;
 
 const PORTAL: &str = "/accept-the-terms";
 const PAGE: &str = "<!doctype html><title>Welcome</title><p>Please accept the terms to go on.</p>";

@@ -333,23 +333,25 @@ pub struct Turn<'a>(&'a Pushing, DeviceId);
 impl Pushing {
     /// Takes the device's turn; `None` when another of its pushes is under way.
     pub fn enter(&self, device: DeviceId) -> Option<Turn<'_>> {
-        let entered = self
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .insert(device);
         // Made only once it is wanted, and with the lock given back: dropping a turn takes the lock.
-        entered.then(|| Turn(self, device))
+        planted!(
+            "eager_turn",
+            self.lock().insert(device).then_some(Turn(self, device)),
+            {
+                let entered = self.lock().insert(device);
+                entered.then(|| Turn(self, device))
+            }
+        )
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, std::collections::HashSet<DeviceId>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0
-            .0
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-            .remove(&self.1);
+        self.0.lock().remove(&self.1);
     }
 }
 
