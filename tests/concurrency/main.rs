@@ -90,10 +90,14 @@ async fn what_overlaps_is_answered_as_if_it_came_one_after_the_other(on: On) {
     let operator = operator["token"].as_str().unwrap().to_owned();
 
     let watching = tokio::spawn(quotes::watch_health(Arc::clone(&world)));
-    let mut working = Vec::new();
+    let mut devices = Vec::new();
     for place in 0..4_u64 {
         let code = office.enrol_code(if place == 3 { "s-02" } else { "s-01" });
-        let device = devices::enrol(&world, &code, Random::of(seed, place)).await;
+        devices.push(devices::enrol(&world, &code, Random::of(seed, place)).await);
+    }
+    let members = claims::open(&world, &office, &operator).await;
+    let mut working = Vec::new();
+    for (place, device) in (0..).zip(devices) {
         let noise = devices::noise(Arc::clone(&world), Arc::clone(&device), Random::of(seed, 100 + place));
         working.push(tokio::spawn(noise));
         working.push(tokio::spawn(devices::work(Arc::clone(&world), device, coupons.clone())));
@@ -103,7 +107,6 @@ async fn what_overlaps_is_answered_as_if_it_came_one_after_the_other(on: On) {
         let work = orders::work(Arc::clone(&world), operator.clone(), place, coupons.clone(), random);
         working.push(tokio::spawn(work));
     }
-    let members = claims::open(&world, &office, &operator).await;
     for (place, member) in (0_u64..).zip(members.tokens.clone()) {
         let random = Random::of(seed, 300 + place);
         working.push(tokio::spawn(claims::work(
