@@ -78,6 +78,7 @@ impl World {
             "redeemed",
             "undone",
             "orders held",
+            "confirms lost",
             "claims refused",
             "expensive quotes",
             "one-line quotes",

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use counterfoil_tests::random::Random;
+use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
 use crate::{
-    asking::World,
+    asking::{Answer, World},
     history::{Deed, Done},
     model::Wanted,
 };
@@ -26,31 +27,43 @@ struct Order<'a> {
     token: &'a str,
 }
 
+/// A step of an order: a question with a name.
+struct Step {
+    deed: Deed,
+    path: String,
+    key: String,
+    body: Value,
+}
+
 impl Order<'_> {
-    /// One step, until it is answered: how the order stands then, or the problem.
-    async fn step(&self, random: &mut Random, deed: fn(String) -> Deed, path: &str, body: Value) -> Option<String> {
-        let (world, deed) = (self.world, deed(self.number.clone()));
-        let key = format!("{deed:?}");
-        let asked = world.now();
-        let answers = world
-            .until_answered(random, |client, address| {
-                let request = client.post(format!("{address}{path}")).bearer_auth(self.token);
-                request.header("idempotency-key", &key).json(&body)
-            })
+    fn question(&self, client: &Client, address: &str, step: &Step) -> RequestBuilder {
+        let request = client.post(format!("{address}{}", step.path)).bearer_auth(self.token);
+        request.header("idempotency-key", &step.key).json(&step.body)
+    }
+
+    fn note(&self, step: &Step, answers: &[Answer]) {
+        let mut history = self.world.history.lock().unwrap();
+        let question = json!([step.path, step.key, step.body]).to_string();
+        let named = history.named.entry(question).or_default();
+        named.extend(answers.iter().map(|answer| json!(answer).to_string()));
+    }
+
+    /// One step, which may have been asked for before, until it is answered: how the order stands then, or the problem.
+    async fn answered(&self, random: &mut Random, asked: u64, step: Step) -> Option<String> {
+        let answers = self
+            .world
+            .until_answered(random, |client, address| self.question(client, address, &step))
             .await;
-        let answered = world.now();
+        let answered = self.world.now();
         let (status, said) = answers.first()?;
         let answer = match said["status"].as_str() {
             Some(stands) if *status < 300 => stands.to_owned(),
             _ => format!("{status} {}", said["code"].as_str().unwrap_or_default()),
         };
-        let mut history = world.history.lock().unwrap();
-        let question = json!([path, key, body]).to_string();
-        let named = history.named.entry(question).or_default();
-        named.extend(answers.iter().map(|answer| json!(answer).to_string()));
-        history.done.push(Done {
+        self.note(&step, &answers);
+        self.world.history.lock().unwrap().done.push(Done {
             coupon: self.coupon,
-            deed,
+            deed: step.deed,
             answer: answer.clone(),
             asked,
             answered,
@@ -61,16 +74,52 @@ impl Order<'_> {
     async fn hold(&self, random: &mut Random, coupons: &[Wanted], deadline: i64) -> Option<String> {
         let body = json!({"order": self.number, "amount": 1_000, "coupons": [coupons[self.coupon].code],
             "deadline": deadline});
-        let answer = self.step(random, Deed::Hold, "/v1/order-freezes", body).await;
+        let deed = Deed::Hold(self.number.clone());
+        let step = Step {
+            key: format!("{deed:?}"),
+            path: "/v1/order-freezes".to_owned(),
+            deed,
+            body,
+        };
+        let answer = self.answered(random, self.world.now(), step).await;
         if answer.as_deref() == Some("frozen") {
             self.world.count("orders held");
         }
         answer
     }
 
+    fn ending(&self, deed: fn(String) -> Deed, word: &str) -> Step {
+        let deed = deed(self.number.clone());
+        Step {
+            key: format!("{deed:?}"),
+            path: format!("/v1/order-freezes/{}/{word}", self.number),
+            deed,
+            body: json!({}),
+        }
+    }
+
     async fn end(&self, random: &mut Random, deed: fn(String) -> Deed, word: &str) -> Option<String> {
-        let path = format!("/v1/order-freezes/{}/{word}", self.number);
-        self.step(random, deed, &path, json!({})).await
+        self.answered(random, self.world.now(), self.ending(deed, word)).await
+    }
+
+    /// It is paid, the answer is lost, it is refunded, and only then somebody asks for the lost answer again: it is what
+    /// it was. Whether it is still paid.
+    async fn confirm_and_lose(&self, random: &mut Random) -> bool {
+        let confirm = self.ending(Deed::Confirm, "confirm");
+        let asked = self.world.now();
+        if let Some(address) = self.world.anybody(random) {
+            let question = self.question(self.world.client(), &address, &confirm);
+            let once = tokio::time::timeout(random.time(0, 30), self.world.once(question)).await;
+            if let Ok(Some(answer)) = once {
+                self.note(&confirm, &[answer]);
+            }
+        }
+        let mut refund = self.ending(Deed::Refund, "void");
+        refund.key.push_str(" at once");
+        let refunded = self.answered(random, self.world.now(), refund).await;
+        self.world.count("confirms lost");
+        self.answered(random, asked, confirm).await;
+        refunded.as_deref() != Some("voided")
     }
 }
 
@@ -97,6 +146,11 @@ pub async fn work(world: Arc<World>, token: String, place: u64, coupons: Arc<Vec
             order.end(&mut random, Deed::Cancel, "cancel").await;
         }
         match order.hold(&mut random, &coupons, deadline).await.as_deref() {
+            Some("frozen") if random.percent(25) => {
+                if order.confirm_and_lose(&mut random).await {
+                    paid.push(order);
+                }
+            }
             Some("frozen") if random.percent(50) => {
                 order.end(&mut random, Deed::Confirm, "confirm").await;
                 paid.push(order);
