@@ -147,9 +147,8 @@ pub async fn work(world: Arc<World>, token: String, place: u64, coupons: Arc<Vec
         }
         match order.hold(&mut random, &coupons, deadline).await.as_deref() {
             Some("frozen") if random.percent(25) => {
-                if order.confirm_and_lose(&mut random).await {
-                    paid.push(order);
-                }
+                let is_paid = order.confirm_and_lose(&mut random).await;
+                paid.extend(is_paid.then_some(order));
             }
             Some("frozen") if random.percent(50) => {
                 order.end(&mut random, Deed::Confirm, "confirm").await;
