@@ -21,8 +21,18 @@ pub struct Desk {
 impl Desk {
     /// Starts a counter on this folder.
     pub fn start(folder: &Path) -> Self {
-        let mut child = Command::new(program("counterfoil-test-desk"))
-            .arg(folder)
+        Self::spawn(Command::new(program("counterfoil-test-desk")).arg(folder))
+    }
+
+    /// The same; what it acknowledges is noted in a file, once it is on the disk and before anybody hears of it, and
+    /// what it complains of goes to another.
+    pub fn start_noting(folder: &Path, notes: &Path, complaints: Stdio) -> Self {
+        let mut program = Command::new(program("counterfoil-test-desk"));
+        Self::spawn(program.arg(folder).arg(notes).stderr(complaints))
+    }
+
+    fn spawn(program: &mut Command) -> Self {
+        let mut child = program
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .env("RUST_LOG", std::env::var("RUST_LOG").unwrap_or_else(|_| "error".into()))
@@ -60,6 +70,13 @@ impl Desk {
     pub fn ask(&mut self, command: Value) -> Value {
         self.tell(&command);
         self.hear().expect("the counter has gone")
+    }
+
+    /// The same, where the counter may be gone: then there is no answer.
+    pub fn try_ask(&mut self, command: &Value) -> Option<Value> {
+        writeln!(self.stdin, "{command}").ok()?;
+        self.stdin.flush().ok()?;
+        self.hear()
     }
 
     /// Looks a code up and confirms it where that is possible.

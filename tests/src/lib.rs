@@ -14,6 +14,8 @@ pub mod driver;
 pub mod line;
 pub mod log;
 pub mod office;
+pub mod random;
+pub mod soak;
 
 use std::path::PathBuf;
 

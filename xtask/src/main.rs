@@ -18,6 +18,7 @@ mod postgres;
 mod run;
 mod setup;
 mod shell;
+mod soak;
 mod test;
 mod traces;
 mod ui;
@@ -61,6 +62,10 @@ enum Task {
     ///
     /// Examples: cargo xtask planted; cargo xtask planted --only foreign_freeze
     Planted(planted::Options),
+    /// Real processes on a bad line, killed at any moment; exit 1 when something is lost or double
+    ///
+    /// Examples: cargo xtask soak --minutes 20; cargo xtask soak --minutes 20 --on postgres --seed 7
+    Soak(soak::Options),
     /// Write the TypeScript bindings of the desktop commands
     ///
     /// Example: cargo xtask bindings
@@ -85,6 +90,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::test(&options),
         Task::Check(options) => check::check(&options),
         Task::Planted(options) => planted::planted(&options),
+        Task::Soak(options) => soak::soak(&options),
         Task::Bindings => bindings(),
         Task::Bench(options) => bench::bench(&options),
         Task::Bare(options) => bare::bare(&options),

@@ -32,6 +32,8 @@ enum FoundBy {
     Counter,
     /// Head office's tests of this file.
     HeadOffice(&'static str),
+    /// Requests that overlap, to real processes on SQLite.
+    Concurrency,
 }
 
 struct Bug {
@@ -186,6 +188,16 @@ const BUGS: &[Bug] = &[
         found_by: FoundBy::HeadOffice("connections"),
         what: "a connection is closed in the middle of a request",
     },
+    Bug {
+        name: "eager_turn",
+        found_by: FoundBy::Concurrency,
+        what: "two pushes of one device that overlap stop the whole server",
+    },
+    Bug {
+        name: "quotes_without_bound",
+        found_by: FoundBy::Concurrency,
+        what: "expensive quotes go on without end in the room of all others",
+    },
 ];
 
 pub fn planted(options: &Options) -> Result<ExitCode> {
@@ -209,6 +221,7 @@ pub fn planted(options: &Options) -> Result<ExitCode> {
             FoundBy::Domain => test(bug, "domain", &[])?,
             FoundBy::Counter => test(bug, "counter", &["--lib"])?,
             FoundBy::HeadOffice(file) => test(bug, "head-office", &["--test", file])?,
+            FoundBy::Concurrency => overlap(bug)?,
         };
         match &found {
             Some(how) => println!("{}: found by {how}", bug.name),
@@ -287,6 +300,14 @@ fn test(bug: &Bug, krate: &str, only: &[&str]) -> Result<Option<String>> {
             String::from_utf8_lossy(&output.stderr)
         ),
     }
+}
+
+/// Whether the real server is found out when requests overlap.
+fn overlap(bug: &Bug) -> Result<Option<String>> {
+    let feature = ["--features", "counterfoil-domain/planted"];
+    let hq = ["build", "-p", "counterfoil-head-office", "--bin", "counterfoil-hq"];
+    shell::run(shell::cargo(hq.into_iter().chain(feature)))?;
+    test(bug, "tests", &["--test", "concurrency", "sqlite"])
 }
 
 fn write_table(rows: &str) -> Result<()> {

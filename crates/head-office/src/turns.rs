@@ -10,6 +10,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
+use counterfoil_domain::planted;
+
 /// Who has a turn.
 #[derive(Debug)]
 pub struct Turns<K>(Mutex<Taken<K>>);
@@ -45,6 +47,8 @@ impl<K: Eq + Hash> Turns<K> {
     pub fn take(&self, key: K) -> Option<Turn> {
         let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if taken.turns.get(&key).is_some_and(|turn| turn.strong_count() > 0) {
+            // As a turn would that takes the lock to end, and is made before it is known to be wanted.
+            planted!("eager_turn", drop(self.0.lock()), ());
             return None;
         }
         if taken.turns.len() >= taken.sweep_at {

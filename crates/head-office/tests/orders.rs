@@ -441,7 +441,10 @@ async fn an_answer_that_was_lost_is_given_again_whatever_happened_since(on: On) 
                 let (status, _) = Api::of(&app, token.clone()).post(&path(step), &key, &body(step)).await;
                 let ended = ends.0.lock().unwrap().take().is_none();
                 // Here the program lives on, and may find what was kept without its knowing.
-                assert!(status < 300 || (ended && status >= 500), "{step} {crash:?} {nth}: {status}");
+                assert!(
+                    status < 300 || (ended && status >= 500),
+                    "{step} {crash:?} {nth}: {status}"
+                );
                 app.db.close().await;
                 let (_, now) = others.get(&format!("/v1/order-freezes/{number}")).await;
                 if let Some(undone_by) = undone_by

@@ -1,6 +1,7 @@
 //! A counter without a window, driven by the journeys: JSON lines in, JSON lines out.
 
 use std::{
+    fs::{File, OpenOptions},
     io::{BufRead, Write},
     path::PathBuf,
     sync::Arc,
@@ -162,6 +163,14 @@ impl Desk {
     }
 }
 
+/// Notes what a clerk is about to be told is done. What the kernel has taken survives a kill.
+fn note(notes: &mut Option<File>, what: &str, answer: &Value) -> anyhow::Result<()> {
+    if let (Some(notes), Some(operation)) = (notes, answer["receipt"]["opId"].as_str()) {
+        notes.write_all(format!("{}\n", json!([operation, what])).as_bytes())?;
+    }
+    Ok(())
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     tracing_subscriber::fmt()
@@ -169,6 +178,10 @@ async fn main() -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .init();
     let folder = PathBuf::from(std::env::args().nth(1).context("a data folder")?);
+    let mut notes = match std::env::args().nth(2) {
+        Some(file) => Some(OpenOptions::new().create(true).append(true).open(file)?),
+        None => None,
+    };
     let system = Arc::new(System::new());
     let counter = Counter::open(&folder, system.clone(), system).await?;
     counter.set_auto_lock(Duration::from_secs(86_400));
@@ -196,6 +209,7 @@ async fn main() -> anyhow::Result<()> {
         if answer["ok"].is_null() {
             answer["ok"] = json!(true);
         }
+        note(&mut notes, command["do"].as_str().unwrap_or_default(), &answer)?;
         let mut out = std::io::stdout().lock();
         writeln!(out, "{answer}")?;
         out.flush()?;

@@ -110,7 +110,8 @@ impl Quoting {
         let _turn = turn(&turns.at_once)?;
         let work = Arc::new(work);
         let room = self.room(&self.small, gone, asked.clock).await?;
-        let small = planted!("big_quotes_among_small", u64::MAX, SMALL);
+        let small = planted!("quotes_without_bound", u64::MAX, SMALL);
+        let small = planted!("big_quotes_among_small", u64::MAX, small);
         if let Tried::Done(answer) = attempt(Arc::clone(&work), room, gone.clone(), small).await? {
             return Ok(answer);
         }
