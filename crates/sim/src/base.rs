@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 use crate::{
     ambient::{Dice, Doom, OfficeClock, START, TillClock, Time},
-    net::{Call, Line, Net, Reached},
+    net::{Call, Net, Reached, Wire},
 };
 
 /// Devices of each store.
@@ -122,7 +122,7 @@ impl Base {
                 let parts = Parts {
                     clock: Arc::new(TillClock::new(time.clone(), off, "enrol".into())),
                     random: Arc::new(Dice::new(0, 100 + till as u64)),
-                    transport: Arc::new(Line {
+                    transport: Arc::new(Wire {
                         net: Arc::clone(&net),
                         till,
                     }),

@@ -8,6 +8,7 @@ mod hostile;
 mod judge;
 mod net;
 mod perform;
+mod recorded;
 mod shrink;
 mod step;
 mod world;
@@ -16,6 +17,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Result;
 pub use base::Base;
+pub use recorded::{record, replay};
 pub use shrink::shrink;
 pub use step::{Faults, Step, What, steps};
 

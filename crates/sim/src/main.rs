@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, ops::RangeInclusive, path::PathBuf, process::Ex
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use counterfoil_sim::{Base, Faults, Ran, Step, faults_of, run, shrink, steps, tills};
+use counterfoil_sim::{Base, Faults, Ran, Step, faults_of, record, run, shrink, steps, tills};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -26,6 +26,9 @@ struct Options {
     /// Run the steps of this file (as a violation prints them) instead
     #[arg(long)]
     replay: Option<PathBuf>,
+    /// Record the first seed's requests into this folder instead, for later versions to answer
+    #[arg(long)]
+    record: Option<PathBuf>,
     /// Don't cut a failing list down
     #[arg(long)]
     no_shrink: bool,
@@ -94,6 +97,11 @@ struct Replay {
 }
 
 async fn simulate(options: &Options) -> Result<bool> {
+    if let Some(folder) = &options.record {
+        let requests = record(*options.seeds.start(), options.events, folder).await?;
+        println!("{}", json!({ "requests": requests, "folder": folder }));
+        return Ok(true);
+    }
     let all = faults(options.faults.as_deref())?;
     let base = Arc::new(Base::make().await?);
     let mut sum = Sum::default();

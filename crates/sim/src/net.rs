@@ -23,7 +23,10 @@ use http_body_util::BodyExt;
 use serde::{Deserialize, Serialize};
 use tower::ServiceExt;
 
-use crate::ambient::{Doom, locked};
+use crate::{
+    ambient::{Doom, Time, locked},
+    recorded::Line,
+};
 
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -97,6 +100,8 @@ struct State {
     /// How each operation ended, as first answered.
     outcomes: BTreeMap<OperationId, String>,
     changed: Vec<String>,
+    /// Requests that were answered, where they are kept.
+    recording: Option<(Time, Vec<Line>)>,
 }
 
 /// The network.
@@ -174,6 +179,9 @@ impl Net {
             return Err(Unanswered::Broken("the program ended".into()));
         }
         let answer = answer?;
+        if let Some((time, lines)) = &mut locked(&self.state).recording {
+            lines.push(Line::of(time.now(), call, answer.0, &answer.1));
+        }
         self.remember(call, &answer);
         Ok(answer)
     }
@@ -202,6 +210,19 @@ impl Net {
             }
             Fate::Portal => Ok((200, b"<html>Welcome to our guest network</html>".to_vec())),
         }
+    }
+
+    /// Keeps every request that is answered from now on.
+    pub fn record(&self, time: Time) {
+        locked(&self.state).recording = Some((time, Vec::new()));
+    }
+    /// What was kept.
+    pub fn recorded(&self) -> Vec<Line> {
+        locked(&self.state)
+            .recording
+            .take()
+            .map(|(_, lines)| lines)
+            .unwrap_or_default()
     }
 
     /// Something that was said once is said differently now.
@@ -264,12 +285,12 @@ async fn send(router: &Router, call: &Call) -> Result<(u16, Vec<u8>), Unanswered
 
 /// One counter's line.
 #[derive(Debug)]
-pub struct Line {
+pub struct Wire {
     pub net: Arc<Net>,
     pub till: usize,
 }
 
-impl Transport for Line {
+impl Transport for Wire {
     fn send(&self, request: Outgoing) -> Answering<'_> {
         Box::pin(async move {
             let together = self.net.side_by_side.load(std::sync::atomic::Ordering::SeqCst);

@@ -24,7 +24,7 @@ use crate::{
     ambient::{Dice, Doom, OfficeClock, START, TillClock, Time, until},
     base::{self, Base, DEVICES, FILE, till_folder},
     hostile::Hostile,
-    net::{Line, Net, Reached},
+    net::{Net, Reached, Wire},
     step::Faults,
 };
 
@@ -269,7 +269,7 @@ impl World {
         let parts = Parts {
             clock,
             random: Arc::new(Dice::new(self.seed, 1_000 * (1 + place as u64))),
-            transport: Arc::new(Line {
+            transport: Arc::new(Wire {
                 net: Arc::clone(&self.net),
                 till: place,
             }),
@@ -327,7 +327,7 @@ impl World {
         let parts = Parts {
             clock: clock.clone(),
             random: Arc::new(Dice::new(seed, party)),
-            transport: Arc::new(Line { net, till: place }),
+            transport: Arc::new(Wire { net, till: place }),
             readers: Some(1),
             faults: Some(till.doom.clone()),
         };

@@ -4,11 +4,13 @@
 
 mod claims;
 mod counter;
+mod decide;
 mod engine;
 mod http;
 mod launch;
 mod members;
 mod quote;
+mod simulator;
 mod worst;
 
 use std::time::{Duration, Instant};
@@ -23,8 +25,8 @@ struct Options {
     /// Also measure what can be run beside it.
     #[arg(long)]
     peer: bool,
-    /// Only the parts whose name contains this: engine, claims, http, members, counter, quote, member, launch;
-    /// and worst, which nothing else asks for.
+    /// Only the parts whose name contains this: engine, claims, http, members, counter, quote, decide, simulator,
+    /// member, launch; and worst, which nothing else asks for.
     #[arg(long)]
     only: Option<String>,
     /// Seconds for each figure of throughput.
@@ -134,6 +136,12 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted("quote") {
         quote::measure()?;
+    }
+    if wanted("decide") {
+        decide::measure()?;
+    }
+    if wanted("simulator") {
+        simulator::measure()?;
     }
     // A search, not a figure to compare: only when it is asked for.
     if options.only.as_deref() == Some("worst") {
