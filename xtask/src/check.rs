@@ -71,6 +71,7 @@ const DEEP_STEPS: &[Step] = &[
         shell::run(shell::cargo([
             "run",
             "--quiet",
+            "--release",
             "--package",
             "counterfoil-sim",
             "--",

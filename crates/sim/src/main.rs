@@ -1,6 +1,12 @@
 //! `counterfoil-sim`: see [`counterfoil_sim`].
 
-use std::{collections::BTreeMap, ops::RangeInclusive, path::PathBuf, process::ExitCode, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    ops::RangeInclusive,
+    path::PathBuf,
+    process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
@@ -96,66 +102,132 @@ struct Replay {
     steps: Vec<Step>,
 }
 
-async fn simulate(options: &Options) -> Result<bool> {
+/// What is to be run: made only when its turn comes.
+fn chosen(options: &Options, all: &Faults, seed: u64) -> Replay {
+    let faults = faults_of(seed, all);
+    Replay {
+        seed,
+        steps: steps(seed, options.events, &faults, tills()),
+        faults: faults.0.into_iter().collect(),
+    }
+}
+
+/// One run, and the shortest list of steps that fails, if it does.
+struct Done {
+    steps: usize,
+    ran: Ran,
+    short: Option<Replay>,
+}
+
+async fn one(base: &Arc<Base>, replay: Replay, to_shrink: bool) -> Result<Done> {
+    let Replay { seed, faults, steps } = replay;
+    let faults = Faults(faults.into_iter().collect());
+    let ran = run(seed, Arc::clone(base), &steps, faults.clone())
+        .await
+        .with_context(|| format!("seed {seed}"))?;
+    let count = steps.len();
+    if ran.violations.is_empty() {
+        return Ok(Done {
+            steps: count,
+            ran,
+            short: None,
+        });
+    }
+    eprintln!("seed {seed}: {} violations", ran.violations.len());
+    for violation in ran.violations.iter().take(10) {
+        eprintln!("  {violation}");
+    }
+    let short = if to_shrink {
+        shrink(steps, |fewer| {
+            let (base, faults) = (Arc::clone(base), faults.clone());
+            async move { matches!(run(seed, base, &fewer, faults).await, Ok(ran) if !ran.violations.is_empty()) }
+        })
+        .await
+    } else {
+        steps
+    };
+    let short = Some(Replay {
+        seed,
+        faults: faults.0.into_iter().collect(),
+        steps: short,
+    });
+    Ok(Done {
+        steps: count,
+        ran,
+        short,
+    })
+}
+
+/// Each seed is a world of its own on one thread; several run side by side.
+fn beside(
+    options: &Options,
+    all: &Faults,
+    next: &Mutex<VecDeque<Replay>>,
+    seeds: &Mutex<RangeInclusive<u64>>,
+    done: &Mutex<BTreeMap<u64, Done>>,
+) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let base = Arc::new(Base::make().await?);
+        loop {
+            let given = next.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+            let replay = match given {
+                Some(replay) => replay,
+                None => match seeds.lock().unwrap_or_else(PoisonError::into_inner).next() {
+                    Some(seed) => chosen(options, all, seed),
+                    None => return Ok(()),
+                },
+            };
+            let seed = replay.seed;
+            let ended = one(&base, replay, !options.no_shrink).await?;
+            done.lock().unwrap_or_else(PoisonError::into_inner).insert(seed, ended);
+        }
+    })
+}
+
+fn simulate(options: &Options) -> Result<bool> {
     if let Some(folder) = &options.record {
-        let requests = record(*options.seeds.start(), options.events, folder).await?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let requests = runtime.block_on(record(*options.seeds.start(), options.events, folder))?;
         println!("{}", json!({ "requests": requests, "folder": folder }));
         return Ok(true);
     }
     let all = faults(options.faults.as_deref())?;
-    let base = Arc::new(Base::make().await?);
+    let mut given = VecDeque::new();
+    // An empty range, where a file says what to run.
+    let mut seeds = options.seeds.clone();
+    if let Some(file) = &options.replay {
+        let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
+        given.push_back(serde_json::from_str(&text).with_context(|| file.display().to_string())?);
+        seeds = 1..=0;
+    }
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    let (given, seeds, done) = (Mutex::new(given), Mutex::new(seeds), Mutex::new(BTreeMap::new()));
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| scope.spawn(|| beside(options, &all, &given, &seeds, &done)))
+            .collect();
+        workers.into_iter().try_for_each(|worker| match worker.join() {
+            Ok(ended) => ended,
+            Err(_) => bail!("the simulator panicked"),
+        })
+    })?;
     let mut sum = Sum::default();
     let mut fails = false;
-    let runs: Vec<Replay> = match &options.replay {
-        Some(file) => {
-            let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-            vec![serde_json::from_str(&text).with_context(|| file.display().to_string())?]
+    for done in done.into_inner().unwrap_or_else(PoisonError::into_inner).into_values() {
+        sum.add(done.steps, &done.ran);
+        if let Some(short) = done.short {
+            fails = true;
+            println!("{}", serde_json::to_string(&short)?);
         }
-        None => options
-            .seeds
-            .clone()
-            .map(|seed| {
-                let faults = faults_of(seed, &all);
-                Replay {
-                    seed,
-                    steps: steps(seed, options.events, &faults, tills()),
-                    faults: faults.0.into_iter().collect(),
-                }
-            })
-            .collect(),
-    };
-    for Replay { seed, faults, steps } in runs {
-        let faults = Faults(faults.into_iter().collect());
-        let ran = run(seed, Arc::clone(&base), &steps, faults.clone())
-            .await
-            .with_context(|| format!("seed {seed}"))?;
-        sum.add(steps.len(), &ran);
-        if ran.violations.is_empty() {
-            continue;
-        }
-        fails = true;
-        eprintln!("seed {seed}: {} violations", ran.violations.len());
-        for violation in ran.violations.iter().take(10) {
-            eprintln!("  {violation}");
-        }
-        let short = if options.no_shrink {
-            steps
-        } else {
-            shrink(steps, |fewer| {
-                let (base, faults) = (Arc::clone(&base), faults.clone());
-                async move { matches!(run(seed, base, &fewer, faults).await, Ok(ran) if !ran.violations.is_empty()) }
-            })
-            .await
-        };
-        println!(
-            "{}",
-            serde_json::to_string(&Replay {
-                seed,
-                faults: faults.0.into_iter().collect(),
-                steps: short,
-            })?
-        );
     }
+    // The same build and seed do the same.
+    eprintln!(
+        "commit {}, {}, lock file {}",
+        env!("COUNTERFOIL_SIM_COMMIT"),
+        env!("COUNTERFOIL_SIM_COMPILER"),
+        hex::encode(Sha256::digest(include_bytes!("../../../Cargo.lock")))
+    );
     let trace = hex::encode(sum.trace.finalize());
     println!(
         "{}",
@@ -174,14 +246,7 @@ fn main() -> ExitCode {
         .with_writer(std::io::stderr)
         .without_time()
         .init();
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("error: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    match runtime.block_on(simulate(&options)) {
+    match simulate(&options) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => {
