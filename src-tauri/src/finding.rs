@@ -2,6 +2,7 @@
 
 use counterfoil_counter::{Counter, MemberAnswer, Scanned, Subject};
 use counterfoil_domain::products::Product;
+use counterfoil_domain::scans::without_aim;
 use counterfoil_scan::{self as scan, Format, classify};
 
 use crate::problem::Result;
@@ -66,6 +67,17 @@ pub async fn find(counter: &Counter, form: scan::Scanned, source: Source) -> Res
         scan::Scanned::Unknown(text) => named(counter, text).await,
         scan::Scanned::Enrolment(text) => verdict(counter, Scanned::Other(text)).await,
     }
+}
+
+/// The product that a text is the barcode of. Nobody is looked for, so nothing counts as a guess.
+pub async fn product_of(counter: &Counter, text: &str) -> Result<Option<Product>> {
+    if let scan::Scanned::Product(barcode) = classify(text, scan::Source::Scanned)
+        && let Some(product) = counter.product_by_barcode(&barcode).await?
+    {
+        return Ok(Some(product));
+    }
+    let (_, bare) = without_aim(text.trim());
+    Ok(counter.product_by_barcode(bare).await?)
 }
 
 async fn verdict(counter: &Counter, scanned: Scanned) -> Result<Found> {

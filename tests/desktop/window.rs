@@ -20,7 +20,7 @@ static SCREEN: Mutex<()> = Mutex::const_new(());
 
 /// The app, its driver and the language it is to speak.
 pub struct Window {
-    client: Client,
+    pub client: Client,
     words: Map<String, Value>,
     screens: PathBuf,
     language: &'static str,
@@ -144,7 +144,7 @@ impl Window {
         field.send_keys(&keys).await.unwrap();
     }
 
-    /// The Enter key, wherever the focus is.
+    /// The Enter key, wherever the focus is. Right after a scan it is taken for a scanner's.
     pub async fn enters(&self) {
         self.scans("").await;
     }
@@ -214,7 +214,7 @@ impl Window {
 }
 
 /// `link[data-state=online]` -> `[data-testid="link"][data-state=online]`
-fn css(id: &str) -> String {
+pub fn css(id: &str) -> String {
     let (name, rest) = id.split_at(id.find(['[', ':']).unwrap_or(id.len()));
     format!(r#"[data-testid="{name}"]{rest}"#)
 }

@@ -1,3 +1,4 @@
+import { play, type Scan, type Seen } from '@counterfoil/shared';
 import { getContext, setContext } from 'svelte';
 import { Desk } from '../screens/desk/desk.svelte';
 import type { AppState, Backend, Problem, Result, ScanSource } from './backend';
@@ -18,6 +19,10 @@ export class App {
   heldScans = $state.raw<string[]>([]);
   /** A scan came while nobody was signed in. */
   scanIgnored = $state(false);
+  /** A scanner typed what can't be told; nothing was looked up. */
+  scanUnclear = $state(false);
+  /** Set while a scanner is tested: what it types goes there and nowhere else. */
+  scannerTest: ((seen: Seen) => void) | null = null;
   now = $state(Date.now());
 
   readonly desk: Desk;
@@ -60,6 +65,19 @@ export class App {
     this.desk.recent = [];
     this.screen = 'desk';
     this.take(await this.backend.signOut());
+  }
+
+  /** Where a scan ran into a field that takes none, that field's owner is told; nothing is looked up of a person. */
+  scan({ text, into, sure }: Scan): void {
+    this.scanUnclear = false;
+    const refused = into === 'number' && this.state?.phase === 'desk' && !this.busyDialog;
+    if (refused) void this.desk.refuse(text, sure);
+    else this.scanned(text);
+  }
+
+  unclear(): void {
+    this.scanUnclear = true;
+    play('unsure');
   }
 
   /** A scan is welcome on every screen and lost on none. */
