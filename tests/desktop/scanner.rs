@@ -20,6 +20,8 @@ const PACES: [u64; 4] = [5, 15, 40, 80];
 const TRIES: usize = 20;
 /// No gap inside a scan is longer, ms; see LIMITS in the front end.
 const LONGEST_GAP: f64 = 400.0;
+/// Whoever pauses this long, ms, begins anew: what was typed before is no part of a scan.
+const ANEW: Duration = Duration::from_millis(1_100);
 /// As soon as the first of these after a burst, ms, an Enter is a person's.
 const AFTERWARDS: Duration = Duration::from_millis(600);
 
@@ -212,6 +214,7 @@ async fn in_a_dialog(window: &Window, seeded: &Value, codes: &[String], gaps: &m
         window.holds("void-manager").await,
     );
     window.asked().await;
+    tokio::time::sleep(ANEW).await;
     let mut held = 0;
     for focus in ["void-reason", "void-pin", "void-manager", "void-submit"] {
         for pace in PACES {
@@ -249,6 +252,7 @@ async fn beside_a_basket(window: &Window, coupon: &str, goods: &[String], gaps: 
     window.sees("settle:enabled").await;
     window.sees("receipt-number:enabled").await;
     window.types("receipt-number", "R-7").await;
+    tokio::time::sleep(ANEW).await;
     let mut quantity = 1;
     for focus in ["omnibox", "tender-card", "empty", "settle", "receipt-number"] {
         for pace in PACES {
@@ -320,6 +324,7 @@ async fn while_a_scanner_is_tested(window: &Window, code: &str, gaps: &mut Gaps)
     window.scans_whole("~CF:YZyz-AQa123456789]", 15, gaps, again).await;
     window.reads("finding[data-code=lost]", "finding_lost_next").await;
     // Without its end.
+    tokio::time::sleep(ANEW).await;
     let field = window.client.active_element().await.unwrap();
     field.send_keys("~CF:YZyz-AQaq/0123456789]").await.unwrap();
     window.reads("finding[data-code=no_end]", "finding_no_end").await;

@@ -1,7 +1,8 @@
 import { play, type Scan, type Seen } from '@counterfoil/shared';
 import { getContext, setContext } from 'svelte';
+import { SvelteMap } from 'svelte/reactivity';
 import { Desk } from '../screens/desk/desk.svelte';
-import type { AppState, Backend, Problem, Result, ScanSource } from './backend';
+import type { AppState, Backend, Problem, ProductView, Result, ScanSource } from './backend';
 import { locale, showLocale } from './locale.svelte';
 import type { Place } from './sentences';
 
@@ -26,6 +27,8 @@ export class App {
   now = $state(Date.now());
 
   readonly desk: Desk;
+  /** Goods that coupons are vouchers for; null until the answer comes, and for what isn't known here. */
+  readonly #products = new SvelteMap<string, ProductView | null>();
 
   constructor(readonly backend: Backend) {
     this.desk = new Desk(backend);
@@ -35,6 +38,14 @@ export class App {
   get place(): Place {
     return { timeZone: this.state?.store?.timeZone, currency: this.state?.limits?.currency };
   }
+
+  productNamed = (sku: string): ProductView | null => {
+    const known = this.#products.get(sku);
+    if (known !== undefined) return known;
+    // Not while it is drawn: what is read there must not be written.
+    queueMicrotask(() => void this.#askProduct(sku));
+    return null;
+  };
 
   async start(): Promise<void> {
     showLocale(navigator.language.startsWith('zh') ? 'zh-CN' : 'en');
@@ -104,6 +115,13 @@ export class App {
     const held = this.heldScans;
     this.heldScans = [];
     for (const text of held) this.scanned(text);
+  }
+
+  async #askProduct(sku: string): Promise<void> {
+    if (this.#products.has(sku)) return;
+    this.#products.set(sku, null);
+    const answer = await this.backend.productOf(sku);
+    if (answer.status === 'ok') this.#products.set(sku, answer.data);
   }
 
   #show(state: AppState): void {

@@ -187,7 +187,7 @@ export class FakeBackend implements Backend {
 
   async productOf(text: string): Promise<Result<ProductView | null>> {
     const code = withoutAim(text.trim());
-    return this.#answer(ok(PRODUCTS.find((one) => one.barcode === code) ?? null));
+    return this.#answer(ok(PRODUCTS.find((one) => one.barcode === code || one.sku === code) ?? null));
   }
 
   #verdictOf(text: string, code: string): Verdict {
@@ -196,6 +196,8 @@ export class FakeBackend implements Backend {
     if (coupon) return this.#couponVerdict(coupon);
     if (order) return this.#orderVerdict(order);
     const digits = /^\d{8}$|^\d{18}$/.test(code);
+    const phone = /^1[3-9]\d{9}$/.test(code);
+    if (phone) return this.#verdict({ kind: 'unknown', text }, 'refuse', ['unknown_member']);
     const reason = digits ? (this.online ? 'unknown_code' : 'unknown_offline') : 'not_a_code';
     return this.#verdict({ kind: 'unknown', text }, reason === 'unknown_offline' ? 'unconfirmed' : 'refuse', [reason]);
   }

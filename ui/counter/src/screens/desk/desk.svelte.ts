@@ -10,7 +10,7 @@ export type DeskView =
   | { kind: 'done'; receipt: Receipt; verdict: Verdict }
   | { kind: 'products'; text: string; products: ProductView[]; chosen: number }
   | { kind: 'sold'; sold: Sold }
-  | { kind: 'problem'; text: string | null; problem: Problem };
+  | { kind: 'problem'; text: string | null; problem: Problem; source: ScanSource };
 
 /** A coupon whose verdict is on the screen, and what was read of it. */
 interface Shown {
@@ -65,7 +65,8 @@ export class Desk {
 
   /** The basket has the stage, unless something stands before it that has to be decided first. */
   get showsSale(): boolean {
-    if (!this.sale.active) return false;
+    // A choice of goods is shown where they will lie.
+    if (!this.sale.active && this.view.kind !== 'products') return false;
     return this.view.kind !== 'sold' && this.view.kind !== 'done' && !this.#deciding;
   }
 
@@ -110,7 +111,7 @@ export class Desk {
       }
     }
     if (overtaken) return;
-    if (answer.status === 'error') return this.#showProblem(wanted, answer.error);
+    if (answer.status === 'error') return this.#showProblem(wanted, answer.error, source);
     this.#show(wanted, answer.data, source, shown);
   }
 
@@ -308,8 +309,8 @@ export class Desk {
     }
   }
 
-  #showProblem(text: string | null, problem: Problem): void {
-    this.view = { kind: 'problem', text, problem };
+  #showProblem(text: string | null, problem: Problem, source: ScanSource = 'camera'): void {
+    this.view = { kind: 'problem', text, problem, source };
     play('unsure');
   }
 
