@@ -20,8 +20,10 @@ function press(target: Element, key: string, pause: number): boolean {
   const allowed = target.dispatchEvent(event);
   const focused = document.activeElement ?? target;
   if (allowed && key.length === 1 && focused instanceof HTMLInputElement) {
+    if (focused.maxLength > 0 && focused.value.length >= focused.maxLength) return allowed;
     focused.value += key;
     focused.setSelectionRange(focused.value.length, focused.value.length);
+    focused.dispatchEvent(new Event('input', { bubbles: true }));
   }
   return allowed;
 }
@@ -125,6 +127,29 @@ describe('a field that a scan runs into', () => {
     scan(into, 5, { 0: 300 });
     expect(scans.map(({ text }) => text)).toEqual([CODE]);
     expect(into.value).toBe('faulty');
+  });
+});
+
+describe('what was typed and taken', () => {
+  it('is no part of the next scan, nor is its Enter the end of one', () => {
+    const omnibox = field();
+    for (const key of '13800138000') press(omnibox, key, 4);
+    omnibox.value = '';
+    scan(omnibox, 4, { 0: 150 });
+    expect(scans.splice(0).map(({ text }) => text)).toEqual([CODE]);
+    at += 1000;
+    for (const key of 'Green tea 50 g') press(omnibox, key, 4);
+    omnibox.value = '';
+    expect(press(omnibox, 'Enter', 150)).toBe(true);
+    expect(scans).toEqual([]);
+  });
+
+  it('is all of it: a field that is full takes none and changes nothing', () => {
+    const pin = field('123456789012', 'password');
+    pin.maxLength = 12;
+    scan(pin, 4, { 9: 300 });
+    expect(scans.map(({ text }) => text)).toEqual([CODE]);
+    expect(pin.value).toBe('123456789012');
   });
 });
 

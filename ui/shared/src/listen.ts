@@ -129,6 +129,8 @@ const EDITS = new Set([
 class Listening {
   readonly #recogniser: Recogniser;
   #marks: Mark[] = [];
+  /** Fields that keys of this run have changed. */
+  #reached = new Set<Field>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #target: EventTarget | null = null;
 
@@ -145,12 +147,25 @@ class Listening {
   }
 
   keyDown(event: KeyboardEvent): void {
+    if (this.#isTaken()) this.#begin();
     if (event.key === 'Enter') return this.#ended(event, 'enter');
     if (event.key === 'Tab' && this.#recogniser.inBurst) return this.#ended(event, 'tab');
     if (event.key === 'Escape') this.#begin();
     else if (EDITS.has(event.key) || event.key === 'Tab' || event.ctrlKey || event.metaKey) this.#recogniser.edited();
     const char = characterOf(event);
     if (char !== null) this.#typed(char, event);
+  }
+
+  changed(target: EventTarget | null): void {
+    const field = fieldOf(target);
+    if (field && this.#recogniser.keys.length > 0) this.#reached.add(field);
+  }
+
+  /** What was typed was taken out of its field, by a button that looks it up or sends it: it is no part of what follows. */
+  #isTaken(): boolean {
+    const last = this.#marks.at(-1)?.field;
+    const before = this.#marks.find(({ field }) => field === last);
+    return last !== undefined && this.#reached.has(last) && last.value === before?.value;
   }
 
   /** The focus may come into a field with the very key that goes into it. */
@@ -167,7 +182,10 @@ class Listening {
     if (char === ' ' && this.#recogniser.inBurst && !fieldOf(event.target)) event.preventDefault();
     const mayBegin = this.#recogniser.key(char, event.timeStamp);
     const from = this.#recogniser.keys.length - 1;
-    if (from === 0) this.#marks = [];
+    if (from === 0) {
+      this.#marks = [];
+      this.#reached.clear();
+    }
     const field = fieldOf(event.target);
     if (field && (mayBegin || !this.#marks.some((mark) => mark.field === field))) this.#marks.push(markOf(field, from));
     this.#target = event.target;
@@ -226,12 +244,14 @@ class Listening {
       restore(mark);
     }
     this.#marks = [];
+    this.#reached.clear();
   }
 
   #begin(): void {
     clearTimeout(this.#timer);
     this.#recogniser.reset();
     this.#marks = [];
+    this.#reached.clear();
   }
 }
 
@@ -246,10 +266,13 @@ export function listenForScans(listener: ScanListener, target: Window = window):
   const onKeyDown = (event: KeyboardEvent) => listening.keyDown(event);
   const onFocus = (event: FocusEvent) => listening.focused(event.target);
   target.addEventListener('keydown', onKeyDown, { capture: true });
+  const onInput = (event: Event) => listening.changed(event.target);
   target.addEventListener('focusin', onFocus, { capture: true });
+  target.addEventListener('input', onInput, { capture: true });
   return () => {
     listening.stop();
     target.removeEventListener('keydown', onKeyDown, { capture: true });
     target.removeEventListener('focusin', onFocus, { capture: true });
+    target.removeEventListener('input', onInput, { capture: true });
   };
 }
