@@ -70,7 +70,10 @@ mod tests {
             &include_bytes!("../../ui/counter/src/screens/settings/scanner-test-square.png")[..],
         ] {
             let symbols = decode_with(code, &LIMITS, Effort::Thorough).unwrap();
-            assert_eq!(symbols.iter().map(|symbol| symbol.text.as_str()).collect::<Vec<_>>(), [text]);
+            assert_eq!(
+                symbols.iter().map(|symbol| symbol.text.as_str()).collect::<Vec<_>>(),
+                [text]
+            );
         }
     }
 

@@ -144,7 +144,7 @@ impl Window {
 
     /// A USB scanner: a burst of keys and Enter, wherever the focus is.
     pub async fn scans(&self, code: &str) {
-        self.types_and_enters(code).await;
+        self.sends(&format!("{code}{}", char::from(Key::Enter))).await;
         self.scanned.set(Some(Instant::now()));
     }
 
@@ -153,13 +153,18 @@ impl Window {
         if let Some(rest) = self.scanned.get().and_then(|at| AFTER_SCAN.checked_sub(at.elapsed())) {
             tokio::time::sleep(rest).await;
         }
-        self.types_and_enters("").await;
+        self.sends(&char::from(Key::Enter).to_string()).await;
     }
 
-    pub async fn types_and_enters(&self, text: &str) {
-        let field = self.client.active_element().await.unwrap();
-        let keys = format!("{text}{}", char::from(Key::Enter));
-        field.send_keys(&keys).await.unwrap();
+    /// Keys, wherever the focus is.
+    pub async fn sends(&self, keys: &str) {
+        self.client
+            .active_element()
+            .await
+            .unwrap()
+            .send_keys(keys)
+            .await
+            .unwrap();
     }
 
     /// Types a code at the desk and asks for it.

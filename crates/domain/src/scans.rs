@@ -78,7 +78,13 @@ mod tests {
     #[test]
     fn an_element_string_of_an_article_is_its_number() {
         assert_eq!(gs1_product("0106901234567892"), Some("6901234567892"));
-        for other in ["0106901234567893", "0116901234567899", "01069012345678921726", "0106", ""] {
+        for other in [
+            "0106901234567893",
+            "0116901234567899",
+            "01069012345678921726",
+            "0106",
+            "",
+        ] {
             assert_eq!(gs1_product(other), None, "{other}");
         }
     }

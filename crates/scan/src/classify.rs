@@ -275,7 +275,10 @@ mod tests {
         assert_eq!(scanned("]E496385074"), Scanned::Product("96385074".into()));
         assert_eq!(scanned("]Q196385074"), Scanned::Pickup("96385074".into()));
         assert_eq!(scanned("]C10106901028075763"), Scanned::Product("6901028075763".into()));
-        assert_eq!(scanned("]C00106901028075763"), Scanned::Coupon("0106901028075763".into()));
+        assert_eq!(
+            scanned("]C00106901028075763"),
+            Scanned::Coupon("0106901028075763".into())
+        );
         assert_eq!(scanned("]E0S001"), Scanned::Unknown("S001".into()));
     }
 

@@ -209,7 +209,8 @@ class Listening {
     clearTimeout(this.#timer);
     if (this.listener.test?.() && this.#recogniser.keys.length > 2) {
       swallow(event);
-      return this.#tell(end);
+      this.#tell(end);
+      return this.#recogniser.taken(event.timeStamp);
     }
     const into = kindOf(event.target);
     const decision = this.#recogniser.end(event.timeStamp, into);

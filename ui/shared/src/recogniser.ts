@@ -110,6 +110,12 @@ export class Recogniser {
     return { kind: 'scan', text: bareOf(text, this.settings()), from: 0, sure: true };
   }
 
+  /** What came was looked at otherwise; its further terminators are none of a person's. */
+  taken(at: number): void {
+    this.reset();
+    this.#lastBurst = at;
+  }
+
   reset(): void {
     this.#keys = [];
     this.#broken = false;

@@ -252,6 +252,14 @@ describe.each(['en', 'zh-CN'] as const)('in %s', (language) => {
     speaks(shown());
   });
 
+  it('what may be said of a pickup order says nothing of coupons', () => {
+    const ORDER = ['unknown_code', 'unknown_offline', 'other_store', 'already_collected', 'order_returned', 'frozen'];
+    const ALONE = ['order_cancelled', 'order_overdue', 'offline_count_limit', 'offline_hours_limit', 'clock_wrong'];
+    for (const code of [...ORDER, ...ALONE, 'conflict_expected', 'member_operations_limit']) {
+      expect(reasonSentence({ code, params: {} }), code).not.toMatch(language === 'en' ? /coupon/i : /券(?!码)/);
+    }
+  });
+
   it('an unknown phone number is no unknown code', () => {
     for (const code of ['unknown_member', 'unknown_member_offline']) {
       expect(reasonSentence({ code, params: {} })).not.toMatch(/此码|such code|this code/);

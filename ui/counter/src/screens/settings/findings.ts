@@ -24,7 +24,8 @@ export function findingSentences(finding: Finding): Said {
       return { look: 'note', what: m.finding_tab(), next: m.finding_tab_next() };
     case 'layout': {
       const shown = finding.swapped.slice(0, MOST_SWAPPED).map(({ wanted, came }) => `${wanted} → ${came}`);
-      return { look: 'bad', what: m.finding_layout({ swapped: shown.join('   ') }), next: m.finding_layout_next() };
+      const swapped = shown.join(locale() === 'zh-CN' ? '，' : ', ');
+      return { look: 'bad', what: m.finding_layout({ swapped }), next: m.finding_layout_next() };
     }
     case 'caps_lock':
       return { look: 'bad', what: m.finding_caps_lock(), next: m.finding_caps_lock_next() };
