@@ -1,12 +1,12 @@
 //! Scanners as they really are: bursts of several paces, with a gap somewhere, wherever the focus is. What came of them
 //! is read from what the window asked its shell.
 
-use std::{fmt::Write as _, path::Path, time::Duration};
+use std::path::Path;
 
 use counterfoil_head_office::testing::On;
 use counterfoil_tests::office::Office;
 use fantoccini::{
-    actions::{InputSource, KeyAction, KeyActions},
+    actions::{InputSource as _, KeyAction, KeyActions},
     key::Key,
 };
 use serde_json::{Value, json};
@@ -16,20 +16,15 @@ use crate::window::Window;
 
 /// Of a key, ms: three scanners, and a slow one.
 const PACES: [u64; 4] = [5, 15, 40, 80];
-/// Bursts that the machine tore apart are tried again, so often.
-const TRIES: usize = 20;
-/// No gap inside a scan is longer, ms; see LIMITS in the front end.
-const LONGEST_GAP: f64 = 400.0;
-/// Whoever pauses this long, ms, begins anew: what was typed before is no part of a scan.
-const ANEW: Duration = Duration::from_millis(1_100);
-/// As soon as the first of these after a burst, ms, an Enter is a person's.
-const AFTERWARDS: Duration = Duration::from_millis(600);
+/// Before a burst nobody types for so long, ms.
+const REST: u64 = 2_000;
 
-/// What the window asks its shell, and when its keys came.
+/// What the window asks its shell is written down. Its keys are real ones; when they came is told by the plan of the
+/// burst, so that a busy machine changes nothing.
 const WATCH: &str = r"
     window.asked = [];
-    window.keys = [];
-    window.addEventListener('keydown', (event) => window.keys.push(event.timeStamp), { capture: true });
+    window.plan = [];
+    window.ahead = 0;
     const real = window.fetch;
     window.fetch = (address, options) => {
         const command = String(address).split('/').pop();
@@ -38,19 +33,32 @@ const WATCH: &str = r"
             window.asked.push(command === 'look_up' ? JSON.parse(body).text : command);
         }
         return real(address, options);
-    };";
+    };
+    const planned = new WeakMap();
+    const own = Object.getOwnPropertyDescriptor(Event.prototype, 'timeStamp').get;
+    Object.defineProperty(Event.prototype, 'timeStamp', {
+        get() {
+            if (this.type === 'keydown' && window.plan.length > 0 && !planned.has(this)) {
+                planned.set(this, window.plan.shift());
+            }
+            return planned.get(this) ?? own.call(this) + window.ahead;
+        },
+    });";
+
+/// The pauses before each key, the first one's included.
+const PLAN: &str = r"
+    let at = performance.now() + window.ahead;
+    window.plan = arguments[0].map((pause) => (at += pause));
+    window.ahead += arguments[0].reduce((sum, pause) => sum + pause, 0);";
 
 /// One place after the other, so that in the end each pace has met many gaps at many places.
-struct Gaps {
-    number: usize,
-    paces: &'static [u64],
-}
+struct Gaps(usize);
 
 impl Gaps {
     /// Before which key of so many, and how long, ms. The last one is the terminator.
     fn next(&mut self, keys: usize) -> (usize, u64) {
-        self.number += 1;
-        (1 + self.number * 7 % keys, 100 + (self.number * 83 % 300) as u64)
+        self.0 += 1;
+        (1 + self.0 * 7 % keys, 100 + (self.0 * 83 % 301) as u64)
     }
 }
 
@@ -82,39 +90,25 @@ impl Window {
         value.as_str().unwrap().to_owned()
     }
 
-    /// A scan, key by key. The longest pause that really came of it, ms.
-    async fn bursts(&self, code: &str, pace: u64, gap: (usize, u64)) -> f64 {
-        self.client.execute("window.keys.length = 0", vec![]).await.unwrap();
-        let mut keys = KeyActions::new("scanner".to_owned());
+    /// A scan, key by key, at the next place of the gap.
+    async fn bursts(&self, code: &str, pace: u64, gaps: &mut Gaps) {
+        let gap = gaps.next(code.chars().count());
         // Many scanners send their terminator twice; the second one presses nothing.
-        let ends = [char::from(Key::Enter); 2];
-        for (place, value) in code.chars().chain(ends).enumerate() {
-            let pause = if place == gap.0 { gap.1 } else { pace };
-            if place > 0 {
-                keys = keys.then(KeyAction::Pause {
-                    duration: Duration::from_millis(pause),
-                });
-            }
-            keys = keys.then(KeyAction::Down { value }).then(KeyAction::Up { value });
+        let keys: Vec<char> = code.chars().chain([char::from(Key::Enter); 2]).collect();
+        let pauses = |place| match place {
+            0 => REST,
+            place if place == gap.0 => gap.1,
+            _ => pace,
+        };
+        let plan: Vec<u64> = (0..keys.len()).map(pauses).collect();
+        self.client.execute(PLAN, vec![json!(plan)]).await.unwrap();
+        let mut actions = KeyActions::new("scanner".to_owned());
+        for value in keys {
+            actions = actions.then(KeyAction::Down { value }).then(KeyAction::Up { value });
         }
-        self.client.perform_actions(keys).await.unwrap();
-        let pauses =
-            "return window.keys.slice(1).reduce((most, at, index) => Math.max(most, at - window.keys[index]), 0)";
-        self.client.execute(pauses, vec![]).await.unwrap().as_f64().unwrap()
-    }
-
-    /// The same, as often as it takes until the machine held no key back longer than a scan's longest gap. `undo` brings
-    /// back what was before.
-    async fn scans_whole(&self, code: &str, pace: u64, gaps: &mut Gaps, undo: impl AsyncFn()) {
-        for _ in 0..TRIES {
-            let gap = gaps.next(code.chars().count());
-            if self.bursts(code, pace, gap).await <= LONGEST_GAP {
-                return;
-            }
-            undo().await;
-            self.asked().await;
-        }
-        panic!("the machine is too busy to type {code} in time");
+        self.client.perform_actions(actions).await.unwrap();
+        let left = self.client.execute("return window.plan.length", vec![]).await.unwrap();
+        assert_eq!(left, 0, "each key of {code} came");
     }
 
     async fn escapes(&self) {
@@ -122,24 +116,17 @@ impl Window {
     }
 }
 
-/// What is said about it. The bursts themselves know no language, so the English test has most of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scan_is_whole_or_nothing_in_chinese() {
-    a_scan_is_whole_or_nothing("zh-CN", "zh", "en_US.UTF-8", "林晓", &PACES[3..]).await;
+    a_scan_is_whole_or_nothing("zh-CN", "zh", "en_US.UTF-8", "林晓").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_scan_is_whole_or_nothing_in_english() {
-    a_scan_is_whole_or_nothing("en", "en", "zh_CN.UTF-8", "Anna Chen", &PACES).await;
+    a_scan_is_whole_or_nothing("en", "en", "zh_CN.UTF-8", "Anna Chen").await;
 }
 
-async fn a_scan_is_whole_or_nothing(
-    language: &'static str,
-    button: &str,
-    machine: &str,
-    clerk: &str,
-    paces: &'static [u64],
-) {
+async fn a_scan_is_whole_or_nothing(language: &'static str, button: &str, machine: &str, clerk: &str) {
     let office = Office::start(On::Sqlite, SEED).await;
     let seeded: Value = serde_json::from_str(&office.command(&[&["seed"], SEED].concat())).unwrap();
     let codes = office.coupons("home_store", SHOP).await;
@@ -155,7 +142,7 @@ async fn a_scan_is_whole_or_nothing(
     connects(&window, &office).await;
     signs_in(&window, &seeded, clerk).await;
     window.watches().await;
-    let mut gaps = Gaps { number: 0, paces };
+    let mut gaps = Gaps(0);
 
     on_every_screen(&window, &codes[0], &mut gaps).await;
     in_a_dialog(&window, &seeded, &codes, &mut gaps).await;
@@ -174,8 +161,7 @@ async fn a_scan_is_whole_or_nothing(
 /// What the counter took for guessing: every wrong look-up of a code would be one.
 async fn guesses(data: &Path) -> i64 {
     use sqlx::Connection as _;
-    let mut url = String::from("sqlite://");
-    write!(url, "{}", data.join("counter.sqlite").display()).unwrap();
+    let url = format!("sqlite://{}", data.join("counter.sqlite").display());
     let mut db = sqlx::SqliteConnection::connect(&url).await.unwrap();
     sqlx::query_scalar("SELECT COUNT(*) FROM guesses")
         .fetch_one(&mut db)
@@ -195,14 +181,11 @@ async fn on_every_screen(window: &Window, code: &str, gaps: &mut Gaps) {
         ("nav-settings", "sign-out"),
         ("nav-settings", "sound"),
     ] {
-        for &pace in gaps.paces {
-            let comes = async || {
-                window.escapes().await;
-                window.press(screen).await;
-                window.focuses(focus).await;
-            };
-            comes().await;
-            window.scans_whole(code, pace, gaps, &comes).await;
+        for pace in PACES {
+            window.escapes().await;
+            window.press(screen).await;
+            window.focuses(focus).await;
+            window.bursts(code, pace, gaps).await;
             window.sees("verdict[data-decision=honour][data-subject=coupon]").await;
             assert_eq!(window.asked().await, [code], "{screen} {focus} {pace}");
             assert_eq!(window.holds("omnibox").await, "");
@@ -226,24 +209,16 @@ async fn in_a_dialog(window: &Window, seeded: &Value, codes: &[String], gaps: &m
         window.holds("void-manager").await,
     );
     window.asked().await;
-    tokio::time::sleep(ANEW).await;
     let mut held = 0;
     for focus in ["void-reason", "void-pin", "void-manager", "void-submit"] {
-        for &pace in gaps.paces {
+        for pace in PACES {
             window.focuses(focus).await;
-            // Each try that is torn and none the less whole is held as well.
-            for _ in 0..TRIES {
-                let gap = gaps.next(codes[1].len());
-                let longest = window.bursts(&codes[1], pace, gap).await;
-                let now = window.count("held-scan").await;
-                assert!(now <= held + 1, "{focus} {pace}");
-                if longest <= LONGEST_GAP {
-                    assert_eq!(now, held + 1, "{focus} {pace} {gap:?}");
-                    held = now;
-                    break;
-                }
-                held = now;
-            }
+            window.bursts(&codes[1], pace, gaps).await;
+            held += 1;
+            let all = async || window.count("held-scan").await == held;
+            window
+                .until(all, &format!("{focus} {pace}: {held} scans are not held"))
+                .await;
             assert_eq!(window.holds("void-reason").await, reason, "{focus} {pace}");
             assert_eq!(window.holds("void-pin").await, secret, "{focus} {pace}");
             assert_eq!(window.holds("void-manager").await, manager, "{focus} {pace}");
@@ -264,22 +239,14 @@ async fn beside_a_basket(window: &Window, coupon: &str, goods: &[String], gaps: 
     window.sees("settle:enabled").await;
     window.sees("receipt-number:enabled").await;
     window.types("receipt-number", "R-7").await;
-    tokio::time::sleep(ANEW).await;
     let mut quantity = 1;
     for focus in ["omnibox", "tender-card", "empty", "settle", "receipt-number"] {
-        for &pace in gaps.paces {
-            for _ in 0..TRIES {
-                window.sees("settle:enabled").await;
-                window.focuses(focus).await;
-                window.asked().await;
-                let longest = window.bursts(&goods[0], pace, gaps.next(goods[0].len())).await;
-                if longest > LONGEST_GAP {
-                    quantity = window.says("basket-line", "data-quantity").await.parse().unwrap();
-                    continue;
-                }
-                quantity += 1;
-                break;
-            }
+        for pace in PACES {
+            window.sees("settle:enabled").await;
+            window.focuses(focus).await;
+            window.asked().await;
+            window.bursts(&goods[0], pace, gaps).await;
+            quantity += 1;
             window.sees(&format!("basket-line[data-quantity='{quantity}']")).await;
             assert!(!window.asked().await.contains(&"settle".to_owned()), "{focus} {pace}");
             assert_eq!(window.holds("receipt-number").await, "R-7", "{focus} {pace}");
@@ -287,11 +254,10 @@ async fn beside_a_basket(window: &Window, coupon: &str, goods: &[String], gaps: 
         }
     }
     // Whose a coupon is must not be said here: it is not even looked up.
-    for &pace in gaps.paces {
-        let focuses = async || window.focuses("receipt-number").await;
-        focuses().await;
+    for pace in PACES {
+        window.focuses("receipt-number").await;
         window.asked().await;
-        window.scans_whole(coupon, pace, gaps, focuses).await;
+        window.bursts(coupon, pace, gaps).await;
         window.reads("scan-refused", "scan_refused").await;
         assert_eq!(window.holds("receipt-number").await, "R-7");
         assert_eq!(window.asked().await, [""; 0], "{pace}");
@@ -300,10 +266,7 @@ async fn beside_a_basket(window: &Window, coupon: &str, goods: &[String], gaps: 
 
     // A number that somebody typed and that is a barcode is asked about.
     window.sees("receipt-number").await.clear().await.unwrap();
-    for sign in goods[0].chars() {
-        window.types("receipt-number", &sign.to_string()).await;
-        tokio::time::sleep(Duration::from_millis(130)).await;
-    }
+    window.types("receipt-number", &goods[0]).await;
     window.press("settle").await;
     window.reads("receipt-doubt", "receipt_doubt_text").await;
     window.keeps("46-receipt-doubt").await;
@@ -321,20 +284,18 @@ async fn while_a_scanner_is_tested(window: &Window, code: &str, gaps: &mut Gaps)
     window.sees("scanner-test").await;
     window.keeps("47-scanner-test").await;
     window.asked().await;
-    let again = async || window.focuses("scanner-test-close").await;
-    window.scans_whole("CF:YZyz-AQaq/0123456789]", 15, gaps, again).await;
+    window.bursts("CF:YZyz-AQaq/0123456789]", 15, gaps).await;
     window.reads("finding[data-code=good]", "finding_good_next").await;
     window.keeps("48-scanner-good").await;
-    window.scans_whole("CF:ZYzy-QAqa/0123456789]", 15, gaps, again).await;
+    window.bursts("CF:ZYzy-QAqa/0123456789]", 15, gaps).await;
     window.reads("finding[data-code=layout]", "finding_layout_next").await;
     window.keeps("49-scanner-layout").await;
-    window.scans_whole("~CF:YZyz-AQaq/0123456789]", 15, gaps, again).await;
+    window.bursts("~CF:YZyz-AQaq/0123456789]", 15, gaps).await;
     window.press("scanner-take").await;
     window.sees("finding[data-code=good]").await;
-    window.scans_whole("~CF:YZyz-AQa123456789]", 15, gaps, again).await;
+    window.bursts("~CF:YZyz-AQa123456789]", 15, gaps).await;
     window.reads("finding[data-code=lost]", "finding_lost_next").await;
     // Without its end.
-    tokio::time::sleep(ANEW).await;
     window.sends("~CF:YZyz-AQaq/0123456789]").await;
     window.reads("finding[data-code=no_end]", "finding_no_end").await;
     window.keeps("50-scanner-no-end").await;
@@ -343,7 +304,7 @@ async fn while_a_scanner_is_tested(window: &Window, code: &str, gaps: &mut Gaps)
     window.sees_no_more("scanner-test").await;
 
     // What was set holds.
-    window.scans_whole(&format!("~{code}"), 15, gaps, async || ()).await;
+    window.bursts(&format!("~{code}"), 15, gaps).await;
     window.sees("verdict[data-subject=coupon]").await;
     assert_eq!(window.asked().await, [code]);
     window.escapes().await;
@@ -355,13 +316,12 @@ async fn while_nobody_is_signed_in(window: &Window, clerk: &str, code: &str, gap
     window.press(&format!("clerk-{clerk}")).await;
     window.asked().await;
     for focus in ["pin-input", &format!("clerk-{clerk}"), "lang-en"] {
-        for &pace in gaps.paces {
+        for pace in PACES {
             window.focuses(focus).await;
-            window.scans_whole(code, pace, gaps, async || ()).await;
+            window.bursts(code, pace, gaps).await;
             assert_eq!(window.holds("pin-input").await, "", "{focus} {pace}");
         }
     }
     assert_eq!(window.asked().await, [""; 0]);
-    tokio::time::sleep(AFTERWARDS).await;
     window.sees(&format!("clerk-{clerk}")).await;
 }
