@@ -107,6 +107,11 @@ describe('slow input', () => {
     }
   });
 
+  it('of up to 120 ms a key, unless it is as short as a number that people type', () => {
+    expect(once(COUPON, steady(COUPON, 115))).toMatchObject(whole(COUPON));
+    expect(once(PICKUP, steady(PICKUP, 115))).toEqual({ kind: 'typed' });
+  });
+
   it('is typed when it is none', () => {
     for (const text of NAMELESS) expect(once(text, steady(text, 80))).toEqual({ kind: 'typed' });
   });

@@ -17,7 +17,9 @@ export const LIMITS = {
   /** A burst may have one gap, up to this: wireless scanners and remote desktops pause. */
   gap: 400,
   /** Median of the slowest scanners and lines. Such input is judged by what it says; people are slower still. */
-  slow: 100,
+  slow: 120,
+  /** The same for the shortest codes: eight digits are also typed by people who are used to numbers. */
+  slowShort: 100,
   /** Whoever pauses this long begins anew. */
   anew: 1000,
   /** An Enter this soon after a burst is not a person's. */
@@ -142,7 +144,8 @@ export function judge(keys: readonly Key[], pause: number, field: FieldKind, set
   if (isClean(pauses) && (isCode || !late || field === 'number')) {
     return { kind: 'scan', text: bare, from: 0, sure: true };
   }
-  if (isCode && median(pauses) <= LIMITS.slow && (fast || !late)) return { kind: 'scan', text: bare, from: 0, sure: fast };
+  const slow = bare.length > LIMITS.shortest ? LIMITS.slow : LIMITS.slowShort;
+  if (isCode && median(pauses) <= slow && (fast || !late)) return { kind: 'scan', text: bare, from: 0, sure: fast };
   if (late && pause > LIMITS.afterwards && field !== 'number') return TYPED;
   return afterPerson(keys, pause, field, settings) ?? (fast || endsInBurst(keys) ? unclear(burstBegin(keys)) : TYPED);
 }
