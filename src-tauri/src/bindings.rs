@@ -14,6 +14,7 @@ pub fn builder() -> Builder<tauri::Wry> {
         .commands(collect_commands![
             session::app_state,
             settings::set_locale,
+            settings::set_scanner,
             first_start::connect,
             first_start::start_single_shop,
             first_start::start_demo,
@@ -22,6 +23,7 @@ pub fn builder() -> Builder<tauri::Wry> {
             session::sign_out,
             session::lift_lock,
             desk::look_up,
+            desk::product_of,
             desk::read_picture,
             desk::confirm,
             desk::void_redemption,

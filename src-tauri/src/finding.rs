@@ -2,6 +2,7 @@
 
 use counterfoil_counter::{Counter, MemberAnswer, Scanned, Subject};
 use counterfoil_domain::products::Product;
+use counterfoil_domain::scans::without_aim;
 use counterfoil_scan::{self as scan, Format, classify};
 
 use crate::problem::Result;
@@ -56,8 +57,8 @@ pub async fn find(counter: &Counter, form: scan::Scanned, source: Source) -> Res
             }
             Ok((&shown).into())
         }
-        scan::Scanned::Member(number) => member(counter, Scanned::MemberNumber(number)).await,
-        scan::Scanned::Phone(phone) => member(counter, Scanned::Phone(phone)).await,
+        scan::Scanned::Member(number) => somebody(counter, Scanned::MemberNumber(number)).await,
+        scan::Scanned::Phone(phone) => somebody(counter, Scanned::Phone(phone)).await,
         scan::Scanned::Product(barcode) => match counter.product_by_barcode(&barcode).await? {
             Some(product) => Ok(exactly(&product)),
             // Of twelve digits one in ten has the check digit of a product by chance.
@@ -66,6 +67,17 @@ pub async fn find(counter: &Counter, form: scan::Scanned, source: Source) -> Res
         scan::Scanned::Unknown(text) => named(counter, text).await,
         scan::Scanned::Enrolment(text) => verdict(counter, Scanned::Other(text)).await,
     }
+}
+
+/// The product that a text is the barcode of. Nobody is looked for, so nothing counts as a guess.
+pub async fn product_of(counter: &Counter, text: &str) -> Result<Option<Product>> {
+    if let scan::Scanned::Product(barcode) = classify(text, scan::Source::Scanned)
+        && let Some(product) = counter.product_by_barcode(&barcode).await?
+    {
+        return Ok(Some(product));
+    }
+    let (_, bare) = without_aim(text.trim());
+    Ok(counter.product_by_barcode(bare).await?)
 }
 
 async fn verdict(counter: &Counter, scanned: Scanned) -> Result<Found> {
@@ -81,6 +93,21 @@ async fn member(counter: &Counter, scanned: Scanned) -> Result<Found> {
     })
 }
 
+/// A number that is nobody's is no unknown code: it was a person's number that was asked for.
+async fn somebody(counter: &Counter, scanned: Scanned) -> Result<Found> {
+    let mut found = member(counter, scanned).await?;
+    if let Found::Verdict { verdict } = &mut found {
+        for reason in &mut verdict.reasons {
+            reason.code = match reason.code.as_str() {
+                "unknown_code" => "unknown_member".to_owned(),
+                "unknown_offline" => "unknown_member_offline".to_owned(),
+                _ => continue,
+            };
+        }
+    }
+    Ok(found)
+}
+
 fn exactly(product: &Product) -> Found {
     Found::Products {
         products: vec![product.into()],
@@ -92,7 +119,7 @@ fn exactly(product: &Product) -> Found {
 async fn digits(counter: &Counter, digits: &str) -> Result<Found> {
     let digits = digits.to_owned();
     let scanned = match digits.len() {
-        PHONE_DIGITS => Scanned::Phone(digits),
+        PHONE_DIGITS => return somebody(counter, Scanned::Phone(digits)).await,
         _ => Scanned::MemberNumber(digits),
     };
     member(counter, scanned).await

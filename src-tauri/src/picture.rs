@@ -59,6 +59,24 @@ mod tests {
         read(base64).unwrap_err().code
     }
 
+    /// What the test of scanners shows is what it compares with.
+    #[test]
+    fn the_test_codes_say_the_test_text() {
+        let script = include_str!("../../ui/shared/src/scanner-test.ts");
+        let (_, rest) = script.split_once("TEST_TEXT = '").unwrap();
+        let (text, _) = rest.split_once('\'').unwrap();
+        for code in [
+            &include_bytes!("../../ui/counter/src/screens/settings/scanner-test-bars.png")[..],
+            &include_bytes!("../../ui/counter/src/screens/settings/scanner-test-square.png")[..],
+        ] {
+            let symbols = decode_with(code, &LIMITS, Effort::Thorough).unwrap();
+            assert_eq!(
+                symbols.iter().map(|symbol| symbol.text.as_str()).collect::<Vec<_>>(),
+                [text]
+            );
+        }
+    }
+
     #[test]
     fn the_code_in_a_picture_is_read() {
         let picture = png("100120260712345678", &QrStyle::default()).unwrap();

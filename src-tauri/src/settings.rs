@@ -44,6 +44,40 @@ impl Locale {
     }
 }
 
+/// What ends a scan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub enum ScanEnd {
+    #[default]
+    Enter,
+    /// The scanner sends nothing after the code.
+    Silence,
+}
+
+/// What the scanner of this desk puts around each code.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct ScannerSettings {
+    pub prefix: String,
+    pub suffix: String,
+    pub ends: ScanEnd,
+}
+
+impl ScannerSettings {
+    /// Longest prefix or suffix, in characters; longer ones would be codes.
+    const MOST: usize = 8;
+
+    /// As far as a keyboard can type them, and no longer than [`Self::MOST`].
+    pub fn sound(&self) -> Self {
+        let sound = |text: &str| text.chars().filter(|c| !c.is_control()).take(Self::MOST).collect();
+        Self {
+            prefix: sound(&self.prefix),
+            suffix: sound(&self.suffix),
+            ends: self.ends,
+        }
+    }
+}
+
 /// Head office inside this app, and why it is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -61,6 +95,7 @@ pub struct Settings {
     pub head_office: Option<Inside>,
     /// Where it listens on loopback; the counter knows it by this port.
     pub port: Option<u16>,
+    pub scanner: ScannerSettings,
 }
 
 impl Default for Settings {
@@ -69,6 +104,7 @@ impl Default for Settings {
             locale: Locale::of_machine(),
             head_office: None,
             port: None,
+            scanner: ScannerSettings::default(),
         }
     }
 }
@@ -147,6 +183,7 @@ mod tests {
             settings.locale = Locale::En;
             settings.head_office = Some(Inside::Demo);
             settings.port = Some(40_000);
+            settings.scanner.prefix = "~".into();
         })
         .unwrap();
         let text = fs::read_to_string(folder.path().join(FILE_NAME)).unwrap();
@@ -154,6 +191,7 @@ mod tests {
         let again = Kept::load(folder.path()).get();
         assert_eq!(again, kept.get());
         assert_eq!((again.locale, again.port), (Locale::En, Some(40_000)));
+        assert_eq!(again.scanner.prefix, "~");
         assert!(!folder.path().join("settings.json.new").exists());
     }
 
@@ -169,6 +207,20 @@ mod tests {
         );
         fs::write(&path, "{\"locale\": \"en\", \"theme\": \"dark\"}").unwrap();
         assert_eq!(Kept::load(folder.path()).get().locale, Locale::En);
+    }
+
+    #[test]
+    fn what_a_scanner_adds_is_short_and_can_be_typed() {
+        let typed = ScannerSettings {
+            prefix: "\u{2}~~".into(),
+            suffix: "0123456789".into(),
+            ends: ScanEnd::Silence,
+        };
+        let sound = typed.sound();
+        assert_eq!((sound.prefix.as_str(), sound.suffix.as_str()), ("~~", "01234567"));
+        assert_eq!(sound.ends, ScanEnd::Silence);
+        let older: Settings = serde_json::from_str("{\"locale\": \"en\"}").unwrap();
+        assert_eq!(older.scanner, ScannerSettings::default());
     }
 
     #[test]

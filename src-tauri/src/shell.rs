@@ -147,7 +147,7 @@ impl Shell {
             None => Mode::Connected,
         };
         let notice = locked(&self.notice).clone();
-        Ok(AppState::of(&status, clerk.as_ref(), mode, settings.locale, notice))
+        Ok(AppState::of(&status, clerk.as_ref(), mode, &settings, notice))
     }
 
     pub fn set_notice(&self, problem: Option<Problem>) {

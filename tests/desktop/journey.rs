@@ -176,6 +176,11 @@ async fn goes_wrong(window: &Window) {
         .reads("reason[data-code=unknown_code]", "reason_unknown_code")
         .await;
     window.keeps("11-unknown-code").await;
+    // A number of nobody's is no unknown code.
+    window.looks_up("19900000001").await;
+    window
+        .reads("reason[data-code=unknown_member]", "reason_unknown_member")
+        .await;
     window.drops("notes.png", b"milk, eggs, coffee").await;
     window
         .reads("problem[data-code=picture_unreadable]", "problem_picture_unreadable")

@@ -5,4 +5,5 @@
 
 mod journey;
 mod sale;
+mod scanner;
 mod window;

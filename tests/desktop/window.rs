@@ -1,6 +1,7 @@
 //! A window of the counter app and what a person can do to it. Whoever looks waits, with a deadline.
 
 use std::{
+    cell::Cell,
     fs,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -14,17 +15,20 @@ use tokio::sync::{Mutex, MutexGuard};
 
 /// For every wait. Generous: the machine may be compiling beside it.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// From then on an Enter is a person's.
+const AFTER_SCAN: Duration = Duration::from_millis(600);
 const GLANCE: Duration = Duration::from_millis(50);
 /// One window at a time has the screen, and with it the focus.
 static SCREEN: Mutex<()> = Mutex::const_new(());
 
 /// The app, its driver and the language it is to speak.
 pub struct Window {
-    client: Client,
+    pub client: Client,
     words: Map<String, Value>,
     screens: PathBuf,
     language: &'static str,
     driver: Driver,
+    scanned: Cell<Option<Instant>>,
     _screen: MutexGuard<'static, ()>,
 }
 
@@ -48,6 +52,7 @@ impl Window {
             screens,
             language,
             driver,
+            scanned: Cell::new(None),
             _screen: screen,
         }
     }
@@ -139,14 +144,27 @@ impl Window {
 
     /// A USB scanner: a burst of keys and Enter, wherever the focus is.
     pub async fn scans(&self, code: &str) {
-        let field = self.client.active_element().await.unwrap();
-        let keys = format!("{code}{}", char::from(Key::Enter));
-        field.send_keys(&keys).await.unwrap();
+        self.sends(&format!("{code}{}", char::from(Key::Enter))).await;
+        self.scanned.set(Some(Instant::now()));
     }
 
-    /// The Enter key, wherever the focus is.
+    /// The Enter key, wherever the focus is, as soon as it is a person's: right after a scan it is taken for a scanner's.
     pub async fn enters(&self) {
-        self.scans("").await;
+        if let Some(rest) = self.scanned.get().and_then(|at| AFTER_SCAN.checked_sub(at.elapsed())) {
+            tokio::time::sleep(rest).await;
+        }
+        self.sends(&char::from(Key::Enter).to_string()).await;
+    }
+
+    /// Keys, wherever the focus is.
+    pub async fn sends(&self, keys: &str) {
+        self.client
+            .active_element()
+            .await
+            .unwrap()
+            .send_keys(keys)
+            .await
+            .unwrap();
     }
 
     /// Types a code at the desk and asks for it.
@@ -198,6 +216,14 @@ impl Window {
         fs::write(self.screens.join(format!("{}-{step}.png", self.language)), picture).unwrap();
     }
 
+    /// Waits until it is so.
+    pub async fn until(&self, so: impl AsyncFn() -> bool, complaint: &str) {
+        let begun = Instant::now();
+        while !so().await {
+            self.patience(begun, complaint).await;
+        }
+    }
+
     /// Fails, with a picture and all that is on the screen, when it has lasted too long.
     async fn patience(&self, begun: Instant, complaint: &str) {
         if begun.elapsed() > PATIENCE {
@@ -214,7 +240,7 @@ impl Window {
 }
 
 /// `link[data-state=online]` -> `[data-testid="link"][data-state=online]`
-fn css(id: &str) -> String {
+pub fn css(id: &str) -> String {
     let (name, rest) = id.split_at(id.find(['[', ':']).unwrap_or(id.len()));
     format!(r#"[data-testid="{name}"]{rest}"#)
 }

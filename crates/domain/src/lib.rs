@@ -17,6 +17,7 @@ pub mod pickups;
 pub mod planted;
 pub mod products;
 pub mod sales;
+pub mod scans;
 pub mod settlement;
 pub mod surplus;
 pub mod text;

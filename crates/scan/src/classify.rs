@@ -1,5 +1,7 @@
 //! What a text is, by its form alone. Whether such a coupon or order exists is for the counter to find out.
 
+use counterfoil_domain::scans::{Aim, gs1_product, without_aim};
+
 use crate::format::Format;
 
 /// Longest text that is looked at, bytes. What a QR code can hold is longer, what this chain issues is not.
@@ -48,12 +50,27 @@ pub enum Scanned {
 /// Says what a text is.
 ///
 /// Full-width characters (an input method left on), spaces, dashes, control and invisible characters are undone
-/// first. Eight digits are a pickup code, unless they came as an EAN-8 symbol.
+/// first, and the symbol's name by AIM is taken off. Eight digits are a pickup code, unless they came as an EAN-8 symbol.
 pub fn classify(text: &str, source: Source) -> Scanned {
     if text.len() > MAX_TEXT {
         return Scanned::Unknown(cut(&plain(cut(text))).to_owned());
     }
-    let text = plain(text);
+    let mut text = plain(text);
+    let mut aim = None;
+    while let (Some(name), bare) = without_aim(&text) {
+        aim = aim.or(Some(name));
+        text = bare.trim_start().to_owned();
+    }
+    let source = if aim.is_some_and(Aim::is_ean8) {
+        Source::Symbol(Format::Ean8)
+    } else {
+        source
+    };
+    if aim.is_some_and(Aim::is_gs1)
+        && let Some(number) = gs1_product(&text)
+    {
+        return Scanned::Product(number.to_owned());
+    }
 
     if let Some(rest) = without_prefix(&text, ENROLMENT) {
         return Scanned::Enrolment(format!("{ENROLMENT}{rest}"));
@@ -226,6 +243,43 @@ mod tests {
             classify("96385075", Source::Symbol(Format::Ean8)),
             Scanned::Unknown("96385075".into())
         );
+    }
+
+    /// The front end has to know some of it before it lets a key through; it is held to the same list.
+    #[test]
+    fn the_forms_that_the_front_end_knows() {
+        let forms: serde_json::Value = serde_json::from_str(include_str!("../forms.json")).unwrap();
+        for case in forms.as_array().unwrap() {
+            let text = case["text"].as_str().unwrap();
+            let form = match classify(text, Source::Scanned) {
+                Scanned::Coupon(_) => Some("coupon"),
+                Scanned::Pickup(_) => Some("pickup"),
+                Scanned::Product(_) => Some("product"),
+                Scanned::Token(_) => Some("token"),
+                Scanned::Member(_) => Some("member"),
+                Scanned::Enrolment(_) | Scanned::Phone(_) | Scanned::Unknown(_) => None,
+            };
+            assert_eq!(form, case["form"].as_str(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_name_of_the_symbol_is_taken_off_and_believed() {
+        let scanned = |text| classify(text, Source::Scanned);
+        assert_eq!(
+            scanned("]C1260411000000012345"),
+            Scanned::Coupon("260411000000012345".into())
+        );
+        assert_eq!(scanned("]Q3CF1:ABC234"), Scanned::Token("CF1:ABC234".into()));
+        assert_eq!(scanned("]E06901028075763"), Scanned::Product("6901028075763".into()));
+        assert_eq!(scanned("]E496385074"), Scanned::Product("96385074".into()));
+        assert_eq!(scanned("]Q196385074"), Scanned::Pickup("96385074".into()));
+        assert_eq!(scanned("]C10106901028075763"), Scanned::Product("6901028075763".into()));
+        assert_eq!(
+            scanned("]C00106901028075763"),
+            Scanned::Coupon("0106901028075763".into())
+        );
+        assert_eq!(scanned("]E0S001"), Scanned::Unknown("S001".into()));
     }
 
     #[test]

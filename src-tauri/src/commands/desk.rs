@@ -6,7 +6,7 @@ use super::{App, blocking, id};
 use crate::finding;
 use crate::picture;
 use crate::problem::Result;
-use crate::view::{Confirmation, Found, PictureText, Receipt, Source};
+use crate::view::{Confirmation, Found, PictureText, ProductView, Receipt, Source};
 
 #[tauri::command]
 #[specta::specta]
@@ -14,6 +14,13 @@ pub async fn look_up(app: App<'_>, text: String, source: Source) -> Result<Found
     let (counter, _) = app.at_work().await?;
     let form = finding::form_of(&app, &text, source);
     finding::find(&counter, form, source).await
+}
+
+#[tauri::command]
+#[specta::specta]
+pub async fn product_of(app: App<'_>, text: String) -> Result<Option<ProductView>> {
+    let (counter, _) = app.at_work().await?;
+    Ok(finding::product_of(&counter, &text).await?.as_ref().map(Into::into))
 }
 
 #[tauri::command]

@@ -7,7 +7,7 @@ use specta::Type;
 use tauri_specta::Event;
 
 use crate::problem::Problem;
-use crate::settings::Locale;
+use crate::settings::{Locale, ScannerSettings, Settings};
 
 /// Which of the three screens is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type)]
@@ -39,6 +39,7 @@ pub struct AppState {
     pub queue: QueueCounts,
     pub limits: Option<LimitsView>,
     pub locale: Locale,
+    pub scanner: ScannerSettings,
     pub version: String,
     pub notice: Option<Problem>,
 }
@@ -163,7 +164,7 @@ impl AppState {
         status: &counter::Status,
         clerk: Option<&counter::Person>,
         mode: Mode,
-        locale: Locale,
+        settings: &Settings,
         notice: Option<Problem>,
     ) -> Self {
         let placed = status.placed.as_ref();
@@ -199,7 +200,8 @@ impl AppState {
                 exceptions: status.queue.exceptions,
             },
             limits: placed.map(|placed| LimitsView::from(&placed.limits)),
-            locale,
+            locale: settings.locale,
+            scanner: settings.scanner.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             notice,
         }

@@ -1,5 +1,6 @@
+import { TEST_TEXT } from '@counterfoil/shared';
 import { cleanup, fireEvent, render, screen, waitFor, within } from '@testing-library/svelte';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import AppWindow from './App.svelte';
 import { App } from './lib/app.svelte';
 import type { AppState } from './lib/backend';
@@ -187,6 +188,86 @@ describe('the queue', () => {
   });
 });
 
+/** Keys with these pauses in ms, wherever the focus goes; `gap` is before the key of this place. */
+async function burst(code: string, pause: number, gap?: { place: number; ms: number }) {
+  let at = performance.now() + 5000;
+  for (const [place, key] of [...code, 'Enter'].entries()) {
+    at += place === gap?.place ? gap.ms : pause;
+    const target = document.activeElement ?? document.body;
+    const event = new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true });
+    Object.defineProperty(event, 'timeStamp', { value: at });
+    target.dispatchEvent(event);
+    const focused = document.activeElement;
+    if (!event.defaultPrevented && key !== 'Enter' && focused instanceof HTMLInputElement) {
+      await fireEvent.input(focused, { target: { value: focused.value + key } });
+    }
+  }
+}
+
+describe('a scan in fits and starts', () => {
+  const BURSTS = [5, 15, 40, 80].flatMap((pause) => [
+    { pause, gap: { place: 1, ms: 400 } },
+    { pause, gap: { place: 7, ms: 100 } },
+    { pause, gap: { place: 12, ms: 250 } },
+    { pause, gap: { place: COUPON.length, ms: 400 } },
+  ]);
+
+  it.each(BURSTS)('of $pause ms a key with $gap.ms ms before key $gap.place is one look-up, from every screen', async ({ pause, gap }) => {
+    const { backend, counter } = await open(AT_THE_DESK);
+    for (const key of ['F2', 'F6', 'F8']) {
+      await press(key);
+      if (key === 'F6') (await find('today-search')).focus();
+      await burst(COUPON, pause, gap);
+      await find('verdict');
+      expect(backend.lookUps.splice(0)).toEqual([{ text: COUPON, source: 'scanned' }]);
+      expect(counter.desk.text).toBe('');
+      await press('Escape');
+    }
+  });
+
+  it('that can not be told is said, and looked up by nobody', async () => {
+    const { backend } = await open(AT_THE_DESK);
+    const omnibox = (await find('omnibox')) as HTMLInputElement;
+    omnibox.focus();
+    for (const key of 'LOT-2026') omnibox.dispatchEvent(keyAt(key, 10_000));
+    for (const key of '0017') omnibox.dispatchEvent(keyAt(key, 10_700));
+    omnibox.dispatchEvent(keyAt('Enter', 10_750));
+    expect((await find('scan-unclear')).textContent).toContain('scan again');
+    expect(backend.lookUps).toEqual([]);
+    await scan(COUPON);
+    await waitFor(() => expect(screen.queryByTestId('scan-unclear')).toBeNull());
+  });
+});
+
+function keyAt(key: string, at: number): KeyboardEvent {
+  const event = new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true });
+  Object.defineProperty(event, 'timeStamp', { value: at });
+  return event;
+}
+
+describe('the test of a scanner', () => {
+  it('takes every scan, names what is wrong, and sets it right', async () => {
+    const { backend, counter } = await open(AT_THE_DESK);
+    await click('nav-settings');
+    await click('scanner-test-open');
+    await find('scanner-test');
+    await burst(`~${TEST_TEXT}`, 5);
+    expect((await find('finding')).dataset.code).toBe('surplus');
+    await click('scanner-take');
+    await waitFor(() => expect(screen.getByTestId('finding').dataset.code).toBe('good'));
+    expect(counter.state?.scanner.prefix).toBe('~');
+    await burst('~CF:ZYzy-AQaq/0123456789]', 5);
+    await waitFor(() => expect(screen.getByTestId('finding').dataset.code).toBe('layout'));
+    expect(screen.getByTestId('finding').textContent).toContain('Y → Z');
+    await click('scanner-test-close');
+    await waitFor(() => expect(screen.queryByTestId('scanner-test')).toBeNull());
+    expect(backend.lookUps).toEqual([]);
+    await burst(`~${COUPON}`, 5);
+    await find('verdict');
+    expect(backend.lookUps).toEqual([{ text: COUPON, source: 'scanned' }]);
+  });
+});
+
 describe('elsewhere', () => {
   it('a scan at the sign-in does not become a PIN', async () => {
     const { backend } = await open({ phase: 'signIn', mode: 'demo', store: STORE });
@@ -263,6 +344,49 @@ describe('a sale', () => {
       expect(screen.queryByTestId('sold')?.dataset.delivery).toBe('confirmed');
     });
     expect((await backend.sales()).status).toBe('ok');
+  });
+
+  it('refuses scans as a receipt number: goods are added, whose anything else is stays unsaid', async () => {
+    const { backend } = await open(AT_THE_DESK);
+    await fill();
+    const number = (await find('receipt-number')) as HTMLInputElement;
+    const settled = vi.spyOn(backend, 'settle');
+    for (const pause of [5, 40, 80]) {
+      number.focus();
+      await fireEvent.input(number, { target: { value: 'R-1' } });
+      backend.lookUps.length = 0;
+      await burst(COUPON, pause, { place: 6, ms: 300 });
+      await waitFor(() => expect(screen.getByTestId('scan-refused')).toBeTruthy());
+      expect(number.value).toBe('R-1');
+      expect(backend.lookUps).toEqual([]);
+      expect(screen.getByTestId('scan-refused').textContent).not.toContain('王');
+      expect(screen.queryByTestId('scan-typed') !== null).toBe(pause === 80);
+    }
+    await click('scan-look-up');
+    await waitFor(() => expect(backend.lookUps).toEqual([{ text: COUPON, source: 'scanned' }]));
+    number.focus();
+    await burst(SHAMPOO, 15);
+    await waitFor(() => expect(screen.getAllByTestId('basket-line')[0]?.dataset.quantity).toBe('2'));
+    expect(screen.getByTestId('scan-refused').textContent).toContain('in the basket');
+    expect(settled).not.toHaveBeenCalled();
+  });
+
+  it('asks whether a barcode that was typed is the receipt number', async () => {
+    const { backend } = await open(AT_THE_DESK);
+    await fill();
+    const settled = vi.spyOn(backend, 'settle');
+    await type('receipt-number', SHAMPOO);
+    await click('settle');
+    expect((await find('receipt-doubt')).textContent).toContain('Amino shampoo');
+    await press('Enter', await find('receipt-number'));
+    expect(settled).not.toHaveBeenCalled();
+    await click('receipt-retype');
+    expect(((await find('receipt-number')) as HTMLInputElement).value).toBe('');
+    await type('receipt-number', SHAMPOO);
+    await click('settle');
+    await click('receipt-meant');
+    await find('sold');
+    expect(settled).toHaveBeenCalledWith(expect.anything(), 'cash', SHAMPOO);
   });
 
   it('is chosen by hand and given back to the best', async () => {

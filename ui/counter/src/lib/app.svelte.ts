@@ -1,6 +1,8 @@
+import { play, type Scan, type Seen } from '@counterfoil/shared';
 import { getContext, setContext } from 'svelte';
+import { SvelteMap } from 'svelte/reactivity';
 import { Desk } from '../screens/desk/desk.svelte';
-import type { AppState, Backend, Problem, Result, ScanSource } from './backend';
+import type { AppState, Backend, Problem, ProductView, Result, ScanSource } from './backend';
 import { locale, showLocale } from './locale.svelte';
 import type { Place } from './sentences';
 
@@ -18,9 +20,15 @@ export class App {
   heldScans = $state.raw<string[]>([]);
   /** A scan came while nobody was signed in. */
   scanIgnored = $state(false);
+  /** A scanner typed what can't be told; nothing was looked up. */
+  scanUnclear = $state(false);
+  /** Set while a scanner is tested: what it types goes there and nowhere else. */
+  scannerTest: ((seen: Seen) => void) | null = null;
   now = $state(Date.now());
 
   readonly desk: Desk;
+  /** Goods that coupons are vouchers for; null until the answer comes, and for what isn't known here. */
+  readonly #products = new SvelteMap<string, ProductView | null>();
 
   constructor(readonly backend: Backend) {
     this.desk = new Desk(backend);
@@ -30,6 +38,14 @@ export class App {
   get place(): Place {
     return { timeZone: this.state?.store?.timeZone, currency: this.state?.limits?.currency };
   }
+
+  productNamed = (sku: string): ProductView | null => {
+    const known = this.#products.get(sku);
+    if (known !== undefined) return known;
+    // Not while it is drawn: what is read there must not be written.
+    queueMicrotask(() => void this.#askProduct(sku));
+    return null;
+  };
 
   async start(): Promise<void> {
     showLocale(navigator.language.startsWith('zh') ? 'zh-CN' : 'en');
@@ -62,6 +78,19 @@ export class App {
     this.take(await this.backend.signOut());
   }
 
+  /** Where a scan ran into a field that takes none, that field's owner is told; nothing is looked up of a person. */
+  scan({ text, into, sure }: Scan): void {
+    this.scanUnclear = false;
+    const refused = into === 'number' && this.state?.phase === 'desk' && !this.busyDialog;
+    if (refused) void this.desk.refuse(text, sure);
+    else this.scanned(text);
+  }
+
+  unclear(): void {
+    this.scanUnclear = true;
+    play('unsure');
+  }
+
   /** A scan is welcome on every screen and lost on none. */
   scanned(text: string, source: ScanSource = 'scanned'): void {
     if (this.state?.phase !== 'desk') {
@@ -86,6 +115,13 @@ export class App {
     const held = this.heldScans;
     this.heldScans = [];
     for (const text of held) this.scanned(text);
+  }
+
+  async #askProduct(sku: string): Promise<void> {
+    if (this.#products.has(sku)) return;
+    this.#products.set(sku, null);
+    const answer = await this.backend.productOf(sku);
+    if (answer.status === 'ok') this.#products.set(sku, answer.data);
   }
 
   #show(state: AppState): void {

@@ -6,6 +6,8 @@
 export const REASON_CODES = {
   unknown_code: [],
   unknown_offline: [],
+  unknown_member: [],
+  unknown_member_offline: [],
   malformed_code: [],
   not_started: ['at'],
   expired: ['at'],

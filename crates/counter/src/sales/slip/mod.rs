@@ -211,7 +211,7 @@ impl Print {
             self.pair(format!("{} {name}", self.words.coupon), off);
         }
         self.payable(sale.payable);
-        self.pair(self.words.tender, sale.tender.clone());
+        self.pair(self.words.tender, self.language.tender(&sale.tender).to_owned());
         if sale.paid_back() > 0 {
             let back = self.money(sale.paid_back());
             self.pair(self.words.refunded, back);

@@ -47,7 +47,7 @@ async fn slips_of_sale_return_and_void_carry_what_happened_in_both_languages() {
         };
         let shown = quote(&shop.inner, &basket).await.unwrap();
         let tender = Tender {
-            tender: "现金".into(),
+            tender: "cash".into(),
             receipt: receipt.into(),
         };
         match settle(&shop.inner, &shown.ticket.unwrap(), &tender, clerk_id(1))
@@ -70,12 +70,13 @@ async fn slips_of_sale_return_and_void_carry_what_happened_in_both_languages() {
         "优惠券券11",
         "-20.00",
         "CNY1,480.00",
-        "现金",
+        "支付方式现金",
         "M00001",
     ] {
         assert!(zh.contains(words), "{words} in {zh}");
     }
     assert!(!zh.contains("member1"), "names are masked: {zh}");
+    assert!(!zh.to_lowercase().contains("cash"), "{zh}");
     let en = printed(&shop, id, Language::En).await;
     for words in [
         "Store1",
@@ -84,11 +85,13 @@ async fn slips_of_sale_return_and_void_carry_what_happened_in_both_languages() {
         "Couponcoupon11",
         "Paid",
         "CNY1,480.00",
+        "PaidbyCash",
         "clerk1",
         &id.to_string(),
     ] {
         assert!(en.contains(words), "{words} in {en}");
     }
+    assert!(!en.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c)), "{en}");
     let approval = Approval {
         reason: "坏了 broken",
         manager: clerk_id(2),

@@ -85,6 +85,22 @@ impl Language {
         }
     }
 
+    /// How it was paid. Another program of the chain may have its own word, which is printed as it is.
+    pub(super) fn tender(self, code: &str) -> &str {
+        let (zh, en) = match code {
+            "cash" => ("现金", "Cash"),
+            "card" => ("银行卡", "Bank card"),
+            "wechat" => ("微信", "WeChat Pay"),
+            "alipay" => ("支付宝", "Alipay"),
+            "other" => ("其他", "Other"),
+            own => return own,
+        };
+        match self {
+            Self::Zh => zh,
+            Self::En => en,
+        }
+    }
+
     /// As PDF names it.
     pub(super) fn tag(self) -> &'static str {
         match self {

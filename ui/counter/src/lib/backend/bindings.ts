@@ -7,6 +7,7 @@ import * as __TAURI_EVENT from "@tauri-apps/api/event";
 export const commands = {
 	appState: () => typedError<AppState, Problem>(__TAURI_INVOKE("app_state")),
 	setLocale: (locale: Locale) => typedError<AppState, Problem>(__TAURI_INVOKE("set_locale", { locale })),
+	setScanner: (scanner: ScannerSettings) => typedError<AppState, Problem>(__TAURI_INVOKE("set_scanner", { scanner })),
 	connect: (address: string, code: string) => typedError<AppState, Problem>(__TAURI_INVOKE("connect", { address, code })),
 	startSingleShop: (shopName: string, managerName: string, managerPin: string) => typedError<AppState, Problem>(__TAURI_INVOKE("start_single_shop", { shopName, managerName, managerPin })),
 	startDemo: () => typedError<AppState, Problem>(__TAURI_INVOKE("start_demo")),
@@ -16,6 +17,7 @@ export const commands = {
 	/**  Ends the lock of somebody who typed too much that was wrong, PINs and codes; null = of the whole counter. */
 	liftLock: (clerkId: string | null, managerId: string, managerPin: string) => typedError<AppState, Problem>(__TAURI_INVOKE("lift_lock", { clerkId, managerId, managerPin })),
 	lookUp: (text: string, source: Source) => typedError<Found, Problem>(__TAURI_INVOKE("look_up", { text, source })),
+	productOf: (text: string) => typedError<ProductView | null, Problem>(__TAURI_INVOKE("product_of", { text })),
 	readPicture: (base64: string) => typedError<PictureText, Problem>(__TAURI_INVOKE("read_picture", { base64 })),
 	confirm: (ticket: string) => typedError<Confirmation, Problem>(__TAURI_INVOKE("confirm", { ticket })),
 	voidRedemption: (opId: string, reason: string, managerId: string, managerPin: string) => typedError<Receipt, Problem>(__TAURI_INVOKE("void_redemption", { opId, reason, managerId, managerPin })),
@@ -54,6 +56,7 @@ export type AppState = {
 	queue: QueueCounts,
 	limits: LimitsView | null,
 	locale: Locale,
+	scanner: ScannerSettings,
 	version: string,
 	notice: Problem | null,
 };
@@ -395,6 +398,18 @@ export type SaleView = {
 	entry: SaleRow,
 	lines: SoldLine[],
 	coupons: SoldCoupon[],
+};
+
+/**  What ends a scan. */
+export type ScanEnd = "enter" | 
+/**  The scanner sends nothing after the code. */
+"silence";
+
+/**  What the scanner of this desk puts around each code. */
+export type ScannerSettings = {
+	prefix: string,
+	suffix: string,
+	ends: ScanEnd,
 };
 
 /**  What settling came to; of what was refused nothing was written. */

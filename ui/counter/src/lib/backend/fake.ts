@@ -5,6 +5,7 @@
  * In a browser: `?phase=desk&locale=en&offline=1` starts at a certain point.
  */
 
+import { withoutAim } from '@counterfoil/shared';
 import type {
   AppState,
   Backend,
@@ -15,6 +16,7 @@ import type {
   MemberCard,
   OrderView,
   Problem,
+  ProductView,
   QueueRow,
   QuoteView,
   Reason,
@@ -23,6 +25,7 @@ import type {
   ReturnLine,
   ReturnPolicy,
   SaleView,
+  ScannerSettings,
   Settled,
   Verdict,
 } from './index';
@@ -80,6 +83,7 @@ export class FakeBackend implements Backend {
       queue: { pending: 0, delivered: 0, exceptions: 0 },
       limits: null,
       locale: 'zh-CN',
+      scanner: { prefix: '', suffix: '', ends: 'enter' },
       version: '0.1.0',
       notice: null,
     };
@@ -112,6 +116,10 @@ export class FakeBackend implements Backend {
 
   async appState() {
     return this.#answer(ok(this.#state));
+  }
+
+  async setScanner(scanner: ScannerSettings) {
+    return this.#answer(ok(this.#change({ scanner })));
   }
 
   async setLocale(locale: 'zh-CN' | 'en') {
@@ -166,7 +174,7 @@ export class FakeBackend implements Backend {
 
   async lookUp(text: string, source: string): Promise<Result<Found>> {
     this.lookUps.push({ text, source });
-    const code = text.replace(/\s/g, '');
+    const code = withoutAim(text.replace(/\s/g, ''));
     const barcode = PRODUCTS.filter((one) => one.barcode === code || one.sku === code);
     if (barcode.length > 0) return this.#answer(ok({ kind: 'products', products: barcode, exact: true }));
     if (code === MEMBER.number.replace(/\s/g, '') || code === '13800006620') {
@@ -177,12 +185,19 @@ export class FakeBackend implements Backend {
     return this.#answer(ok({ kind: 'verdict', verdict: this.#verdictOf(text, code) }));
   }
 
+  async productOf(text: string): Promise<Result<ProductView | null>> {
+    const code = withoutAim(text.trim());
+    return this.#answer(ok(PRODUCTS.find((one) => one.barcode === code || one.sku === code) ?? null));
+  }
+
   #verdictOf(text: string, code: string): Verdict {
     const coupon = this.#coupons.find((one) => one.code === code);
     const order = this.#orders.find((one) => one.code === code);
     if (coupon) return this.#couponVerdict(coupon);
     if (order) return this.#orderVerdict(order);
     const digits = /^\d{8}$|^\d{18}$/.test(code);
+    const phone = /^1[3-9]\d{9}$/.test(code);
+    if (phone) return this.#verdict({ kind: 'unknown', text }, 'refuse', ['unknown_member']);
     const reason = digits ? (this.online ? 'unknown_code' : 'unknown_offline') : 'not_a_code';
     return this.#verdict({ kind: 'unknown', text }, reason === 'unknown_offline' ? 'unconfirmed' : 'refuse', [reason]);
   }

@@ -10,6 +10,7 @@ import type {
   DemoHints,
   Found,
   Problem,
+  ProductView,
   QueueRow,
   QuoteView,
   Receipt,
@@ -18,6 +19,7 @@ import type {
   ReturnPreview,
   SaleRow,
   SaleView,
+  ScannerSettings,
   Settled,
   Slip,
 } from './bindings';
@@ -32,6 +34,7 @@ export type ScanSource = 'typed' | 'scanned' | 'pasted' | 'camera';
 export interface Backend {
   appState(): Answer<AppState>;
   setLocale(locale: 'zh-CN' | 'en'): Answer<AppState>;
+  setScanner(scanner: ScannerSettings): Answer<AppState>;
   connect(address: string, code: string): Answer<AppState>;
   startSingleShop(shopName: string, managerName: string, managerPin: string): Answer<AppState>;
   startDemo(): Answer<AppState>;
@@ -41,6 +44,8 @@ export interface Backend {
   /** Ends the lock of somebody, or of the whole counter, after too much that was wrong. */
   liftLock(clerkId: string | null, managerId: string, managerPin: string): Answer<AppState>;
   lookUp(text: string, source: ScanSource): Answer<Found>;
+  /** The product that a text is the barcode of; looks for nobody. */
+  productOf(text: string): Answer<ProductView | null>;
   readPicture(base64: string): Answer<{ text: string; format: string }>;
   confirm(ticket: string): Answer<Confirmation>;
   voidRedemption(opId: string, reason: string, managerId: string, managerPin: string): Answer<Receipt>;

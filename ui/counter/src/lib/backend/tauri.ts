@@ -13,6 +13,7 @@ async function guarded<T>(answer: Answer<T>): Answer<T> {
 export const tauriBackend: Backend = {
   appState: () => guarded(commands.appState()),
   setLocale: (locale) => guarded(commands.setLocale(locale)),
+  setScanner: (scanner) => guarded(commands.setScanner(scanner)),
   connect: (address, code) => guarded(commands.connect(address, code)),
   startSingleShop: (shop, manager, pin) => guarded(commands.startSingleShop(shop, manager, pin)),
   startDemo: () => guarded(commands.startDemo()),
@@ -21,6 +22,7 @@ export const tauriBackend: Backend = {
   signOut: () => guarded(commands.signOut()),
   liftLock: (clerkId, managerId, pin) => guarded(commands.liftLock(clerkId, managerId, pin)),
   lookUp: (text, source) => guarded(commands.lookUp(text, source)),
+  productOf: (text) => guarded(commands.productOf(text)),
   readPicture: (base64) => guarded(commands.readPicture(base64)),
   confirm: (ticket) => guarded(commands.confirm(ticket)),
   voidRedemption: (opId, reason, managerId, pin) =>

@@ -1,4 +1,4 @@
-import { play, type Sound } from '@counterfoil/shared';
+import { LIMITS, play, type Sound } from '@counterfoil/shared';
 import type { Backend, CouponView, Found, Problem, ProductView, Receipt, ScanSource, Verdict } from '../../lib/backend';
 import { Sale, type Sold } from './basket/sale.svelte';
 
@@ -10,7 +10,7 @@ export type DeskView =
   | { kind: 'done'; receipt: Receipt; verdict: Verdict }
   | { kind: 'products'; text: string; products: ProductView[]; chosen: number }
   | { kind: 'sold'; sold: Sold }
-  | { kind: 'problem'; text: string | null; problem: Problem };
+  | { kind: 'problem'; text: string | null; problem: Problem; source: ScanSource };
 
 /** A coupon whose verdict is on the screen, and what was read of it. */
 interface Shown {
@@ -28,8 +28,8 @@ export interface Recent {
 /** Larger files are refused before they are read: decoding them would stall a small counter PC. */
 export const PICTURE_LIMIT = 20 * 1024 * 1024;
 const RECENT_LIMIT = 6;
-/** A verdict from a scan is not confirmed by an Enter that came before a person can have read it, in ms. */
-const READING_TIME = 250;
+/** What a scan has brought is not confirmed by an Enter that came before a person can have read it, in ms. */
+const READING_TIME = LIMITS.afterwards;
 
 const SOUNDS: Record<string, Sound> = {
   honour: 'good',
@@ -65,7 +65,8 @@ export class Desk {
 
   /** The basket has the stage, unless something stands before it that has to be decided first. */
   get showsSale(): boolean {
-    if (!this.sale.active) return false;
+    // A choice of goods is shown where they will lie.
+    if (!this.sale.active && this.view.kind !== 'products') return false;
     return this.view.kind !== 'sold' && this.view.kind !== 'done' && !this.#deciding;
   }
 
@@ -110,8 +111,27 @@ export class Desk {
       }
     }
     if (overtaken) return;
-    if (answer.status === 'error') return this.#showProblem(wanted, answer.error);
+    if (answer.status === 'error') return this.#showProblem(wanted, answer.error, source);
     this.#show(wanted, answer.data, source, shown);
+  }
+
+  /**
+   * A scan ran into the receipt number, which is as before. Goods are none the less wanted; whose code anything else is
+   * must not be said, so it waits to be asked for.
+   */
+  async refuse(text: string, sure: boolean): Promise<void> {
+    if (this.sale.settling) {
+      this.held = [...this.held, text];
+      return;
+    }
+    this.#lastScan = Date.now();
+    const emptied = this.#emptied;
+    const answer = await this.backend.productOf(text);
+    if (emptied !== this.#emptied) return;
+    const product = answer.status === 'ok' ? answer.data : null;
+    if (product) this.sale.add(product);
+    this.sale.refusedScan = { text, added: product !== null, sure };
+    play(product ? 'note' : 'unsure');
   }
 
   async readPicture(file: Blob): Promise<void> {
@@ -289,8 +309,8 @@ export class Desk {
     }
   }
 
-  #showProblem(text: string | null, problem: Problem): void {
-    this.view = { kind: 'problem', text, problem };
+  #showProblem(text: string | null, problem: Problem, source: ScanSource = 'camera'): void {
+    this.view = { kind: 'problem', text, problem, source };
     play('unsure');
   }
 

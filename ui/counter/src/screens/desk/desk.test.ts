@@ -57,6 +57,14 @@ describe('looking up', () => {
   });
 });
 
+describe('two scans of the same product', () => {
+  it('are two, also when the second comes before the answer to the first', async () => {
+    await Promise.all([desk.lookUp('6901234500016', 'scanned'), desk.lookUp('6901234500016', 'scanned')]);
+    await desk.lookUp('6901234500016', 'scanned');
+    expect(desk.sale.items).toBe(3);
+  });
+});
+
 describe('confirming', () => {
   it('acts once on what is shown', async () => {
     await desk.lookUp(COUPON, 'typed');

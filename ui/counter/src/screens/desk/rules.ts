@@ -1,13 +1,14 @@
 /** A coupon's rule in one line, amounts by locale. */
 
 import { decimal, money, percent } from '@counterfoil/shared';
-import type { CouponView } from '../../lib/backend';
-import { locale } from '../../lib/locale.svelte';
+import type { CouponView, ProductView } from '../../lib/backend';
+import { locale, named } from '../../lib/locale.svelte';
 import { m } from '../../paraglide/messages.js';
 
 const WHOLE = 10_000;
 
-export function ruleLine(coupon: CouponView): string | null {
+/** `productOf` knows goods by their sku; one that isn't known here is named by it. */
+export function ruleLine(coupon: CouponView, productOf: (sku: string) => ProductView | null): string | null {
   const { rule, currency } = coupon;
   const cash = (minor: number | null) => money(minor ?? 0, currency, locale(), true);
   switch (coupon.ruleKind) {
@@ -31,8 +32,12 @@ export function ruleLine(coupon: CouponView): string | null {
     }
     case 'amount_off':
       return m.rule_amount_off({ amount: cash(rule.amount) });
-    case 'item_voucher':
-      return m.rule_item_voucher({ sku: rule.sku ?? '', quantity: rule.quantity ?? 1 });
+    case 'item_voucher': {
+      const sku = rule.sku ?? '';
+      const found = productOf(sku);
+      const product = found ? named(found) : m.product_of_sku({ sku });
+      return m.rule_item_voucher({ product, quantity: rule.quantity ?? 1 });
+    }
     default:
       return null;
   }

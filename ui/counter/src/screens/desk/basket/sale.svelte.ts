@@ -14,7 +14,6 @@ import type {
 } from '../../../lib/backend';
 import type { Tender } from './tenders';
 
-
 export interface Line {
   product: ProductView;
   quantity: number;
@@ -32,6 +31,15 @@ export interface Sold {
   quote: QuoteView;
   items: number;
   member: MemberCard | null;
+}
+
+/** A scan that ran into the receipt number. */
+interface RefusedScan {
+  text: string;
+  /** Goods; they are in the basket. */
+  added: boolean;
+  /** Beyond doubt; otherwise somebody may have typed it. */
+  sure: boolean;
 }
 
 /** As many of one thing as the contract of quotes allows in a line without a sum ever overflowing. */
@@ -56,12 +64,17 @@ export class Sale {
   /** The one used last: most customers of a shop pay alike. */
   tender = $state<Tender>('cash');
   receiptNumber = $state('');
+  refusedScan = $state.raw<RefusedScan | null>(null);
+  /** The receipt number is this product's barcode; whether it is meant is asked. */
+  doubt = $state.raw<ProductView | null>(null);
   settling = $state(false);
   /** Esc was pressed once; the next one empties the basket. */
   clearing = $state(false);
 
   /** Answers to earlier questions are dropped. */
   #asked = 0;
+  /** The receipt number that was asked about and is meant. */
+  #meant: string | null = null;
 
   constructor(private readonly backend: Backend) {}
 
@@ -193,7 +206,15 @@ export class Sale {
     this.settling = true;
     this.problem = null;
     this.refused = [];
-    const answer = await this.backend.settle(quote.ticket, this.tender, this.receiptNumber.trim());
+    this.refusedScan = null;
+    const receipt = this.receiptNumber.trim();
+    this.doubt = await this.#productMeant(receipt);
+    if (this.doubt) {
+      this.settling = false;
+      play('unsure');
+      return null;
+    }
+    const answer = await this.backend.settle(quote.ticket, this.tender, receipt);
     this.settling = false;
     if (answer.status === 'ok' && answer.data.kind === 'done') {
       const sold = { receipt: answer.data.receipt, quote, items: this.items, member: this.member };
@@ -211,6 +232,30 @@ export class Sale {
     return null;
   }
 
+  /** The receipt number is meant as it stands, barcode or not. */
+  meant(): void {
+    this.#meant = this.receiptNumber.trim();
+    this.doubt = null;
+  }
+
+  notMeant(): void {
+    this.receiptNumber = '';
+    this.doubt = null;
+  }
+
+  /** Somebody types the receipt number: what was said about it is over. */
+  receiptEdited(): void {
+    this.doubt = null;
+    this.refusedScan = null;
+  }
+
+  /** The product whose barcode stands in for the receipt number. A receipt of that number is possible, so it is asked. */
+  async #productMeant(receipt: string): Promise<ProductView | null> {
+    if (receipt === this.#meant) return null;
+    const answer = await this.backend.productOf(receipt);
+    return answer.status === 'ok' ? answer.data : null;
+  }
+
   clear(): void {
     if (this.settling) return;
     this.#asked += 1;
@@ -224,6 +269,9 @@ export class Sale {
     this.refused = [];
     this.selected = 0;
     this.receiptNumber = '';
+    this.refusedScan = null;
+    this.doubt = null;
+    this.#meant = null;
     this.clearing = false;
   }
 

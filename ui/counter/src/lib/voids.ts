@@ -1,0 +1,34 @@
+/** What is undone, in its own words: a pickup order has no coupons. */
+
+import { m } from '../paraglide/messages.js';
+
+export type Undone = 'coupon' | 'order' | 'sale';
+
+export interface VoidWords {
+  title: () => string;
+  text: () => string;
+  mistake: () => string;
+  done: () => string;
+}
+
+export const VOID_WORDS: Record<Undone, VoidWords> = {
+  coupon: { title: m.void_title, text: m.void_text, mistake: m.void_reason_mistake, done: m.void_done },
+  order: {
+    title: m.void_title_order,
+    text: m.void_text_order,
+    mistake: m.void_reason_mistake_order,
+    done: m.void_done_order,
+  },
+  sale: {
+    title: m.void_title_sale,
+    text: m.void_text_sale,
+    mistake: m.void_reason_mistake_sale,
+    done: m.void_done_sale,
+  },
+};
+
+/** By the kind of the operation. */
+export function undoneBy(kind: string): Undone {
+  if (kind === 'collectOrder') return 'order';
+  return kind === 'settleSale' ? 'sale' : 'coupon';
+}
