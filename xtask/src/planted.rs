@@ -99,6 +99,21 @@ const BUGS: &[Bug] = &[
         what: "a question whose answer was lost is decided again",
     },
     Bug {
+        name: "texts_as_they_are",
+        found_by: FoundBy::Domain,
+        what: "texts become columns with what no column holds",
+    },
+    Bug {
+        name: "order_read_as_an_id",
+        found_by: FoundBy::HeadOffice("orders"),
+        what: "an order's number that reads as an id names another order",
+    },
+    Bug {
+        name: "body_before_role",
+        found_by: FoundBy::HeadOffice("http"),
+        what: "the body is read of who may not call",
+    },
+    Bug {
         name: "gap_taken",
         found_by: FoundBy::Domain,
         what: "operations are taken though earlier ones are missing",

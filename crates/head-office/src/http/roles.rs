@@ -1,15 +1,16 @@
 //! Who may call which route: said by the routes' own descriptions, and decided here from a request's head, before
 //! anything of its body is read. A route that says nothing is nobody's.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, future::poll_fn, pin::Pin, sync::Arc, task::Poll};
 
 use axum::{
+    body::{Body, HttpBody},
     extract::{FromRequestParts, MatchedPath, Request, State},
     http::{Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use counterfoil_domain::people::OperatorRole;
+use counterfoil_domain::{people::OperatorRole, planted};
 use counterfoil_protocol::problem::Code;
 use serde_json::Value;
 
@@ -98,10 +99,21 @@ fn described(operation: &Value) -> Option<Allowed> {
 /// Lets through who may call, and says to the handler who it is.
 pub(super) async fn enforce(State((app, roles)): State<(Arc<App>, Roles)>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
+    let body = planted!("body_before_role", begun(body).await, body);
     match admit(&app, &roles, &mut parts).await {
         Ok(()) => next.run(Request::from_parts(parts, body)).await,
         Err(error) => error.into_response(),
     }
+}
+
+/// The body, once it was asked for its first piece: only a planted bug does that.
+async fn begun(mut body: Body) -> Body {
+    let asked = poll_fn(|context| {
+        let piece = Pin::new(&mut body).poll_frame(context);
+        Poll::Ready(piece.is_ready())
+    });
+    let _ = asked.await;
+    body
 }
 
 async fn admit(app: &App, roles: &Roles, parts: &mut Parts) -> Result<(), ApiError> {

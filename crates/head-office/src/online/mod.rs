@@ -8,7 +8,10 @@ pub mod owner;
 pub mod rows;
 pub mod sweep;
 
-use counterfoil_domain::ids::{FreezeId, TenantId};
+use counterfoil_domain::{
+    ids::{FreezeId, TenantId},
+    planted,
+};
 use sha2::{Digest, Sha256};
 use sqlx::AnyConnection;
 
@@ -43,7 +46,7 @@ pub async fn named(
     if let Some(by_id) = by_id.map(FreezeId) {
         let found = rows::load(connection, tenant, &[by_number, by_id], "").await?;
         let is_there = |id| found.iter().any(|order| order.id == id);
-        if !is_there(by_number) && is_there(by_id) {
+        if planted!("order_read_as_an_id", true, !is_there(by_number)) && is_there(by_id) {
             return Ok((by_id, None));
         }
     }
