@@ -81,6 +81,9 @@ fn remove_begun(path: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What stands between the name of the database and the moment at which it was put aside.
+const KEPT: &str = ".corrupt-";
+
 /// The note that a salvage has begun. While it stands, nobody opens what lies in the database's place, and another
 /// salvage completes this one.
 struct Note(PathBuf);
@@ -89,12 +92,14 @@ impl Note {
     /// Takes over the note of a salvage that was interrupted, or writes one. With it comes where the damaged file is kept.
     fn take(folder: &Path, now: Millis) -> Result<(Self, PathBuf)> {
         let note = Self(folder.join(SALVAGING));
-        // One that a power cut left empty was followed by nothing.
+        // One that a power cut left empty or torn was followed by nothing. What lies in the
+        // database's place is removed where a kept file stands, so this must name such a file and no other.
         let begun = std::fs::read_to_string(&note.0).unwrap_or_default();
-        if begun.starts_with(FILE_NAME) {
+        let at = begun.strip_prefix(FILE_NAME).and_then(|rest| rest.strip_prefix(KEPT));
+        if at.is_some_and(|at| at.parse::<Millis>().is_ok()) {
             return Ok((note, folder.join(begun)));
         }
-        let name = format!("{FILE_NAME}.corrupt-{now}");
+        let name = format!("{FILE_NAME}{KEPT}{now}");
         if let Err(error) = note.write(&name) {
             // Nothing has begun, and the database may be whole.
             let _ = std::fs::remove_file(&note.0);

@@ -160,7 +160,7 @@ pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<
         }
         Attack::MadeUpAcknowledgement => ask(&place, Cursor::default(), place.seq + 50, Vec::new()),
         Attack::ForeignFreeze | Attack::NegativeWorth | Attack::Nul | Attack::ForeignDevice | Attack::Fork => {
-            let (coupon, holder) = victim(world, coupon).await?;
+            let (coupon, holder) = victim(world, coupon, attack == Attack::ForeignFreeze).await?;
             let action = match attack {
                 Attack::NegativeWorth => Action::RedeemCoupon {
                     coupon,
@@ -258,13 +258,22 @@ pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<
     Ok(words)
 }
 
-/// A coupon, and the freeze that holds it, which a look-up may have shown.
-async fn victim(world: &World, coupon: usize) -> Result<(CouponId, Option<FreezeId>)> {
-    let code = pick(&world.coupons, coupon);
+/// A coupon, and the freeze that holds it, which a look-up may have shown; one that is held, if there is any.
+async fn victim(world: &World, coupon: usize, is_held: bool) -> Result<(CouponId, Option<FreezeId>)> {
     let Some(app) = world.app() else {
         return Ok((CouponId(uuid::Uuid::nil()), None));
     };
     let mut snapshot = app.db.snapshot().await?;
+    let mut held: Vec<String> = Vec::new();
+    if is_held {
+        held = sqlx::query_scalar("SELECT code FROM coupons WHERE state = 'frozen' ORDER BY code LIMIT 20")
+            .fetch_all(&mut *snapshot)
+            .await?;
+    }
+    let code = match held.is_empty() {
+        true => pick(&world.coupons, coupon),
+        false => &held[coupon % held.len()],
+    };
     let found = counterfoil_head_office::coupons::rows::by_code(&mut snapshot, world.base.tenant, code).await?;
     Ok(found.map_or((CouponId(uuid::Uuid::nil()), None), |coupon| {
         let held = match coupon.state {

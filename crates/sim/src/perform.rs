@@ -500,8 +500,8 @@ async fn online(world: &mut World, order: usize, step: Online, coupons: &[usize]
         Online::Cancel => "cancelled",
         Online::Void => "voided",
     };
-    // One question of each kind an order and hour: asking again within it is asking the same.
-    let key = format!("{number}-{step:?}-{}", world.time.now() / (60 * MINUTE));
+    // One question of each kind an order and quarter of an hour: asking again within it is asking the same.
+    let key = format!("{number}-{step:?}-{}", world.time.now() / (15 * MINUTE));
     let effect = Effect {
         number: &number,
         comes_to,
@@ -706,6 +706,7 @@ async fn set_back(world: &mut World, place: usize) -> Result<String> {
         .collect();
     world.fragile.extend(since);
     world.tills[place].done.retain(|operation| copied.contains(operation));
+    world.tills[place].torn = true;
     world.count("restore_till");
     world.start_till(place).await?;
     Ok("set back".into())
@@ -737,6 +738,8 @@ async fn clone(world: &mut World, place: usize) -> Result<String> {
     world.start_till(place).await?;
     let twin = world.add_till(to, store).await?;
     world.tills[twin].done = done;
+    world.tills[place].torn = true;
+    world.tills[twin].torn = true;
     world.count("clone");
     Ok(format!("{twin} is a copy of {place}"))
 }

@@ -76,6 +76,8 @@ pub struct Till {
     pub copied: Option<BTreeSet<OperationId>>,
     /// It is a machine that nobody uses any more.
     pub retired: bool,
+    /// It was set back, or there is a copy of it: its journal may fork.
+    pub torn: bool,
     pub full: bool,
 }
 
@@ -243,6 +245,7 @@ impl World {
             done: Vec::new(),
             copied: None,
             retired: false,
+            torn: false,
             full: false,
         });
         self.start_till(place).await?;

@@ -131,6 +131,18 @@ describe('a field that a scan runs into', () => {
 });
 
 describe('what was typed and taken', () => {
+  it('may have read just what the scan begins with, and is no cut all the same', () => {
+    const into = field('26');
+    into.select();
+    // The first key replaces what is selected: after the second the field reads as before.
+    into.addEventListener('keydown', (event) => {
+      if (event.key.length === 1 && into.selectionStart === 0 && into.selectionEnd === into.value.length) into.value = '';
+    });
+    expect(scan(into)).toBe(false);
+    expect(scans).toEqual([{ text: CODE, into: 'open', sure: true }]);
+    expect(into.value).toBe('26');
+  });
+
   it('is no part of the next scan, nor is its Enter the end of one', () => {
     const omnibox = field();
     for (const key of '13800138000') press(omnibox, key, 4);

@@ -129,8 +129,8 @@ const EDITS = new Set([
 class Listening {
   readonly #recogniser: Recogniser;
   #marks: Mark[] = [];
-  /** Fields that keys of this run have changed. */
-  #reached = new Set<Field>();
+  /** Fields that keys of this run have changed, and what they read after the last of them. */
+  #reached = new Map<Field, string>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #target: EventTarget | null = null;
 
@@ -158,14 +158,13 @@ class Listening {
 
   changed(target: EventTarget | null): void {
     const field = fieldOf(target);
-    if (field && this.#recogniser.keys.length > 0) this.#reached.add(field);
+    if (field && this.#recogniser.keys.length > 0) this.#reached.set(field, field.value);
   }
 
   /** What was typed was taken out of its field, by a button that looks it up or sends it: it is no part of what follows. */
   #isTaken(): boolean {
     const last = this.#marks.at(-1)?.field;
-    const before = this.#marks.find(({ field }) => field === last);
-    return last !== undefined && this.#reached.has(last) && last.value === before?.value;
+    return last !== undefined && this.#reached.has(last) && last.value !== this.#reached.get(last);
   }
 
   /** The focus may come into a field with the very key that goes into it. */
