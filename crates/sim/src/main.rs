@@ -163,7 +163,7 @@ fn beside(
     options: &Options,
     all: &Faults,
     next: &Mutex<VecDeque<Replay>>,
-    seeds: &Mutex<RangeInclusive<u64>>,
+    seeds: &Mutex<VecDeque<u64>>,
     done: &Mutex<BTreeMap<u64, Done>>,
 ) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -173,7 +173,7 @@ fn beside(
             let given = next.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
             let replay = match given {
                 Some(replay) => replay,
-                None => match seeds.lock().unwrap_or_else(PoisonError::into_inner).next() {
+                None => match seeds.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
                     Some(seed) => chosen(options, all, seed),
                     None => return Ok(()),
                 },
@@ -194,12 +194,11 @@ fn simulate(options: &Options) -> Result<bool> {
     }
     let all = faults(options.faults.as_deref())?;
     let mut given = VecDeque::new();
-    // An empty range, where a file says what to run.
-    let mut seeds = options.seeds.clone();
+    let mut seeds: VecDeque<u64> = options.seeds.clone().collect();
     if let Some(file) = &options.replay {
         let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
         given.push_back(serde_json::from_str(&text).with_context(|| file.display().to_string())?);
-        seeds = 1..=0;
+        seeds.clear();
     }
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let (given, seeds, done) = (Mutex::new(given), Mutex::new(seeds), Mutex::new(BTreeMap::new()));
