@@ -42,7 +42,16 @@ pub(super) struct Writer {
     parts: Parts,
     settled: Settled,
     templates: HashMap<(TenantId, TemplateId, i64), Arc<Template>>,
-    suspects: HashMap<(TenantId, OperationId), u32>,
+    suspects: HashMap<(TenantId, OperationId), Suspected>,
+    /// Pieces of groups that went through.
+    done: u64,
+}
+
+/// How often an operation failed alone for a reason that nobody knows, and how much had gone through by the last time.
+#[derive(Default)]
+struct Suspected {
+    times: u32,
+    at: Option<u64>,
 }
 
 /// What to do differently on another try.
@@ -127,6 +136,7 @@ impl Writer {
             settled,
             templates: HashMap::new(),
             suspects: HashMap::new(),
+            done: 0,
         }
     }
 
@@ -138,7 +148,10 @@ impl Writer {
         let mut pieces = self.apart(tenant, errands);
         while let Some(piece) = pieces.pop() {
             match self.persist(tenant, piece).await {
-                Ok(done) => answers.extend(done.into_iter().map(Ok)),
+                Ok(done) => {
+                    self.done += 1;
+                    answers.extend(done.into_iter().map(Ok));
+                }
                 Err(error) if blames_rows(&error) && piece.len() > 1 => {
                     let (first, second) = piece.split_at(piece.len() / 2);
                     pieces.push(second);
@@ -218,14 +231,18 @@ impl Writer {
         }
     }
 
-    /// Counts how often this operation failed for a reason that nobody knows.
+    /// Counts how often this operation failed for a reason that nobody knows. While nothing else goes through either, it
+    /// is not the operation's fault.
     fn suspect(&mut self, tenant: TenantId, operation: OperationId) -> u32 {
         if self.suspects.len() > SUSPECTS {
             self.suspects.clear();
         }
-        let times = self.suspects.entry((tenant, operation)).or_default();
-        *times += 1;
-        *times
+        let done = self.done;
+        let suspected = self.suspects.entry((tenant, operation)).or_default();
+        if suspected.at.replace(done) != Some(done) {
+            suspected.times += 1;
+        }
+        suspected.times
     }
 
     async fn attempt(&mut self, tenant: TenantId, errands: &[Errand], care: &Care) -> Result<Vec<Answered>, DbError> {
