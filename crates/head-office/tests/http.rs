@@ -69,6 +69,7 @@ counterfoil_head_office::on_both! {
     a_made_up_claim_costs_nobody_else_anything,
     overlapping_requests_of_one_device_stop_nobody,
     who_may_not_call_is_told_before_the_body_is_asked_for,
+    a_strangers_body_is_small,
     a_device_that_is_frozen_meanwhile_is_told_within_seconds,
     an_epoch_lost_with_a_backup_waits_for_a_person,
     questions_are_answered_once,
@@ -544,6 +545,28 @@ impl Stream for Never {
 }
 
 /// The body of each of these requests never comes: the answer does, and the body was not even asked for.
+async fn a_strangers_body_is_small(on: On) {
+    let chain = chain(on, 1).await;
+    let router = router(Arc::clone(&chain.app), None);
+    for path in [paths::ENROL, "/v1/member/sessions"] {
+        for (bytes, refused) in [(1_000, false), (20_000, true)] {
+            let body = serde_json::json!({ "code": "x".repeat(bytes) }).to_string();
+            let mut request = Request::post(path)
+                .header("content-type", "application/json")
+                .body(Body::from(body))
+                .unwrap();
+            let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+            request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+            let status = router.clone().oneshot(request).await.unwrap().status();
+            assert_eq!(
+                status == StatusCode::PAYLOAD_TOO_LARGE,
+                refused,
+                "{path} {bytes}: {status}"
+            );
+        }
+    }
+}
+
 async fn who_may_not_call_is_told_before_the_body_is_asked_for(on: On) {
     let chain = chain(on, 1).await;
     let router = router(Arc::clone(&chain.app), None);

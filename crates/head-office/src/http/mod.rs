@@ -16,14 +16,14 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{Request, State},
     http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
 pub use caller::{Actor, MemberSession, Operator, Person};
-use counterfoil_protocol::{REQUEST_BYTES, paths};
+use counterfoil_protocol::paths;
 pub use device::{KnownDevice, SignedRequest, barred};
 pub use error::{ApiError, IdempotencyKey};
 pub use gone::Gone;
@@ -104,10 +104,7 @@ fn routes(metrics: Option<PrometheusHandle>) -> (Router<Arc<App>>, Roles) {
                 None => StatusCode::NOT_FOUND.into_response(),
             }),
         );
-    let routes = devices
-        .merge(people)
-        .layer(DefaultBodyLimit::max(REQUEST_BYTES))
-        .merge(service);
+    let routes = devices.merge(people).merge(service);
     (routes, roles)
 }
 

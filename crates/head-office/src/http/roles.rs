@@ -5,13 +5,13 @@ use std::{collections::HashMap, future::poll_fn, pin::Pin, sync::Arc, task::Poll
 
 use axum::{
     body::{Body, HttpBody},
-    extract::{FromRequestParts, MatchedPath, Request, State},
+    extract::{DefaultBodyLimit, FromRequestParts, MatchedPath, Request, State},
     http::{Method, header, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use counterfoil_domain::{people::OperatorRole, planted};
-use counterfoil_protocol::problem::Code;
+use counterfoil_protocol::{REQUEST_BYTES, problem::Code};
 use serde_json::Value;
 
 use super::{
@@ -20,6 +20,9 @@ use super::{
     device,
 };
 use crate::App;
+
+/// Longest body of whoever says who they are in it: it is held in memory before that is read.
+const STRANGERS_BYTES: usize = 16 * 1024;
 
 /// Who may call a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,7 +104,12 @@ pub(super) async fn enforce(State((app, roles)): State<(Arc<App>, Roles)>, reque
     let (mut parts, body) = request.into_parts();
     let body = planted!("body_before_role", begun(body).await, body);
     match admit(&app, &roles, &mut parts).await {
-        Ok(()) => next.run(Request::from_parts(parts, body)).await,
+        Ok(is_stranger) => {
+            let mut request = Request::from_parts(parts, body);
+            let most = if is_stranger { STRANGERS_BYTES } else { REQUEST_BYTES };
+            DefaultBodyLimit::max(most).apply(&mut request);
+            next.run(request).await
+        }
         Err(error) => error.into_response(),
     }
 }
@@ -116,20 +124,21 @@ async fn begun(mut body: Body) -> Body {
     body
 }
 
-async fn admit(app: &App, roles: &Roles, parts: &mut Parts) -> Result<(), ApiError> {
+/// Says who it is to the handler, and answers whether it may be anybody at all.
+async fn admit(app: &App, roles: &Roles, parts: &mut Parts) -> Result<bool, ApiError> {
     let path = parts.extensions.get::<MatchedPath>().map(MatchedPath::as_str);
     match path.and_then(|path| roles.get(&parts.method, path)) {
         None => Err(ApiError::new(Code::Forbidden)),
-        Some(Allowed::Anybody) => Ok(()),
+        Some(Allowed::Anybody) => Ok(true),
         Some(Allowed::Devices { active }) => {
             let announced = device::announced(app, parts, *active).await?;
             parts.extensions.insert(announced);
-            Ok(())
+            Ok(false)
         }
         Some(Allowed::People { operators, members }) => {
             let who = person(app, parts, operators, *members).await?;
             parts.extensions.insert(who);
-            Ok(())
+            Ok(false)
         }
     }
 }
