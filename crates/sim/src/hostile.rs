@@ -5,7 +5,7 @@ use anyhow::Result;
 use axum::http::Method;
 use counterfoil_domain::{
     ids::{CouponId, DeviceId, FreezeId, HistoryId, OperationId, TemplateId, TenantId},
-    operations::Action,
+    operations::{Action, Outcome},
     sales::{SaleLine, Settlement},
     transition::genesis,
 };
@@ -148,6 +148,8 @@ pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<
     let Some(mut place) = world.hostile.place.clone() else {
         return Ok("nobody to attack".into());
     };
+    // An order's hold ends by the order alone.
+    let mut over_an_order = false;
     let request = match attack {
         Attack::MadeUpCursor => {
             let cursor = Cursor {
@@ -160,7 +162,7 @@ pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<
         }
         Attack::MadeUpAcknowledgement => ask(&place, Cursor::default(), place.seq + 50, Vec::new()),
         Attack::ForeignFreeze | Attack::NegativeWorth | Attack::Nul | Attack::ForeignDevice | Attack::Fork => {
-            let (coupon, holder) = victim(world, coupon, attack == Attack::ForeignFreeze).await?;
+            let (coupon, holder, of_order) = victim(world, coupon, attack == Attack::ForeignFreeze).await?;
             let action = match attack {
                 Attack::NegativeWorth => Action::RedeemCoupon {
                     coupon,
@@ -196,6 +198,7 @@ pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<
                     freeze: holder,
                 },
             };
+            over_an_order = of_order && attack == Attack::ForeignFreeze;
             let now = world.time.now();
             let id = world.hostile.id();
             let device = match attack {
@@ -241,6 +244,9 @@ pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<
     if let Ok(answer) = serde_json::from_slice::<SyncResponse>(&body) {
         for outcome in &answer.outcomes {
             words.push_str(&format!(" {:?}", outcome.outcome));
+            if over_an_order && outcome.outcome == Outcome::Applied {
+                world.net.differs(format!("{} used what an order holds", outcome.op_id));
+            }
         }
         (place.epoch, place.history) = (answer.device.epoch, answer.history_id);
         if answer.device.last_applied_seq != place.seq {
@@ -259,9 +265,9 @@ pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<
 }
 
 /// A coupon, and the freeze that holds it, which a look-up may have shown; one that is held, if there is any.
-async fn victim(world: &World, coupon: usize, is_held: bool) -> Result<(CouponId, Option<FreezeId>)> {
+async fn victim(world: &World, coupon: usize, is_held: bool) -> Result<(CouponId, Option<FreezeId>, bool)> {
     let Some(app) = world.app() else {
-        return Ok((CouponId(uuid::Uuid::nil()), None));
+        return Ok((CouponId(uuid::Uuid::nil()), None, false));
     };
     let mut snapshot = app.db.snapshot().await?;
     let mut held: Vec<String> = Vec::new();
@@ -275,12 +281,12 @@ async fn victim(world: &World, coupon: usize, is_held: bool) -> Result<(CouponId
         false => &held[coupon % held.len()],
     };
     let found = counterfoil_head_office::coupons::rows::by_code(&mut snapshot, world.base.tenant, code).await?;
-    Ok(found.map_or((CouponId(uuid::Uuid::nil()), None), |coupon| {
+    Ok(found.map_or((CouponId(uuid::Uuid::nil()), None, false), |coupon| {
         let held = match coupon.state {
             counterfoil_domain::coupons::CouponState::Frozen { freeze, .. } => Some(freeze),
             _ => None,
         };
-        (coupon.id, held)
+        (coupon.id, held, coupon.state.order().is_some())
     }))
 }
 

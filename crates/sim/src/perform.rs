@@ -107,6 +107,7 @@ async fn what(world: &mut World, what: &What) -> Result<String> {
             Ok(String::new())
         }
         What::Order { order, step, coupons } => online(world, *order, *step, coupons).await,
+        What::AskAgain { question } => ask_again(world, *question).await,
         What::Claim { member } => claim(world, *member).await,
         What::Grant { member, like } => grant(world, *member, *like).await,
         What::Supply { store, member } => supply(world, *store, *member).await,
@@ -506,7 +507,22 @@ async fn online(world: &mut World, order: usize, step: Online, coupons: &[usize]
         number: &number,
         comes_to,
     };
-    post(world, &token, key, Question::new(path, body), Some(&effect)).await
+    let question = Question::new(path, body, world.time.now());
+    post(world, &token, key, question, Some(&effect)).await
+}
+
+async fn ask_again(world: &mut World, question: usize) -> Result<String> {
+    // Answers are kept for seven days.
+    let recent = world.time.now() - 6 * DAY;
+    let of_orders =
+        |(_, question): &(&String, &Question)| question.path.starts_with("/v1/order-freezes") && question.at > recent;
+    let asked: Vec<&String> = world.asked.iter().filter(of_orders).map(|(key, _)| key).collect();
+    let Some(key) = asked.get(question % asked.len().max(1)).map(|key| (*key).clone()) else {
+        return Ok("nothing was asked".into());
+    };
+    let again = world.asked[&key].clone();
+    let token = world.base.operator.clone();
+    post(world, &token, key, again, None).await
 }
 
 async fn claim(world: &mut World, member: usize) -> Result<String> {
@@ -523,13 +539,14 @@ async fn claim(world: &mut World, member: usize) -> Result<String> {
     let Ok((token, _)) = counterfoil_head_office::members::sessions::begin(&app, &link, &signature).await else {
         return Ok("no session".into());
     };
-    let key = format!("claim-{member}-{}", world.time.now() / (10 * MINUTE));
+    let asked_at = world.time.now();
+    let key = format!("claim-{member}-{}", asked_at / (10 * MINUTE));
     let body = json!({ "template": world.base.claimable });
     post(
         world,
         &token,
         key,
-        Question::new("/v1/member/claims".into(), body),
+        Question::new("/v1/member/claims".into(), body, asked_at),
         None,
     )
     .await

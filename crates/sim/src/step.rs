@@ -104,6 +104,8 @@ pub enum What {
         step: Online,
         coupons: Vec<usize>,
     },
+    /// The shop's own site asks a question again, in the same words.
+    AskAgain { question: usize },
     /// A member claims a coupon.
     Claim { member: usize },
     /// Head office gives a member a coupon.
@@ -267,7 +269,10 @@ impl Making<'_> {
                         _ => self.dice.i64(SECOND..MINUTE),
                     },
                 },
-                700..=769 => What::Order {
+                700..=711 => What::AskAgain {
+                    question: self.dice.usize(..1_000),
+                },
+                712..=769 => What::Order {
                     order: self.dice.usize(..24),
                     step: match self.dice.u8(..8) {
                         0..=3 => Online::Freeze,

@@ -40,6 +40,7 @@ pub struct Acknowledged {
 pub struct Question {
     pub path: String,
     pub body: serde_json::Value,
+    pub at: Millis,
     /// The first answer that somebody heard.
     pub heard: Option<String>,
     /// Its effect was seen to happen.
@@ -47,10 +48,11 @@ pub struct Question {
 }
 
 impl Question {
-    pub fn new(path: String, body: serde_json::Value) -> Self {
+    pub fn new(path: String, body: serde_json::Value, at: Millis) -> Self {
         Self {
             path,
             body,
+            at,
             heard: None,
             happened: false,
         }
