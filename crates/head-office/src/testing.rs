@@ -325,10 +325,11 @@ impl Chain {
             .unwrap()
     }
 
-    pub async fn run(&self, sql: &'static str) {
+    pub async fn run(&self, sql: impl Into<String>) {
         let mut lease = self.app.db.lease().await.unwrap();
         let mut tx = lease.begin().await.unwrap();
-        sqlx::query(sql).execute(&mut *tx).await.unwrap();
+        let sql = sqlx::AssertSqlSafe(sql.into());
+        sqlx::raw_sql(sql).execute(&mut *tx).await.unwrap();
         tx.commit("test").await.unwrap();
     }
 

@@ -237,14 +237,7 @@ async fn an_operation_that_breaks_a_constraint_is_set_aside_alone(on: On) {
         ),
         On::Postgres => format!("ALTER TABLE exceptions ADD CONSTRAINT no_case CHECK (operation <> '\\x{id}')"),
     };
-    let mut lease = chain.app.db.lease().await.unwrap();
-    let mut tx = lease.begin().await.unwrap();
-    sqlx::raw_sql(sqlx::AssertSqlSafe(no_case))
-        .execute(&mut *tx)
-        .await
-        .unwrap();
-    tx.commit("test").await.unwrap();
-    drop(lease);
+    chain.run(no_case).await;
     let answers = chain.push(&pushed).await;
     for (n, answer) in answers.iter().enumerate() {
         let wanted = match n {
@@ -290,13 +283,9 @@ async fn what_can_never_be_stored_is_set_aside_and_the_journal_goes_on(on: On) {
             ),
         ],
     };
-    let mut lease = chain.app.db.lease().await.unwrap();
-    let mut tx = lease.begin().await.unwrap();
     for sql in swallow {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *tx).await.unwrap();
+        chain.run(sql).await;
     }
-    tx.commit("test").await.unwrap();
-    drop(lease);
     let reason = QuarantineReason::HandlerFailed;
     let aside = done(Outcome::Quarantined { reason }, false);
     assert_eq!(chain.push(&pushed).await, [APPLIED, aside, APPLIED]);
@@ -330,13 +319,9 @@ async fn what_fails_for_no_known_reason_is_narrowed_down_and_not_tried_for_ever(
                 ),
             ],
         };
-        let mut lease = chain.app.db.lease().await.unwrap();
-        let mut tx = lease.begin().await.unwrap();
         for sql in fail {
-            sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut *tx).await.unwrap();
+            chain.run(sql).await;
         }
-        tx.commit("test").await.unwrap();
-        drop(lease);
         let engine = &chain.app.engine;
         assert_eq!(chain.push(&pushed[..1]).await, [APPLIED]);
         // While nothing else goes through, it may be anybody's fault.
