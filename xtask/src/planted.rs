@@ -11,7 +11,7 @@ use crate::{places, shell};
 
 /// Seeds that a bug is given, and steps of each.
 const SEEDS: u64 = 60;
-const EVENTS: u64 = 400;
+const EVENTS: u64 = 1_000;
 /// What names the active bug to the programs.
 const VARIABLE: &str = "COUNTERFOIL_PLANTED";
 /// Between these lines of the docs stands the table.
@@ -226,7 +226,7 @@ pub fn planted(options: &Options) -> Result<ExitCode> {
     }
     let feature = ["--features", "counterfoil-sim/planted"];
     shell::run(shell::cargo(
-        ["build", "-p", "counterfoil-sim"].into_iter().chain(feature),
+        ["build", "--release", "-p", "counterfoil-sim"].into_iter().chain(feature),
     ))?;
     let mut rows = String::new();
     let mut missed = 0;
@@ -262,7 +262,7 @@ pub fn planted(options: &Options) -> Result<ExitCode> {
 /// The seed after which the simulator finds it, and what it says.
 fn simulate(bug: &Bug) -> Result<Option<String>> {
     for seed in 1..=SEEDS {
-        let output = Command::new(places::target().join("debug/counterfoil-sim"))
+        let output = Command::new(places::target().join("release/counterfoil-sim"))
             .args([
                 "--no-shrink",
                 "--seeds",

@@ -322,6 +322,7 @@ impl Journals {
                     .collect(),
                 held,
                 ends: Some(coupon.valid_until.unwrap_or(Millis::MAX)),
+                owner: coupon.member,
             };
             violations.extend(self.balance(&is, &uses, &open_cases));
         }
@@ -344,6 +345,7 @@ impl Journals {
                 held,
                 // Handed over in another store, it is an exception of its own.
                 ends: None,
+                owner: None,
             };
             violations.extend(self.balance(&is, &uses, &open_cases));
         }
@@ -360,8 +362,9 @@ struct Standing {
     perhaps: BTreeSet<OperationId>,
     /// A freeze is on it still.
     held: bool,
-    /// Its use alone may have broken a rule besides.
+    /// Its use alone may have broken a rule besides: when it was used, or by whom it was presented.
     ends: Option<Millis>,
+    owner: Option<MemberId>,
 }
 
 impl Journals {
@@ -396,11 +399,18 @@ impl Journals {
             }
             let sale = matches!(self.actions.get(&used.by), Some((.., Action::SettleSale(_))));
             let late = is.ends.is_none_or(|end| used.at >= end - 10 * MINUTE);
+            // Claimed by somebody else since a restore took the claim back.
+            let foreign = match self.actions.get(&used.by) {
+                Some((.., Action::RedeemCoupon { member, .. })) => {
+                    member.is_some() && is.owner.is_some() && *member != is.owner
+                }
+                _ => false,
+            };
             let too_many = self
                 .exceptions
                 .get(&used.by)
                 .is_some_and(|kind| ["double_redeem", "redeem_while_frozen", "double_pickup"].contains(&kind.as_str()));
-            if has_case && too_many && !sale && !late {
+            if has_case && too_many && !sale && !late && !foreign {
                 let kind = self.exceptions.get(&used.by);
                 violations.push(format!(
                     "{what}: {} is the use that counts, and has a case ({kind:?}); uses {uses:?}, beside it {:?}",

@@ -5,7 +5,7 @@ use std::future::Future;
 use crate::step::Step;
 
 /// Runs that one list is worth.
-const RUNS: usize = 120;
+const RUNS: usize = 600;
 
 /// The shortest list found for which `fails` holds: pieces are left out, halves first, then smaller ones.
 pub async fn shrink<F, Fut>(mut steps: Vec<Step>, mut fails: F) -> Vec<Step>
