@@ -91,7 +91,7 @@ const BUGS: &[Bug] = &[
     Bug {
         name: "paid_and_gone",
         found_by: FoundBy::Simulator,
-        what: "an order that was paid forgets its coupon when a counter has it",
+        what: "the coupon of an order is free when a counter undoes its use of it",
     },
     Bug {
         name: "answer_after_the_effect",
@@ -226,7 +226,9 @@ pub fn planted(options: &Options) -> Result<ExitCode> {
     }
     let feature = ["--features", "counterfoil-sim/planted"];
     shell::run(shell::cargo(
-        ["build", "--release", "-p", "counterfoil-sim"].into_iter().chain(feature),
+        ["build", "--release", "-p", "counterfoil-sim"]
+            .into_iter()
+            .chain(feature),
     ))?;
     let mut rows = String::new();
     let mut missed = 0;

@@ -503,6 +503,13 @@ async fn a_restored_database_begins_a_new_history(on: On) {
             problem.history_id
         }
     };
+    // A device that may not work proves nothing to others; what it read is lost all the same, so it reads again, alone.
+    let set = |status: &str| office.chain.run(format!("UPDATE devices SET status = '{status}'"));
+    set("frozen").await;
+    let mut ask = office.ask(&[]).await;
+    ask.cursor = cursors[2];
+    assert_eq!(begins(ask).await, Some(old));
+    set("active").await;
     let mut ask = office.ask(&[]).await;
     ask.cursor = cursors[2];
     let present = begins(ask).await;

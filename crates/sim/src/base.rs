@@ -17,7 +17,7 @@ use counterfoil_head_office::{
     seed::{self, Plan},
     stores,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 use sqlx::Row;
 use tempfile::TempDir;
 
@@ -30,6 +30,10 @@ use crate::{
 pub const DEVICES: [usize; 3] = [3, 2, 2];
 /// Coupons that members may claim.
 const CLAIMABLE: u64 = 400;
+/// Printed coupons that end after two days.
+const ENDING: u64 = 12;
+/// How many of them are among those that most meet over.
+const MET: usize = 3;
 /// The PIN of everybody.
 pub const PIN: &str = "246810";
 /// Where every counter believes head office to be.
@@ -91,7 +95,7 @@ impl Base {
         let app = App::on(db, clock.clone(), dice.clone(), false);
         let tenant = admin::find_tenant(&app.db, Some(seed::TENANT)).await?;
         cheap_pins(&app).await?;
-        let base = Self::look(&app, tenant, folder).await?;
+        let mut base = Self::look(&app, tenant, folder).await?;
 
         let net = Arc::new(Net::default());
         net.connect(Some(Reached {
@@ -99,20 +103,23 @@ impl Base {
             doom: Arc::new(Doom::default()),
         }));
         let offered = json!({ "template": base.claimable, "count": CLAIMABLE });
-        let batch = Call {
-            method: Method::POST,
-            path: "/v1/batches".into(),
-            headers: vec![
-                ("authorization".into(), format!("Bearer {}", base.operator)),
-                ("idempotency-key".into(), "batch".into()),
-            ],
-            body: serde_json::to_vec(&offered)?,
-        };
-        let answer = net.ask(&batch).await;
-        if !matches!(answer, Some((202, _))) {
-            bail!("nothing can be claimed: {answer:?}");
-        }
+        ask(&net, &base.operator, "claimable", "/v1/batches", &offered).await?;
+        let ending = json!({
+            "name_zh": "快到期", "name_en": "Ends soon", "category": "01", "product_line": "10",
+            "rule": { "kind": "threshold_off", "threshold": 0, "amount": 100 },
+            "validity": { "days": 2 }, "offline": "floor_limit", "floor_limit": 10_000,
+        });
+        let ending = ask(&net, &base.operator, "ending", "/v1/templates", &ending).await?;
+        let path = format!(
+            "/v1/templates/{}/versions/1/publish",
+            ending["id"].as_str().unwrap_or_default()
+        );
+        ask(&net, &base.operator, "publish", &path, &json!({})).await?;
+        let printed = json!({ "template": ending["id"], "count": ENDING, "purpose": "print" });
+        let printed = ask(&net, &base.operator, "printed", "/v1/batches", &printed).await?;
         while jobs::turn(&app, &[1; 16]).await? {}
+        base.add_printed(&app, printed["batch"].as_str().unwrap_or_default())
+            .await?;
         let mut till = 0;
         for (place, count) in DEVICES.iter().enumerate() {
             for _ in 0..*count {
@@ -140,6 +147,20 @@ impl Base {
         app.stopping.cancel();
         app.db.close().await;
         Ok(base)
+    }
+
+    /// Some of the printed coupons of this batch come first, the others last.
+    async fn add_printed(&mut self, app: &App, batch: &str) -> Result<()> {
+        let batch = batch.parse::<uuid::Uuid>().context("no batch")?;
+        let mut snapshot = app.db.snapshot().await?;
+        let codes: Vec<String> = sqlx::query_scalar("SELECT code FROM coupons WHERE batch = $1 ORDER BY code")
+            .bind(batch.as_bytes().to_vec())
+            .fetch_all(&mut *snapshot)
+            .await?;
+        let (first, last) = codes.split_at(MET.min(codes.len()));
+        self.coupons.splice(0..0, first.iter().cloned());
+        self.coupons.extend(last.iter().cloned());
+        Ok(())
     }
 
     async fn look(app: &App, tenant: TenantId, folder: TempDir) -> Result<Self> {
@@ -198,6 +219,23 @@ impl Base {
             operator,
             link_key,
         })
+    }
+}
+
+/// Asks head office as its operator; what is not done is an error.
+async fn ask(net: &Net, operator: &str, key: &str, path: &str, body: &Value) -> Result<Value> {
+    let call = Call {
+        method: Method::POST,
+        path: path.to_owned(),
+        headers: vec![
+            ("authorization".into(), format!("Bearer {operator}")),
+            ("idempotency-key".into(), key.to_owned()),
+        ],
+        body: serde_json::to_vec(body)?,
+    };
+    match net.ask(&call).await {
+        Some((status, body)) if status < 300 => Ok(serde_json::from_slice(&body)?),
+        answer => bail!("{path}: {answer:?}"),
     }
 }
 

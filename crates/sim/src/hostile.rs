@@ -161,8 +161,13 @@ pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<
             ask(&place, cursor, 0, Vec::new())
         }
         Attack::MadeUpAcknowledgement => ask(&place, Cursor::default(), place.seq + 50, Vec::new()),
-        Attack::ForeignFreeze | Attack::NegativeWorth | Attack::Nul | Attack::ForeignDevice | Attack::Fork => {
-            let (coupon, holder, of_order) = victim(world, coupon, attack == Attack::ForeignFreeze).await?;
+        Attack::ForeignFreeze
+        | Attack::NegativeWorth
+        | Attack::Nul
+        | Attack::ForeignDevice
+        | Attack::Fork
+        | Attack::Ended => {
+            let (coupon, holder, of_order) = victim(world, coupon, attack).await?;
             let action = match attack {
                 Attack::NegativeWorth => Action::RedeemCoupon {
                     coupon,
@@ -264,21 +269,25 @@ pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<
     Ok(words)
 }
 
-/// A coupon, and the freeze that holds it, which a look-up may have shown; one that is held, if there is any.
-async fn victim(world: &World, coupon: usize, is_held: bool) -> Result<(CouponId, Option<FreezeId>, bool)> {
+/// A coupon, and the freeze that holds it, which a look-up may have shown; one that suits the attack, if there is any.
+async fn victim(world: &World, coupon: usize, attack: Attack) -> Result<(CouponId, Option<FreezeId>, bool)> {
     let Some(app) = world.app() else {
         return Ok((CouponId(uuid::Uuid::nil()), None, false));
     };
     let mut snapshot = app.db.snapshot().await?;
-    let mut held: Vec<String> = Vec::new();
-    if is_held {
-        held = sqlx::query_scalar("SELECT code FROM coupons WHERE state = 'frozen' ORDER BY code LIMIT 20")
-            .fetch_all(&mut *snapshot)
-            .await?;
-    }
-    let code = match held.is_empty() {
+    let suits = match attack {
+        Attack::ForeignFreeze => "state = 'frozen'",
+        Attack::Ended => "state = 'available' AND valid_until < $1",
+        _ => "FALSE",
+    };
+    let sql = format!("SELECT code FROM coupons WHERE {suits} AND $1 > 0 ORDER BY code LIMIT 20");
+    let suit: Vec<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql))
+        .bind(world.time.now())
+        .fetch_all(&mut *snapshot)
+        .await?;
+    let code = match suit.is_empty() {
         true => pick(&world.coupons, coupon),
-        false => &held[coupon % held.len()],
+        false => &suit[coupon % suit.len()],
     };
     let found = counterfoil_head_office::coupons::rows::by_code(&mut snapshot, world.base.tenant, code).await?;
     Ok(found.map_or((CouponId(uuid::Uuid::nil()), None, false), |coupon| {

@@ -96,7 +96,7 @@ pub async fn finale(world: &mut World) -> Result<Violations> {
             violations.push(format!("{operation} ended in {exception}, and nothing ever went wrong"));
         }
     }
-    violations.extend(copies(world, &app).await?);
+    violations.extend(copies(world, &app, &journals).await?);
     Ok(violations)
 }
 
@@ -248,6 +248,42 @@ impl Journals {
             }
         }
         voided
+    }
+
+    /// A store in which something was used was told of it, whoever it belongs to.
+    async fn told(&self, world: &World, app: &App, place: usize, copy: &Copy) -> Result<Violations> {
+        let store = world.tills[place].store;
+        let here: BTreeSet<DeviceId> = world
+            .tills
+            .iter()
+            .filter(|till| till.store == store)
+            .map(|till| till.device)
+            .collect();
+        let mut coupons_used = BTreeSet::new();
+        for (id, (device, _, action)) in &self.actions {
+            // What nobody had, because a restore took the claim of it back, was not used, and nobody was told of it.
+            let no_use = self.exceptions.get(id).is_some_and(|kind| kind == "state_conflict");
+            if no_use || !here.contains(device) {
+                continue;
+            }
+            match action {
+                Action::RedeemCoupon { coupon, .. } => coupons_used.extend([*coupon]),
+                Action::SettleSale(settled) => coupons_used.extend(settled.coupons.iter().map(|used| used.coupon)),
+                _ => {}
+            }
+        }
+        let ids: Vec<CouponId> = coupons_used.into_iter().collect();
+        let mut snapshot = app.db.snapshot().await?;
+        // What a restore lost, nobody can be told of.
+        let known = coupons::rows::load(&mut snapshot, world.base.tenant, &ids, "").await?;
+        Ok(known
+            .iter()
+            .filter(|coupon| {
+                let key = ("coupon".to_owned(), coupon.id.bytes().to_vec());
+                copy.get(&key).is_none_or(|(_, asked)| *asked)
+            })
+            .map(|coupon| format!("till {place} was not told of coupon {}, used in its store", coupon.code))
+            .collect())
     }
 
     /// As many cases as uses less one, for every coupon and every order.
@@ -481,7 +517,7 @@ fn without_lapsed(mut image: Value, now: Millis) -> Value {
 
 /// Every counter holds what head office has, of what it holds; and a new counter that reads everything from the
 /// beginning holds the same.
-async fn copies(world: &mut World, app: &App) -> Result<Violations> {
+async fn copies(world: &mut World, app: &App, journals: &Journals) -> Result<Violations> {
     let mut violations = Violations::new();
     let places = world.tills.len();
     let mut fresh = BTreeMap::new();
@@ -517,6 +553,7 @@ async fn copies(world: &mut World, app: &App) -> Result<Violations> {
         }
         let copy = held(&till.folder).await?;
         violations.extend(true_to(world, app, place, &copy, now).await?);
+        violations.extend(journals.told(world, app, place, &copy).await?);
         let anew = held(&world.tills[fresh[&store]].folder).await?;
         violations.extend(alike(place, &copy, &anew, now));
     }

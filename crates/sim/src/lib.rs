@@ -19,7 +19,7 @@ use anyhow::Result;
 pub use base::Base;
 pub use recorded::{record, replay};
 pub use shrink::shrink;
-pub use step::{Faults, Step, What, steps};
+pub use step::{Faults, Replay, Step, What, steps};
 
 use world::World;
 

@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use counterfoil_sim::{Base, Faults, Ran, Step, faults_of, record, run, shrink, steps, tills};
+use counterfoil_sim::{Base, Faults, Ran, Replay, faults_of, record, run, shrink, steps, tills};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -92,14 +92,6 @@ impl Sum {
         self.violations += ran.violations.len();
         self.trace.update(ran.trace);
     }
-}
-
-/// A replay file: the seed of the world and its steps.
-#[derive(serde::Serialize, serde::Deserialize)]
-struct Replay {
-    seed: u64,
-    faults: Vec<String>,
-    steps: Vec<Step>,
 }
 
 /// What is to be run: made only when its turn comes.

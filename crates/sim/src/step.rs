@@ -15,6 +15,14 @@ pub struct Step {
     pub fates: Vec<Fate>,
 }
 
+/// A run that can be made again: the seed of its world, its faults and its steps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replay {
+    pub seed: u64,
+    pub faults: Vec<String>,
+    pub steps: Vec<Step>,
+}
+
 /// Where a program ends: at its so manieth commit from now, before or after it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct At {
@@ -50,10 +58,12 @@ pub enum Attack {
     ForeignDevice,
     /// Sends the same place twice with different words.
     Fork,
+    /// Uses what is not valid any more.
+    Ended,
 }
 
 impl Attack {
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::ForeignFreeze,
         Self::MadeUpCursor,
         Self::MadeUpAcknowledgement,
@@ -61,6 +71,7 @@ impl Attack {
         Self::Nul,
         Self::ForeignDevice,
         Self::Fork,
+        Self::Ended,
     ];
 }
 
@@ -273,7 +284,7 @@ impl Making<'_> {
                     question: self.dice.usize(..1_000),
                 },
                 712..=769 => What::Order {
-                    order: self.dice.usize(..24),
+                    order: self.dice.usize(..10),
                     step: match self.dice.u8(..8) {
                         0..=3 => Online::Freeze,
                         4..=5 => Online::Confirm,

@@ -24,7 +24,6 @@ use super::{
 use crate::{
     coupons::{Coupon, CouponState, HELD_BY_ORDER, ONLINE_DEVICE, ONLINE_STORE},
     ids::{CouponId, FreezeId, MemberId, OperationId, StoreId},
-    planted,
     surplus::Surplus,
     time::{MINUTE, Millis},
     verdict::{Circumstances, Reason, judge_coupon},
@@ -393,7 +392,6 @@ fn step(
             uses::use_up(state, coupon.clone(), taken, step, changes)?;
         }
         // Somebody else has it: the order's use waits behind theirs, and takes its place if that is undone.
-        End::Confirm if planted!("paid_and_gone", true, false) => {}
         End::Confirm => {
             let used = Surplus {
                 operation: taken,

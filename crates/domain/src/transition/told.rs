@@ -96,9 +96,8 @@ pub(super) fn tell(
     {
         row.told().push(place);
     }
-    if planted!("told_once", false, true) {
-        stores.extend(row.told().iter());
-    }
+    let others = row.told().iter();
+    stores.extend(others.filter(|store| planted!("told_once", Some(**store) == place, true)));
     let entity = row.entity();
     for (position, store) in stores.iter().enumerate() {
         if !stores[..position].contains(store) {

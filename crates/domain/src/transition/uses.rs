@@ -215,6 +215,9 @@ pub(super) fn give_back(
         left.surplus.retain(|used| used.operation != redeemed_by);
     }
     if left.surplus.len() < coupon.surplus.len() {
+        if planted!("paid_and_gone", coupon.state.order().is_some(), false) {
+            left.state = coupon.state_when_given_back(now);
+        }
         write(state, left, "use_withdrawn", step, Heard::Everywhere, changes)?;
         return Ok(GivenBack::Surplus);
     }

@@ -100,19 +100,21 @@ pub async fn sync(State(app): State<Arc<App>>, request: SignedRequest) -> Result
 async fn same_history(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result<(), ApiError> {
     let (history, device) = own_row(app.db.reader(), request).await?;
     if history == asked.history_id {
-        if device.status != DeviceStatus::Active {
-            // Whoever may not work proves nothing.
+        if device.status == DeviceStatus::Revoked {
+            // It learns nothing more.
             return Ok(());
         }
-        if asked.epoch > device.epoch {
+        let active = device.status == DeviceStatus::Active;
+        if active && asked.epoch > device.epoch {
             // The epoch it was given is lost with the backup. Only a person can give it a new one.
             app.freeze_device(request.tenant, &device).await?;
             return Err(barred(DeviceStatus::Frozen));
         }
-        let more = asked.epoch == device.epoch && asked.acknowledged_seq > device.last_seq;
+        let more = active && asked.epoch == device.epoch && asked.acknowledged_seq > device.last_seq;
         match claim(app, request, asked).await? {
             Claim::Known if !more => return Ok(()),
-            claim if claim == Claim::Lost || planted!("claim_taken_for_fact", true, false) => {
+            // Whoever may not work proves nothing to others, and must not read on after what is not there.
+            claim if active && (claim == Claim::Lost || planted!("claim_taken_for_fact", true, false)) => {
                 tracing::error!(device = %request.device, "a counter proves to know more than this database: a backup was restored");
                 app.begin_history(request.tenant, history).await?;
             }
