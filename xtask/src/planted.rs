@@ -115,12 +115,12 @@ const BUGS: &[Bug] = &[
     },
     Bug {
         name: "gap_taken",
-        found_by: FoundBy::Domain,
+        found_by: FoundBy::Simulator,
         what: "operations are taken though earlier ones are missing",
     },
     Bug {
         name: "chain_not_checked",
-        found_by: FoundBy::Domain,
+        found_by: FoundBy::Simulator,
         what: "a second branch of a journal is taken for the first",
     },
     Bug {

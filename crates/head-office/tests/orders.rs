@@ -57,6 +57,7 @@ counterfoil_head_office::on_both! {
     one_question_at_two_programs_has_one_answer_at_once,
     a_number_that_reads_as_an_id_is_a_number,
     a_counter_that_honours_a_held_coupon_is_told_to_the_order,
+    a_held_coupon_may_be_honoured_twice_in_one_push,
     only_the_owners_word_ends_an_overdue_order,
     the_owner_is_asked_over_http_and_signed,
     only_the_right_roles_may,
@@ -630,6 +631,27 @@ async fn a_counter_that_honours_a_held_coupon_is_told_to_the_order(on: On) {
         CouponState::Redeemed { store, .. } if store == chain.store
     ));
     assert_eq!(chain.number(open).await, 0);
+    holds(&chain).await;
+}
+
+async fn a_held_coupon_may_be_honoured_twice_in_one_push(on: On) {
+    let chain = chain(on, 1).await;
+    let api = api(&chain).await;
+    api.post("/v1/order-freezes", "k1", &order(&chain, "W-1", &[0])).await;
+    let mut counter = chain.counter().await;
+    let pushed: Vec<_> = (0..2)
+        .map(|_| counter.make(chain.redeem(chain.coupons[0], None), START))
+        .collect();
+    let answers = chain.push(&pushed).await;
+    let too_many = Answer::Done {
+        outcome: Outcome::AppliedWithException {
+            exception: ExceptionKind::RedeemWhileFrozen,
+        },
+        replayed: false,
+    };
+    assert_eq!(answers, [too_many.clone(), too_many]);
+    let (_, shown) = api.get("/v1/order-freezes/W-1").await;
+    assert_eq!(shown["coupons"][0]["taken"]["operation"], pushed[1].id.to_string());
     holds(&chain).await;
 }
 

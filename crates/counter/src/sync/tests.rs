@@ -3,19 +3,23 @@
 use counterfoil_domain::{
     coupons::{Coupon, CouponState},
     operations::Action,
+    people::Member,
     pickups::Order,
     time::{DAY, MINUTE},
     transition::{DeviceStatus, Fingerprint, genesis},
 };
-use counterfoil_protocol::operation::{fingerprint, open};
+use counterfoil_protocol::{
+    operation::{fingerprint, open},
+    sync::{Image, Page, Row},
+};
 use proptest::prelude::*;
-use sqlx::Row;
+use sqlx::Row as _;
 
 use crate::{
     Confirmation, Decision, QueueState, Scanned,
     desk::{confirm, look_up, void},
     identity, journal, queue,
-    testing::{HeadOffice, PIN, Shop, clerk_id, coupon, coupon_id, order, order_id, template_id},
+    testing::{HeadOffice, PIN, Shop, clerk_id, coupon, coupon_id, member, order, order_id, store_id, template_id},
 };
 
 async fn redeem_here(shop: &Shop, scanned: Scanned) -> Option<crate::Receipt> {
@@ -375,10 +379,10 @@ async fn an_old_row_never_overwrites_a_newer_one() {
     let stale = office.clone();
     office.elsewhere(redeem_elsewhere(0));
     shop.settle(&mut office).await;
-    let page = counterfoil_protocol::sync::Page {
-        rows: vec![counterfoil_protocol::sync::Row {
+    let page = Page {
+        rows: vec![Row {
             version: 1,
-            image: counterfoil_protocol::sync::Image::Coupon(stale.state.coupons[&coupon_id(0)].clone().unwrap()),
+            image: Image::Coupon(stale.state.coupons[&coupon_id(0)].clone().unwrap()),
         }],
         cursor: identity::load(&mut shop.inner.db.read().await.unwrap())
             .await
@@ -388,6 +392,58 @@ async fn an_old_row_never_overwrites_a_newer_one() {
     };
     super::apply::apply_page(&shop.inner.db, &page, 0).await.unwrap();
     assert_same(&shop, &office).await;
+}
+
+#[tokio::test]
+async fn a_member_whom_the_store_holds_no_more_goes_with_their_coupons_but_not_with_its_own() {
+    let mut office = HeadOffice::new(2, 0);
+    let shop = Shop::of(&mut office).await;
+    shop.settle(&mut office).await;
+    let cursor = identity::load(&mut shop.inner.db.read().await.unwrap())
+        .await
+        .unwrap()
+        .cursor;
+    let page = |rows: Vec<Image>| Page {
+        rows: rows.into_iter().map(|image| Row { version: 7, image }).collect(),
+        cursor,
+        more: false,
+    };
+    let held = async |id| {
+        let mut db = shop.inner.db.read().await.unwrap();
+        sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM replica WHERE entity = 'coupon' AND id = ?")
+            .bind::<Vec<u8>>(id)
+            .fetch_one(&mut *db)
+            .await
+            .unwrap()
+    };
+    // One coupon is good everywhere, the other is this store's own.
+    let everywhere = Coupon {
+        home_store: None,
+        ..coupon(0, 1)
+    };
+    let own = coupon(1, 1);
+    let rows = vec![
+        Image::Member(member(1)),
+        Image::Coupon(everywhere.clone()),
+        Image::Coupon(own.clone()),
+    ];
+    super::apply::apply_page(&shop.inner.db, &page(rows), 0).await.unwrap();
+    let bytes = |coupon: &Coupon| coupon.id.bytes().to_vec();
+    assert_eq!((held(bytes(&everywhere)).await, held(bytes(&own)).await), (1, 1));
+
+    let elsewhere = Member {
+        recent_stores: vec![store_id(2)],
+        ..member(1)
+    };
+    let rows = vec![Image::Member(elsewhere)];
+    super::apply::apply_page(&shop.inner.db, &page(rows), 0).await.unwrap();
+    assert_eq!((held(bytes(&everywhere)).await, held(bytes(&own)).await), (0, 1));
+    let mut db = shop.inner.db.read().await.unwrap();
+    let members: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM replica WHERE entity = 'member'")
+        .fetch_one(&mut *db)
+        .await
+        .unwrap();
+    assert_eq!(members, 0);
 }
 
 #[derive(Debug, Clone)]
