@@ -28,7 +28,15 @@ pub async fn of_everything(chain: &Chain, on: On, rows: i64) {
             &format!("{tenant}, 'http://127.0.0.1:9/', {one}, {START}"),
         )
         .await;
-    // A chain of some size.
+    // Other chains, and one of some size.
+    chain
+        .fill(
+            on,
+            50,
+            "tenants (tenant, code, name, currency, code_key, created_at)",
+            &format!("{id}, {digits}, 'x', 'CNY', {hash}, {START}"),
+        )
+        .await;
     chain.fill(on, 100, "stores (tenant, id, code, name_zh, name_en, time_zone, max_count, max_amount, max_each, max_per_member, max_hours, created_at, version)", &format!("{tenant}, {id}, {digits}, 'x', 'x', 'UTC', 0, 0, 0, 0, 0, {START}, 1")).await;
     let tables: &[(&str, String)] = &[
         (

@@ -127,14 +127,15 @@ fn walk(plan: &Value, repeated: bool, whole: Whole, indexes: &Indexes, bad: &mut
         }
     }
     let filter = format!("{}{}{}", text("Filter"), text("Join Filter"), text("Index Cond"));
-    for (place, inner) in plan["Plans"].as_array().into_iter().flatten().enumerate() {
+    for inner in plan["Plans"].as_array().into_iter().flatten() {
         let again = match inner["Parent Relationship"].as_str().unwrap_or_default() {
             "InitPlan" => false,
             "SubPlan" => !filter.contains(&format!(
                 "hashed {}",
                 inner["Subplan Name"].as_str().unwrap_or_default()
             )),
-            _ => repeated || (node == "Nested Loop" && place == 1),
+            "Inner" => repeated || node == "Nested Loop",
+            _ => repeated,
         };
         walk(inner, again, whole, indexes, bad);
     }
