@@ -136,12 +136,11 @@ pub async fn begin(folder: &Path, plan: &Plan<'_>, now: i64) -> Result<Begun> {
         fs::remove_dir_all(&fresh).map_err(of_file("clearing an unfinished head office"))?;
     }
     fs::create_dir_all(&fresh).map_err(of_file("making head office's folder"))?;
-    let url = database(&fresh);
-    let db = apart(|| async move { Db::open(&url, &SystemClock, &SystemRandom).await })
-        .await?
-        .map_err(of_database)?;
-    let begun = fill(&db, plan, &fresh).await;
-    db.close().await;
+    let begun = begin_in(&fresh, plan).await;
+    if begun.is_err() {
+        // Nobody looks for it there; the next try would clear it.
+        let _ = fs::remove_dir_all(&fresh);
+    }
     let begun = begun?;
     if folder.exists() {
         let aside = folder.with_extension(format!("unused-{now}"));
@@ -149,6 +148,16 @@ pub async fn begin(folder: &Path, plan: &Plan<'_>, now: i64) -> Result<Begun> {
     }
     fs::rename(&fresh, folder).map_err(of_file("putting head office in its place"))?;
     Ok(begun)
+}
+
+async fn begin_in(folder: &Path, plan: &Plan<'_>) -> Result<Begun> {
+    let url = database(folder);
+    let db = apart(|| async move { Db::open(&url, &SystemClock, &SystemRandom).await })
+        .await?
+        .map_err(of_database)?;
+    let begun = fill(&db, plan, folder).await;
+    db.close().await;
+    begun
 }
 
 async fn fill(db: &Db, plan: &Plan<'_>, folder: &Path) -> Result<Begun> {

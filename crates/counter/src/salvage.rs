@@ -16,7 +16,7 @@ use sqlx::{
 };
 
 use crate::{
-    db::{Database, FILE_NAME, Fault, SALVAGING},
+    db::{Database, FILE_NAME, Fault, SALVAGING, as_a_file},
     error::{Error, Result},
     identity::{self, Identity},
     journal,
@@ -135,11 +135,14 @@ impl Note {
 /// may have it open. `now` names the file that is kept. One that was interrupted is completed.
 ///
 /// # Errors
-/// `data_dir_locked`; `database_corrupt` when not even the counter's identity can be read: then everything stays as
+/// `not_enrolled` when there is no database; `data_dir_locked`; `database_corrupt` when not even the counter's identity can be read: then everything stays as
 /// it was, and the counter must be enrolled anew in another folder.
 pub async fn salvage(folder: &Path, now: Millis) -> Result<Salvaged> {
-    let _lock = DrainLock::try_take(folder)?.ok_or(Error::DataDirLocked)?;
     let path = folder.join(FILE_NAME);
+    if !path.exists() && !folder.join(SALVAGING).exists() {
+        return Err(Error::NotEnrolled);
+    }
+    let _lock = DrainLock::try_take(folder)?.ok_or(Error::DataDirLocked)?;
     let (note, kept) = Note::take(folder, now)?;
     if kept.exists() {
         remove_begun(&path)?;
@@ -172,7 +175,9 @@ pub async fn salvage(folder: &Path, now: Millis) -> Result<Salvaged> {
 }
 
 async fn copy(kept: &Path, folder: &Path) -> Result<Read> {
-    let options = SqliteConnectOptions::new().filename(kept).disable_statement_logging();
+    let options = SqliteConnectOptions::new()
+        .filename(as_a_file(kept))
+        .disable_statement_logging();
     let mut old = SqliteConnection::connect_with(&options).await?;
     let identity = sqlx::query("SELECT * FROM identity")
         .fetch_one(&mut old)

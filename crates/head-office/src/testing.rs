@@ -8,7 +8,11 @@
     reason = "a fixture that fails fails its test"
 )]
 
+mod many;
+
 use std::sync::Arc;
+
+pub use many::{MANY_END, Spelling, many, nth_coupon, nth_member};
 
 use crate::{
     App, admin,

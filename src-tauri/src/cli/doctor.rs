@@ -107,6 +107,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_folder_is_the_one_that_was_named() {
+        let root = tempfile::tempdir().unwrap();
+        for name in ["100%", "a%20b", "a b", "a?mode=memory", "a#b", "总部 1"] {
+            let folder = root.path().join(name);
+            let (_, lines) = lines(&folder).await;
+            assert!(lines.iter().any(|line| line.starts_with("ok database:")), "{lines:?}");
+            assert!(folder.join(counterfoil_counter::db::FILE_NAME).is_file(), "{name}");
+        }
+        assert_eq!(std::fs::read_dir(root.path()).unwrap().count(), 6);
+    }
+
+    #[tokio::test]
     async fn a_database_that_is_none_is_said() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join(counterfoil_counter::db::FILE_NAME);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::Parser;
-use counterfoil_counter::{Clock, Counter, Error, Report, System, salvage, sync::DrainLock};
+use counterfoil_counter::{Clock, Counter, Error, Report, System, db::FILE_NAME, salvage, sync::DrainLock};
 use serde_json::json;
 use tracing_subscriber::EnvFilter;
 
@@ -106,6 +106,10 @@ async fn run(options: Options) -> Result<ExitCode, Error> {
             return Ok(ExitCode::FAILURE);
         }
         return Ok(ExitCode::SUCCESS);
+    }
+    if options.enrol.is_none() && !options.data_dir.join(FILE_NAME).exists() {
+        // Opening would begin one.
+        return Err(Error::NotEnrolled);
     }
     let counter = Counter::open(&options.data_dir, system.clone(), system).await?;
     if let (Some(address), Some(code)) = (&options.enrol, &options.code) {

@@ -1,10 +1,11 @@
 //! The counter's database: one writer, a few readers, and the settings that durability rests on.
 
 mod fault;
+mod place;
 mod tx;
 
 use std::{
-    fs::{File, OpenOptions},
+    fs::File,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -12,6 +13,8 @@ use std::{
 
 pub use fault::Fault;
 use fs4::fs_std::FileExt;
+use place::Made;
+pub(crate) use place::{as_a_file, lock_file, make_folder};
 use sqlx::{
     ConnectOptions, Connection, Sqlite, SqliteConnection, SqlitePool,
     migrate::Migrator,
@@ -63,7 +66,7 @@ pub(crate) enum Mode {
 
 fn options(path: &Path, mode: Mode) -> SqliteConnectOptions {
     let options = SqliteConnectOptions::new()
-        .filename(path)
+        .filename(as_a_file(path))
         .busy_timeout(BUSY_TIMEOUT)
         .foreign_keys(true)
         .synchronous(SqliteSynchronous::Full)
@@ -111,42 +114,56 @@ impl Database {
         readers: u32,
         faults: Option<Arc<dyn Faults>>,
     ) -> Result<Self> {
-        make_folder(folder)?;
-        let path = folder.join(FILE_NAME);
-        make_file(&path)?;
+        let mut made = Made::default();
+        let (opened, opening) = Self::open_made(folder, mode, readers, faults, &mut made).await;
+        if opened.is_err() {
+            // While nobody else opens it: they would find nothing, and say so.
+            made.take_away();
+        }
+        drop(opening);
+        opened
+    }
+
+    async fn open_made(
+        folder: &Path,
+        mode: Mode,
+        readers: u32,
+        faults: Option<Arc<dyn Faults>>,
+        made: &mut Made,
+    ) -> (Result<Self>, Option<OpeningLock>) {
+        if let Err(error) = made.make(folder) {
+            return (Err(error), None);
+        }
         // Two processes that start at once must not migrate at once.
-        let _opening = OpeningLock::take(folder).await?;
+        match OpeningLock::take(folder, made).await {
+            Ok(opening) => (
+                Self::open_file(folder.join(FILE_NAME), mode, readers, faults).await,
+                Some(opening),
+            ),
+            Err(error) => (Err(error), None),
+        }
+    }
 
+    async fn open_file(path: PathBuf, mode: Mode, readers: u32, faults: Option<Arc<dyn Faults>>) -> Result<Self> {
         let mut writer = SqliteConnection::connect_with(&options(&path, mode)).await?;
-        check_version(&mut writer).await?;
-        check_not_newer(&mut writer).await?;
-        check_whole(&mut writer).await?;
-        MIGRATIONS
-            .run(&mut writer)
-            .await
-            .map_err(|error| Error::database(Fault::of_migration(&error), error.to_string()))?;
-        check_settings(&mut writer).await?;
-        // A file that can't be written says so only when it is written.
-        let mut probe = writer.begin_with(BEGIN).await?;
-        sqlx::query("UPDATE identity SET epoch = epoch WHERE FALSE")
-            .execute(&mut *probe)
-            .await?;
-        probe.rollback().await?;
-
-        let readers = SqlitePoolOptions::new()
-            .max_connections(readers)
-            .min_connections(1)
-            .test_before_acquire(false)
-            .connect_with(options(&path, mode).pragma("query_only", "ON"))
-            .await?;
-        check_settings(&mut *readers.acquire().await?).await?;
-        Ok(Self {
-            writer: Mutex::new(writer),
-            readers,
-            options: options(&path, mode),
-            path,
-            faults,
-        })
+        let readers = match bring_up(&mut writer).await {
+            Ok(()) => connect_readers(&path, mode, readers).await,
+            Err(error) => Err(error),
+        };
+        match readers {
+            Ok(readers) => Ok(Self {
+                writer: Mutex::new(writer),
+                readers,
+                options: options(&path, mode),
+                path,
+                faults,
+            }),
+            Err(error) => {
+                // One that is only dropped may outlive whoever takes the file away.
+                let _ = writer.close().await;
+                Err(error)
+            }
+        }
     }
 
     /// Where its file is.
@@ -241,9 +258,8 @@ impl Writer<'_> {
 struct OpeningLock(#[expect(dead_code, reason = "held for its lock")] File);
 
 impl OpeningLock {
-    async fn take(folder: &Path) -> Result<Self> {
-        let path = folder.join("open.lock");
-        let file = lock_file(&path)?;
+    async fn take(folder: &Path, made: &mut Made) -> Result<Self> {
+        let (path, file) = made.lock(folder)?;
         let locked = tokio::task::spawn_blocking(move || FileExt::lock_exclusive(&file).map(|()| file)).await;
         match locked {
             Ok(Ok(file)) => Ok(Self(file)),
@@ -253,64 +269,40 @@ impl OpeningLock {
     }
 }
 
-/// Opens a file for its lock only.
-pub(crate) fn lock_file(path: &Path) -> Result<File> {
-    let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true);
-    private(&mut options);
-    options.open(path).map_err(|error| read_only_or(error, path))
+/// Checks the file and brings its schema up to date.
+async fn bring_up(writer: &mut SqliteConnection) -> Result<()> {
+    check_version(writer).await?;
+    check_not_newer(writer).await?;
+    check_whole(writer).await?;
+    MIGRATIONS
+        .run(&mut *writer)
+        .await
+        .map_err(|error| Error::database(Fault::of_migration(&error), error.to_string()))?;
+    check_settings(writer).await?;
+    // A file that can't be written says so only when it is written.
+    let mut probe = writer.begin_with(BEGIN).await?;
+    sqlx::query("UPDATE identity SET epoch = epoch WHERE FALSE")
+        .execute(&mut *probe)
+        .await?;
+    Ok(probe.rollback().await?)
 }
 
-fn read_only_or(error: std::io::Error, path: &Path) -> Error {
-    match error.kind() {
-        std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
-            Error::database(Fault::ReadOnly, format!("{}: {error}", path.display()))
-        }
-        _ => Error::file(format!("opening {}", path.display()))(error),
+async fn connect_readers(path: &Path, mode: Mode, count: u32) -> Result<SqlitePool> {
+    let readers = SqlitePoolOptions::new()
+        .max_connections(count)
+        .min_connections(1)
+        .test_before_acquire(false)
+        .connect_with(options(path, mode).pragma("query_only", "ON"))
+        .await?;
+    let checked = match readers.acquire().await {
+        Ok(mut reader) => check_settings(&mut reader).await,
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = checked {
+        readers.close().await;
+        return Err(error);
     }
-}
-
-#[cfg(unix)]
-fn private(options: &mut OpenOptions) {
-    use std::os::unix::fs::OpenOptionsExt;
-    options.mode(0o600);
-}
-#[cfg(not(unix))]
-fn private(_options: &mut OpenOptions) {}
-
-/// Makes the data folder, for its owner only.
-pub(crate) fn make_folder(folder: &Path) -> Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::DirBuilderExt;
-        builder.mode(0o700);
-    }
-    builder.create(folder).map_err(|error| read_only_or(error, folder))
-}
-
-/// SQLite's log and index take the mode of the database's file, so it is made here.
-///
-/// One that is marked as read-only is left alone: SQLite would make an index beside it with the same mark, and that would
-/// still be in the way once the file can be written.
-fn make_file(path: &Path) -> Result<()> {
-    if let Ok(found) = std::fs::metadata(path) {
-        return match found.permissions().readonly() {
-            true => Err(Error::database(
-                Fault::ReadOnly,
-                format!("{} is read-only", path.display()),
-            )),
-            false => Ok(()),
-        };
-    }
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false);
-    private(&mut options);
-    options.open(path).map(drop).map_err(|error| read_only_or(error, path))
+    Ok(readers)
 }
 
 async fn check_version(db: &mut SqliteConnection) -> Result<()> {

@@ -13,7 +13,8 @@ use counterfoil_domain::ids::{DeviceId, TemplateId};
     after_help = "Examples:\n  counterfoil-hq seed --demo\n  counterfoil-hq device enrol-code --store s-01\n  counterfoil-hq serve --listen 0.0.0.0:7380"
 )]
 pub struct Arguments {
-    /// The database: a SQLite file, made when it is missing, or a PostgreSQL server.
+    /// The database: a SQLite file, or a PostgreSQL server. A file's name is taken as it stands, with `%`, `?` or `#` in
+    /// it too; `serve`, `seed` and `admin tenant add` make it when it is missing.
     ///
     /// Example: --database sqlite:/var/lib/counterfoil/head-office.db
     ///

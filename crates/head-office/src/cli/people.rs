@@ -14,7 +14,7 @@ use super::{
         ClerkRole, CodePolicyOptions, NewClerk, NewOperator, NewStore, NewTenant, OperatorAction, TenantAction,
     },
     print,
-    work::open,
+    work::{open, open_or_make},
 };
 use crate::{
     admin,
@@ -22,7 +22,7 @@ use crate::{
 };
 
 async fn add_tenant(database: &str, options: NewTenant) -> Result<(), CliError> {
-    let db = open(database).await?;
+    let db = open_or_make(database).await?;
     let new = admin::NewTenant {
         code: &options.code,
         name: &options.name,

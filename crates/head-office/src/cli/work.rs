@@ -1,6 +1,6 @@
 //! `seed`, `verify`, `device`, and what a person decides or makes by hand.
 
-use std::{path::Path, process::ExitCode};
+use std::process::ExitCode;
 
 use counterfoil_domain::pickups::OrderLine;
 use counterfoil_protocol::enrolment::CODE_LASTS;
@@ -15,13 +15,28 @@ use super::{
 use crate::{
     admin,
     clock::{Clock, SystemClock, SystemRandom},
-    db::Db,
+    db::{Db, Place},
     seed::{self, Plan},
     stores, verify,
 };
 
-pub(super) async fn open(database: &str) -> Result<Db, CliError> {
+/// Opens the database, and makes it when there is none.
+pub(super) async fn open_or_make(database: &str) -> Result<Db, CliError> {
     Ok(Db::open(database, &SystemClock, &SystemRandom).await?)
+}
+
+/// Opens a database for something that must be in it already: a misspelt name must not leave an empty one behind.
+pub(super) async fn open(database: &str) -> Result<Db, CliError> {
+    if let Some(file) = Place::parse(database)?.missing() {
+        return Err(CliError::input(
+            "not_found",
+            format!(
+                "There is no database file {}. Name it with --database, or begin one with `admin tenant add`.",
+                file.display()
+            ),
+        ));
+    }
+    open_or_make(database).await
 }
 
 pub(super) async fn seed(database: &str, options: &Seed) -> Result<(), CliError> {
@@ -49,7 +64,8 @@ pub(super) async fn seed(database: &str, options: &Seed) -> Result<(), CliError>
         coupons: options.coupons.unwrap_or(default.coupons),
         pickups: options.pickups.unwrap_or(default.pickups),
     };
-    let db = open(database).await?;
+    plan.check()?;
+    let db = open_or_make(database).await?;
     let seeded = seed::seed(&db, &SystemClock, &SystemRandom, &plan).await?;
     db.close().await;
     if seeded.already_there {
@@ -62,12 +78,10 @@ pub(super) async fn seed(database: &str, options: &Seed) -> Result<(), CliError>
 
 pub(super) async fn verify(database: &str) -> Result<ExitCode, CliError> {
     // Opening would make an empty one, in which nothing is broken.
-    if let Some(file) = database.strip_prefix("sqlite:")
-        && !Path::new(file.trim_start_matches("//")).is_file()
-    {
+    if let Some(file) = Place::parse(database)?.missing() {
         return Err(CliError::input(
             "database_missing",
-            format!("There is no database file {file}. Name it with --database."),
+            format!("There is no database file {}. Name it with --database.", file.display()),
         ));
     }
     let db = open(database).await?;

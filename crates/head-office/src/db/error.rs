@@ -73,6 +73,8 @@ impl DbError {
     pub fn trouble(&self) -> Trouble {
         match self {
             Self::Migrate(MigrateError::VersionMissing(_)) => Trouble::Newer,
+            // What went wrong inside a migration says more than that a migration went wrong.
+            Self::Migrate(MigrateError::Execute(inner) | MigrateError::ExecuteMigration(inner, _)) => of_driver(inner),
             Self::RowCount { .. } | Self::Answered => Trouble::Again,
             Self::ReadOnly(_) => Trouble::Storage,
             Self::Sqlx(error) => of_driver(error),

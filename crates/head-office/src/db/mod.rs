@@ -5,12 +5,14 @@
 
 pub mod batch;
 mod error;
+mod place;
 mod tx;
 
-use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use counterfoil_domain::ids::{HistoryId, TenantId};
 pub use error::{DbError, Trouble};
+pub use place::Place;
 use sqlx::{
     Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Transaction,
     any::{AnyConnectOptions, AnyPoolOptions},
@@ -87,13 +89,14 @@ pub struct Lease<'a> {
 impl Db {
     /// Opens the database, brings its schema up to date and asserts its settings.
     ///
-    /// `url` is `sqlite:FILE` (made when missing) or `postgres://...`.
+    /// `name` is `sqlite:FILE` (made when missing) or `postgres://...`; of a database that can't be opened nothing is
+    /// left behind.
     ///
     /// # Errors
-    /// [`DbError`] when the URL is neither, the engine is too old, the schema is newer than this program, or the
+    /// [`DbError`] when the name is neither, the engine is too old, the schema is newer than this program, or the
     /// database can't be opened.
-    pub async fn open(url: &str, clock: &dyn Clock, random: &dyn Random) -> Result<Self, DbError> {
-        Self::open_with(url, clock, random, READERS, None).await
+    pub async fn open(name: &str, clock: &dyn Clock, random: &dyn Random) -> Result<Self, DbError> {
+        Self::open_with(name, clock, random, READERS, None).await
     }
 
     /// The same with so many readers, and with faults at its commits: for tests.
@@ -101,40 +104,17 @@ impl Db {
     /// # Errors
     /// As [`Db::open`].
     pub async fn open_with(
-        url: &str,
+        name: &str,
         clock: &dyn Clock,
         random: &dyn Random,
         readers: u32,
         faults: Option<Arc<dyn Faults>>,
     ) -> Result<Self, DbError> {
         sqlx::any::install_default_drivers();
-        let (dialect, url) = if let Some(file) = url.strip_prefix("sqlite:") {
-            let file = file.trim_start_matches("//");
-            if let Some(folder) = Path::new(file).parent()
-                && !folder.as_os_str().is_empty()
-                && !folder.is_dir()
-            {
-                return Err(DbError::config(format!(
-                    "the folder {} does not exist",
-                    folder.display()
-                )));
-            }
-            (Dialect::Sqlite, format!("sqlite:{file}?mode=rwc"))
-        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
-            (Dialect::Postgres, url.to_owned())
-        } else {
-            return Err(DbError::config("a database is named sqlite:FILE or postgres://..."));
-        };
-        if dialect == Dialect::Sqlite {
-            let file = url.trim_start_matches("sqlite:").trim_end_matches("?mode=rwc");
-            // SQLite would make an index beside it with the same mark, and that would still be in the way once the file
-            // can be written.
-            if std::fs::metadata(file).is_ok_and(|found| found.permissions().readonly()) {
-                return Err(DbError::ReadOnly(file.to_owned()));
-            }
-            private(file);
-        }
-        let options = AnyConnectOptions::from_str(&url)?;
+        let place = Place::parse(name)?;
+        let dialect = place.dialect();
+        let options = AnyConnectOptions::from_str(&place.url()?)?;
+        place.make().await?;
         let readers = AnyPoolOptions::new()
             .max_connections(readers)
             .acquire_timeout(Duration::from_secs(10))
@@ -151,10 +131,16 @@ impl Db {
             readers,
             faults,
         };
-        let mut lease = db.lease().await?;
-        lease.migrate(clock, random).await?;
-        drop(lease);
+        if let Err(error) = db.begin(clock, random).await {
+            // A connection that is only dropped may leave its log behind.
+            db.close().await;
+            return Err(error);
+        }
         Ok(db)
+    }
+
+    async fn begin(&self, clock: &dyn Clock, random: &dyn Random) -> Result<(), DbError> {
+        self.lease().await?.migrate(clock, random).await
     }
 
     /// Which engine it is.
@@ -180,7 +166,10 @@ impl Db {
 
     async fn connect_writer(&self) -> Result<AnyConnection, DbError> {
         let mut connection = AnyConnection::connect_with(&self.options).await?;
-        prepare(&mut connection, self.dialect, true).await?;
+        if let Err(error) = prepare(&mut connection, self.dialect, true).await {
+            let _ = connection.close().await;
+            return Err(error.into());
+        }
         Ok(connection)
     }
 
@@ -216,6 +205,34 @@ impl Db {
     /// [`DbError`] when no connection is free in time.
     pub async fn snapshot(&self) -> Result<Transaction<'static, Any>, DbError> {
         Ok(self.readers.begin_with(self.dialect.begin_snapshot()).await?)
+    }
+
+    /// A connection of its own, for whoever reads all there is: it is no reader that others wait for, its statements may
+    /// take their time, and what they sort lies on the disk.
+    ///
+    /// # Errors
+    /// [`DbError`] when it can't be opened.
+    pub async fn apart(&self) -> Result<AnyConnection, DbError> {
+        let mut connection = AnyConnection::connect_with(&self.options).await?;
+        prepare(&mut connection, self.dialect, false).await?;
+        let own = match self.dialect {
+            Dialect::Sqlite => "PRAGMA temp_store = FILE",
+            Dialect::Postgres => {
+                // Plans made for small tables would read large ones over and over.
+                analyze_grown(&mut connection).await?;
+                "SET statement_timeout = 0; SET work_mem = '64MB'"
+            }
+        };
+        sqlx::raw_sql(own).execute(&mut connection).await?;
+        Ok(connection)
+    }
+
+    /// As [`Db::snapshot`], on this connection.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub async fn snapshot_on<'c>(&self, connection: &'c mut AnyConnection) -> Result<Transaction<'c, Any>, DbError> {
+        Ok(connection.begin_with(self.dialect.begin_snapshot()).await?)
     }
 
     /// Connections for a single read that needs no snapshot.
@@ -258,15 +275,7 @@ impl Db {
                     .execute(&mut *reader)
                     .await?;
             }
-            Dialect::Postgres => {
-                let grown: Vec<String> = sqlx::query_scalar("SELECT CAST(quote_ident(c.relname) AS TEXT) FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid WHERE s.schemaname = current_schema() AND s.n_live_tup > 500 AND s.n_live_tup > 2 * c.reltuples")
-                    .fetch_all(&mut *reader)
-                    .await?;
-                for table in grown {
-                    let sql = format!("ANALYZE {table}");
-                    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *reader).await?;
-                }
-            }
+            Dialect::Postgres => analyze_grown(&mut reader).await?,
         }
         Ok(())
     }
@@ -383,6 +392,18 @@ impl Lease<'_> {
     }
 }
 
+/// PostgreSQL looks anew at tables with more than twice the rows it knows of.
+async fn analyze_grown(connection: &mut AnyConnection) -> Result<(), DbError> {
+    let grown: Vec<String> = sqlx::query_scalar("SELECT CAST(quote_ident(c.relname) AS TEXT) FROM pg_stat_user_tables s JOIN pg_class c ON c.oid = s.relid WHERE s.schemaname = current_schema() AND s.n_live_tup > 500 AND s.n_live_tup > 2 * c.reltuples")
+        .fetch_all(&mut *connection)
+        .await?;
+    for table in grown {
+        let sql = format!("ANALYZE {table}");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
+    }
+    Ok(())
+}
+
 async fn prepare(connection: &mut AnyConnection, dialect: Dialect, writer: bool) -> Result<(), sqlx::Error> {
     let refuse = |what: String| sqlx::Error::Configuration(what.into());
     match dialect {
@@ -458,19 +479,4 @@ async fn prepare(connection: &mut AnyConnection, dialect: Dialect, writer: bool)
         }
     }
     Ok(())
-}
-
-/// Makes a new file its owner's alone before SQLite opens it: the log beside it takes over the file's mode. A file
-/// that exists keeps the mode its owner gave it.
-fn private(file: &str) {
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    if let Err(error) = options.open(file)
-        && error.kind() != std::io::ErrorKind::AlreadyExists
-    {
-        // SQLite says in a moment what is wrong with the place.
-        tracing::debug!(%error, "can't make the database file");
-    }
 }

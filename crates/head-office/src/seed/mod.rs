@@ -76,7 +76,11 @@ impl Plan {
         pickups: 40,
     };
 
-    fn check(&self) -> Result<(), DbError> {
+    /// Whether there may be so much.
+    ///
+    /// # Errors
+    /// [`DbError::Config`] when it is too much.
+    pub fn check(&self) -> Result<(), DbError> {
         for (what, value, least, most) in [
             ("--seed", self.seed, 0, LARGEST_SEED),
             ("--stores", self.stores, 1, MOST_STORES),

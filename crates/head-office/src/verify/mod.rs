@@ -13,10 +13,10 @@ use std::collections::HashSet;
 
 use ed25519_dalek::SigningKey;
 use serde::Serialize;
-use sqlx::{AnyConnection, AssertSqlSafe, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 use uuid::Uuid;
 
-use crate::db::{Db, DbError, Dialect, batch::hash};
+use crate::db::{Db, DbError, batch::hash};
 
 /// Examples of what is broken that are told.
 const EXAMPLES: usize = 10;
@@ -104,13 +104,8 @@ fn written(id: &[u8]) -> String {
 /// # Errors
 /// The database's, and [`DbError::Decode`] when a row does not even read.
 pub async fn verify(db: &Db, mut each: impl FnMut(&Check)) -> Result<bool, DbError> {
-    let mut snapshot = db.snapshot().await?;
-    if db.dialect() == Dialect::Postgres {
-        // A large journal takes its time, and nobody waits for this transaction.
-        sqlx::raw_sql("SET LOCAL statement_timeout = 0")
-            .execute(&mut *snapshot)
-            .await?;
-    }
+    let mut connection = db.apart().await?;
+    let mut snapshot = db.snapshot_on(&mut connection).await?;
     let mut all = true;
     let mut done = |check: Check| {
         all &= check.ok;
@@ -132,6 +127,7 @@ pub async fn verify(db: &Db, mut each: impl FnMut(&Check)) -> Result<bool, DbErr
     done(token_keys(&mut snapshot).await?.into_check("token_keys"));
     done(losses(&mut snapshot).await?);
     snapshot.rollback().await?;
+    connection.close().await?;
     Ok(all)
 }
 

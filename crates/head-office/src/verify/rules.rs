@@ -1,4 +1,9 @@
 //! Invariants that SQL can say. Each statement finds what breaks one: `id` of a row and `what` is wrong with it.
+//!
+//! A statement reads one table as a whole, once, and finds the rows that belong to each of its rows by a key, or sums up
+//! another table that it also reads once. SQLite knows nothing of how many rows there are: where it might begin at the
+//! other end, and read a whole chain's coupons for each batch, the join is an outer one and its condition bears NULL, so
+//! that it can't. The test `plans` looks at what both engines make of it.
 
 /// An invariant.
 pub(super) struct Rule {
@@ -25,8 +30,9 @@ pub(super) const RULES: &[Rule] = &[
              FROM devices d LEFT JOIN operations o ON o.tenant = d.tenant AND o.device = d.id AND o.epoch = d.epoch AND o.seq = d.last_seq
              WHERE d.last_seq > 0 AND (o.id IS NULL OR o.fingerprint <> d.last_hash)",
             "SELECT d.id AS id, 'there are operations behind its head' AS what FROM devices d
-             WHERE EXISTS (SELECT 1 FROM operations o WHERE o.tenant = d.tenant AND o.device = d.id
-                 AND (o.epoch > d.epoch OR (o.epoch = d.epoch AND o.seq > d.last_seq)))",
+             WHERE EXISTS (SELECT 1 FROM operations o WHERE o.tenant = d.tenant AND o.device = d.id AND o.epoch = d.epoch AND o.seq > d.last_seq)",
+            "SELECT d.id AS id, 'there are operations of an epoch to come' AS what FROM devices d
+             WHERE EXISTS (SELECT 1 FROM operations o WHERE o.tenant = d.tenant AND o.device = d.id AND o.epoch > d.epoch)",
         ],
     },
     Rule {
@@ -206,8 +212,9 @@ pub(super) const RULES: &[Rule] = &[
              WHERE k.coupon IS NOT NULL AND (c.id IS NULL OR c.member IS NULL OR c.member <> k.member OR c.template <> k.template)",
             "SELECT coupon AS id, 'it was claimed twice' AS what FROM claims WHERE coupon IS NOT NULL GROUP BY tenant, coupon HAVING COUNT(*) > 1",
             "SELECT c.id AS id, 'it was given without a claim' AS what
-             FROM coupons c JOIN batches b ON b.tenant = c.tenant AND b.id = c.batch
-             WHERE b.purpose = 'claim' AND c.version > 0 AND c.id NOT IN (SELECT k.coupon FROM claims k WHERE k.coupon IS NOT NULL)",
+             FROM coupons c LEFT JOIN batches b ON b.tenant = c.tenant AND b.id = c.batch
+                 LEFT JOIN (SELECT coupon FROM claims WHERE coupon IS NOT NULL) AS k ON k.coupon = c.id
+             WHERE COALESCE(b.purpose, '') = 'claim' AND c.version > 0 AND k.coupon IS NULL",
         ],
     },
     Rule {
@@ -250,8 +257,9 @@ pub(super) const RULES: &[Rule] = &[
         name: "code_counters",
         counted: "SELECT COUNT(*) FROM code_counters",
         broken: &["SELECT c.tenant AS id, 'the counter of ' || c.head || ' stands at ' || CAST(c.next AS TEXT) || ', and more codes were made' AS what
-             FROM code_counters c WHERE c.next < (SELECT COALESCE(MAX(b.first_counter + b.size), 0) FROM batches b
-                 WHERE b.tenant = c.tenant AND b.first_counter IS NOT NULL AND b.code_head = c.head)"],
+             FROM code_counters c JOIN (SELECT tenant, code_head, MAX(first_counter + size) AS made FROM batches
+                     WHERE first_counter IS NOT NULL GROUP BY tenant, code_head) AS b ON b.tenant = c.tenant AND b.code_head = c.head
+             WHERE c.next < b.made"],
     },
     Rule {
         name: "templates",

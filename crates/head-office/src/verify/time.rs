@@ -37,21 +37,24 @@ pub(super) const RULES: &[Rule] = &[
              WHERE c.id IS NULL OR c.valid_until IS NULL OR c.valid_until <> d.expires_at
                  OR COALESCE(c.member, d.coupon) <> COALESCE(d.member, d.coupon)",
             "SELECT coupon AS id, 'day ' || CAST(day AS TEXT) || ' does not fit its end' AS what FROM coupon_days
-             WHERE (what = 'expire' AND day <> expires_at / 86400000) OR (what = 'remind' AND day > expires_at / 86400000)",
-            "SELECT coupon AS id, 'it has ' || CAST(COUNT(*) AS TEXT) || ' days' AS what FROM coupon_days
-             GROUP BY tenant, coupon HAVING COUNT(*) > 1",
-            "SELECT c.id AS id, 'it was given and has an end, and no day' AS what
-             FROM coupons c LEFT JOIN coupon_days d ON d.tenant = c.tenant AND d.coupon = c.id
-             WHERE c.state = 'available' AND c.version > 0 AND c.valid_until IS NOT NULL AND d.coupon IS NULL",
+             WHERE (what = 'expire' AND day <> expires_at / 86400000) OR (what = 'remind' AND day <> expires_at / 86400000 - 3)",
+            // By the days that fit its end; whatever is on another is told above.
+            "SELECT d.coupon AS id, 'it has 2 days' AS what
+             FROM coupon_days d JOIN coupon_days e ON e.tenant = d.tenant AND e.day = d.day + 3 AND e.coupon = d.coupon
+             WHERE d.what = 'remind'",
+            "SELECT c.id AS id, 'it was given and has an end, and no day' AS what FROM coupons c
+             WHERE c.state = 'available' AND c.version > 0 AND c.valid_until IS NOT NULL
+                 AND NOT EXISTS (SELECT 1 FROM coupon_days d WHERE d.tenant = c.tenant AND d.day = c.valid_until / 86400000 AND d.coupon = c.id)
+                 AND NOT EXISTS (SELECT 1 FROM coupon_days d WHERE d.tenant = c.tenant AND d.day = c.valid_until / 86400000 - 3 AND d.coupon = c.id)",
         ],
     },
     Rule {
         name: "messages",
         counted: "SELECT (SELECT COUNT(*) FROM messages) + (SELECT COUNT(*) FROM member_messages)",
         broken: &[
-            "SELECT t.tenant AS id, CAST(COALESCE(m.numbered, 0) AS TEXT) || ' messages to all up to number ' || CAST(COALESCE(m.last, 0) AS TEXT) || ', and the head says ' || CAST(COALESCE(h.number, 0) AS TEXT) AS what
-             FROM tenants t LEFT JOIN message_heads h ON h.tenant = t.tenant
-                 LEFT JOIN (SELECT tenant, COUNT(*) AS numbered, MAX(number) AS last FROM messages WHERE number IS NOT NULL GROUP BY tenant) AS m ON m.tenant = t.tenant
+            "WITH to_all AS MATERIALIZED (SELECT tenant, COUNT(*) AS numbered, MAX(number) AS last FROM messages WHERE number IS NOT NULL GROUP BY tenant)
+             SELECT t.tenant AS id, CAST(COALESCE(m.numbered, 0) AS TEXT) || ' messages to all up to number ' || CAST(COALESCE(m.last, 0) AS TEXT) || ', and the head says ' || CAST(COALESCE(h.number, 0) AS TEXT) AS what
+             FROM tenants t LEFT JOIN message_heads h ON h.tenant = t.tenant LEFT JOIN to_all m ON m.tenant = t.tenant
              WHERE COALESCE(m.numbered, 0) <> COALESCE(h.number, 0) OR COALESCE(m.last, 0) <> COALESCE(h.number, 0)",
             "SELECT o.member AS id, 'a message of this member, or the member, is missing' AS what
              FROM member_messages o LEFT JOIN messages m ON m.tenant = o.tenant AND m.id = o.message
@@ -59,11 +62,25 @@ pub(super) const RULES: &[Rule] = &[
              WHERE m.id IS NULL OR p.id IS NULL",
             "SELECT i.member AS id, 'this member has looked further than was sent' AS what
              FROM inboxes i LEFT JOIN message_heads h ON h.tenant = i.tenant WHERE i.number > COALESCE(h.number, 0)",
-            "SELECT i.member AS id, 'this member has looked, and has no row of a message to all' AS what
+            // Few are to all, beside those to members by name.
+            "WITH to_all AS MATERIALIZED (SELECT tenant, id, number, sent_at FROM messages WHERE number IS NOT NULL)
+             SELECT i.member AS id, 'this member has looked, and has no row of a message to all' AS what
              FROM inboxes i JOIN members p ON p.tenant = i.tenant AND p.id = i.member
-                 JOIN messages m ON m.tenant = i.tenant AND m.number <= i.number AND m.sent_at >= p.created_at
+                 JOIN to_all m ON m.tenant = i.tenant AND m.number <= i.number AND m.sent_at >= p.created_at
                  LEFT JOIN member_messages o ON o.tenant = i.tenant AND o.member = i.member AND o.message = m.id
              WHERE o.message IS NULL",
         ],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use counterfoil_domain::time::DAY;
+
+    use crate::coupons::days::REMIND_BEFORE;
+
+    #[test]
+    fn the_days_in_the_rules_are_those_that_are_written() {
+        assert_eq!((DAY, REMIND_BEFORE / DAY, REMIND_BEFORE % DAY), (86_400_000, 3, 0));
+    }
+}

@@ -11,6 +11,7 @@ mod launch;
 mod members;
 mod quote;
 mod simulator;
+mod verify;
 mod worst;
 
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ struct Options {
     /// Also measure what can be run beside it.
     #[arg(long)]
     peer: bool,
-    /// Only the parts whose name contains this: engine, claims, http, members, counter, quote, decide, simulator,
+    /// Only the parts whose name contains this: engine, claims, http, members, verify, counter, quote, decide, simulator,
     /// member, launch; and worst, which nothing else asks for.
     #[arg(long)]
     only: Option<String>,
@@ -129,6 +130,9 @@ fn main() -> anyhow::Result<()> {
         }
         if wanted("members") {
             runtime.block_on(members::measure(on))?;
+        }
+        if wanted("verify") {
+            runtime.block_on(verify::measure(on))?;
         }
     }
     if wanted("counter") {
