@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use counterfoil_counter::{Clock, Counter, LinkState, Person, Place, SyncHandle, System};
 use counterfoil_protocol::enrolment::QR_PREFIX;
+use counterfoil_scan::{Scanned, Source, classify};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
@@ -168,10 +169,11 @@ impl Shell {
     /// Enrols at a head office elsewhere. The address may be what an enrolment QR says, code and all.
     pub async fn connect(&self, address: &str, code: &str) -> Result<AppState> {
         let counter = self.counter().await?;
-        let both = address
-            .trim()
-            .strip_prefix(QR_PREFIX)
-            .and_then(|both| both.split_once('#'));
+        let scanned = match classify(address, Source::Pasted) {
+            Scanned::Enrolment(text) => text,
+            _ => String::new(),
+        };
+        let both = scanned.strip_prefix(QR_PREFIX).and_then(|both| both.split_once('#'));
         let (address, code) = both.unwrap_or((address, code));
         if counter.status().await?.placed.is_none() {
             // Of a first start with head office inside that did not get to its end.
@@ -455,8 +457,16 @@ mod tests {
             shell.connect("not an address", "X").await.unwrap_err().code,
             "address_invalid"
         );
-        let scanned = "CFENROL:http://127.0.0.1:9#ABCDE-FGHJK";
-        assert_eq!(shell.connect(scanned, "").await.unwrap_err().code, "unreachable");
+        for (address, code) in [
+            ("CFENROL:http://127.0.0.1:9#ABCDE-FGHJK", ""),
+            ("]Q1CFENROL:http://127.0.0.1:9#ABCDE-FGHJK\r\n", ""),
+            // On this machine there is no TLS, and none is tried where nobody says so.
+            ("127.0.0.1:9", "ABCDE-FGHJK"),
+            ("\u{feff}１２７．０．０．１：９", "ＡＢＣＤＥ-FGHJK"),
+        ] {
+            let error = shell.connect(address, code).await.unwrap_err();
+            assert_eq!(error.code, "unreachable", "{address:?}");
+        }
         shell.stop().await;
     }
 }

@@ -298,6 +298,7 @@ fn belongs_to_network(name: &str) -> bool {
         "CARGO_SOURCE_",
         "CARGO_REGISTRIES_",
         "NPM_CONFIG_",
+        "PIP_",
         "SSL_CERT_",
     ];
     let holds = ["PROXY", "CA_BUNDLE", "CA_CERTS", "CAINFO"];

@@ -15,6 +15,7 @@ mod fuzz;
 mod places;
 mod planted;
 mod postgres;
+mod python;
 mod run;
 mod setup;
 mod shell;

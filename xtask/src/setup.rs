@@ -36,6 +36,8 @@ enum Probe {
     Library(&'static str),
     /// a Debian package with neither; elsewhere it cannot be checked
     PackageOnly,
+    /// Python that can make environments
+    Python,
     /// server binaries of a version that is new enough
     Postgres,
 }
@@ -62,6 +64,7 @@ const NEEDS: &[Need] = &[
     Need { package: "xauth", why: "belongs to the virtual display", probe: Probe::Program("xauth"), from: Purpose::Run, headless: true },
     Need { package: "imagemagick", why: "takes the picture of the window", probe: Probe::Program("import"), from: Purpose::Run, headless: true },
     Need { package: "postgresql", why: "head office's second database (the tests start a server of their own)", probe: Probe::Postgres, from: Purpose::Test, headless: false },
+    Need { package: "python3-venv", why: "tries the API's description with tools in Python", probe: Probe::Python, from: Purpose::Test, headless: false },
     Need { package: "webkit2gtk-driver", why: "drives the window in tests", probe: Probe::Program("WebKitWebDriver"), from: Purpose::Test, headless: false },
 ];
 
@@ -121,6 +124,7 @@ fn is_there(need: &Need) -> bool {
             shell::capture(shell::command("pkg-config", ["--exists", name])).is_ok() || (is_debian() && installed())
         }
         Probe::PackageOnly => !is_debian() || installed(),
+        Probe::Python => shell::capture(shell::command("python3", ["-c", "import ensurepip, venv"])).is_ok(),
         Probe::Postgres => postgres::binaries().is_some_and(|(_, version)| version >= postgres::OLDEST),
     }
 }

@@ -10,7 +10,7 @@ use crate::counts::{self, Counts};
 use crate::display::Display;
 use crate::postgres::Postgres;
 use crate::setup::{self, Purpose};
-use crate::{places, shell, ui};
+use crate::{places, python, shell, ui};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -41,6 +41,7 @@ fn all(options: &Options, counts: &mut Counts) -> Result<()> {
     setup::setup(Purpose::Test)?;
     let mut cleanup = Cleanup::start()?;
     let driver = setup::tauri_driver()?;
+    let python = python::tools()?;
     let everything = options.arguments.is_empty();
 
     ui::build()?;
@@ -71,6 +72,7 @@ fn all(options: &Options, counts: &mut Counts) -> Result<()> {
         .args(&options.arguments)
         .env("COUNTERFOIL_TEST_POSTGRES", &postgres.url)
         .env("COUNTERFOIL_BIN_DIR", places::target().join("debug"))
+        .env("COUNTERFOIL_TEST_PYTHON", &python)
         .env("COUNTERFOIL_TAURI_DRIVER", &driver);
     display.apply(&mut command);
     counts.add(counted("the crates' tests", command, counts::of_cargo_line)?);

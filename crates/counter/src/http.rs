@@ -5,6 +5,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use counterfoil_domain::{
     ids::{DeviceId, TenantId},
     time::Millis,
+    typed::plain,
 };
 use counterfoil_protocol::{
     problem::Problem,
@@ -78,19 +79,23 @@ impl From<Failure> for Error {
     }
 }
 
-/// Brings what people type to an address: `https://` where they leave it out, no path, no query.
+/// Brings what people type to an address, without path and query. Where they leave the scheme out it is `https`, but
+/// on this machine, which no certificate is made for, `http`.
 ///
 /// # Errors
 /// `address_invalid`.
 pub fn parse_address(typed: &str) -> Result<Url> {
-    let typed = typed.trim();
+    let typed = plain(typed);
     let invalid = || Error::AddressInvalid(typed.chars().take(200).collect());
-    let with_scheme = if typed.contains("://") {
-        typed.to_owned()
+    let mut url = if typed.contains("://") {
+        Url::parse(&typed).map_err(|_| invalid())?
     } else {
-        format!("https://{typed}")
+        let url = Url::parse(&format!("https://{typed}")).map_err(|_| invalid())?;
+        match is_here(&url) {
+            true => Url::parse(&format!("http://{typed}")).map_err(|_| invalid())?,
+            false => url,
+        }
     };
-    let mut url = Url::parse(&with_scheme).map_err(|_| invalid())?;
     let plain = matches!(url.scheme(), "http" | "https")
         && url.has_host()
         && url.username().is_empty()
@@ -102,6 +107,15 @@ pub fn parse_address(typed: &str) -> Result<Url> {
     url.set_fragment(None);
     url.set_path("");
     Ok(url)
+}
+
+fn is_here(address: &Url) -> bool {
+    match address.host() {
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
 }
 
 /// Whether others on the way can read along: plain http to anywhere but this machine or a private network.
@@ -262,6 +276,16 @@ mod tests {
             ("hq.example.com", Some("https://hq.example.com/")),
             (" http://127.0.0.1:8080/console?x#y ", Some("http://127.0.0.1:8080/")),
             ("https://hq.example.com:8443", Some("https://hq.example.com:8443/")),
+            ("127.0.0.1:18200", Some("http://127.0.0.1:18200/")),
+            ("localhost:18200/console", Some("http://localhost:18200/")),
+            ("[::1]:18200", Some("http://[::1]:18200/")),
+            ("192.168.1.2:18200", Some("https://192.168.1.2:18200/")),
+            ("１２７．０．０．１：１８２００", Some("http://127.0.0.1:18200/")),
+            (
+                "\u{feff}hq.example.com:443\u{200b}\r\n",
+                Some("https://hq.example.com/"),
+            ),
+            ("https://127.0.0.1:18200", Some("https://127.0.0.1:18200/")),
             ("ftp://hq.example.com", None),
             ("https://me:secret@hq.example.com", None),
             ("", None),

@@ -24,4 +24,5 @@ pub mod text;
 pub mod time;
 pub mod tokens;
 pub mod transition;
+pub mod typed;
 pub mod verdict;

@@ -27,6 +27,11 @@ pub fn cleaned(text: &str) -> String {
     clean(text).into_owned()
 }
 
+/// A document without the byte order mark that editors put before it. One: a second is part of the text.
+pub fn without_mark(document: &[u8]) -> &[u8] {
+    document.strip_prefix(b"\xef\xbb\xbf").unwrap_or(document)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -45,6 +50,14 @@ mod tests {
         ] {
             assert_eq!(clean(typed), stored);
         }
+    }
+
+    #[test]
+    fn one_mark_is_taken_off() {
+        assert_eq!(without_mark("\u{feff}{}".as_bytes()), b"{}");
+        assert_eq!(without_mark("\u{feff}\u{feff}".as_bytes()), "\u{feff}".as_bytes());
+        assert_eq!(without_mark(b"{}"), b"{}");
+        assert_eq!(without_mark(b"\xef\xbb"), b"\xef\xbb");
     }
 
     proptest! {

@@ -6,6 +6,7 @@ mod common;
 
 use std::{sync::Arc, time::Duration};
 
+use calamine::{DataType, Reader, Xlsx};
 use common::*;
 use counterfoil_domain::people::OperatorRole;
 use counterfoil_head_office::{jobs, on_both, serve};
@@ -161,6 +162,39 @@ async fn an_operator_makes_a_batch_and_a_member_claims(on: On) {
     assert_eq!(csv.matches(",waiting").count(), 2_499);
     let exported = "SELECT COUNT(*) FROM audit WHERE action = 'batch.codes_exported'";
     assert_eq!(site.chain.number(exported).await, 1);
+
+    // The same as a workbook, in which no code is a number; by name and by the header.
+    const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+    let wanted: Vec<Vec<&str>> = csv.lines().map(|line| line.split(',').collect()).collect();
+    for (query, accepted) in [("?format=xlsx", "*/*"), ("", XLSX)] {
+        let export = site
+            .client
+            .get(format!("{}{path}/codes{query}", site.address))
+            .header("accept", accepted)
+            .bearer_auth(&site.operator);
+        let answer = export.send().await.unwrap();
+        assert_eq!(answer.headers()["content-type"], XLSX);
+        let file = answer.headers()["content-disposition"].to_str().unwrap().to_owned();
+        assert!(file.ends_with(".xlsx\""), "{file}");
+        let bytes = answer.bytes().await.unwrap();
+        let mut book: Xlsx<_> = calamine::open_workbook_from_rs(std::io::Cursor::new(bytes)).unwrap();
+        let (_, sheet) = book.worksheets().remove(0);
+        let rows: Vec<Vec<&str>> = sheet
+            .rows()
+            .map(|row| row.iter().map(|cell| cell.get_string().unwrap()).collect())
+            .collect();
+        assert_eq!(rows, wanted);
+    }
+    let (status, _) = site
+        .send(
+            Method::GET,
+            &format!("{path}/codes?format=ods"),
+            &site.operator,
+            None,
+            None,
+        )
+        .await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
 
     let (status, closed) = site
         .post(&format!("{path}/close"), &site.operator, "x", json!({}))

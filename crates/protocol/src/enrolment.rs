@@ -7,6 +7,7 @@ use counterfoil_domain::{
     ids::{DeviceId, HistoryId, TenantId},
     people::Store,
     time::Millis,
+    typed::plain,
 };
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
@@ -50,7 +51,8 @@ pub struct EnrolResponse {
 
 /// A code as people type it, brought to the one form that is hashed and signed: upper case, letters and digits only.
 pub fn normal_code(code: &str) -> String {
-    code.chars()
+    plain(code)
+        .chars()
         .filter(char::is_ascii_alphanumeric)
         .map(|c| c.to_ascii_uppercase())
         .take(64)

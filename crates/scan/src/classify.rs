@@ -1,6 +1,9 @@
 //! What a text is, by its form alone. Whether such a coupon or order exists is for the counter to find out.
 
-use counterfoil_domain::scans::{Aim, gs1_product, without_aim};
+use counterfoil_domain::{
+    scans::{Aim, gs1_product, without_aim},
+    typed::{compact, member_card, mobile, plain},
+};
 
 use crate::format::Format;
 
@@ -12,8 +15,6 @@ const ENROLMENT: &str = "CFENROL:";
 /// 18 by the default policy of coupon codes; a tenant's own policy may make them this long or short.
 const COUPON_DIGITS: std::ops::RangeInclusive<usize> = 16..=24;
 const PICKUP_DIGITS: usize = 8;
-/// Mobile numbers of mainland China: 1, then 3 to 9, then nine digits.
-const PHONE_DIGITS: usize = 11;
 
 /// How a text came to the desk. It decides where the form alone leaves a doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +76,7 @@ pub fn classify(text: &str, source: Source) -> Scanned {
     if let Some(rest) = without_prefix(&text, ENROLMENT) {
         return Scanned::Enrolment(format!("{ENROLMENT}{rest}"));
     }
-    let compact: String = text.chars().filter(|&c| !c.is_whitespace() && !is_dash(c)).collect();
+    let compact = compact(&text);
     if let Some(rest) = without_prefix(&compact, TOKEN) {
         // Caps Lock turns a scanner's letters round; a token has capitals only.
         let rest = rest.to_ascii_uppercase();
@@ -84,17 +85,14 @@ pub fn classify(text: &str, source: Source) -> Scanned {
         }
         return Scanned::Unknown(text);
     }
-    if let Some(digits) = mobile_number(&compact) {
-        return Scanned::Phone(digits.to_owned());
+    if let Some(digits) = mobile(&compact) {
+        return Scanned::Phone(digits);
     }
     if is_digits(&compact) {
         return by_digits(compact, source).unwrap_or(Scanned::Unknown(text));
     }
-    if let Some(rest) = without_prefix(&compact, "M")
-        && is_digits(rest)
-        && (4..=20).contains(&rest.len())
-    {
-        return Scanned::Member(format!("M{rest}"));
+    if let Some(number) = member_card(&compact) {
+        return Scanned::Member(number);
     }
     Scanned::Unknown(text)
 }
@@ -123,39 +121,6 @@ pub fn is_gtin(digits: &str) -> bool {
         .map(|(place, digit)| u32::from(digit - b'0') * if place % 2 == 0 { 1 } else { 3 })
         .sum();
     sum.is_multiple_of(10)
-}
-
-fn mobile_number(compact: &str) -> Option<&str> {
-    let digits = compact
-        .strip_prefix("+86")
-        .or_else(|| compact.strip_prefix("0086"))
-        .unwrap_or(compact);
-    let bytes = digits.as_bytes();
-    (digits.len() == PHONE_DIGITS && is_digits(digits) && bytes[0] == b'1' && (b'3'..=b'9').contains(&bytes[1]))
-        .then_some(digits)
-}
-
-/// Full-width to plain, invisible characters gone, no space at the ends.
-fn plain(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|c| match c {
-            '\u{ff01}'..='\u{ff5e}' => char::from_u32(c as u32 - 0xfee0).unwrap_or(c),
-            '\u{3000}' | '\u{a0}' => ' ',
-            '\t' | '\r' | '\n' => ' ',
-            c => c,
-        })
-        .filter(|&c| !c.is_control() && !is_invisible(c))
-        .collect();
-    text.trim().to_owned()
-}
-
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
-}
-
-fn is_dash(c: char) -> bool {
-    matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{30fc}' | '\u{ff70}')
 }
 
 fn is_digits(text: &str) -> bool {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use counterfoil_domain::settlement::{document, quote};
+use counterfoil_domain::text::without_mark;
 use serde_json::json;
 
 use super::Ending;
@@ -50,7 +51,7 @@ pub fn run(args: &QuoteArgs, input: &mut dyn BufRead, out: &mut dyn Write) -> En
             Ok(None) => return ending,
             Err(error) => return unreadable(&error, out),
         };
-        if args.lines && !document.too_large && document.text.trim_ascii().is_empty() {
+        if args.lines && !document.too_large && without_mark(&document.text).trim_ascii().is_empty() {
             continue;
         }
         let (line, answered) = answer(&document);
@@ -168,6 +169,24 @@ mod tests {
         assert_eq!(lines[1]["error"]["code"], "malformed");
         assert_eq!(lines[2]["error"]["path"], "$.lines[0].quantity");
         assert!(lines[2]["error"]["message"].is_string());
+    }
+
+    #[test]
+    fn a_byte_order_mark_before_a_document_is_skipped() {
+        let marked = format!("\u{feff}{}", BASKET.replace('\n', " "));
+        let (lines, ending) = quoted(Path::new("-"), false, marked.as_bytes());
+        assert_eq!((&lines[0]["payable"], ending), (&json!(900), Ending::Done));
+        // Files with a mark each, put one behind the other.
+        let input = format!("{marked}\r\n{marked}\n\u{feff}\r\n");
+        let (lines, ending) = quoted(Path::new("-"), true, input.as_bytes());
+        assert_eq!((lines.len(), ending), (2, Ending::Done));
+        assert!(lines.iter().all(|line| line["payable"] == 900));
+        // Two are not one.
+        let (lines, ending) = quoted(Path::new("-"), false, format!("\u{feff}{marked}").as_bytes());
+        assert_eq!(
+            (&lines[0]["error"]["code"], ending),
+            (&json!("malformed"), Ending::BadInput)
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::InputError;
+use crate::text::without_mark;
 
 pub(super) enum Json {
     Null,
@@ -22,7 +23,7 @@ pub(super) enum Json {
 impl Json {
     /// Reads a whole document.
     pub(super) fn parse(text: &[u8]) -> Result<Self, InputError> {
-        serde_json::from_slice(text).map_err(|error| {
+        serde_json::from_slice(without_mark(text)).map_err(|error| {
             InputError::new(
                 "malformed",
                 "$".to_owned(),

@@ -8,6 +8,7 @@ use counterfoil_domain::{
     people::Member,
     pickups::{Order, OrderLine, OrderState},
     time::{DAY, Millis},
+    typed,
 };
 use sqlx::AnyConnection;
 
@@ -101,21 +102,19 @@ async fn attempt(
         Some(number) => Some(find_member(&mut transaction, tenant, number).await?),
     };
     let code = match new.code {
-        Some(code) if !counterfoil_domain::codes::is_pickup_code(code) => {
-            return Err(AdminError::malformed("code", "8 digits"));
-        }
         Some(code) => {
-            let wanted = [code.to_owned()];
+            let code = typed::pickup_code(code).ok_or_else(|| AdminError::malformed("code", "8 digits"))?;
+            let wanted = [code.clone()];
             if !pickups::rows::taken_codes(&mut transaction, tenant, &wanted)
                 .await?
                 .is_empty()
             {
                 return Err(AdminError::Taken {
                     what: "pickup code",
-                    name: code.to_owned(),
+                    name: code,
                 });
             }
-            code.to_owned()
+            code
         }
         None => free_code(&mut transaction, tenant, &BTreeSet::new(), &mut FromSystem(random)).await?,
     };

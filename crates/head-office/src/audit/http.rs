@@ -57,7 +57,7 @@ struct AuditLine {
 ///
 /// The latest line first.
 #[utoipa::path(
-    get, path = "/v1/audit", tag = "audit", params(Wanted),
+    get, path = "/v1/audit", tag = "audit", operation_id = "list_audit", params(Wanted),
     responses((status = 200, description = "A page", body = Page<AuditLine>)),
     security(("operator" = ["admin", "auditor"]))
 )]

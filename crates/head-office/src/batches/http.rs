@@ -5,11 +5,11 @@ use std::sync::Arc;
 use axum::{
     Json,
     extract::State,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, StatusCode},
     response::Response,
 };
 use counterfoil_domain::{
-    ids::{BatchId, JobId, TemplateId},
+    ids::{BatchId, JobId, TemplateId, TenantId},
     time::Millis,
     transition::BatchStatus,
 };
@@ -23,7 +23,10 @@ use super::{MOST, New, NotMade, Purpose, rows};
 use crate::{
     App,
     db::DbError,
-    http::{ApiError, Asked, Fields, Nothing, Operator, Page, Paging, Path, Query, streamed},
+    http::{
+        ApiError, Asked, CutOff, Fields, File, Format, Nothing, Operator, Page, Pages, Paging, Path, Query, Table,
+        exported,
+    },
     jobs,
     stores::enrol::audit,
 };
@@ -148,7 +151,7 @@ impl From<NotMade> for ApiError {
 ///
 /// Answers at once; a job makes the codes in the background.
 #[utoipa::path(
-    post, path = "/v1/batches", tag = "batches", request_body = NewBatch,
+    post, path = "/v1/batches", tag = "batches", operation_id = "create_batch", request_body = NewBatch,
     responses((status = 202, description = "The batch and its job", body = BatchBegun)),
     security(("operator" = ["admin", "operator"]))
 )]
@@ -204,7 +207,7 @@ struct Which {
 
 /// The batches, the latest first.
 #[utoipa::path(
-    get, path = "/v1/batches", tag = "batches", params(Which),
+    get, path = "/v1/batches", tag = "batches", operation_id = "list_batches", params(Which),
     responses((status = 200, description = "A page of batches", body = Page<BatchView>)),
     security(("operator" = ["admin", "operator", "warehouse", "auditor"]))
 )]
@@ -229,7 +232,7 @@ async fn list(
 
 /// A batch.
 #[utoipa::path(
-    get, path = "/v1/batches/{id}", tag = "batches",
+    get, path = "/v1/batches/{id}", tag = "batches", operation_id = "show_batch",
     params(("id" = Uuid, Path, description = "The batch")),
     responses((status = 200, description = "The batch", body = BatchView)),
     security(("operator" = ["admin", "operator", "warehouse", "auditor"]))
@@ -248,7 +251,7 @@ async fn show(
 ///
 /// Nothing more is made or given out of it; what was given stays.
 #[utoipa::path(
-    post, path = "/v1/batches/{id}/close", tag = "batches",
+    post, path = "/v1/batches/{id}/close", tag = "batches", operation_id = "close_batch",
     params(("id" = Uuid, Path, description = "The batch")), request_body = Nothing,
     responses((status = 200, description = "The batch", body = BatchView)),
     security(("operator" = ["admin", "operator"]))
@@ -282,16 +285,60 @@ async fn close(
     asked.decide(&app, actor.clone(), effect).await
 }
 
+/// How codes are exported.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct As {
+    /// `csv` or `xlsx`; absent: what the header Accept names, else CSV.
+    format: Option<String>,
+}
+
+/// The codes of a batch, read as they are sent.
+struct Codes {
+    app: Arc<App>,
+    tenant: TenantId,
+    batch: BatchId,
+    position: u32,
+}
+
+impl Pages<2> for Codes {
+    async fn next(&mut self) -> Result<Vec<[String; 2]>, CutOff> {
+        if self.app.stopping.is_cancelled() {
+            return Err(CutOff::Stopping);
+        }
+        let mut reader = self.app.db.reader().acquire().await.map_err(DbError::from)?;
+        let page = rows::codes(&mut reader, self.tenant, self.batch, self.position, EXPORTED).await?;
+        // Positions have no gaps.
+        self.position = self
+            .position
+            .saturating_add(u32::try_from(page.len()).unwrap_or(u32::MAX));
+        Ok(page.into_iter().map(|(code, state)| [code, state]).collect())
+    }
+}
+
 /// Export a batch's codes.
 ///
-/// CSV with the columns `code` and `state`, written as it is read. Stands in the audit log.
+/// The columns are `code` and `state`. A workbook keeps every digit in a spreadsheet, which takes the codes of CSV for
+/// numbers. It has a further sheet after each 1,048,575 codes. An answer that is cut off is no whole one. Stands in the
+/// audit log.
 #[utoipa::path(
-    get, path = "/v1/batches/{id}/codes", tag = "batches",
-    params(("id" = Uuid, Path, description = "The batch")),
-    responses((status = 200, description = "The codes", body = String, content_type = "text/csv")),
+    get, path = "/v1/batches/{id}/codes", tag = "batches", operation_id = "export_codes",
+    params(("id" = Uuid, Path, description = "The batch"), As),
+    responses((status = 200, description = "The codes", content(
+        (String = "text/csv"),
+        (File = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    ))),
     security(("operator" = ["admin", "operator"]))
 )]
-async fn codes(State(app): State<Arc<App>>, operator: Operator, Path(id): Path<BatchId>) -> Result<Response, ApiError> {
+async fn codes(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+    Path(id): Path<BatchId>,
+    Query(wanted): Query<As>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let format = Format::of(wanted.format.as_deref(), &headers)?;
     let tenant = operator.tenant;
     let mut reader = app.db.reader().acquire().await.map_err(DbError::from)?;
     rows::show(&mut reader, tenant, id)
@@ -313,33 +360,16 @@ async fn codes(State(app): State<Arc<App>>, operator: Operator, Path(id): Path<B
     .await?;
     transaction.commit("batches.codes").await?;
     drop(lease);
-    let from = Arc::clone(&app);
-    let mut answer = streamed(&app, "text/csv; charset=utf-8", move |writer| async move {
-        writer.write("code,state\r\n").await?;
-        let mut position = 0u32;
-        while !from.stopping.is_cancelled() {
-            let mut reader = from.db.reader().acquire().await.map_err(DbError::from)?;
-            let page = rows::codes(&mut reader, tenant, id, position, EXPORTED).await?;
-            drop(reader);
-            let mut text = String::new();
-            for (code, state) in &page {
-                text.push_str(code);
-                text.push(',');
-                text.push_str(state);
-                text.push_str("\r\n");
-            }
-            writer.write(text).await?;
-            // Positions have no gaps.
-            position = position.saturating_add(u32::try_from(page.len()).unwrap_or(u32::MAX));
-            if i64::try_from(page.len()).unwrap_or(i64::MAX) < EXPORTED {
-                break;
-            }
-        }
-        Ok(())
-    })?;
-    let name = format!("attachment; filename=\"codes-{id}.csv\"");
-    if let Ok(name) = HeaderValue::from_str(&name) {
-        answer.headers_mut().insert(header::CONTENT_DISPOSITION, name);
-    }
-    Ok(answer)
+    let table = Table {
+        name: "codes",
+        of: id.0,
+        columns: ["code", "state"],
+    };
+    let codes = Codes {
+        app: Arc::clone(&app),
+        tenant,
+        batch: id,
+        position: 0,
+    };
+    exported(&app, format, table, codes)
 }

@@ -88,7 +88,7 @@ impl From<ShowUp> for ApiError {
 /// It is the member's, durably, when this answers 201. `not_claimable` tells every reason; `busy` is neither yes nor
 /// no: ask again with the same key.
 #[utoipa::path(
-    post, path = "/v1/member/claims", tag = "members", request_body = NewClaim,
+    post, path = "/v1/member/claims", tag = "members", operation_id = "claim_coupon", request_body = NewClaim,
     responses(
         (status = 201, description = "The coupon", body = Claimed),
         (status = 409, description = "The reasons why not"),
@@ -194,7 +194,7 @@ struct Which {
 ///
 /// Every template that is or was offered: those that may be claimed now, and the others with every reason why not.
 #[utoipa::path(
-    get, path = "/v1/member/claimable", tag = "members", params(Which),
+    get, path = "/v1/member/claimable", tag = "members", operation_id = "list_claimable", params(Which),
     responses((status = 200, description = "A page of templates", body = Page<ClaimableView>)),
     security(("member" = []))
 )]

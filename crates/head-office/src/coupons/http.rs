@@ -7,6 +7,7 @@ use counterfoil_domain::{
     coupons::{Coupon, CouponState, ONLINE_STORE, Standing, Template},
     ids::{BatchId, CouponId, FreezeId, MemberId, StoreId, TemplateId, TenantId},
     time::Millis,
+    typed,
 };
 use counterfoil_protocol::problem::Code;
 use serde::{Deserialize, Serialize};
@@ -138,7 +139,7 @@ impl From<&Template> for CouponTemplate {
 
 /// A member's own coupons by state.
 #[utoipa::path(
-    get, path = "/v1/member/coupons", tag = "members", params(Wanted),
+    get, path = "/v1/member/coupons", tag = "members", operation_id = "list_my_coupons", params(Wanted),
     responses((status = 200, description = "A page of coupons", body = Page<MemberCoupon>)),
     security(("member" = []))
 )]
@@ -154,7 +155,7 @@ async fn of_myself(
 
 /// A member's coupons by state.
 #[utoipa::path(
-    get, path = "/v1/members/{number}/coupons", tag = "members",
+    get, path = "/v1/members/{number}/coupons", tag = "members", operation_id = "list_member_coupons",
     params(("number" = String, Path, description = "Number of the member"), Wanted),
     responses(
         (status = 200, description = "A page of coupons", body = Page<MemberCoupon>),
@@ -259,7 +260,7 @@ async fn templates(
 
 /// The coupon with this id or code, if it was issued.
 async fn named(connection: &mut AnyConnection, tenant: TenantId, name: &str) -> Result<Coupon, ApiError> {
-    let found = match name.parse::<CouponId>() {
+    let found = match typed::plain(name).parse::<CouponId>() {
         Ok(id) => rows::load(connection, tenant, &[id], "").await?.pop(),
         Err(_) => rows::by_code(connection, tenant, name).await?,
     };
@@ -268,7 +269,7 @@ async fn named(connection: &mut AnyConnection, tenant: TenantId, name: &str) -> 
 
 /// A coupon.
 #[utoipa::path(
-    get, path = "/v1/coupons/{coupon}", tag = "coupons",
+    get, path = "/v1/coupons/{coupon}", tag = "coupons", operation_id = "show_coupon",
     params(("coupon" = String, Path, description = "Id or code")),
     responses(
         (status = 200, description = "The coupon as it stands now", body = OneCoupon),
@@ -338,7 +339,7 @@ struct WhichPage {
 ///
 /// Who locked, redeemed, unlocked or voided it, when, where, and for which order.
 #[utoipa::path(
-    get, path = "/v1/coupons/{coupon}/record", tag = "coupons",
+    get, path = "/v1/coupons/{coupon}/record", tag = "coupons", operation_id = "show_coupon_record",
     params(("coupon" = String, Path, description = "Id or code"), WhichPage),
     responses(
         (status = 200, description = "Lines of the record, oldest first", body = Page<Entry>),

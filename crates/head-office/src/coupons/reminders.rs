@@ -237,12 +237,7 @@ impl Known {
             member,
             number,
             email,
-            words: Words {
-                title_zh: "优惠券即将到期".into(),
-                title_en: "A coupon is about to end".into(),
-                body_zh: format!("您的优惠券“{}”有效期至 {at}，请及时使用。", template.name_zh),
-                body_en: format!("Your coupon \"{}\" can be used until {at}.", template.name_en),
-            },
+            words: words(&template.name_zh, &template.name_en, &at),
             data: json!({
                 "coupon": coupon.id,
                 "template": coupon.template,
@@ -253,10 +248,50 @@ impl Known {
     }
 }
 
+fn words(name_zh: &str, name_en: &str, at: &str) -> Words {
+    Words {
+        title_zh: "优惠券即将到期".into(),
+        title_en: "A coupon is about to end".into(),
+        body_zh: format!("您的优惠券“{name_zh}”有效期至 {at}，请及时使用。"),
+        body_en: format!("Your coupon \"{name_en}\" can be used until {at}."),
+    }
+}
+
 /// The same for the same coupon and day, whenever it is tried.
 fn notice_id(due: &Due) -> MessageId {
     let digest: [u8; 32] = Sha256::digest(due.coupon.bytes()).into();
     let mut random = [0u8; 10];
     random.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
     MessageId::new(due.day.saturating_mul(DAY), random)
+}
+
+#[cfg(test)]
+mod tests {
+    use counterfoil_protocol::problem::Code;
+
+    use super::words;
+
+    fn han(text: &str) -> bool {
+        text.chars()
+            .any(|sign| ('\u{3000}'..='\u{9fff}').contains(&sign) || ('\u{ff00}'..='\u{ffef}').contains(&sign))
+    }
+
+    #[test]
+    fn what_head_office_says_is_in_one_language() {
+        let words = words("", "", "2026-11-11 23:59");
+        for zh in [&words.title_zh, &words.body_zh] {
+            assert!(han(zh) && !zh.chars().any(|sign| sign.is_ascii_alphabetic()), "{zh}");
+        }
+        for en in [&words.title_en, &words.body_en] {
+            assert!(!han(en), "{en}");
+        }
+        // Problems are for programs and in English; whoever shows one has its own sentence for the code.
+        for code in Code::ALL {
+            assert!(
+                code.title().is_ascii() && code.title().ends_with('.'),
+                "{}",
+                code.title()
+            );
+        }
+    }
 }

@@ -7,6 +7,7 @@ use counterfoil_domain::{
     ids::{BatchId, CouponId, DeviceId, FreezeId, MemberId, OperationId, StoreId, TemplateId, TenantId},
     time::Millis,
     transition::CouponEntry,
+    typed,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
@@ -126,9 +127,12 @@ pub async fn load(
 /// # Errors
 /// As [`load`].
 pub async fn by_code(connection: &mut AnyConnection, tenant: TenantId, code: &str) -> Result<Option<Coupon>, DbError> {
+    let Some(code) = typed::coupon_code(code) else {
+        return Ok(None);
+    };
     let row = sqlx::query(SELECT_BY_CODE)
         .bind(tenant.bytes().to_vec())
-        .bind(code.to_owned())
+        .bind(code)
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(read).transpose()

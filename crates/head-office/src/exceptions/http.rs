@@ -100,7 +100,7 @@ struct Case {
 ///
 /// The one opened last first.
 #[utoipa::path(
-    get, path = "/v1/exceptions", tag = "exceptions", params(Wanted),
+    get, path = "/v1/exceptions", tag = "exceptions", operation_id = "list_exceptions", params(Wanted),
     responses((status = 200, description = "A page", body = Page<Case>)),
     security(("operator" = ["admin", "operator", "auditor"]))
 )]
@@ -117,7 +117,7 @@ async fn list(
 
 /// Show a case.
 #[utoipa::path(
-    get, path = "/v1/exceptions/{operation}", tag = "exceptions",
+    get, path = "/v1/exceptions/{operation}", tag = "exceptions", operation_id = "show_exception",
     params(("operation" = Uuid, Path, description = "The operation that broke a rule")),
     responses((status = 200, description = "The case", body = Case)),
     security(("operator" = ["admin", "operator", "auditor"]))

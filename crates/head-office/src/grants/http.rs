@@ -150,7 +150,7 @@ impl From<NotMade> for ApiError {
 /// One to each member of the list, or to everybody. A list of up to 200 has theirs when this answers 201; a longer one
 /// gets them from a job (202). Everybody's is one row: members get theirs when they show up.
 #[utoipa::path(
-    post, path = "/v1/grants", tag = "grants", request_body = NewGrant,
+    post, path = "/v1/grants", tag = "grants", operation_id = "create_grant", request_body = NewGrant,
     responses(
         (status = 201, description = "The grant", body = GrantMade),
         (status = 202, description = "The grant and its job", body = GrantMade),
@@ -220,7 +220,7 @@ struct Which {
 
 /// The grants, the latest first.
 #[utoipa::path(
-    get, path = "/v1/grants", tag = "grants", params(Which),
+    get, path = "/v1/grants", tag = "grants", operation_id = "list_grants", params(Which),
     responses((status = 200, description = "A page of grants", body = Page<GrantView>)),
     security(("operator" = ["admin", "operator", "auditor"]))
 )]
@@ -238,7 +238,7 @@ async fn list(
 
 /// A grant, and how many have theirs.
 #[utoipa::path(
-    get, path = "/v1/grants/{id}", tag = "grants",
+    get, path = "/v1/grants/{id}", tag = "grants", operation_id = "show_grant",
     params(("id" = Uuid, Path, description = "The grant")),
     responses((status = 200, description = "The grant", body = GrantView)),
     security(("operator" = ["admin", "operator", "auditor"]))
@@ -271,7 +271,7 @@ struct PartView {
 
 /// The members of a grant: everybody on its list, or who has theirs of a grant to all.
 #[utoipa::path(
-    get, path = "/v1/grants/{id}/members", tag = "grants",
+    get, path = "/v1/grants/{id}/members", tag = "grants", operation_id = "list_grant_members",
     params(("id" = Uuid, Path, description = "The grant"), Which),
     responses((status = 200, description = "A page of members", body = Page<PartView>)),
     security(("operator" = ["admin", "operator", "auditor"]))
@@ -302,7 +302,7 @@ async fn members(
 
 /// Pause a grant, and the job that gives it.
 #[utoipa::path(
-    post, path = "/v1/grants/{id}/pause", tag = "grants",
+    post, path = "/v1/grants/{id}/pause", tag = "grants", operation_id = "pause_grant",
     params(("id" = Uuid, Path, description = "The grant")), request_body = Nothing,
     responses((status = 200, description = "The grant", body = GrantView)),
     security(("operator" = ["admin", "operator"]))
@@ -318,7 +318,7 @@ async fn pause(
 
 /// Resume a grant, and the job that gives it.
 #[utoipa::path(
-    post, path = "/v1/grants/{id}/resume", tag = "grants",
+    post, path = "/v1/grants/{id}/resume", tag = "grants", operation_id = "resume_grant",
     params(("id" = Uuid, Path, description = "The grant")), request_body = Nothing,
     responses((status = 200, description = "The grant", body = GrantView)),
     security(("operator" = ["admin", "operator"]))
@@ -336,7 +336,7 @@ async fn resume(
 ///
 /// Who has theirs keeps it; nobody gets any more.
 #[utoipa::path(
-    post, path = "/v1/grants/{id}/close", tag = "grants",
+    post, path = "/v1/grants/{id}/close", tag = "grants", operation_id = "close_grant",
     params(("id" = Uuid, Path, description = "The grant")), request_body = Nothing,
     responses((status = 200, description = "The grant", body = GrantView)),
     security(("operator" = ["admin", "operator"]))

@@ -15,6 +15,7 @@ use counterfoil_domain::{
     ids::{BatchId, GrantId, JobId, MemberId, TemplateId, TenantId},
     time::{Millis, SECOND},
     transition::{Answer, Audience, Command, NotClaimable},
+    typed,
 };
 use sqlx::AnyConnection;
 
@@ -179,11 +180,11 @@ async fn listed(
     tenant: TenantId,
     numbers: &[String],
 ) -> Result<Vec<MemberId>, NotMade> {
-    let wanted: BTreeSet<&str> = numbers.iter().map(|number| number.trim()).collect();
+    let wanted: BTreeSet<String> = numbers.iter().map(|number| typed::member_number(number)).collect();
     if wanted.is_empty() || wanted.len() > LONGEST_LIST {
         return Err(NotMade::Length);
     }
-    let wanted: Vec<&str> = wanted.into_iter().collect();
+    let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
     let found = members::rows::ids_by_number(connection, tenant, &wanted).await?;
     if found.len() < wanted.len() {
         let known: BTreeSet<&str> = found.iter().map(|(number, _)| number.as_str()).collect();

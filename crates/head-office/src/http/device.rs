@@ -9,6 +9,7 @@ use axum::{
 };
 use counterfoil_domain::{
     ids::{DeviceId, StoreId, TenantId},
+    text::without_mark,
     time::Millis,
     transition::DeviceStatus,
 };
@@ -46,7 +47,8 @@ impl SignedRequest {
     /// # Errors
     /// `malformed` with what the parser found and where.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ApiError> {
-        serde_json::from_slice(&self.body).map_err(|error| ApiError::detailed(Code::Malformed, error.to_string()))
+        serde_json::from_slice(without_mark(&self.body))
+            .map_err(|error| ApiError::detailed(Code::Malformed, error.to_string()))
     }
 }
 

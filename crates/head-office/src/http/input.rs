@@ -10,6 +10,7 @@ use axum::{
     },
     http::request::Parts,
 };
+use counterfoil_domain::text::without_mark;
 use counterfoil_protocol::problem::{Code, FieldError, Problem};
 use serde::de::DeserializeOwned;
 
@@ -56,6 +57,7 @@ pub fn did_not_come(rejection: BytesRejection) -> ApiError {
 /// # Errors
 /// `malformed` with the field that does not read.
 pub(super) fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let bytes = without_mark(bytes);
     let bytes = if bytes.is_empty() { b"{}" } else { bytes };
     if has_nul(bytes) {
         return Err(ApiError::detailed(Code::Malformed, "a text holds the character U+0000"));
@@ -241,6 +243,13 @@ mod tests {
         assert_eq!(problem(br#"{"rule":{"amount":1}} x"#).code, "malformed");
         assert_eq!(problem(&[0xff, 0xfe]).code, "malformed");
         assert_eq!(problem("[".repeat(100_000).as_bytes()).code, "malformed");
+    }
+
+    #[test]
+    fn one_byte_order_mark_is_skipped() {
+        let marked = |marks: usize| format!("{}{}", "\u{feff}".repeat(marks), r#"{"rule":{"amount":1}}"#);
+        assert!(read::<Outer>(marked(1).as_bytes()).is_ok());
+        assert_eq!(read::<Outer>(marked(2).as_bytes()).unwrap_err().0.code, "malformed");
     }
 
     #[test]

@@ -96,6 +96,17 @@ pub(super) fn finish(document: &utoipa::openapi::OpenApi) -> Value {
 }
 
 fn finish_operation(path: &str, method: &str, operation: &mut Value) {
+    // A file of whatever form may come as plain bytes; not every tool knows how to send one as CSV.
+    if let Some(content) = operation
+        .pointer_mut("/requestBody/content")
+        .and_then(Value::as_object_mut)
+        && content.contains_key("text/csv")
+    {
+        content.insert(
+            "application/octet-stream".to_owned(),
+            json!({ "schema": { "type": "string", "format": "binary" } }),
+        );
+    }
     let problem = |what: &str| json!({ "description": what, "content": { MEDIA_TYPE: { "schema": { "$ref": "#/components/schemas/Problem" } } } });
     operation["responses"]["default"] = problem("A problem");
     if operation["security"].as_array().is_some_and(|needed| {

@@ -1,7 +1,7 @@
 //! Answers that are written while they are sent: exports, and events of something that moves.
 
 use std::{
-    convert::Infallible,
+    io,
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -23,7 +23,7 @@ const AHEAD: usize = 4;
 
 /// Where an answer is written to.
 #[derive(Debug)]
-pub struct Writer(mpsc::Sender<Bytes>);
+pub struct Writer(mpsc::Sender<io::Result<Bytes>>);
 
 /// Why an answer ends before its end.
 #[derive(Debug, thiserror::Error)]
@@ -34,6 +34,12 @@ pub enum CutOff {
     /// The database's.
     #[error(transparent)]
     Db(#[from] DbError),
+    /// The file that it is made in.
+    #[error("the file can't be made: {0}")]
+    File(String),
+    /// The program stops.
+    #[error("head office stops")]
+    Stopping,
 }
 
 impl Writer {
@@ -42,21 +48,22 @@ impl Writer {
     /// # Errors
     /// [`CutOff::Gone`].
     pub async fn write(&self, text: impl Into<Bytes>) -> Result<(), CutOff> {
-        self.0.send(text.into()).await.map_err(|_| CutOff::Gone)
+        self.0.send(Ok(text.into())).await.map_err(|_| CutOff::Gone)
     }
 }
 
-struct Pieces(mpsc::Receiver<Bytes>);
+struct Pieces(mpsc::Receiver<io::Result<Bytes>>);
 
 impl Stream for Pieces {
-    type Item = Result<Bytes, Infallible>;
+    type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_recv(context).map(|piece| piece.map(Ok))
+        self.0.poll_recv(context)
     }
 }
 
-/// Answers with what `write` writes, until it returns or whoever asked has gone.
+/// Answers with what `write` writes, until it returns or whoever asked has gone. What ends with an error is broken off, so
+/// that nobody takes a part for the whole.
 ///
 /// # Errors
 /// `busy` when as many such answers as there may be are under way.
@@ -68,10 +75,13 @@ where
         .try_acquire_owned()
         .map_err(|_| ApiError::busy(5))?;
     let (sender, receiver) = mpsc::channel(AHEAD);
+    let breaking = sender.clone();
     let writing = write(Writer(sender));
     app.tasks.spawn(async move {
         if let Err(error) = writing.await {
             tracing::debug!(%error, "an answer was cut off");
+            // Who has gone does not hear it.
+            let _ = breaking.send(Err(io::Error::other(error))).await;
         }
         drop(room);
     });

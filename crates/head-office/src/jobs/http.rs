@@ -94,7 +94,7 @@ async fn load(app: &App, tenant: TenantId, job: JobId) -> Result<Job, ApiError> 
 
 /// How far a job is.
 #[utoipa::path(
-    get, path = "/v1/jobs/{id}", tag = "jobs",
+    get, path = "/v1/jobs/{id}", tag = "jobs", operation_id = "show_job",
     params(("id" = Uuid, Path, description = "The job")),
     responses((status = 200, description = "The job", body = JobView)),
     security(("operator" = ["admin", "operator", "warehouse", "auditor"]))
@@ -111,7 +111,7 @@ async fn show(
 ///
 /// Server-sent events named `job`, each with the job as it is, until it is over.
 #[utoipa::path(
-    get, path = "/v1/jobs/{id}/events", tag = "jobs",
+    get, path = "/v1/jobs/{id}/events", tag = "jobs", operation_id = "watch_job",
     params(("id" = Uuid, Path, description = "The job")),
     responses((status = 200, description = "The events", body = String, content_type = "text/event-stream")),
     security(("operator" = ["admin", "operator", "warehouse", "auditor"]))
@@ -152,7 +152,7 @@ async fn events(State(app): State<Arc<App>>, operator: Operator, Path(id): Path<
 
 /// Pause a job.
 #[utoipa::path(
-    post, path = "/v1/jobs/{id}/pause", tag = "jobs",
+    post, path = "/v1/jobs/{id}/pause", tag = "jobs", operation_id = "pause_job",
     params(("id" = Uuid, Path, description = "The job")), request_body = Nothing,
     responses((status = 200, description = "It is paused", body = JobView)),
     security(("operator" = ["admin", "operator"]))
@@ -168,7 +168,7 @@ async fn pause(
 
 /// Resume a job that was paused, or that failed.
 #[utoipa::path(
-    post, path = "/v1/jobs/{id}/resume", tag = "jobs",
+    post, path = "/v1/jobs/{id}/resume", tag = "jobs", operation_id = "resume_job",
     params(("id" = Uuid, Path, description = "The job")), request_body = Nothing,
     responses((status = 200, description = "It goes on", body = JobView)),
     security(("operator" = ["admin", "operator"]))
@@ -186,7 +186,7 @@ async fn resume(
 ///
 /// What is done stays done. The batch or grant that it worked for is closed.
 #[utoipa::path(
-    post, path = "/v1/jobs/{id}/cancel", tag = "jobs",
+    post, path = "/v1/jobs/{id}/cancel", tag = "jobs", operation_id = "cancel_job",
     params(("id" = Uuid, Path, description = "The job")), request_body = Nothing,
     responses((status = 200, description = "It has ended", body = JobView)),
     security(("operator" = ["admin", "operator"]))

@@ -54,7 +54,7 @@ struct Session {
 ///
 /// Trades the link that the shop's own site signed for a session of an hour.
 #[utoipa::path(
-    post, path = "/v1/member/sessions", tag = "members",
+    post, path = "/v1/member/sessions", tag = "members", operation_id = "begin_session",
     request_body = SignedLink,
     responses((status = 201, description = "The session", body = Session)),
     // Anybody: the link itself says who it is.
@@ -89,7 +89,7 @@ async fn begin(
 ///
 /// Ends the session whose token is shown.
 #[utoipa::path(
-    delete, path = "/v1/member/sessions", tag = "members",
+    delete, path = "/v1/member/sessions", tag = "members", operation_id = "end_session",
     responses((status = 204, description = "It has ended")),
     security(("member" = []))
 )]
@@ -112,7 +112,7 @@ struct Myself {
 
 /// Whose session it is.
 #[utoipa::path(
-    get, path = "/v1/member", tag = "members",
+    get, path = "/v1/member", tag = "members", operation_id = "show_myself",
     responses((status = 200, description = "The member", body = Myself)),
     security(("member" = []))
 )]

@@ -74,7 +74,7 @@ fn view(member: Member, operator: &Operator) -> MemberView {
 ///
 /// By id: who joined first comes first.
 #[utoipa::path(
-    get, path = "/v1/members", tag = "members", params(Wanted),
+    get, path = "/v1/members", tag = "members", operation_id = "list_members", params(Wanted),
     responses((status = 200, description = "A page", body = Page<MemberView>)),
     security(("operator" = ["admin", "operator", "auditor"]))
 )]
@@ -99,7 +99,7 @@ async fn list(
 
 /// Show a member.
 #[utoipa::path(
-    get, path = "/v1/members/{number}", tag = "members",
+    get, path = "/v1/members/{number}", tag = "members", operation_id = "show_member",
     params(("number" = String, Path, description = "Number of the member")),
     responses((status = 200, description = "The member", body = MemberView)),
     security(("operator" = ["admin", "operator", "auditor"]))

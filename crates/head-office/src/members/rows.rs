@@ -4,6 +4,7 @@ use counterfoil_domain::{
     ids::{MemberId, StoreId, TenantId},
     people::Member,
     time::Millis,
+    typed,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
@@ -80,7 +81,7 @@ pub async fn load(
     .collect()
 }
 
-/// Finds the member with this number.
+/// Finds the member with this number, however it is typed.
 ///
 /// # Errors
 /// As [`load`].
@@ -92,13 +93,13 @@ pub async fn by_number(
     let row =
         sqlx::query("SELECT id, number, name, phone, recent_stores FROM members WHERE tenant = $1 AND number = $2")
             .bind(tenant.bytes().to_vec())
-            .bind(number.to_owned())
+            .bind(typed::member_number(number))
             .fetch_optional(connection)
             .await?;
     row.as_ref().map(read).transpose()
 }
 
-/// Members behind `after`, by id; those with this phone number, or all.
+/// Members behind `after`, by id; those with this phone number, however it is typed, or all.
 ///
 /// # Errors
 /// As [`load`].
@@ -123,7 +124,7 @@ pub async fn after(
         .bind(after.map_or_else(Vec::new, |id| id.bytes().to_vec()))
         .bind(rows);
     if let Some(phone) = phone {
-        query = query.bind(phone.to_owned());
+        query = query.bind(typed::phone(phone));
     }
     query.fetch_all(connection).await?.iter().map(read).collect()
 }
@@ -136,7 +137,7 @@ const SELECT_BY_NUMBER: Text = Text {
     pad: true,
 };
 
-/// The members of these numbers; a number that is nobody's is left out.
+/// The members of these numbers, in the form they are stored in; a number that is nobody's is left out.
 ///
 /// # Errors
 /// As [`load`].
@@ -154,7 +155,7 @@ pub async fn ids_by_number(
     .collect()
 }
 
-/// Finds a member with this phone number, the latest where several share it.
+/// Finds a member with this phone number, however it is typed, the latest where several share it.
 ///
 /// # Errors
 /// As [`load`].
@@ -168,7 +169,7 @@ pub async fn by_phone(
          ORDER BY id DESC LIMIT 1",
     )
     .bind(tenant.bytes().to_vec())
-    .bind(phone.to_owned())
+    .bind(typed::phone(phone))
     .fetch_optional(connection)
     .await?;
     row.as_ref().map(read).transpose()

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use counterfoil_domain::{
     ids::{MemberId, MessageId},
+    text::cleaned,
     time::Millis,
+    typed,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -99,7 +101,7 @@ impl From<rows::Sent> for SentMessage {
 ///
 /// Its text is stored once, however many members it is for. A member who registers later does not get it.
 #[utoipa::path(
-    post, path = "/v1/messages", tag = "messages", request_body = NewMessage,
+    post, path = "/v1/messages", tag = "messages", operation_id = "send_message", request_body = NewMessage,
     responses((status = 201, description = "It is sent", body = SentMessage)),
     security(("operator" = ["admin", "operator"]))
 )]
@@ -117,10 +119,16 @@ async fn send_in(
     operator: &Operator,
     new: NewMessage,
 ) -> Result<(StatusCode, SentMessage), ApiError> {
+    let words = Words {
+        title_zh: cleaned(new.title_zh.trim()),
+        title_en: cleaned(new.title_en.trim()),
+        body_zh: cleaned(&new.body_zh),
+        body_en: cleaned(&new.body_en),
+    };
     let mut fields = Fields::default();
-    fields.text("title_zh", &new.title_zh, TITLE);
-    fields.text("title_en", &new.title_en, TITLE);
-    for (field, text) in [("body_zh", &new.body_zh), ("body_en", &new.body_en)] {
+    fields.text("title_zh", &words.title_zh, TITLE);
+    fields.text("title_en", &words.title_en, TITLE);
+    for (field, text) in [("body_zh", &words.body_zh), ("body_en", &words.body_en)] {
         // Lines may be broken in a longer text.
         fields.text(field, &text.replace(['\n', '\t'], " "), BODY);
     }
@@ -139,19 +147,14 @@ async fn send_in(
     let message = Message {
         id: MessageId::new(now, random),
         kind: "news".into(),
-        words: Words {
-            title_zh: new.title_zh,
-            title_en: new.title_en,
-            body_zh: new.body_zh,
-            body_en: new.body_en,
-        },
+        words,
         sent_at: now,
         sent_by: Some(operator.id.0),
     };
     match &new.members {
         None => super::send_to_all(connection, tenant, &message).await?,
         Some(numbers) => {
-            let mut wanted: Vec<String> = numbers.clone();
+            let mut wanted: Vec<String> = numbers.iter().map(|number| typed::member_number(number)).collect();
             wanted.sort_unstable();
             wanted.dedup();
             let mut members: Vec<MemberId> = rows::members(connection, tenant, &wanted).await?;
@@ -196,7 +199,7 @@ struct WhichPage {
 
 /// Messages that people have sent, newest first.
 #[utoipa::path(
-    get, path = "/v1/messages", tag = "messages", params(WhichPage),
+    get, path = "/v1/messages", tag = "messages", operation_id = "list_messages", params(WhichPage),
     responses((status = 200, description = "A page of messages", body = Page<SentMessage>)),
     security(("operator" = ["admin", "operator", "auditor"]))
 )]
@@ -252,7 +255,7 @@ impl From<rows::Mine> for MyMessage {
 
 /// A member's messages, newest first.
 #[utoipa::path(
-    get, path = "/v1/member/messages", tag = "members", params(WhichPage),
+    get, path = "/v1/member/messages", tag = "members", operation_id = "list_my_messages", params(WhichPage),
     responses((status = 200, description = "A page of messages", body = Page<MyMessage>)),
     security(("member" = []))
 )]
@@ -285,7 +288,7 @@ struct Unread {
 
 /// How many messages a member has not read.
 #[utoipa::path(
-    get, path = "/v1/member/messages/unread", tag = "members",
+    get, path = "/v1/member/messages/unread", tag = "members", operation_id = "count_unread_messages",
     responses((status = 200, description = "How many", body = Unread)),
     security(("member" = []))
 )]
@@ -296,7 +299,7 @@ async fn unread(State(app): State<Arc<App>>, session: MemberSession) -> Result<J
 
 /// Mark a message as read. Again: nothing more happens.
 #[utoipa::path(
-    post, path = "/v1/member/messages/{id}/read", tag = "members", request_body = Nothing,
+    post, path = "/v1/member/messages/{id}/read", tag = "members", operation_id = "read_message", request_body = Nothing,
     params(("id" = uuid::Uuid, Path, description = "The message")),
     responses(
         (status = 200, description = "It is read; what is left", body = Unread),
@@ -325,7 +328,7 @@ async fn read_one(
 
 /// Mark every message as read.
 #[utoipa::path(
-    post, path = "/v1/member/messages/read", tag = "members", request_body = Nothing,
+    post, path = "/v1/member/messages/read", tag = "members", operation_id = "read_all_messages", request_body = Nothing,
     responses((status = 200, description = "All are read; what is left", body = Unread)),
     security(("member" = []))
 )]
@@ -358,7 +361,7 @@ struct Email {
 ///
 /// The shop's own site has made sure that the address is theirs.
 #[utoipa::path(
-    put, path = "/v1/members/{number}/email", tag = "members", request_body = Email,
+    put, path = "/v1/members/{number}/email", tag = "members", operation_id = "set_member_email", request_body = Email,
     params(("number" = String, Path, description = "Number of the member")),
     responses(
         (status = 204, description = "It is kept"),

@@ -3,6 +3,7 @@
 use counterfoil_domain::{
     ids::{MemberId, MessageId, TenantId},
     time::Millis,
+    typed,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
@@ -89,7 +90,7 @@ pub async fn insert_own(
     Ok(())
 }
 
-/// Members by their numbers, those that exist.
+/// Members by their numbers in the form they are stored in, those that exist.
 ///
 /// # Errors
 /// The driver's.
@@ -291,7 +292,7 @@ pub async fn set_email(
     let row = sqlx::query("UPDATE members SET email = $1 WHERE tenant = $2 AND number = $3 RETURNING id")
         .bind(email)
         .bind(tenant.bytes().to_vec())
-        .bind(number.to_owned())
+        .bind(typed::member_number(number))
         .fetch_optional(connection)
         .await?;
     row.map(|row| id(&row, "id", MemberId::from_bytes)).transpose()

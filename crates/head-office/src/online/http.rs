@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use counterfoil_domain::{
-    codes,
     coupons::CouponState,
     ids::{CouponId, FreezeId, MemberId, OperationId, StoreId, TenantId},
     time::{DAY, Millis},
@@ -13,6 +12,7 @@ use counterfoil_domain::{
         Answer, Command,
         online::{AskedOrder, End, Named, OnlineOrder, OnlineStatus},
     },
+    typed,
 };
 use counterfoil_protocol::problem::Code;
 use futures_core::future::BoxFuture;
@@ -144,7 +144,7 @@ struct RefusedCoupon {
 /// All of them or none: a refused order has the status `refused` (answered with 200) and names every reason; it may be
 /// asked for anew under the same number. The coupons stay held until the order is confirmed or cancelled.
 #[utoipa::path(
-    post, path = "/v1/order-freezes", tag = "orders", request_body = NewOrderFreeze,
+    post, path = "/v1/order-freezes", tag = "orders", operation_id = "freeze_order", request_body = NewOrderFreeze,
     responses(
         (status = 201, description = "The coupons are held", body = OrderFreeze),
         (status = 200, description = "They are not: the order is refused, or has ended before", body = OrderFreeze),
@@ -185,7 +185,7 @@ async fn command(app: &App, operator: &Operator, once: &Once, new: NewOrderFreez
         "1 to 50 coupons",
     );
     for (place, coupon) in new.coupons.iter().enumerate().take(MOST_COUPONS) {
-        fields.text(&format!("coupons[{place}]"), coupon, NUMBER_CHARACTERS);
+        fields.text(&format!("coupons[{place}]"), &typed::plain(coupon), NUMBER_CHARACTERS);
     }
     fields.done()?;
     let mut connection = app.db.reader().acquire().await.map_err(DbError::from)?;
@@ -227,11 +227,8 @@ async fn command(app: &App, operator: &Operator, once: &Once, new: NewOrderFreez
 
 /// Which coupon is meant; ids and codes of coupons never change, so this needs no lock.
 async fn find(connection: &mut AnyConnection, tenant: TenantId, text: &str) -> Result<Option<CouponId>, DbError> {
-    if let Ok(id) = text.parse::<CouponId>() {
+    if let Ok(id) = typed::plain(text).parse::<CouponId>() {
         return Ok(Some(id));
-    }
-    if !codes::is_coupon_code(text) {
-        return Ok(None);
     }
     Ok(coupons::rows::by_code(connection, tenant, text)
         .await?
@@ -242,7 +239,7 @@ async fn find(connection: &mut AnyConnection, tenant: TenantId, text: &str) -> R
 ///
 /// Its coupons are used. Again: the same answer.
 #[utoipa::path(
-    post, path = "/v1/order-freezes/{id}/confirm", tag = "orders", request_body = Nothing,
+    post, path = "/v1/order-freezes/{id}/confirm", tag = "orders", operation_id = "confirm_order", request_body = Nothing,
     params(("id" = String, Path, description = "Id, or number of the order")),
     responses(
         (status = 200, description = "It is confirmed", body = OrderFreeze),
@@ -265,7 +262,7 @@ async fn confirm(
 /// Its coupons are given back. A number that nobody has asked for is remembered: a question that was overtaken then
 /// holds nothing.
 #[utoipa::path(
-    post, path = "/v1/order-freezes/{id}/cancel", tag = "orders", request_body = Nothing,
+    post, path = "/v1/order-freezes/{id}/cancel", tag = "orders", operation_id = "cancel_order", request_body = Nothing,
     params(("id" = String, Path, description = "Id, or number of the order")),
     responses(
         (status = 200, description = "It is cancelled", body = OrderFreeze),
@@ -287,7 +284,7 @@ async fn cancel(
 ///
 /// Its coupons are given back: available, or expired if their time is over.
 #[utoipa::path(
-    post, path = "/v1/order-freezes/{id}/void", tag = "orders", request_body = Nothing,
+    post, path = "/v1/order-freezes/{id}/void", tag = "orders", operation_id = "void_order", request_body = Nothing,
     params(("id" = String, Path, description = "Id, or number of the order")),
     responses(
         (status = 200, description = "It is voided", body = OrderFreeze),
@@ -377,7 +374,7 @@ struct Wanted {
 
 /// Orders that asked for coupons, by number.
 #[utoipa::path(
-    get, path = "/v1/order-freezes", tag = "orders", params(Wanted),
+    get, path = "/v1/order-freezes", tag = "orders", operation_id = "list_orders", params(Wanted),
     responses((status = 200, description = "A page of orders", body = Page<OrderFreeze>)),
     security(("operator" = ["admin", "operator", "auditor"]))
 )]
@@ -411,7 +408,7 @@ async fn list(
 
 /// One order.
 #[utoipa::path(
-    get, path = "/v1/order-freezes/{id}", tag = "orders",
+    get, path = "/v1/order-freezes/{id}", tag = "orders", operation_id = "show_order",
     params(("id" = String, Path, description = "Id, or number of the order")),
     responses(
         (status = 200, description = "The order", body = OrderFreeze),

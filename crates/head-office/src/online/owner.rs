@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
-use counterfoil_domain::{ids::TenantId, transition::online::OnlineOrder};
+use counterfoil_domain::{ids::TenantId, text::without_mark, transition::online::OnlineOrder};
 use serde::{Deserialize, Serialize};
 
 use super::rows::Overdue;
@@ -77,7 +77,9 @@ impl SiteOwner {
         };
         let body = serde_json::to_vec(&question).map_err(|error| DbError::config(error.to_string()))?;
         Ok(match self.caller.post(&webhook, order.id.0, body).await {
-            Ok(answer) => serde_json::from_slice(&answer).map_or(Payment::Unknown, |reply: Reply| reply.payment),
+            Ok(answer) => {
+                serde_json::from_slice(without_mark(&answer)).map_or(Payment::Unknown, |reply: Reply| reply.payment)
+            }
             Err(error) => {
                 tracing::warn!(%error, "an order's owner does not answer");
                 Payment::Unknown

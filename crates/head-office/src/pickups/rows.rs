@@ -6,6 +6,7 @@ use counterfoil_domain::{
     ids::{DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TenantId},
     pickups::{Order, OrderFreeze, OrderState},
     time::Millis,
+    typed,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
@@ -121,9 +122,12 @@ pub async fn load(
 /// # Errors
 /// As [`load`].
 pub async fn by_code(connection: &mut AnyConnection, tenant: TenantId, code: &str) -> Result<Option<Order>, DbError> {
+    let Some(code) = typed::pickup_code(code) else {
+        return Ok(None);
+    };
     let row = sqlx::query(SELECT_BY_CODE)
         .bind(tenant.bytes().to_vec())
-        .bind(code.to_owned())
+        .bind(code)
         .fetch_optional(connection)
         .await?;
     row.as_ref().map(read).transpose()

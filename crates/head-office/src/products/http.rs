@@ -140,7 +140,7 @@ struct Which {
 
 /// Products in the order of their article numbers.
 #[utoipa::path(
-    get, path = "/v1/products", tag = "products", params(Which),
+    get, path = "/v1/products", tag = "products", operation_id = "list_products", params(Which),
     responses((status = 200, description = "A page", body = Page<ProductView>)),
     security(("operator" = ["admin", "operator", "warehouse", "auditor"]))
 )]
@@ -170,7 +170,7 @@ async fn one(app: &App, operator: &Operator, sku: &str) -> Result<Product, ApiEr
 
 /// One product.
 #[utoipa::path(
-    get, path = "/v1/products/{sku}", tag = "products", params(("sku" = String, Path, description = "Article number")),
+    get, path = "/v1/products/{sku}", tag = "products", operation_id = "show_product", params(("sku" = String, Path, description = "Article number")),
     responses((status = 200, description = "The product", body = ProductView)),
     security(("operator" = ["admin", "operator", "warehouse", "auditor"]))
 )]
@@ -186,7 +186,7 @@ async fn get(
 ///
 /// A new one, or a whole new version of one; the same again changes nothing. Every counter hears of it.
 #[utoipa::path(
-    put, path = "/v1/products/{sku}", tag = "products", params(("sku" = String, Path, description = "Article number")),
+    put, path = "/v1/products/{sku}", tag = "products", operation_id = "put_product", params(("sku" = String, Path, description = "Article number")),
     request_body = ProductBody,
     responses((status = 200, description = "It stands so", body = ProductView), (status = 201, description = "It is new", body = ProductView)),
     security(("operator" = ["admin", "operator"]))
@@ -222,7 +222,7 @@ async fn put(
 ///
 /// It stays in the catalogue for what was sold, and can be sold again later.
 #[utoipa::path(
-    delete, path = "/v1/products/{sku}", tag = "products", params(("sku" = String, Path, description = "Article number")),
+    delete, path = "/v1/products/{sku}", tag = "products", operation_id = "delete_product", params(("sku" = String, Path, description = "Article number")),
     responses((status = 204, description = "It is no longer sold")),
     security(("operator" = ["admin", "operator"]))
 )]
@@ -314,7 +314,7 @@ fn moved(app: &App, operator: &Operator, feed: Option<i64>) {
 /// (separated by spaces), `category`, `merchant`, `currency`, `picture` and `active` (1 or 0) are not. Nothing changes
 /// until the import is applied.
 #[utoipa::path(
-    post, path = "/v1/products/imports", tag = "products",
+    post, path = "/v1/products/imports", tag = "products", operation_id = "preview_import",
     request_body(content = String, content_type = "text/csv"),
     responses((status = 201, description = "What the file would do", body = Preview)),
     security(("operator" = ["admin", "operator"]))
@@ -347,7 +347,7 @@ async fn look_through(
 ///
 /// Exactly what its preview said, all of it or nothing: `changed_meanwhile` when a product of it has changed since.
 #[utoipa::path(
-    post, path = "/v1/products/imports/{id}/apply", tag = "products", params(("id" = Uuid, Path, description = "Of the preview")),
+    post, path = "/v1/products/imports/{id}/apply", tag = "products", operation_id = "apply_import", params(("id" = Uuid, Path, description = "Of the preview")),
     request_body = Nothing,
     responses((status = 200, description = "What was done", body = Preview)),
     security(("operator" = ["admin", "operator"]))

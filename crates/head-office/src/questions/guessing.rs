@@ -5,9 +5,9 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use counterfoil_domain::{
-    codes,
     ids::{DeviceId, StoreId, TenantId},
     time::{DAY, Millis},
+    typed,
 };
 use counterfoil_protocol::{
     problem::{Code, Problem},
@@ -39,12 +39,10 @@ impl Typed {
     /// nothing, and is no guess.
     pub fn of(asked: &LookupRequest) -> Option<(Self, bool)> {
         match asked {
-            LookupRequest::CouponCode(code) => Some((Self::Code, codes::is_coupon_code(code))),
-            LookupRequest::PickupCode(code) => Some((Self::Code, codes::is_pickup_code(code))),
-            LookupRequest::MemberNumber(text) | LookupRequest::Phone(text) => {
-                let formed = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
-                Some((Self::Member, formed))
-            }
+            LookupRequest::CouponCode(code) => Some((Self::Code, typed::coupon_code(code).is_some())),
+            LookupRequest::PickupCode(code) => Some((Self::Code, typed::pickup_code(code).is_some())),
+            LookupRequest::MemberNumber(text) => Some((Self::Member, is_formed(&typed::member_number(text)))),
+            LookupRequest::Phone(text) => Some((Self::Member, is_formed(&typed::phone(text)))),
             LookupRequest::Coupon(_) | LookupRequest::Order(_) | LookupRequest::Member(_) => None,
         }
     }
@@ -60,6 +58,11 @@ impl Typed {
             Self::Member => MEMBERS,
         }
     }
+}
+
+/// Whether it may be anybody's number.
+fn is_formed(number: &str) -> bool {
+    (1..=64).contains(&number.len()) && number.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// Lets each device ask one typed question at a time: many at once would all see the same count.

@@ -24,6 +24,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use super::{
+    described::BasketForm,
     quoting::{Allowance, Asked},
     rows,
 };
@@ -68,8 +69,8 @@ fn one_field(problem: Code, field: &str, code: &str, message: &str) -> ApiError 
 /// place, as `$.lines[2].quantity`, and the code of the same command. Who has too many expensive ones under way at a time is
 /// `rate_limited`.
 #[utoipa::path(
-    post, path = "/v1/quotes", tag = "sales",
-    request_body(content = Object, description = "The basket", content_type = "application/json"),
+    post, path = "/v1/quotes", tag = "sales", operation_id = "quote_basket",
+    request_body = BasketForm,
     responses(
         (status = 200, description = "The quote", body = Object),
         (status = 429, description = "`rate_limited`: this caller has as many quotes, or expensive ones, under way as may be"),
@@ -170,7 +171,7 @@ struct Which {
 
 /// Sales, latest first.
 #[utoipa::path(
-    get, path = "/v1/sales", tag = "sales", params(Which),
+    get, path = "/v1/sales", tag = "sales", operation_id = "list_sales", params(Which),
     responses((status = 200, description = "A page", body = Page<SaleView>)),
     security(("operator" = ["admin", "operator", "warehouse", "auditor"]))
 )]
@@ -194,7 +195,7 @@ async fn one(connection: &mut AnyConnection, tenant: TenantId, id: Uuid) -> Resu
 
 /// One sale.
 #[utoipa::path(
-    get, path = "/v1/sales/{id}", tag = "sales", params(("id" = Uuid, Path, description = "The operation that settled it")),
+    get, path = "/v1/sales/{id}", tag = "sales", operation_id = "show_sale", params(("id" = Uuid, Path, description = "The operation that settled it")),
     responses((status = 200, description = "The sale", body = SaleView)),
     security(("operator" = ["admin", "operator", "warehouse", "auditor"]))
 )]
@@ -256,7 +257,7 @@ struct CouponBack {
 ///
 /// What returning these units would give back: money by line, coupons. Changes nothing; counters return by an operation.
 #[utoipa::path(
-    post, path = "/v1/sales/{id}/returns/preview", tag = "sales",
+    post, path = "/v1/sales/{id}/returns/preview", tag = "sales", operation_id = "preview_return",
     params(("id" = Uuid, Path, description = "The operation that settled the sale")),
     request_body = ReturnAsked,
     responses((status = 200, description = "What it would give back", body = ReturnView)),

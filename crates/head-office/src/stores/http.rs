@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, body::Bytes, extract::State};
+use counterfoil_domain::text::without_mark;
 use counterfoil_protocol::{
     enrolment::{EnrolRequest, EnrolResponse},
     problem::{Code, Problem},
@@ -30,7 +31,7 @@ pub async fn enrol(
         }
         .into());
     }
-    let request: EnrolRequest =
-        serde_json::from_slice(&body).map_err(|error| ApiError::detailed(Code::Malformed, error.to_string()))?;
+    let request: EnrolRequest = serde_json::from_slice(without_mark(&body))
+        .map_err(|error| ApiError::detailed(Code::Malformed, error.to_string()))?;
     Ok(Json(enrol::enrol(&app, &request).await?))
 }

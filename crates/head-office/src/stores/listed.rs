@@ -94,7 +94,7 @@ impl From<StoreRow> for StoreView {
 ///
 /// By id: the oldest first.
 #[utoipa::path(
-    get, path = "/v1/stores", tag = "stores", params(WantedStores),
+    get, path = "/v1/stores", tag = "stores", operation_id = "list_stores", params(WantedStores),
     responses((status = 200, description = "A page", body = Page<StoreView>)),
     security(("operator" = ["admin", "operator", "warehouse", "auditor"]))
 )]
@@ -153,7 +153,7 @@ struct DeviceView {
 ///
 /// By id: the oldest first.
 #[utoipa::path(
-    get, path = "/v1/devices", tag = "stores", params(WantedDevices),
+    get, path = "/v1/devices", tag = "stores", operation_id = "list_devices", params(WantedDevices),
     responses((status = 200, description = "A page", body = Page<DeviceView>)),
     security(("operator" = ["admin", "operator", "auditor"]))
 )]

@@ -12,6 +12,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod fields;
 mod make;
 mod operations;
 mod shape;
@@ -38,6 +39,8 @@ counterfoil_head_office::on_both! {
     nobody_is_let_in_without_the_right_token,
     another_chain_sees_nothing_of_this_one,
     whatever_comes_is_answered_in_order,
+    every_field_that_is_taken_is_described,
+    operations_keep_their_names,
 }
 
 /// Requests of each kind and operation. `COUNTERFOIL_TEST_ROUNDS` asks for more.
@@ -290,6 +293,49 @@ async fn another_chain_sees_nothing_of_this_one(on: On) {
             }
         }
     }
+}
+
+async fn every_field_that_is_taken_is_described(on: On) {
+    let office = office(on).await;
+    let (mut found, mut objects) = (Vec::new(), 0);
+    for operation in &operations::all(&office.document) {
+        let Some(schema) = &operation.body else { continue };
+        let mut fields = fields::Fields {
+            office: &office,
+            token: office.token(&operation.needs).await,
+            operation,
+            found: Vec::new(),
+            objects: 0,
+        };
+        fields.compare(schema, &|value| value, "$").await;
+        assert!(fields.objects > 0, "{operation:?} describes no object");
+        found.append(&mut fields.found);
+        objects += fields.objects;
+    }
+    assert_eq!(found, Vec::<String>::new());
+    // Rules, scopes, lines of baskets: what is nested was asked about too.
+    assert!(objects > 40, "{objects}");
+}
+
+/// Clients are made from these names: one that goes breaks whoever calls it. A new one is added to the list.
+async fn operations_keep_their_names(on: On) {
+    let office = office(on).await;
+    let mut now = Vec::new();
+    for (path, item) in office.document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            now.push(format!(
+                "{} {method} {path}",
+                operation["operationId"].as_str().unwrap()
+            ));
+        }
+    }
+    now.sort();
+    let mut kept: Vec<&str> = include_str!("operations.txt").lines().collect();
+    kept.sort_unstable();
+    assert_eq!(now, kept);
+    let mut ids: Vec<&str> = now.iter().filter_map(|line| line.split(' ').next()).collect();
+    ids.dedup();
+    assert_eq!(ids.len(), now.len(), "two operations have one name");
 }
 
 async fn whatever_comes_is_answered_in_order(on: On) {

@@ -31,17 +31,21 @@ use crate::{
 pub(crate) async fn slip(inner: &Inner, id: OperationId, language: Language) -> Result<Vec<u8>> {
     let mut db = inner.db.read().await?;
     let who = identity::load(&mut db).await?;
-    let rows = rows(&mut db, &who, id, language).await?;
+    let (title, rows) = rows(&mut db, &who, id, language).await?;
     drop(db);
-    let title = language.words().sale.to_owned();
     // The font alone is some 20 MB to read.
     tokio::task::spawn_blocking(move || Paper::new()?.print(&rows, title, language))
         .await
         .map_err(|error| Error::Internal(error.to_string()))?
 }
 
-/// What is printed, row by row.
-async fn rows(db: &mut SqliteConnection, who: &Identity, id: OperationId, language: Language) -> Result<Vec<Row>> {
+/// What is printed, row by row, and what the whole is called.
+async fn rows(
+    db: &mut SqliteConnection,
+    who: &Identity,
+    id: OperationId,
+    language: Language,
+) -> Result<(String, Vec<Row>)> {
     let written = journal::text(db, id).await?;
     let (action, by) = match &written {
         Some((text, by)) => {
@@ -53,6 +57,7 @@ async fn rows(db: &mut SqliteConnection, who: &Identity, id: OperationId, langua
     };
     let sale_of = async |db: &mut SqliteConnection, id| replica::sale(db, id).await;
     let mut print = Print {
+        title: String::new(),
         rows: Vec::new(),
         words: language.words(),
         language,
@@ -105,7 +110,7 @@ async fn rows(db: &mut SqliteConnection, who: &Identity, id: OperationId, langua
             print.sale(db, who, &sale, by).await?;
         }
     }
-    Ok(print.rows)
+    Ok((print.title, print.rows))
 }
 
 /// What was done to a sale.
@@ -117,6 +122,7 @@ struct Done<'a> {
 }
 
 struct Print {
+    title: String,
     rows: Vec<Row>,
     words: &'static Words,
     language: Language,
@@ -153,6 +159,7 @@ impl Print {
 
     fn head(&mut self, who: &Identity, title: &str) {
         let store = self.pick(&who.store.name_zh, &who.store.name_en).to_owned();
+        self.title = title.to_owned();
         self.rows.push(Row::centred(store));
         self.rows.push(Row::big(title));
         self.rows.push(Row::Rule);

@@ -123,6 +123,86 @@ async fn slips_of_sale_return_and_void_carry_what_happened_in_both_languages() {
     assert_eq!(unknown.code(), "slip_unavailable");
 }
 
+/// What a slip says beside what the shop, its people and its till have called things.
+fn said(slip: &str, data: &[&str]) -> String {
+    data.iter().fold(slip.to_owned(), |text, name| {
+        let name: String = name.chars().filter(|c| !c.is_whitespace()).collect();
+        text.replace(&name, "")
+    })
+}
+
+#[tokio::test]
+async fn no_slip_has_a_word_of_the_other_language() {
+    let mut office = HeadOffice::new(0, 1);
+    office.put_template(template(11, OfflinePolicy::HomeStore));
+    office.put_coupon(coupon(11, 11));
+    let shop = Shop::of(&mut office).await;
+    shop.go_offline();
+    let sell = async |tender: &str, receipt: &str| {
+        let basket = Basket {
+            lines: vec![BasketLine {
+                sku: "P3".into(),
+                quantity: 2,
+                unit_price: None,
+            }],
+            member: Some(member_id(1)),
+            coupons: Vec::new(),
+            select: Selection::Best,
+        };
+        let shown = quote(&shop.inner, &basket).await.unwrap();
+        let tender = Tender {
+            tender: tender.into(),
+            receipt: receipt.into(),
+        };
+        match settle(&shop.inner, &shown.ticket.unwrap(), &tender, clerk_id(1))
+            .await
+            .unwrap()
+        {
+            Settled::Done(receipt) => receipt.op_id,
+            Settled::Refused(refusal) => panic!("{refusal:?}"),
+        }
+    };
+    let undone = sell("cash", "7001").await;
+    let void = void(&shop.inner, undone, "=", clerk_id(2), PIN).await.unwrap().op_id;
+    let returned = sell("wechat", "7002").await;
+    let approval = Approval {
+        reason: "=",
+        manager: clerk_id(2),
+        pin: PIN,
+    };
+    let all = [Units { line: 0, quantity: 2 }];
+    let back = take_back(&shop.inner, returned, &all, ReturnPolicy::Keep, 4_000, approval)
+        .await
+        .unwrap()
+        .op_id;
+    let mut slips = vec![undone, void, returned, back];
+    for (tender, receipt) in [("card", "7003"), ("alipay", "7004"), ("other", "7005")] {
+        slips.push(sell(tender, receipt).await);
+    }
+    let ids: Vec<String> = slips.iter().map(ToString::to_string).collect();
+    let mut data: Vec<&str> = vec!["clerk 1", "clerk 2", "M00001", "m**", "CNY"];
+    data.extend(ids.iter().map(String::as_str));
+    let zh = ["门店1", "商品3", "券11"];
+    let en = ["Store 1", "Product 3", "coupon 11"];
+    for id in slips {
+        let text = printed(&shop, id, Language::Zh).await;
+        let rest = said(&text, &[&zh[..], &data].concat());
+        assert!(!rest.chars().any(|c| c.is_ascii_alphabetic()), "{rest} of {text}");
+        let text = printed(&shop, id, Language::En).await;
+        let rest = said(&text, &[&en[..], &data].concat());
+        assert!(
+            rest.is_ascii() || rest.chars().all(|c| c.is_ascii() || c == '×'),
+            "{rest} of {text}"
+        );
+    }
+    // What the whole is called, too.
+    let mut db = shop.inner.db.read().await.unwrap();
+    let who = identity::load(&mut db).await.unwrap();
+    for (id, title) in [(undone, "销售小票"), (void, "撤销小票"), (back, "退货小票")] {
+        assert_eq!(rows(&mut db, &who, id, Language::Zh).await.unwrap().0, title);
+    }
+}
+
 #[tokio::test]
 async fn a_long_sale_takes_several_pages() {
     let rows: Vec<Row> = (0..1_200).map(|n| Row::pair(format!("row {n}"), "1.00")).collect();

@@ -32,6 +32,10 @@ const MOST_MONEY: i64 = 1_000_000_000_000;
 /// What is said of a template version.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({
+    "name_zh": "满100减20", "name_en": "20 off 100", "category": "01", "product_line": "02",
+    "rule": { "kind": "threshold_off", "threshold": 10_000, "amount": 2_000 }, "validity": { "days": 30 },
+}))]
 pub struct Terms {
     /// Chinese name.
     #[schema(min_length = 1, max_length = 80)]

@@ -34,10 +34,10 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
 
 /// What it takes off. Money is in minor units; `percent_bp` are basis points taken off.
 #[derive(ToSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 #[schema(as = Rule)]
 #[expect(dead_code, reason = "only described; the reader is the contract's")]
-pub(super) enum RuleForm {
+pub(crate) enum RuleForm {
     /// 满减: `amount` off from `threshold`.
     ThresholdOff {
         #[schema(minimum = 0)]
@@ -68,6 +68,7 @@ pub(super) enum RuleForm {
         threshold: Option<i64>,
         #[schema(minimum = 0)]
         max_discount: Option<i64>,
+        threshold_basis: Option<BasisForm>,
         #[schema(minimum = 1)]
         min_quantity: Option<i64>,
     },
@@ -94,7 +95,7 @@ pub(super) enum RuleForm {
 #[serde(rename_all = "snake_case")]
 #[schema(as = Basis)]
 #[expect(dead_code, reason = "only described; the reader is the contract's")]
-pub(super) enum BasisForm {
+pub(crate) enum BasisForm {
     /// What is left after everything applied before.
     Net,
     /// The undiscounted amounts.
@@ -103,9 +104,10 @@ pub(super) enum BasisForm {
 
 /// Every line (`all`), or the lines that match one of the lists; `except_skus` are left out in any case.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Scope)]
 #[expect(dead_code, reason = "only described; the reader is the contract's")]
-pub(super) struct ScopeForm {
+pub(crate) struct ScopeForm {
     /// `true`; not beside the lists.
     all: Option<bool>,
     merchants: Option<Vec<String>>,
@@ -116,9 +118,10 @@ pub(super) struct ScopeForm {
 
 /// Alone (`exclusive`), or one coupon of each `group`.
 #[derive(ToSchema)]
+#[serde(deny_unknown_fields)]
 #[schema(as = Stacking)]
 #[expect(dead_code, reason = "only described; the reader is the contract's")]
-pub(super) struct StackingForm {
+pub(crate) struct StackingForm {
     /// `true`; not beside `group`.
     exclusive: Option<bool>,
     #[schema(min_length = 1, max_length = 64)]
@@ -130,7 +133,7 @@ pub(super) struct StackingForm {
 #[serde(rename_all = "snake_case")]
 #[schema(as = OfflinePolicy)]
 #[expect(dead_code, reason = "only described; `counterfoil_domain` has the type")]
-pub(super) enum OfflineForm {
+pub(crate) enum OfflineForm {
     /// Nothing.
     OnlineOnly,
     /// Honour it at the coupon's own store.
@@ -144,7 +147,7 @@ pub(super) enum OfflineForm {
 #[serde(rename_all = "snake_case")]
 #[schema(as = LimitCounts)]
 #[expect(dead_code, reason = "only described; `counterfoil_domain` has the type")]
-pub(super) enum LimitForm {
+pub(crate) enum LimitForm {
     /// Coupons ever taken.
     Taken,
     /// Coupons still held.
@@ -263,6 +266,7 @@ struct Template {
 #[serde(deny_unknown_fields)]
 struct Edit {
     /// As it was read.
+    #[schema(example = 1)]
     revision: i64,
     /// All of them anew.
     terms: Terms,
@@ -286,7 +290,7 @@ struct Listing {
 ///
 /// The latest version of each, by id: the oldest template first.
 #[utoipa::path(
-    get, path = "/v1/templates", tag = "templates",
+    get, path = "/v1/templates", tag = "templates", operation_id = "list_templates",
     params(Listing),
     responses((status = 200, description = "A page", body = Page<TemplateVersion>)),
     security(("operator" = ["admin", "operator", "auditor"]))
@@ -314,7 +318,7 @@ async fn list(
 ///
 /// Makes its first version, a draft.
 #[utoipa::path(
-    post, path = "/v1/templates", tag = "templates",
+    post, path = "/v1/templates", tag = "templates", operation_id = "create_template",
     request_body = Terms,
     responses((status = 201, description = "The draft", body = TemplateVersion)),
     security(("operator" = ["admin", "operator"]))
@@ -330,7 +334,7 @@ async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<Te
 
 /// Show a template with its versions.
 #[utoipa::path(
-    get, path = "/v1/templates/{id}", tag = "templates",
+    get, path = "/v1/templates/{id}", tag = "templates", operation_id = "show_template",
     params(("id" = uuid::Uuid, Path, description = "The template")),
     responses((status = 200, description = "The template", body = Template)),
     security(("operator" = ["admin", "operator", "auditor"]))
@@ -355,7 +359,7 @@ async fn show(
 ///
 /// Makes a draft beside the published version, which goes on until the draft is published.
 #[utoipa::path(
-    post, path = "/v1/templates/{id}/versions", tag = "templates",
+    post, path = "/v1/templates/{id}/versions", tag = "templates", operation_id = "create_template_version",
     params(("id" = uuid::Uuid, Path, description = "The template")),
     request_body = Terms,
     responses((status = 201, description = "The draft", body = TemplateVersion)),
@@ -379,7 +383,7 @@ async fn next(
 ///
 /// Needs the revision that was read; a published version never changes.
 #[utoipa::path(
-    put, path = "/v1/templates/{id}/versions/{version}", tag = "templates",
+    put, path = "/v1/templates/{id}/versions/{version}", tag = "templates", operation_id = "edit_template_version",
     params(
         ("id" = uuid::Uuid, Path, description = "The template"),
         ("version" = i64, Path, description = "The version", minimum = 1),
@@ -405,7 +409,7 @@ async fn edit(
 ///
 /// From now on it never changes, and counters learn of it.
 #[utoipa::path(
-    post, path = "/v1/templates/{id}/versions/{version}/publish", tag = "templates",
+    post, path = "/v1/templates/{id}/versions/{version}/publish", tag = "templates", operation_id = "publish_template_version",
     params(
         ("id" = uuid::Uuid, Path, description = "The template"),
         ("version" = i64, Path, description = "The version", minimum = 1),
@@ -432,7 +436,7 @@ async fn publish(
 ///
 /// Ends claims and grants of every published version. Coupons already given keep their own validity.
 #[utoipa::path(
-    post, path = "/v1/templates/{id}/retire", tag = "templates",
+    post, path = "/v1/templates/{id}/retire", tag = "templates", operation_id = "retire_template",
     params(("id" = uuid::Uuid, Path, description = "The template")),
     request_body = Nothing,
     responses((status = 200, description = "The template", body = Template)),
