@@ -1,6 +1,10 @@
 //! What a text is, by its form alone. Whether such a coupon or order exists is for the counter to find out.
 
-use counterfoil_domain::scans::{Aim, gs1_product, without_aim};
+use counterfoil_domain::{
+    products::gtin_fits,
+    scans::{Aim, gs1_product, without_aim},
+    text::{is_dash, plain},
+};
 
 use crate::format::Format;
 
@@ -33,7 +37,8 @@ pub enum Scanned {
     Coupon(String),
     /// 8 digits.
     Pickup(String),
-    /// A product's barcode with a correct check digit: EAN-13 as 13 digits, also for UPC-A; EAN-8 as 8.
+    /// A product's barcode with a correct check digit: EAN-13 as 13 digits, also for UPC-A; EAN-8 as 8; that of a case
+    /// as 14.
     Product(String),
     /// Begins like a signed token; `domain::tokens` reads it.
     Token(String),
@@ -107,22 +112,15 @@ fn by_digits(digits: String, source: Source) -> Option<Scanned> {
         PICKUP_DIGITS => Some(Scanned::Pickup(digits)),
         12 => is_gtin(&digits).then(|| Scanned::Product(format!("0{digits}"))),
         13 => is_gtin(&digits).then_some(Scanned::Product(digits)),
+        // Of a single article, the first of fourteen is zero; otherwise it is a case of several.
+        14 => is_gtin(&digits).then(|| Scanned::Product(digits.strip_prefix('0').unwrap_or(&digits).to_owned())),
         _ => None,
     }
 }
 
-/// Whether these are 8, 12 or 13 digits of which the last is the check digit (GS1 General Specifications, 7.9).
+/// Whether these are 8, 12, 13 or 14 digits of which the last is the check digit (GS1 General Specifications, 7.9).
 pub fn is_gtin(digits: &str) -> bool {
-    if !matches!(digits.len(), 8 | 12 | 13) || !is_digits(digits) {
-        return false;
-    }
-    let sum: u32 = digits
-        .bytes()
-        .rev()
-        .enumerate()
-        .map(|(place, digit)| u32::from(digit - b'0') * if place % 2 == 0 { 1 } else { 3 })
-        .sum();
-    sum.is_multiple_of(10)
+    gtin_fits(digits) == Some(true)
 }
 
 fn mobile_number(compact: &str) -> Option<&str> {
@@ -133,29 +131,6 @@ fn mobile_number(compact: &str) -> Option<&str> {
     let bytes = digits.as_bytes();
     (digits.len() == PHONE_DIGITS && is_digits(digits) && bytes[0] == b'1' && (b'3'..=b'9').contains(&bytes[1]))
         .then_some(digits)
-}
-
-/// Full-width to plain, invisible characters gone, no space at the ends.
-fn plain(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|c| match c {
-            '\u{ff01}'..='\u{ff5e}' => char::from_u32(c as u32 - 0xfee0).unwrap_or(c),
-            '\u{3000}' | '\u{a0}' => ' ',
-            '\t' | '\r' | '\n' => ' ',
-            c => c,
-        })
-        .filter(|&c| !c.is_control() && !is_invisible(c))
-        .collect();
-    text.trim().to_owned()
-}
-
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
-}
-
-fn is_dash(c: char) -> bool {
-    matches!(c, '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{30fc}' | '\u{ff70}')
 }
 
 fn is_digits(text: &str) -> bool {
@@ -193,6 +168,8 @@ mod tests {
             ("12345607", Scanned::Pickup("12345607".into())),
             ("6901028075763", Scanned::Product("6901028075763".into())),
             ("036000291452", Scanned::Product("0036000291452".into())),
+            ("00036000291452", Scanned::Product("0036000291452".into())),
+            ("10036000291459", Scanned::Product("10036000291459".into())),
             ("CF1:ABC234", Scanned::Token("CF1:ABC234".into())),
             (
                 "CFENROL:https://hq.example/a#K7",
