@@ -21,7 +21,10 @@ use sqlx::{
 use tokio::sync::{Mutex, MutexGuard};
 pub use tx::{Crash, Faults, Tx};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    products,
+};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/counter");
 
@@ -126,6 +129,11 @@ impl Database {
             .await
             .map_err(|error| Error::database(Fault::of_migration(&error), error.to_string()))?;
         check_settings(&mut writer).await?;
+        if products::is_missing(&mut writer).await? {
+            let mut tx = Tx::new(writer.begin_with(BEGIN).await?, faults.as_deref());
+            products::complete(&mut tx).await?;
+            tx.commit("counter.index_products").await?;
+        }
         // A file that can't be written says so only when it is written.
         let mut probe = writer.begin_with(BEGIN).await?;
         sqlx::query("UPDATE identity SET epoch = epoch WHERE FALSE")
