@@ -6,6 +6,7 @@
 pub mod batch;
 mod error;
 mod tx;
+pub mod upgrade;
 
 use std::{path::Path, str::FromStr, sync::Arc, time::Duration};
 
@@ -152,7 +153,11 @@ impl Db {
             faults,
         };
         let mut lease = db.lease().await?;
-        lease.migrate(clock, random).await?;
+        if lease.migrate(clock, random).await? {
+            let mut transaction = lease.begin().await?;
+            upgrade::complete(&mut transaction).await?;
+            transaction.commit("db.upgrade").await?;
+        }
         drop(lease);
         Ok(db)
     }
@@ -343,7 +348,8 @@ impl Lease<'_> {
         *self.slot = None;
     }
 
-    async fn migrate(&mut self, clock: &dyn Clock, random: &dyn Random) -> Result<(), DbError> {
+    /// Brings the schema up to date; whether there are rows whose columns are still to be computed.
+    async fn migrate(&mut self, clock: &dyn Clock, random: &dyn Random) -> Result<bool, DbError> {
         let Some(connection) = self.slot.as_mut() else {
             return Err(DbError::config("the connection is gone"));
         };
@@ -379,7 +385,7 @@ impl Lease<'_> {
             .bind(key.to_vec())
             .execute(&mut *connection)
             .await?;
-        Ok(())
+        upgrade::is_needed(connection).await
     }
 }
 

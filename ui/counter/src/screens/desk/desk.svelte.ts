@@ -231,7 +231,8 @@ export class Desk {
       await this.lookUp(this.text, 'typed');
     } else if (this.view.kind === 'products') {
       // The second end of a scan chooses nothing.
-      if (now - this.#lastScan < READING_TIME) return false;
+      const scanned = this.view.source === 'scanned' || this.held.length > 0;
+      if (scanned && now - this.#lastScan < READING_TIME) return false;
       const product = this.view.products[this.view.chosen];
       if (product) await this.choose(product);
     } else if (this.view.kind === 'verdict' && !this.showsSale && this.canConfirm) {
