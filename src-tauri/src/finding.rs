@@ -212,7 +212,10 @@ mod tests {
         let all = [product("abc-1"), product("ABC-1")];
         for (text, sure) in [("abc-1", true), ("Abc-1", false)] {
             let found = goods(&meant(text, &all).unwrap());
-            assert!(matches!(found, Found::Products { exact, .. } if exact == sure), "{text}");
+            assert!(
+                matches!(found, Found::Products { exact, .. } if exact == sure),
+                "{text}"
+            );
         }
     }
 }

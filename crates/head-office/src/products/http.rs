@@ -326,6 +326,12 @@ fn moved(app: &App, operator: &Operator, feed: Option<i64>) {
     }
 }
 
+/// The bytes of an XLSX file.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "only described; what comes is read as bytes")]
+struct Spreadsheet(Vec<u8>);
+
 /// How to read a file.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -361,7 +367,7 @@ fn charset(reading: &Reading, headers: &HeaderMap) -> Result<Option<&'static Enc
     post, path = "/v1/products/imports", tag = "products", params(Reading),
     request_body(content(
         (String = "text/csv"),
-        (Vec<u8> = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+        (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
     )),
     responses((status = 201, description = "What the file would do", body = Preview)),
     security(("operator" = ["admin", "operator"]))

@@ -301,6 +301,10 @@ async fn a_sku_of_the_catalogue_is_no_barcode_of_a_file(on: On) {
     assert!(clash["errors"][1]["message"].as_str().unwrap().contains("Z-1"));
     assert_eq!(codes(&clash["warnings"]), ["alike_sku"]);
     assert!(clash["warnings"][0]["message"].as_str().unwrap().contains("abc-1"));
+    let shorter = office
+        .import(format!("{head}36000291452,,卯,N,1.00\n").as_bytes())
+        .await;
+    assert_eq!(codes(&shorter["warnings"]), ["lost_zero"]);
     // It may have its own.
     let own = office.import(b"sku,barcodes\n0036000291452,036000291452\n").await;
     assert_eq!(own["wrong"], 0, "{own}");

@@ -39,6 +39,8 @@ impl Catalogue {
             .iter()
             .flat_map(|entry| [entry.sku.as_str(), entry.typed.as_str()])
             .collect();
+        let longer: Vec<String> = entries.iter().flat_map(|entry| with_zeros(&entry.sku)).collect();
+        skus.extend(longer.iter().map(String::as_str));
         skus.extend(forms.iter().flat_map(|form| barcode::spellings(form)));
         let skus: Vec<&str> = skus.into_iter().collect();
         let found = rows::by_sku(connection, tenant, &skus).await?;
@@ -70,6 +72,16 @@ impl Catalogue {
             .get(&entry.typed)
             .or_else(|| self.products.get(&entry.sku))
     }
+}
+
+/// Skus of which a spreadsheet makes this one.
+fn with_zeros(sku: &str) -> impl Iterator<Item = String> {
+    let zeros: &[&str] = if !sku.is_empty() && sku.bytes().all(|byte| byte.is_ascii_digit()) {
+        &["0", "00"]
+    } else {
+        &[]
+    };
+    zeros.iter().map(move |zeros| format!("{zeros}{sku}"))
 }
 
 /// A row that reads, and what would become of its product.
@@ -124,7 +136,7 @@ pub fn judge(entries: &[Entry], catalogue: &Catalogue, currency: &str) -> Judged
         let known = before.as_ref().map(|(_, before)| before);
         judged.warnings.extend(entry.pointed_out(known));
         let after = match entry.product(known, currency) {
-            Ok(product) => product.tidied(),
+            Ok(product) => product,
             Err(mut errors) => {
                 judged.errors.append(&mut errors);
                 continue;
@@ -231,7 +243,8 @@ fn clashes(plans: &[Plan], catalogue: &Catalogue) -> Vec<RowError> {
     errors
 }
 
-/// New products whose sku only differs from another by case and the like: each is found by its own exactly.
+/// New products whose sku only differs from another by case and the like: each is found by its own exactly. And those
+/// that may be meant to be another.
 fn twins(plans: &[Plan], catalogue: &Catalogue) -> Vec<RowError> {
     let mut seen: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for (folded, skus) in &catalogue.folded {
@@ -239,6 +252,13 @@ fn twins(plans: &[Plan], catalogue: &Catalogue) -> Vec<RowError> {
     }
     let mut warnings = Vec::new();
     for plan in plans.iter().filter(|plan| plan.before.is_none()) {
+        if let Some(whole) = with_zeros(&plan.after.sku).find(|sku| catalogue.products.contains_key(sku)) {
+            let message = format!(
+                "{} is new, but there is {whole}; a spreadsheet takes such zeros away",
+                plan.after.sku
+            );
+            warnings.push(RowError::new(plan.line, "lost_zero", message));
+        }
         let alike = seen.entry(folded(&plan.after.sku)).or_default();
         if let Some(other) = alike.first() {
             let message = format!("{} and {other} differ by case or the like only", plan.after.sku);

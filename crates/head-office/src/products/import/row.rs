@@ -222,13 +222,7 @@ impl Reading<'_> {
     fn field(&mut self, column: &str) -> Option<String> {
         let place = *self.header.places.get(column)?;
         match self.row.cells.get(place).unwrap_or(EMPTY) {
-            Ok(text) => {
-                if text.trim_matches('\u{feff}').contains(is_invisible) {
-                    let message = format!("{column}: characters that nobody sees are taken out");
-                    self.warnings.push(RowError::new(self.row.line, "cleaned", message));
-                }
-                Some(text.clone())
-            }
+            Ok(text) => Some(text.clone()),
             Err(what) => {
                 let message = format!("{column}: {what}");
                 self.refuse("damaged", message);
@@ -237,8 +231,20 @@ impl Reading<'_> {
         }
     }
 
+    /// Says that there were characters in a column that nobody sees, if they were not all left there.
+    fn cleaned(&mut self, column: &str, text: &str, left: &str) {
+        let unseen = |text: &str| text.chars().filter(|sign| is_invisible(*sign)).count();
+        if unseen(text) > unseen(left) {
+            let message = format!("{column}: characters that nobody sees are taken out");
+            self.warnings.push(RowError::new(self.row.line, "cleaned", message));
+        }
+    }
+
     fn text(&mut self, column: &str) -> Option<String> {
-        self.field(column).map(|text| visible(&text))
+        let text = self.field(column)?;
+        let seen = visible(&text);
+        self.cleaned(column, &text, &seen);
+        Some(seen)
     }
 
     fn optional(&mut self, column: &str) -> Option<Option<String>> {
@@ -249,10 +255,12 @@ impl Reading<'_> {
         let typed = self.field("sku").unwrap_or_default().trim().to_owned();
         let seen: String = typed.chars().filter(|sign| !is_invisible(*sign)).collect();
         let sku = seen.trim().to_owned();
+        self.cleaned("sku", &typed, &sku);
         if let Some(what) = damage(&plain(&sku)) {
             self.refuse("damaged", format!("sku {sku}: {what}"));
         }
         let barcodes = self.field("barcodes").map(|field| {
+            self.cleaned("barcodes", &field, "");
             barcodes(&field).unwrap_or_else(|what| {
                 self.refuse("damaged", format!("barcode {what}"));
                 Vec::new()

@@ -85,10 +85,8 @@ fn rows(book: &mut Xlsx<Cursor<&[u8]>>, sheet: &str) -> Result<Table, Unread> {
         if line < row.line {
             return Err(Unread::NoSheet("its rows are not in their order".to_owned()));
         }
-        if line > row.line {
-            if !add(&mut table, &mut row, line) {
-                return Ok(table);
-            }
+        if line > row.line && !add(&mut table, &mut row, line) {
+            return Ok(table);
         }
         if column >= COLUMNS {
             let message = format!("something stands beyond the {COLUMNS} columns that are read");
