@@ -75,11 +75,11 @@ fn possible_barcode(form: &scan::Scanned, source: Source) -> Option<&str> {
         scan::Scanned::Product(text)
         | scan::Scanned::Coupon(text)
         | scan::Scanned::Member(text)
-        | scan::Scanned::Unknown(text) => Some(text),
+        | scan::Scanned::Unknown(text) => Some(text.as_str()),
         // Who types eleven digits means a person.
-        scan::Scanned::Phone(text) => read.then_some(text),
+        scan::Scanned::Phone(text) => read.then_some(text.as_str()),
         // A scanner does not say whether its eight digits were an EAN-8; a picture does.
-        scan::Scanned::Pickup(text) => (source == Source::Scanned && scan::is_gtin(text)).then_some(text),
+        scan::Scanned::Pickup(text) => (source == Source::Scanned && scan::is_gtin(text)).then_some(text.as_str()),
         scan::Scanned::Token(_) | scan::Scanned::Enrolment(_) => None,
     }
 }

@@ -42,24 +42,29 @@ pub fn meant(text: &str, of: &[Product]) -> Option<Meant> {
         return None;
     }
     let (form, folded_text) = (barcode::form(text), folded(text));
-    let by_barcode = |product: &Product| product.barcodes.iter().any(|code| barcode::form(code) == form);
-    let by_typed = |product: &Product| product.sku == typed;
-    let by_sku = |product: &Product| product.sku == bare;
-    let by_folded = |product: &Product| folded(&product.sku) == folded_text;
-    let ways: [(By, &dyn Fn(&Product) -> bool); 4] = [
-        (By::Barcode, &by_barcode),
-        (By::Sku, &by_typed),
-        (By::Sku, &by_sku),
-        (By::FoldedSku, &by_folded),
-    ];
-    ways.into_iter().find_map(|(by, names)| {
-        let mut products: Vec<Product> = of.iter().filter(|product| names(product)).cloned().collect();
-        if products.iter().any(|product| product.active) {
-            products.retain(|product| product.active);
+    let names = |product: &Product| {
+        if product.barcodes.iter().any(|code| barcode::form(code) == form) {
+            Some((0, By::Barcode))
+        } else if product.sku == typed {
+            Some((1, By::Sku))
+        } else if product.sku == bare {
+            Some((2, By::Sku))
+        } else if folded(&product.sku) == folded_text {
+            Some((3, By::FoldedSku))
+        } else {
+            None
         }
-        products.sort_by(|a, b| a.sku.cmp(&b.sku));
-        (!products.is_empty()).then_some(Meant { by, products })
-    })
+    };
+    let (first, by) = of.iter().filter_map(names).min_by_key(|(rank, _)| *rank)?;
+    let named = of
+        .iter()
+        .filter(|product| names(product).is_some_and(|(rank, _)| rank == first));
+    let mut products: Vec<Product> = named.cloned().collect();
+    if products.iter().any(|product| product.active) {
+        products.retain(|product| product.active);
+    }
+    products.sort_by(|a, b| a.sku.cmp(&b.sku));
+    Some(Meant { by, products })
 }
 
 #[cfg(test)]
