@@ -1,17 +1,17 @@
-//! Files of products, in whatever encoding.
+//! Files of products, of whatever kind and in whatever encoding.
 #![no_main]
 
 use std::collections::BTreeSet;
 
-use counterfoil_head_office::products::import::{MOST_ROWS, decode, read};
+use counterfoil_head_office::products::import::{File, MOST_ROWS};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let Some(text) = decode(bytes) else {
-        return;
-    };
     for currency in ["CNY", "JPY", "KWD"] {
-        let (products, errors) = read(&text, currency);
+        let Ok(file) = File::read(bytes, None) else {
+            return;
+        };
+        let (products, errors) = file.alone(currency);
         assert!(products.len() <= MOST_ROWS);
         if errors.is_empty() {
             let skus: BTreeSet<_> = products.iter().map(|product| &product.sku).collect();

@@ -1,7 +1,7 @@
 //! What a text at the desk is: a code, a member, goods.
 
 use counterfoil_counter::{Counter, MemberAnswer, Scanned, Subject};
-use counterfoil_domain::products::Product;
+use counterfoil_domain::products::{By, Meant, Product};
 use counterfoil_domain::scans::without_aim;
 use counterfoil_scan::{self as scan, Format, classify};
 
@@ -37,18 +37,17 @@ pub fn coupon_of(text: &str) -> Scanned {
     }
 }
 
-/// Finds it, wherever it is.
+/// Finds it, wherever it is. What is the barcode of a product is that product, whatever else its form may be.
 pub async fn find(counter: &Counter, form: scan::Scanned, source: Source) -> Result<Found> {
+    if let Some(barcode) = possible_barcode(&form, source)
+        && let Some(meant) = counter.product_named(barcode).await?
+        && meant.by == By::Barcode
+    {
+        return Ok(goods(&meant));
+    }
     match form {
         scan::Scanned::Coupon(code) => verdict(counter, Scanned::CouponCode(code)).await,
-        scan::Scanned::Pickup(code) => {
-            // A scanner does not say whether its eight digits were an EAN-8.
-            let barcode = source == Source::Scanned && scan::is_gtin(&code);
-            if barcode && let Some(product) = counter.product_by_barcode(&code).await? {
-                return Ok(exactly(&product));
-            }
-            verdict(counter, Scanned::PickupCode(code)).await
-        }
+        scan::Scanned::Pickup(code) => verdict(counter, Scanned::PickupCode(code)).await,
         scan::Scanned::Token(token) => {
             let scanned = Scanned::Token(token);
             let shown = counter.look_up(&scanned, None).await?;
@@ -59,8 +58,8 @@ pub async fn find(counter: &Counter, form: scan::Scanned, source: Source) -> Res
         }
         scan::Scanned::Member(number) => somebody(counter, Scanned::MemberNumber(number)).await,
         scan::Scanned::Phone(phone) => somebody(counter, Scanned::Phone(phone)).await,
-        scan::Scanned::Product(barcode) => match counter.product_by_barcode(&barcode).await? {
-            Some(product) => Ok(exactly(&product)),
+        scan::Scanned::Product(barcode) => match counter.product_named(&barcode).await? {
+            Some(meant) => Ok(goods(&meant)),
             // Of twelve digits one in ten has the check digit of a product by chance.
             None => digits(counter, barcode.strip_prefix('0').unwrap_or(&barcode)).await,
         },
@@ -69,15 +68,32 @@ pub async fn find(counter: &Counter, form: scan::Scanned, source: Source) -> Res
     }
 }
 
-/// The product that a text is the barcode of. Nobody is looked for, so nothing counts as a guess.
+/// The text, where it may be the barcode of a product although its form is that of something else.
+fn possible_barcode(form: &scan::Scanned, source: Source) -> Option<&str> {
+    let read = matches!(source, Source::Scanned | Source::Camera);
+    match form {
+        scan::Scanned::Product(text)
+        | scan::Scanned::Coupon(text)
+        | scan::Scanned::Member(text)
+        | scan::Scanned::Unknown(text) => Some(text.as_str()),
+        // Who types eleven digits means a person.
+        scan::Scanned::Phone(text) => read.then_some(text.as_str()),
+        // A scanner does not say whether its eight digits were an EAN-8; a picture does.
+        scan::Scanned::Pickup(text) => (source == Source::Scanned && scan::is_gtin(text)).then_some(text.as_str()),
+        scan::Scanned::Token(_) | scan::Scanned::Enrolment(_) => None,
+    }
+}
+
+/// The one product that a text is the barcode or the sku of. Nobody is looked for, so nothing counts as a guess.
 pub async fn product_of(counter: &Counter, text: &str) -> Result<Option<Product>> {
     if let scan::Scanned::Product(barcode) = classify(text, scan::Source::Scanned)
-        && let Some(product) = counter.product_by_barcode(&barcode).await?
+        && let Some(meant) = counter.product_named(&barcode).await?
     {
-        return Ok(Some(product));
+        return Ok(meant.only().cloned());
     }
     let (_, bare) = without_aim(text.trim());
-    Ok(counter.product_by_barcode(bare).await?)
+    let meant = counter.product_named(bare).await?;
+    Ok(meant.and_then(|meant| meant.only().cloned()))
 }
 
 async fn verdict(counter: &Counter, scanned: Scanned) -> Result<Found> {
@@ -108,10 +124,11 @@ async fn somebody(counter: &Counter, scanned: Scanned) -> Result<Found> {
     Ok(found)
 }
 
-fn exactly(product: &Product) -> Found {
+/// One product is beyond doubt; of several one has to be chosen.
+fn goods(meant: &Meant) -> Found {
     Found::Products {
-        products: vec![product.into()],
-        exact: true,
+        products: meant.products.iter().map(Into::into).collect(),
+        exact: meant.only().is_some(),
     }
 }
 
@@ -126,16 +143,79 @@ async fn digits(counter: &Counter, digits: &str) -> Result<Found> {
 }
 
 async fn named(counter: &Counter, text: String) -> Result<Found> {
+    if let Some(meant) = counter.product_named(&text).await? {
+        return Ok(goods(&meant));
+    }
     let products = counter.find_products(&text, MOST_PRODUCTS).await?;
     match products.as_slice() {
         [] if text.len() >= LEAST_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) => {
             digits(counter, &text).await
         }
         [] => verdict(counter, Scanned::Other(text)).await,
-        [one] if one.sku == text => Ok(exactly(one)),
-        several => Ok(Found::Products {
-            products: several.iter().map(Into::into).collect(),
+        found => Ok(Found::Products {
+            products: found.iter().map(Into::into).collect(),
             exact: false,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use counterfoil_domain::products::meant;
+
+    use super::*;
+
+    fn form(text: &str, source: scan::Source) -> scan::Scanned {
+        classify(text, source)
+    }
+
+    #[test]
+    fn a_barcode_may_have_the_form_of_something_else() {
+        for text in [
+            "S001",
+            "6901234567892",
+            "036000291452",
+            "100120260712345678",
+            "M00012345",
+            "13800138000",
+            "96385074",
+        ] {
+            let scanned = form(text, scan::Source::Scanned);
+            assert!(possible_barcode(&scanned, Source::Scanned).is_some(), "{text}");
+        }
+        // Who types these means a person, or an order.
+        for text in ["13800138000", "96385074"] {
+            let typed = form(text, scan::Source::Typed);
+            assert_eq!(possible_barcode(&typed, Source::Typed), None, "{text}");
+        }
+        for text in ["CF1:ABC234", "CFENROL:https://hq.example/a#K7", "40718826"] {
+            let scanned = form(text, scan::Source::Scanned);
+            assert_eq!(possible_barcode(&scanned, Source::Scanned), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn one_product_is_exact_and_of_several_one_is_chosen() {
+        let product = |sku: &str| Product {
+            sku: sku.into(),
+            barcodes: Vec::new(),
+            name_zh: "茶".into(),
+            name_en: "Tea".into(),
+            category: None,
+            merchant: None,
+            unit_price: 100,
+            currency: "CNY".into(),
+            picture: None,
+            active: true,
+            version: 1,
+        };
+        let all = [product("abc-1"), product("ABC-1")];
+        for (text, sure) in [("abc-1", true), ("Abc-1", false)] {
+            let found = goods(&meant(text, &all).unwrap());
+            assert!(
+                matches!(found, Found::Products { exact, .. } if exact == sure),
+                "{text}"
+            );
+        }
     }
 }

@@ -124,7 +124,7 @@ async fn fills_the_basket(window: &Window, customer: &Customer, goods: &[String]
     window.scans(&goods[0]).await;
     window.sees("basket-line[data-quantity='2']").await;
     window.looks_up(name).await;
-    window.reads("products", "products_title").await;
+    window.reads("products", "products_title_one").await;
     window.keeps("32-products").await;
     window.enters().await;
     window.sees_no_more("products").await;

@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use counterfoil_domain::{
     ids::{DeviceId, TenantId},
     time::Millis,
-    typed::plain,
+    text::plain,
 };
 use counterfoil_protocol::{
     problem::Problem,

@@ -65,7 +65,7 @@ pub use basket::{
 };
 use counterfoil_domain::{
     ids::{ClerkId, MemberId, OperationId},
-    products::Product,
+    products::{Meant, Product},
     sales::ReturnPolicy,
     settlement::returns::Units,
 };
@@ -277,12 +277,13 @@ impl Counter {
         products::find(&mut *self.0.db.read().await?, text, limit).await
     }
 
-    /// The product with this barcode or sku, also one that is no longer listed.
+    /// Which product a text names: a barcode before an exact sku, that before one that differs by case and the like.
+    /// Several when it does not say which. Also one that is no longer listed.
     ///
     /// # Errors
     /// Those of the database.
-    pub async fn product_by_barcode(&self, barcode: &str) -> Result<Option<Product>> {
-        products::by_barcode(&mut *self.0.db.read().await?, barcode).await
+    pub async fn product_named(&self, text: &str) -> Result<Option<Meant>> {
+        products::named(&mut *self.0.db.read().await?, text).await
     }
 
     /// What does this cost, with which coupons, and why not with the others? Changes nothing. Its ticket settles

@@ -17,7 +17,7 @@ use counterfoil_protocol::sync::{Image, Row};
 use serde::de::DeserializeOwned;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
-use crate::error::Result;
+use crate::{error::Result, products};
 
 /// The base of a row that head office does not know yet.
 pub const NOTHING: &str = "null";
@@ -179,7 +179,7 @@ pub async fn store(db: &mut SqliteConnection, rows: &[Row], generation: i64, ask
     let mut query = QueryBuilder::<Sqlite>::new(
         "INSERT INTO replica (entity, id, lookup, lookup2, version, generation, asked, image) ",
     );
-    let keys = filed.iter().map(|filed| filed.key.clone()).collect();
+    let keys: Vec<Key> = filed.iter().map(|filed| filed.key.clone()).collect();
     query.push_values(filed.into_iter().zip(rows), |mut values, (filed, row)| {
         values
             .push_bind(filed.key.entity)
@@ -202,7 +202,9 @@ pub async fn store(db: &mut SqliteConnection, rows: &[Row], generation: i64, ask
     if planted!("older_over_newer", true, false) {
         query.push(" OR TRUE");
     }
-    query.build().execute(db).await?;
+    query.build().execute(&mut *db).await?;
+    let goods = keys.iter().filter(|key| key.entity == "product");
+    products::index(db, &goods.map(|key| key.id.as_slice()).collect::<Vec<_>>()).await?;
     Ok(keys)
 }
 

@@ -4,6 +4,7 @@
 use crate::{
     codes::{is_coupon_code, is_pickup_code},
     scans::without_aim,
+    text::{is_dash, plain},
 };
 
 /// Mobile numbers of mainland China: 1, then 3 to 9, then nine digits.
@@ -11,21 +12,7 @@ const PHONE_DIGITS: usize = 11;
 /// Digits of a member number that begins with M.
 const MEMBER_DIGITS: std::ops::RangeInclusive<usize> = 4..=20;
 
-/// Full-width to plain, invisible and control characters gone, no space at the ends.
-pub fn plain(text: &str) -> String {
-    let text: String = text
-        .chars()
-        .map(|sign| match sign {
-            '\u{ff01}'..='\u{ff5e}' => char::from_u32(sign as u32 - 0xfee0).unwrap_or(sign),
-            '\u{3000}' | '\u{a0}' | '\t' | '\r' | '\n' => ' ',
-            sign => sign,
-        })
-        .filter(|&sign| !sign.is_control() && !is_invisible(sign))
-        .collect();
-    text.trim().to_owned()
-}
-
-/// The same without spaces and dashes, for what is grouped to be read.
+/// A code as it was meant, without spaces and dashes, for what is grouped to be read.
 pub fn compact(text: &str) -> String {
     let mut text = plain(text);
     text.retain(|sign| !sign.is_whitespace() && !is_dash(sign));
@@ -91,17 +78,6 @@ pub fn member_number(text: &str) -> String {
         let compact = compact(&text);
         if is_digits(&compact) { compact } else { text }
     })
-}
-
-fn is_invisible(sign: char) -> bool {
-    matches!(sign, '\u{ad}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
-fn is_dash(sign: char) -> bool {
-    matches!(
-        sign,
-        '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{30fc}' | '\u{ff70}'
-    )
 }
 
 fn is_digits(text: &str) -> bool {

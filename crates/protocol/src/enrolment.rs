@@ -7,7 +7,7 @@ use counterfoil_domain::{
     ids::{DeviceId, HistoryId, TenantId},
     people::Store,
     time::Millis,
-    typed::plain,
+    text::plain,
 };
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};

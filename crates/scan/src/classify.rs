@@ -1,8 +1,10 @@
 //! What a text is, by its form alone. Whether such a coupon or order exists is for the counter to find out.
 
 use counterfoil_domain::{
+    products::gtin_fits,
     scans::{Aim, gs1_product, without_aim},
-    typed::{compact, member_card, mobile, plain},
+    text::plain,
+    typed::{compact, member_card, mobile},
 };
 
 use crate::format::Format;
@@ -34,7 +36,8 @@ pub enum Scanned {
     Coupon(String),
     /// 8 digits.
     Pickup(String),
-    /// A product's barcode with a correct check digit: EAN-13 as 13 digits, also for UPC-A; EAN-8 as 8.
+    /// A product's barcode with a correct check digit: EAN-13 as 13 digits, also for UPC-A; EAN-8 as 8; that of a case
+    /// as 14.
     Product(String),
     /// Begins like a signed token; `domain::tokens` reads it.
     Token(String),
@@ -105,22 +108,15 @@ fn by_digits(digits: String, source: Source) -> Option<Scanned> {
         PICKUP_DIGITS => Some(Scanned::Pickup(digits)),
         12 => is_gtin(&digits).then(|| Scanned::Product(format!("0{digits}"))),
         13 => is_gtin(&digits).then_some(Scanned::Product(digits)),
+        // Of a single article, the first of fourteen is zero; otherwise it is a case of several.
+        14 => is_gtin(&digits).then(|| Scanned::Product(digits.strip_prefix('0').unwrap_or(&digits).to_owned())),
         _ => None,
     }
 }
 
-/// Whether these are 8, 12 or 13 digits of which the last is the check digit (GS1 General Specifications, 7.9).
+/// Whether these are 8, 12, 13 or 14 digits of which the last is the check digit (GS1 General Specifications, 7.9).
 pub fn is_gtin(digits: &str) -> bool {
-    if !matches!(digits.len(), 8 | 12 | 13) || !is_digits(digits) {
-        return false;
-    }
-    let sum: u32 = digits
-        .bytes()
-        .rev()
-        .enumerate()
-        .map(|(place, digit)| u32::from(digit - b'0') * if place % 2 == 0 { 1 } else { 3 })
-        .sum();
-    sum.is_multiple_of(10)
+    gtin_fits(digits) == Some(true)
 }
 
 fn is_digits(text: &str) -> bool {
@@ -158,6 +154,8 @@ mod tests {
             ("12345607", Scanned::Pickup("12345607".into())),
             ("6901028075763", Scanned::Product("6901028075763".into())),
             ("036000291452", Scanned::Product("0036000291452".into())),
+            ("00036000291452", Scanned::Product("0036000291452".into())),
+            ("10036000291459", Scanned::Product("10036000291459".into())),
             ("CF1:ABC234", Scanned::Token("CF1:ABC234".into())),
             (
                 "CFENROL:https://hq.example/a#K7",

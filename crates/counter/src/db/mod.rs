@@ -24,7 +24,10 @@ use sqlx::{
 use tokio::sync::{Mutex, MutexGuard};
 pub use tx::{Crash, Faults, Tx};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    products,
+};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations/counter");
 
@@ -146,7 +149,7 @@ impl Database {
 
     async fn open_file(path: PathBuf, mode: Mode, readers: u32, faults: Option<Arc<dyn Faults>>) -> Result<Self> {
         let mut writer = SqliteConnection::connect_with(&options(&path, mode)).await?;
-        let readers = match bring_up(&mut writer).await {
+        let readers = match bring_up(&mut writer, faults.as_deref()).await {
             Ok(()) => connect_readers(&path, mode, readers).await,
             Err(error) => Err(error),
         };
@@ -270,7 +273,7 @@ impl OpeningLock {
 }
 
 /// Checks the file and brings its schema up to date.
-async fn bring_up(writer: &mut SqliteConnection) -> Result<()> {
+async fn bring_up(writer: &mut SqliteConnection, faults: Option<&dyn Faults>) -> Result<()> {
     check_version(writer).await?;
     check_not_newer(writer).await?;
     check_whole(writer).await?;
@@ -279,6 +282,11 @@ async fn bring_up(writer: &mut SqliteConnection) -> Result<()> {
         .await
         .map_err(|error| Error::database(Fault::of_migration(&error), error.to_string()))?;
     check_settings(writer).await?;
+    if products::is_missing(writer).await? {
+        let mut tx = Tx::new(writer.begin_with(BEGIN).await?, faults);
+        products::complete(&mut tx).await?;
+        tx.commit("counter.index_products").await?;
+    }
     // A file that can't be written says so only when it is written.
     let mut probe = writer.begin_with(BEGIN).await?;
     sqlx::query("UPDATE identity SET epoch = epoch WHERE FALSE")

@@ -1,6 +1,9 @@
 //! Products: found by barcode, by sku, or by what people type of a name in either language.
 
-use counterfoil_domain::products::Product;
+mod index;
+
+use counterfoil_domain::products::{Meant, Product, barcode, folded, meant};
+pub(crate) use index::{complete, index, is_missing};
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 
 use crate::error::Result;
@@ -10,32 +13,37 @@ const MOST: usize = 200;
 /// Words looked at in what was typed.
 const WORDS: usize = 8;
 
-/// The product with this barcode or sku, also one that is no longer listed.
-pub(crate) async fn by_barcode(db: &mut SqliteConnection, code: &str) -> Result<Option<Product>> {
-    let code = plain(code);
-    let found: Option<String> = sqlx::query_scalar(
-        "SELECT r.image FROM products p JOIN replica r ON r.entity = 'product' AND r.id = p.id \
-         WHERE p.id IN (SELECT id FROM product_barcodes WHERE barcode = ?1 UNION SELECT id FROM products WHERE sku = ?2) \
-         ORDER BY p.active DESC, p.sku LIMIT 1",
+/// Which product a text means, by the rule of [`meant`]; also one that is no longer listed.
+pub(crate) async fn named(db: &mut SqliteConnection, text: &str) -> Result<Option<Meant>> {
+    let found: Vec<String> = sqlx::query_scalar(
+        "SELECT image FROM replica WHERE entity = 'product' AND id IN \
+         (SELECT id FROM product_barcodes WHERE form = ?1 UNION SELECT id FROM products WHERE sku = ?2)",
     )
-    .bind(&code)
-    .bind(code.to_lowercase())
-    .fetch_optional(db)
+    .bind(barcode::form(text))
+    .bind(folded(text))
+    .fetch_all(db)
     .await?;
-    Ok(found.map(|image| serde_json::from_str(&image)).transpose()?)
+    let products = found
+        .iter()
+        .map(|image| serde_json::from_str(image))
+        .collect::<Result<Vec<Product>, _>>()?;
+    Ok(meant(text, &products))
 }
 
 /// Products that are sold and that what was typed fits: every word of it occurs in the sku, a name or a barcode. Exact
 /// skus and barcodes first, then what begins with it, then the rest by sku.
 pub(crate) async fn find(db: &mut SqliteConnection, text: &str, limit: usize) -> Result<Vec<Product>> {
-    let text = plain(text).to_lowercase();
+    let form = barcode::form(text);
+    let text = folded(text);
     let mut words = text.split_whitespace().take(WORDS).peekable();
     if words.peek().is_none() {
         return Ok(Vec::new());
     }
     let mut query = QueryBuilder::<Sqlite>::new(
-        "SELECT r.image FROM products p JOIN replica r ON r.entity = 'product' AND r.id = p.id WHERE p.active = 1",
+        "SELECT r.image FROM products p JOIN replica r ON r.entity = 'product' AND r.id = p.id WHERE p.active = 1 \
+         AND (EXISTS (SELECT 1 FROM product_barcodes b WHERE b.id = p.id AND b.form = ",
     );
+    query.push_bind(form.clone()).push(") OR (TRUE");
     for word in words {
         query
             .push(" AND (instr(p.sku, ")
@@ -44,20 +52,23 @@ pub(crate) async fn find(db: &mut SqliteConnection, text: &str, limit: usize) ->
             .push_bind(word.to_owned())
             .push(") > 0 OR instr(p.name_en, ")
             .push_bind(word.to_owned())
-            // A piece of a barcode says nothing, but its beginning is typed when a scanner gives up.
-            .push(
-                ") > 0 OR EXISTS (SELECT 1 FROM product_barcodes b WHERE b.id = p.id AND substr(b.barcode, 1, length(",
-            )
-            .push_bind(word.to_owned())
-            .push(")) = ")
-            .push_bind(word.to_owned())
-            .push("))");
+            .push(") > 0");
+        // A piece of a barcode says nothing, but its beginning is typed when a scanner gives up.
+        let beginning = barcode::beginning(word);
+        if !beginning.is_empty() {
+            query
+                .push(" OR EXISTS (SELECT 1 FROM product_barcodes b WHERE b.id = p.id AND instr(b.beginning, ")
+                .push_bind(beginning.to_owned())
+                .push(") = 1)");
+        }
+        query.push(" OR EXISTS (SELECT 1 FROM product_barcodes b WHERE b.id = p.id AND b.form = ");
+        query.push_bind(barcode::form(word)).push("))");
     }
     query
-        .push(" ORDER BY CASE WHEN p.sku = ")
+        .push(")) ORDER BY CASE WHEN p.sku = ")
         .push_bind(text.clone())
-        .push(" OR EXISTS (SELECT 1 FROM product_barcodes b WHERE b.id = p.id AND b.barcode = ")
-        .push_bind(text.clone())
+        .push(" OR EXISTS (SELECT 1 FROM product_barcodes b WHERE b.id = p.id AND b.form = ")
+        .push_bind(form)
         .push(") THEN 0 WHEN instr(p.sku, ")
         .push_bind(text.clone())
         .push(") = 1 THEN 1 WHEN instr(p.name_zh, ")
@@ -70,18 +81,6 @@ pub(crate) async fn find(db: &mut SqliteConnection, text: &str, limit: usize) ->
         .push_bind(i64::try_from(limit.clamp(1, MOST)).unwrap_or(1));
     let found: Vec<String> = query.build_query_scalar().fetch_all(db).await?;
     found.iter().map(|image| Ok(serde_json::from_str(image)?)).collect()
-}
-
-/// Full-width characters to plain ones: an input method may have been left on.
-fn plain(text: &str) -> String {
-    text.trim()
-        .chars()
-        .map(|c| match c {
-            '\u{3000}' => ' ',
-            '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c),
-            _ => c,
-        })
-        .collect()
 }
 
 #[cfg(test)]

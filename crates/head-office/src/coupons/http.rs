@@ -7,7 +7,7 @@ use counterfoil_domain::{
     coupons::{Coupon, CouponState, ONLINE_STORE, Standing, Template},
     ids::{BatchId, CouponId, FreezeId, MemberId, StoreId, TemplateId, TenantId},
     time::Millis,
-    typed,
+    text,
 };
 use counterfoil_protocol::problem::Code;
 use serde::{Deserialize, Serialize};
@@ -260,7 +260,7 @@ async fn templates(
 
 /// The coupon with this id or code, if it was issued.
 async fn named(connection: &mut AnyConnection, tenant: TenantId, name: &str) -> Result<Coupon, ApiError> {
-    let found = match typed::plain(name).parse::<CouponId>() {
+    let found = match text::plain(name).parse::<CouponId>() {
         Ok(id) => rows::load(connection, tenant, &[id], "").await?.pop(),
         Err(_) => rows::by_code(connection, tenant, name).await?,
     };

@@ -7,6 +7,7 @@ pub mod batch;
 mod error;
 mod place;
 mod tx;
+pub mod upgrade;
 
 use std::{str::FromStr, sync::Arc, time::Duration};
 
@@ -140,7 +141,13 @@ impl Db {
     }
 
     async fn begin(&self, clock: &dyn Clock, random: &dyn Random) -> Result<(), DbError> {
-        self.lease().await?.migrate(clock, random).await
+        let mut lease = self.lease().await?;
+        if lease.migrate(clock, random).await? {
+            let mut transaction = lease.begin().await?;
+            upgrade::complete(&mut transaction).await?;
+            transaction.commit("db.upgrade").await?;
+        }
+        Ok(())
     }
 
     /// Which engine it is.
@@ -352,7 +359,8 @@ impl Lease<'_> {
         *self.slot = None;
     }
 
-    async fn migrate(&mut self, clock: &dyn Clock, random: &dyn Random) -> Result<(), DbError> {
+    /// Brings the schema up to date; whether there are rows whose columns are still to be computed.
+    async fn migrate(&mut self, clock: &dyn Clock, random: &dyn Random) -> Result<bool, DbError> {
         let Some(connection) = self.slot.as_mut() else {
             return Err(DbError::config("the connection is gone"));
         };
@@ -388,7 +396,7 @@ impl Lease<'_> {
             .bind(key.to_vec())
             .execute(&mut *connection)
             .await?;
-        Ok(())
+        upgrade::is_needed(connection).await
     }
 }
 

@@ -12,7 +12,7 @@ use counterfoil_domain::{
         Answer, Command,
         online::{AskedOrder, End, Named, OnlineOrder, OnlineStatus},
     },
-    typed,
+    text,
 };
 use counterfoil_protocol::problem::Code;
 use futures_core::future::BoxFuture;
@@ -185,7 +185,7 @@ async fn command(app: &App, operator: &Operator, once: &Once, new: NewOrderFreez
         "1 to 50 coupons",
     );
     for (place, coupon) in new.coupons.iter().enumerate().take(MOST_COUPONS) {
-        fields.text(&format!("coupons[{place}]"), &typed::plain(coupon), NUMBER_CHARACTERS);
+        fields.text(&format!("coupons[{place}]"), &text::plain(coupon), NUMBER_CHARACTERS);
     }
     fields.done()?;
     let mut connection = app.db.reader().acquire().await.map_err(DbError::from)?;
@@ -227,7 +227,7 @@ async fn command(app: &App, operator: &Operator, once: &Once, new: NewOrderFreez
 
 /// Which coupon is meant; ids and codes of coupons never change, so this needs no lock.
 async fn find(connection: &mut AnyConnection, tenant: TenantId, text: &str) -> Result<Option<CouponId>, DbError> {
-    if let Ok(id) = typed::plain(text).parse::<CouponId>() {
+    if let Ok(id) = text::plain(text).parse::<CouponId>() {
         return Ok(Some(id));
     }
     Ok(coupons::rows::by_code(connection, tenant, text)

@@ -6,11 +6,12 @@ use axum::{
     Json,
     body::Bytes,
     extract::{DefaultBodyLimit, State, rejection::BytesRejection},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode, header},
     response::Response,
 };
 use counterfoil_domain::products::{Product, SKU_BYTES};
 use counterfoil_protocol::problem::Code;
+use encoding_rs::Encoding;
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 use utoipa::{IntoParams, ToSchema};
@@ -19,7 +20,7 @@ use uuid::Uuid;
 
 use super::{
     Written,
-    import::{self, Applied, Preview},
+    import::{self, Applied, File, Preview, Unread},
     rows, word, write,
 };
 use crate::{
@@ -90,7 +91,8 @@ impl From<Product> for ProductView {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ProductBody {
-    /// What a scanner reads; digits of an EAN or UPC must have the right last one.
+    /// What a scanner reads; digits of an EAN or UPC must have the right last one. One number of 8, 12, 13 or 14 digits is
+    /// one barcode.
     #[serde(default)]
     barcodes: Vec<String>,
     /// Chinese name.
@@ -126,7 +128,8 @@ fn yes() -> bool {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Which {
-    /// A part of the sku or of a name, or a whole barcode.
+    /// A part of the sku or of a name, whatever their case and width, or a whole barcode, however many zeros are in front
+    /// of it.
     #[serde(default)]
     text: String,
     /// Also those no longer sold.
@@ -258,10 +261,20 @@ async fn store(
             let detail = format!("it has version {version}");
             return Err(ApiError::detailed(Code::ChangedMeanwhile, detail));
         }
-        Written::BarcodeTaken => {
-            let mut fields = Fields::default();
-            fields.refuse("barcodes", "barcode_taken", "a barcode belongs to another product");
-            return Err(fields.done().err().unwrap_or_else(ApiError::internal));
+        Written::BarcodeTaken { barcode } => {
+            let message = format!("{barcode} belongs to another product");
+            return Err(refused("barcodes", "barcode_taken", &message));
+        }
+        Written::BarcodeIsSku { sku } => {
+            let message = format!("{sku} is the sku of another product");
+            return Err(refused("barcodes", "barcode_is_sku", &message));
+        }
+        Written::SkuIsBarcode => {
+            return Err(refused(
+                "sku",
+                "sku_is_barcode",
+                "this is the barcode of another product",
+            ));
         }
         Written::Flawed(flaws) => {
             let mut fields = Fields::default();
@@ -289,6 +302,12 @@ async fn store(
     Ok((product, fresh))
 }
 
+fn refused(field: &str, code: &str, message: &str) -> ApiError {
+    let mut fields = Fields::default();
+    fields.refuse(field, code, message);
+    fields.done().err().unwrap_or_else(ApiError::internal)
+}
+
 fn field(flaw: counterfoil_domain::products::Flaw) -> &'static str {
     use counterfoil_domain::products::Flaw;
     match flaw {
@@ -307,38 +326,72 @@ fn moved(app: &App, operator: &Operator, feed: Option<i64>) {
     }
 }
 
+/// The bytes of an XLSX file.
+#[derive(ToSchema)]
+#[schema(value_type = String, format = Binary)]
+#[expect(dead_code, reason = "only described; what comes is read as bytes")]
+struct Spreadsheet(Vec<u8>);
+
+/// How to read a file.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Reading {
+    /// Encoding of the text: `utf-8`, `gb18030` or `windows-1252`, or another of their names. It goes before the
+    /// `charset` of the content type. Without both, the likely one is taken, and `encoding` says which.
+    charset: Option<String>,
+}
+
+/// The encoding that somebody names, beside the file or in its content type.
+fn charset(reading: &Reading, headers: &HeaderMap) -> Result<Option<&'static Encoding>, Unread> {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let mut parameters = kind.unwrap_or_default().split(';').skip(1);
+    let said = parameters.find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("charset")
+            .then(|| value.trim().trim_matches('"'))
+    });
+    let named = reading.charset.as_deref().or(said);
+    named.map(import::encoding::named).transpose()
+}
+
 /// Look a file of products through.
 ///
-/// Comma, semicolon or tab separated, in UTF-8 or GB18030, at most 4 MiB and 20,000 products; the first line names the
-/// columns: `sku`, `name_zh`, `name_en`, and `price` (as 12.50) or `unit_price` (minor units) are needed; `barcodes`
-/// (separated by spaces), `category`, `merchant`, `currency`, `picture` and `active` (1 or 0) are not. Nothing changes
-/// until the import is applied.
+/// Comma, semicolon or tab separated, in UTF-8, GB18030 or Windows-1252, or the first visible sheet of an XLSX file; at
+/// most 4 MiB and 20,000 products. The first row names the columns, of which only `sku` is always needed: `name_zh`,
+/// `name_en`, `price` (as 12.50) or `unit_price` (minor units), `barcodes` (separated by spaces), `category`, `merchant`,
+/// `currency`, `picture`, `active` (1 or 0). Of a product that is there, what has no column stays as it is, and an empty
+/// field clears. A new product needs names and a price. Empty rows are passed over. What spreadsheets damage is refused
+/// with its line; `warnings` are applied as they are. Nothing changes until the import is applied.
 #[utoipa::path(
-    post, path = "/v1/products/imports", tag = "products", operation_id = "preview_import",
-    request_body(content = String, content_type = "text/csv"),
+    post, path = "/v1/products/imports", tag = "products", operation_id = "preview_import", params(Reading),
+    request_body(content(
+        (String = "text/csv"),
+        (Spreadsheet = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"),
+    )),
     responses((status = 201, description = "What the file would do", body = Preview)),
     security(("operator" = ["admin", "operator"]))
 )]
 async fn look_through(
     State(app): State<Arc<App>>,
     operator: Operator,
+    Query(reading): Query<Reading>,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<(StatusCode, Json<Preview>), ApiError> {
     let body = body.map_err(did_not_come)?;
-    let text = import::decode(&body)
-        .ok_or_else(|| ApiError::detailed(Code::Malformed, "the text is neither UTF-8 nor GB18030"))?;
+    let unread = |why: Unread| ApiError::detailed(Code::Malformed, why.to_string());
+    let wanted = charset(&reading, &headers).map_err(unread)?;
+    // Away from where others are answered, and where a file that no reader is ready for ends nothing else.
+    let file = tokio::task::spawn_blocking(move || File::read(&body, wanted))
+        .await
+        .map_err(|_| ApiError::detailed(Code::Malformed, "the file does not read"))?
+        .map_err(unread)?;
     let mut lease = app.db.lease().await?;
     let mut transaction = lease.begin().await?;
     let (name, now) = (operator.actor().name, app.clock.now());
-    let preview = import::preview(
-        &mut transaction,
-        app.random.as_ref(),
-        operator.tenant,
-        &name,
-        &text,
-        now,
-    )
-    .await?;
+    let random = app.random.as_ref();
+    let preview = import::preview(&mut transaction, random, operator.tenant, &name, file, now).await?;
     transaction.commit("products.look_through").await?;
     Ok((StatusCode::CREATED, Json(preview)))
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use counterfoil_domain::{
     ids::{StoreId, TenantId},
-    products::{Flaw, Product},
+    products::{Flaw, Product, barcode},
     time::Millis,
 };
 use sqlx::AnyConnection;
@@ -43,7 +43,17 @@ pub enum Written {
         version: i64,
     },
     /// Another product has one of its barcodes.
-    BarcodeTaken,
+    BarcodeTaken {
+        /// The barcode.
+        barcode: String,
+    },
+    /// One of its barcodes is the sku of another product.
+    BarcodeIsSku {
+        /// That sku.
+        sku: String,
+    },
+    /// Its sku is the barcode of another product.
+    SkuIsBarcode,
     /// It is not acceptable.
     Flawed(Vec<Flaw>),
 }
@@ -89,6 +99,52 @@ pub async fn tell(
     Ok(heads.get(&TENANT_FEED).copied())
 }
 
+/// What is wrong with a product and was not before: what was acceptable once does not stand in the way of a change of
+/// something else.
+pub(crate) fn fresh_flaws(product: &Product, before: Option<&Product>) -> Vec<Flaw> {
+    let mut flaws = product.flaws();
+    if let Some(before) = before {
+        let known = before.flaws();
+        flaws.retain(|flaw| !known.contains(flaw));
+    }
+    flaws
+}
+
+/// What the product would take from another: a scan would mean the one or the other.
+async fn clash(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    id: Uuid,
+    before: Option<&Product>,
+    product: &Product,
+) -> Result<Option<Written>, DbError> {
+    let known = before.map(Product::forms).unwrap_or_default();
+    let own = barcode::form(&product.sku);
+    let forms: Vec<String> = product
+        .forms()
+        .into_iter()
+        .filter(|form| !known.contains(form))
+        .collect();
+    let mut asked: Vec<&str> = forms.iter().map(String::as_str).collect();
+    if before.is_none() {
+        asked.push(&own);
+    }
+    let holders = rows::holders(connection, tenant, &asked).await?;
+    let taken = |form: &String| holders.get(form).is_some_and(|holder| *holder != id);
+    if let Some(form) = forms.iter().find(|form| taken(form)) {
+        let written = product.barcodes.iter().find(|code| barcode::form(code) == *form);
+        let barcode = written.unwrap_or(form).clone();
+        return Ok(Some(Written::BarcodeTaken { barcode }));
+    }
+    if before.is_none() && taken(&own) {
+        return Ok(Some(Written::SkuIsBarcode));
+    }
+    let skus: Vec<&str> = forms.iter().flat_map(|form| barcode::spellings(form)).collect();
+    let named = rows::by_sku(connection, tenant, &skus).await?;
+    let other = named.into_iter().find(|(other, _)| *other != id);
+    Ok(other.map(|(_, product)| Written::BarcodeIsSku { sku: product.sku }))
+}
+
 /// Writes one product over the version `seen`; 0 = it must be new. One that says the same stays as it is.
 ///
 /// Roll back unless it [`Written::Stands`].
@@ -102,12 +158,13 @@ pub async fn write(
     mut product: Product,
     seen: i64,
 ) -> Result<Written, DbError> {
-    let flaws = product.flaws();
+    let now = app.clock.now();
+    let found = rows::by_sku(connection, tenant, &[&product.sku]).await?.pop();
+    product = product.tidied();
+    let flaws = fresh_flaws(&product, found.as_ref().map(|(_, before)| before));
     if !flaws.is_empty() {
         return Ok(Written::Flawed(flaws));
     }
-    let now = app.clock.now();
-    let found = rows::by_sku(connection, tenant, &[&product.sku]).await?.pop();
     let version = found.as_ref().map_or(0, |(_, before)| before.version);
     if let Some((_, before)) = &found
         && before.says_the_same_as(&product)
@@ -125,10 +182,16 @@ pub async fn write(
         Some((id, _)) => *id,
         None => new_id(app.random.as_ref(), now)?,
     };
-    let codes: Vec<&str> = product.barcodes.iter().map(String::as_str).collect();
-    let holders = rows::holders(connection, tenant, &codes).await?;
-    if holders.values().any(|holder| *holder != id) {
-        return Ok(Written::BarcodeTaken);
+    if let Some(clash) = clash(
+        connection,
+        tenant,
+        id,
+        found.as_ref().map(|(_, before)| before),
+        &product,
+    )
+    .await?
+    {
+        return Ok(clash);
     }
     product.version = version + 1;
     if !rows::write(connection, tenant, &[(id, version, product.clone())], now).await? {

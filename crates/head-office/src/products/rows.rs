@@ -1,8 +1,12 @@
 //! SQL of products and their barcodes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use counterfoil_domain::{ids::TenantId, products::Product, time::Millis};
+use counterfoil_domain::{
+    ids::TenantId,
+    products::{Product, barcode, folded},
+    time::Millis,
+};
 use sqlx::{AnyConnection, Row, any::AnyRow};
 use uuid::Uuid;
 
@@ -10,6 +14,7 @@ use crate::{
     db::{
         DbError,
         batch::{Text, execute, execute_all, fetch},
+        upgrade::folded_names,
     },
     select_by_id,
 };
@@ -33,24 +38,31 @@ const SELECT_BARCODES: Text = Text {
     tenant_first: false,
     pad: true,
 };
+const SELECT_FOLDED: Text = Text {
+    head: "SELECT sku, folded_sku FROM products WHERE tenant = $1 AND folded_sku IN (",
+    tail: ") ORDER BY sku",
+    columns: 1,
+    tenant_first: false,
+    pad: true,
+};
 const SELECT_HOLDERS: Text = Text {
-    head: "SELECT barcode, product FROM product_barcodes WHERE tenant = $1 AND barcode IN (",
+    head: "SELECT form, product FROM product_barcodes WHERE tenant = $1 AND form IN (",
     tail: ")",
     columns: 1,
     tenant_first: false,
     pad: true,
 };
 const INSERT: Text = Text {
-    head: "INSERT INTO products (tenant, id, sku, name_zh, name_en, category, merchant, unit_price, currency, picture, active, created_at, changed_at, version) VALUES ",
+    head: "INSERT INTO products (tenant, id, sku, name_zh, name_en, category, merchant, unit_price, currency, picture, active, created_at, changed_at, version, folded_sku, folded_names) VALUES ",
     tail: " ON CONFLICT DO NOTHING",
-    columns: 13,
+    columns: 15,
     tenant_first: true,
     pad: true,
 };
 const UPDATE: Text = Text {
-    head: "UPDATE products SET name_zh = v.column3, name_en = v.column4, category = v.column5, merchant = v.column6, unit_price = v.column7, currency = v.column8, picture = v.column9, active = v.column10, changed_at = v.column11, version = v.column12 FROM (VALUES ",
+    head: "UPDATE products SET name_zh = v.column3, name_en = v.column4, category = v.column5, merchant = v.column6, unit_price = v.column7, currency = v.column8, picture = v.column9, active = v.column10, changed_at = v.column11, version = v.column12, folded_names = v.column13 FROM (VALUES ",
     tail: ") AS v WHERE products.tenant = $1 AND products.id = v.column1 AND products.version = v.column2",
-    columns: 12,
+    columns: 13,
     tenant_first: false,
     pad: true,
 };
@@ -62,9 +74,9 @@ const DELETE_BARCODES: Text = Text {
     pad: true,
 };
 const INSERT_BARCODES: Text = Text {
-    head: "INSERT INTO product_barcodes (tenant, barcode, product) VALUES ",
+    head: "INSERT INTO product_barcodes (tenant, barcode, product, form) VALUES ",
     tail: " ON CONFLICT DO NOTHING",
-    columns: 2,
+    columns: 3,
     tenant_first: true,
     pad: true,
 };
@@ -144,22 +156,44 @@ pub async fn by_sku(
     with_barcodes(connection, tenant, &rows).await
 }
 
-/// Which products these barcodes belong to.
+/// Which products barcodes of these forms belong to.
 ///
 /// # Errors
 /// As [`load`].
 pub async fn holders(
     connection: &mut AnyConnection,
     tenant: TenantId,
-    barcodes: &[&str],
+    forms: &[&str],
 ) -> Result<BTreeMap<String, Uuid>, DbError> {
-    fetch(connection, SELECT_HOLDERS, "", tenant, barcodes, |b, code| {
-        b.text(code);
+    fetch(connection, SELECT_HOLDERS, "", tenant, forms, |b, form| {
+        b.text(form);
     })
     .await?
     .iter()
-    .map(|row| Ok((row.try_get("barcode")?, uuid(row, "product")?)))
+    .map(|row| Ok((row.try_get("form")?, uuid(row, "product")?)))
     .collect()
+}
+
+/// Article numbers that fold to these, by what they fold to.
+///
+/// # Errors
+/// As [`load`].
+pub async fn by_folded_sku(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    folded: &[&str],
+) -> Result<BTreeMap<String, Vec<String>>, DbError> {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let rows = fetch(connection, SELECT_FOLDED, "", tenant, folded, |b, folded| {
+        b.text(folded);
+    });
+    for row in &rows.await? {
+        found
+            .entry(row.try_get("folded_sku")?)
+            .or_default()
+            .push(row.try_get("sku")?);
+    }
+    Ok(found)
 }
 
 /// What a list of products is asked for.
@@ -185,22 +219,28 @@ pub async fn list(
     wanted: Wanted<'_>,
 ) -> Result<Vec<(Uuid, Product)>, DbError> {
     let sql = format!(
-        "SELECT {COLUMNS} WHERE tenant = $1 AND sku > $2 AND (active = 1 OR $3 = 1) AND ($4 = '' OR LOWER(sku) LIKE $5 ESCAPE '!' OR LOWER(name_zh) LIKE $5 ESCAPE '!' OR LOWER(name_en) LIKE $5 ESCAPE '!' OR id IN (SELECT product FROM product_barcodes WHERE tenant = $1 AND barcode = $4)) ORDER BY sku LIMIT $6"
+        "SELECT {COLUMNS} WHERE tenant = $1 AND sku > $2 AND (active = 1 OR $3 = 1) AND ($4 = '' OR folded_sku LIKE $4 ESCAPE '!' OR folded_names LIKE $4 ESCAPE '!' OR id IN (SELECT product FROM product_barcodes WHERE tenant = $1 AND (form = $5 OR barcode = $6))) ORDER BY sku LIMIT $7"
     );
-    let mut pattern = String::from("%");
-    for c in wanted.text.to_lowercase().chars() {
-        if matches!(c, '%' | '_' | '!') {
-            pattern.push('!');
+    let folded = folded(wanted.text);
+    let mut pattern = String::new();
+    if !folded.is_empty() {
+        pattern.push('%');
+        for c in folded.chars() {
+            if matches!(c, '%' | '_' | '!') {
+                pattern.push('!');
+            }
+            pattern.push(c);
         }
-        pattern.push(c);
+        pattern.push('%');
     }
-    pattern.push('%');
     let rows = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(tenant.bytes().to_vec())
         .bind(wanted.after.to_owned())
         .bind(i64::from(wanted.inactive))
-        .bind(wanted.text.to_owned())
         .bind(pattern)
+        .bind(barcode::form(wanted.text))
+        // Where one number is two products', one of them is found by how it is written.
+        .bind(barcode::kept(wanted.text))
         .bind(wanted.limit)
         .fetch_all(&mut *connection)
         .await?;
@@ -213,13 +253,18 @@ async fn insert_barcodes(
     tenant: TenantId,
     products: &[(Uuid, &Product)],
 ) -> Result<bool, DbError> {
-    let mut rows: Vec<(&str, Uuid)> = products
+    let mut rows: Vec<(String, &str, Uuid)> = products
         .iter()
-        .flat_map(|(id, product)| product.barcodes.iter().map(|code| (code.as_str(), *id)))
+        .flat_map(|(id, product)| {
+            let codes = product.barcodes.iter();
+            codes.map(|code| (barcode::form(code), code.as_str(), *id))
+        })
         .collect();
+    // Of a product that has a number in two spellings, one is enough.
     rows.sort_unstable();
-    let inserted = execute(connection, INSERT_BARCODES, tenant, &rows, |b, (code, id)| {
-        b.text(code).bytes(id.as_bytes());
+    rows.dedup_by(|a, b| (&a.0, a.2) == (&b.0, b.2));
+    let inserted = execute(connection, INSERT_BARCODES, tenant, &rows, |b, (form, code, id)| {
+        b.text(code).bytes(id.as_bytes()).text(form);
     });
     Ok(inserted.await? == rows.len() as u64)
 }
@@ -254,7 +299,9 @@ pub async fn write(
             .number(i64::from(product.active))
             .number(now)
             .number(now)
-            .number(product.version);
+            .number(product.version)
+            .text(&folded(&product.sku))
+            .text(&folded_names(&product.name_zh, &product.name_en));
     })
     .await;
     if !all_there(inserted)? {
@@ -278,19 +325,46 @@ pub async fn write(
                 .text_or_null(product.picture.as_deref())
                 .number(i64::from(product.active))
                 .number(now)
-                .number(product.version);
+                .number(product.version)
+                .text(&folded_names(&product.name_zh, &product.name_en));
         },
     )
     .await;
     if !all_there(updated)? {
         return Ok(false);
     }
+    let stand = barcodes_stand(connection, tenant, &old).await?;
+    old.retain(|(id, ..)| !stand.contains(id));
     execute(connection, DELETE_BARCODES, tenant, &old, |b, (id, ..)| {
         b.bytes(id.as_bytes());
     })
     .await?;
-    let named: Vec<(Uuid, &Product)> = products.iter().map(|(id, _, product)| (*id, product)).collect();
+    let written = products.iter().filter(|(id, ..)| !stand.contains(id));
+    let named: Vec<(Uuid, &Product)> = written.map(|(id, _, product)| (*id, product)).collect();
     insert_barcodes(connection, tenant, &named).await
+}
+
+/// Which of these products have their barcodes already: those stay as they are, also where a number of them should be
+/// another's.
+async fn barcodes_stand(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    old: &[&Changed],
+) -> Result<BTreeSet<Uuid>, DbError> {
+    let mut found: BTreeMap<Uuid, BTreeSet<String>> = BTreeMap::new();
+    let rows = fetch(connection, SELECT_BARCODES, "", tenant, old, |b, (id, ..)| {
+        b.bytes(id.as_bytes());
+    });
+    for row in &rows.await? {
+        let of = found.entry(uuid(row, "product")?).or_default();
+        of.insert(row.try_get("barcode")?);
+    }
+    let stands = |(id, _, product): &&&Changed| {
+        let wanted: BTreeSet<&String> = product.barcodes.iter().collect();
+        let has = found.get(id);
+        has.map_or(wanted.is_empty(), |has| wanted.into_iter().eq(has.iter()))
+    };
+    Ok(old.iter().filter(stands).map(|(id, ..)| *id).collect())
 }
 
 /// Whether a conditional statement found all of its rows.

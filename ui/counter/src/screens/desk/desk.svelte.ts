@@ -8,7 +8,7 @@ export type DeskView =
   | { kind: 'looking'; text: string | null }
   | { kind: 'verdict'; text: string; verdict: Verdict; shownAt: number; source: ScanSource }
   | { kind: 'done'; receipt: Receipt; verdict: Verdict }
-  | { kind: 'products'; text: string; products: ProductView[]; chosen: number }
+  | { kind: 'products'; text: string; products: ProductView[]; chosen: number; source: ScanSource }
   | { kind: 'sold'; sold: Sold }
   | { kind: 'problem'; text: string | null; problem: Problem; source: ScanSource };
 
@@ -46,7 +46,7 @@ export class Desk {
   confirming = $state(false);
   /** Why the last confirm did not get an answer; the verdict stays, so it can be pressed again. */
   confirmProblem = $state.raw<Problem | null>(null);
-  /** Scanned while a confirm was under way; looked up after its answer, in this order. */
+  /** Scanned while a confirm was under way or a product had to be chosen; looked up afterwards, in this order. */
   held = $state.raw<string[]>([]);
   cameraOpen = $state(false);
   recent = $state.raw<Recent[]>([]);
@@ -88,8 +88,11 @@ export class Desk {
   async lookUp(text: string, source: ScanSource): Promise<void> {
     const wanted = text.trim();
     if (wanted === '') return;
-    if (this.confirming || this.sale.settling) {
+    const read = source === 'scanned' || source === 'camera';
+    // What is to be chosen is chosen first; who types something else has given it up.
+    if (this.confirming || this.sale.settling || (read && this.view.kind === 'products')) {
       this.held = [...this.held, wanted];
+      if (source === 'scanned') this.#lastScan = Date.now();
       return;
     }
     if (source === 'scanned') this.#lastScan = Date.now();
@@ -106,13 +109,23 @@ export class Desk {
         this.#take(shown);
         this.sale.add(product);
         play('note');
-        if (!overtaken) this.view = { kind: 'idle' };
+        if (!overtaken) {
+          this.view = { kind: 'idle' };
+          await this.#lookUpHeld();
+        }
+        return;
+      }
+      // A choice that the next scan was faster than comes after that.
+      if (overtaken && read && answer.data.kind === 'products') {
+        this.held = [...this.held, wanted];
+        if (this.view.kind === 'idle') await this.#lookUpHeld();
         return;
       }
     }
     if (overtaken) return;
     if (answer.status === 'error') return this.#showProblem(wanted, answer.error, source);
     this.#show(wanted, answer.data, source, shown);
+    if (this.view.kind === 'idle') await this.#lookUpHeld();
   }
 
   /**
@@ -193,9 +206,10 @@ export class Desk {
     this.#take(shown);
   }
 
-  choose(product: ProductView): void {
+  async choose(product: ProductView): Promise<void> {
     this.sale.add(product);
     this.view = { kind: 'idle' };
+    await this.#lookUpHeld();
   }
 
   /** Moves in the list of products, else in the basket. */
@@ -216,8 +230,11 @@ export class Desk {
     if (this.text.trim() !== '') {
       await this.lookUp(this.text, 'typed');
     } else if (this.view.kind === 'products') {
+      // The second end of a scan chooses nothing.
+      const scanned = this.view.source === 'scanned' || this.held.length > 0;
+      if (scanned && now - this.#lastScan < READING_TIME) return false;
       const product = this.view.products[this.view.chosen];
-      if (product) this.choose(product);
+      if (product) await this.choose(product);
     } else if (this.view.kind === 'verdict' && !this.showsSale && this.canConfirm) {
       if (this.view.source === 'scanned' && now - this.view.shownAt < READING_TIME) return false;
       await this.confirm();
@@ -237,6 +254,7 @@ export class Desk {
     this.view = { kind: 'idle' };
     this.text = '';
     this.confirmProblem = null;
+    void this.#lookUpHeld();
   }
 
   /** Esc: one thing at a time, and a basket only when it is pressed twice. */
@@ -250,6 +268,7 @@ export class Desk {
   /** Everything goes: the basket, its member, and what stands before them. */
   empty(): void {
     this.#emptied += 1;
+    this.held = [];
     this.clear();
     this.sale.clear();
   }
@@ -266,7 +285,7 @@ export class Desk {
   #show(text: string, found: Found, source: ScanSource, shown: Shown | null): void {
     if (found.kind === 'products') {
       this.#take(shown);
-      this.view = { kind: 'products', text, products: found.products, chosen: 0 };
+      this.view = { kind: 'products', text, products: found.products, chosen: 0, source };
       play(found.products.length > 0 ? 'note' : 'unsure');
     } else if (found.kind === 'member') {
       this.#take(shown);

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Verdict } from '../../lib/backend';
+import type { ProductView, Verdict } from '../../lib/backend';
 import { FakeBackend } from '../../lib/backend/fake';
 import { Desk, PICTURE_LIMIT } from './desk.svelte';
 
@@ -62,6 +62,76 @@ describe('two scans of the same product', () => {
     await Promise.all([desk.lookUp('6901234500016', 'scanned'), desk.lookUp('6901234500016', 'scanned')]);
     await desk.lookUp('6901234500016', 'scanned');
     expect(desk.sale.items).toBe(3);
+  });
+});
+
+describe('a choice of products', () => {
+  const product = (sku: string): ProductView => ({
+    sku,
+    barcode: null,
+    nameZh: sku,
+    nameEn: sku,
+    unitPrice: 100,
+    currency: 'CNY',
+  });
+  const one = product('S-1');
+  const two = product('S-2');
+
+  /** `two`, `also` have to be chosen from; anything else is what the fake knows. */
+  function ambiguous(opened: Promise<void> = Promise.resolve()) {
+    const real = backend.lookUp.bind(backend);
+    vi.spyOn(backend, 'lookUp').mockImplementation(async (text, source) => {
+      if (text !== 'two' && text !== 'also') return real(text, source);
+      if (text === 'two') await opened;
+      return { status: 'ok', data: { kind: 'products', products: [one, two], exact: false } };
+    });
+  }
+
+  it('is not replaced by the next scan, which is looked up afterwards', async () => {
+    ambiguous();
+    await desk.lookUp('two', 'scanned');
+    await desk.lookUp('6901234500016', 'scanned');
+    await desk.lookUp('also', 'camera');
+    expect(desk.view).toMatchObject({ kind: 'products', text: 'two' });
+    expect(desk.held).toEqual(['6901234500016', 'also']);
+    await desk.choose(two);
+    expect(desk.sale.items).toBe(2);
+    expect(desk.view).toMatchObject({ kind: 'products', text: 'also' });
+    expect(desk.held).toEqual([]);
+  });
+
+  it('is not lost to a scan that was faster than its answer', async () => {
+    const { open, opened } = gate();
+    ambiguous(opened);
+    const first = desk.lookUp('two', 'scanned');
+    await desk.lookUp('6901234500016', 'scanned');
+    open();
+    await first;
+    expect(desk.sale.items).toBe(1);
+    expect(desk.view).toMatchObject({ kind: 'products', text: 'two' });
+  });
+
+  it('gives way to what somebody types, and to Esc', async () => {
+    ambiguous();
+    await desk.lookUp('two', 'scanned');
+    await desk.lookUp('6901234500016', 'typed');
+    expect(desk.view.kind).toBe('idle');
+    await desk.lookUp('two', 'scanned');
+    await desk.lookUp(COUPON, 'scanned');
+    desk.escape();
+    await vi.waitFor(() => expect(desk.held).toEqual([]));
+    await vi.waitFor(() => expect(desk.view.kind).not.toBe('looking'));
+    expect(desk.sale.items).toBe(1);
+    expect(backend.lookUps.at(-1)).toEqual({ text: COUPON, source: 'scanned' });
+  });
+
+  it('is not made by the second end of a scan', async () => {
+    ambiguous();
+    await desk.lookUp('two', 'scanned');
+    await desk.enter();
+    expect(desk.view.kind).toBe('products');
+    await desk.enter(Date.now() + 1000);
+    expect(desk.sale.items).toBe(1);
   });
 });
 

@@ -1,6 +1,15 @@
 //! Products: what is sold, under which barcodes, at which price.
 
+pub mod barcode;
+mod folded;
+mod meant;
+
+pub use barcode::{gtin_check_digit, gtin_fits};
+pub use folded::{folded, searched};
+pub use meant::{By, Meant, meant};
 use serde::{Deserialize, Serialize};
+
+use crate::text::{is_invisible, visible};
 
 /// Longest sku, in bytes.
 pub const SKU_BYTES: usize = 64;
@@ -47,8 +56,8 @@ pub struct Product {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Flaw {
-    /// No sku, too long a one, or one with spaces or control characters.
-    #[error("the sku must be 1 to 64 bytes without spaces")]
+    /// No sku, too long a one, or one with spaces, control characters or what nobody sees.
+    #[error("the sku must be 1 to 64 bytes without spaces and invisible characters")]
     BadSku,
     /// No name, or too long a one.
     #[error("a name in each language of at most 200 characters is needed")]
@@ -68,7 +77,7 @@ pub enum Flaw {
     /// 8, 12, 13 or 14 digits whose last one does not fit the others.
     #[error("the last digit of a barcode does not fit the others")]
     BadCheckDigit,
-    /// The same barcode twice.
+    /// The same barcode twice, perhaps with more zeros in front.
     #[error("a barcode is named twice")]
     RepeatedBarcode,
 }
@@ -84,9 +93,10 @@ impl Product {
         };
         let sku = !self.sku.is_empty()
             && self.sku.len() <= SKU_BYTES
-            && !self.sku.contains(|c: char| c.is_whitespace() || c.is_control());
-        let mut barcodes = self.barcodes.clone();
-        barcodes.sort_unstable();
+            && !self
+                .sku
+                .contains(|c: char| c.is_whitespace() || c.is_control() || is_invisible(c));
+        let mut barcodes = self.forms();
         barcodes.dedup();
         let flaws = [
             (!sku, Flaw::BadSku),
@@ -119,12 +129,30 @@ impl Product {
             .collect()
     }
 
-    /// Whether only what a person entered is the same: the version is not compared.
+    /// The forms of its barcodes, in their order.
+    pub fn forms(&self) -> Vec<String> {
+        let mut forms: Vec<String> = self.barcodes.iter().map(|code| barcode::form(code)).collect();
+        forms.sort_unstable();
+        forms
+    }
+
+    /// The same without what nobody sees, but for the sku: that is what others call it by.
+    pub fn tidied(self) -> Self {
+        let visible = |text: &String| visible(text);
+        Self {
+            barcodes: self.barcodes.iter().map(|code| barcode::kept(code)).collect(),
+            name_zh: visible(&self.name_zh),
+            name_en: visible(&self.name_en),
+            category: self.category.as_ref().map(visible),
+            merchant: self.merchant.as_ref().map(visible),
+            picture: self.picture.as_ref().map(visible),
+            ..self
+        }
+    }
+
+    /// Whether what a person entered is the same: the version is not compared, nor how a barcode is written.
     pub fn says_the_same_as(&self, other: &Self) -> bool {
-        let mut codes = (self.barcodes.clone(), other.barcodes.clone());
-        codes.0.sort_unstable();
-        codes.1.sort_unstable();
-        codes.0 == codes.1
+        self.forms() == other.forms()
             && Self {
                 barcodes: Vec::new(),
                 version: 0,
@@ -135,25 +163,6 @@ impl Product {
                 ..other.clone()
             }
     }
-}
-
-/// Whether the check digit of an EAN-8, UPC-A, EAN-13 or GTIN-14 fits; `None` when the code is none of these.
-pub fn gtin_fits(code: &str) -> Option<bool> {
-    if ![8, 12, 13, 14].contains(&code.len()) || !code.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    let (digits, check) = code.split_at_checked(code.len() - 1)?;
-    Some(check.bytes().next()? == gtin_check_digit(digits)?)
-}
-
-/// The check digit, as an ASCII byte, of these digits; `None` when they are not digits.
-pub fn gtin_check_digit(digits: &str) -> Option<u8> {
-    let mut sum = 0_u32;
-    for (place, digit) in digits.chars().rev().enumerate() {
-        let weight = if place % 2 == 0 { 3 } else { 1 };
-        sum += digit.to_digit(10)? * weight;
-    }
-    u8::try_from((10 - sum % 10) % 10).ok().map(|digit| digit + b'0')
 }
 
 #[cfg(test)]
@@ -174,16 +183,6 @@ mod tests {
             active: true,
             version: 1,
         }
-    }
-
-    #[test]
-    fn check_digits() {
-        assert_eq!(gtin_fits("6901234567892"), Some(true));
-        assert_eq!(gtin_fits("6901234567893"), Some(false));
-        assert_eq!(gtin_fits("96385074"), Some(true));
-        assert_eq!(gtin_fits("036000291452"), Some(true));
-        assert_eq!(gtin_fits("690123456789x"), None);
-        assert_eq!(gtin_fits("12345"), None);
     }
 
     #[test]
@@ -211,6 +210,34 @@ mod tests {
                 Flaw::RepeatedBarcode,
             ]
         );
+    }
+
+    #[test]
+    fn one_number_is_one_barcode_and_nothing_invisible_stays() {
+        let twice = Product {
+            barcodes: vec!["036000291452".into(), "0036000291452".into()],
+            ..product()
+        };
+        assert_eq!(twice.flaws(), [Flaw::RepeatedBarcode]);
+        let unseen = Product {
+            sku: "A\u{200b}1".into(),
+            ..product()
+        };
+        assert_eq!(unseen.flaws(), [Flaw::BadSku]);
+        let tidied = Product {
+            barcodes: vec!["0 36000 29145\u{a0}2".into()],
+            name_zh: "\u{feff}茶\u{200b}".into(),
+            name_en: "Tea\u{a0}\u{a0}".into(),
+            ..product()
+        }
+        .tidied();
+        assert_eq!(tidied.barcodes, ["036000291452"]);
+        assert_eq!((tidied.name_zh.as_str(), tidied.name_en.as_str()), ("茶", "Tea"));
+        let longer = Product {
+            barcodes: vec!["0036000291452".into()],
+            ..tidied.clone()
+        };
+        assert!(tidied.says_the_same_as(&longer));
     }
 
     #[test]

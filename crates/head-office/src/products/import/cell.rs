@@ -1,0 +1,271 @@
+//! What stands in one cell, and what spreadsheets do to it.
+
+use counterfoil_domain::{
+    products::{barcode, gtin_fits},
+    text::plain,
+};
+
+/// How a spreadsheet damaged a number, when it is recognisable.
+pub fn damage(text: &str) -> Option<&'static str> {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    if text.starts_with('=') || text.starts_with('\'') {
+        return Some("a spreadsheet put = or ' in front of it: only the digits are wanted");
+    }
+    if text.starts_with('#')
+        && text
+            .bytes()
+            .skip(1)
+            .all(|byte| matches!(byte, b'#' | b'/' | b'!' | b'?' | b'A'..=b'Z' | b'0'))
+    {
+        return Some("a spreadsheet wrote that it could not show or reckon it");
+    }
+    if is_exponent(text) {
+        return Some("a spreadsheet made an exponent of it, and its last digits are lost: format the column as text");
+    }
+    if let Some((whole, part)) = text.split_once(['.', ','])
+        && digits(whole)
+        && !part.is_empty()
+        && part.bytes().all(|byte| byte == b'0')
+        && part.len() < 3
+    {
+        return Some("a program took it for a number with decimals: the digits alone are wanted");
+    }
+    if is_grouped(text) {
+        return Some("it is written with separators of thousands: the digits alone are wanted");
+    }
+    if text.len() >= 12 && digits(text) && text.ends_with("000000") && text.bytes().any(|byte| byte != b'0') {
+        return Some("its last digits are zeros: a spreadsheet rounded it");
+    }
+    None
+}
+
+/// `6.90103E+12`, also with a comma. A code like `1E5` is none: spreadsheets write a sign or decimals.
+fn is_exponent(text: &str) -> bool {
+    let Some((number, exponent)) = text.split_once(['E', 'e']) else {
+        return false;
+    };
+    let signed = exponent.strip_prefix(['+', '-']);
+    let power = signed.unwrap_or(exponent);
+    let (whole, part) = number.split_once(['.', ',']).unwrap_or((number, ""));
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    !whole.is_empty()
+        && plain(whole)
+        && plain(part)
+        && !power.is_empty()
+        && plain(power)
+        && (signed.is_some() || whole.len() < number.len())
+}
+
+/// `6,901,234,567,892`, with any mark that some country uses.
+fn is_grouped(text: &str) -> bool {
+    [',', '.', '\'', '\u{2019}', ' ', '_'].into_iter().any(|mark| {
+        let mut groups = text.split(mark);
+        let first = groups.next().unwrap_or_default();
+        let rest: Vec<&str> = groups.collect();
+        let digits = |group: &str| !group.is_empty() && group.bytes().all(|byte| byte.is_ascii_digit());
+        // Two groups may be two short codes, or a code with a dot.
+        rest.len() >= 2
+            && first.len() <= 3
+            && digits(first)
+            && rest.iter().all(|group| group.len() == 3 && digits(group))
+    })
+}
+
+/// The barcodes of a field: separated by spaces, line ends, `|`, `;` or `,`.
+///
+/// # Errors
+/// What happened to one of them.
+pub fn barcodes(field: &str) -> Result<Vec<String>, String> {
+    let field = plain(field);
+    let damaged = |code: &str| damage(code).map(|what| format!("{code}: {what}"));
+    if let Some(what) = damaged(&field) {
+        return Err(what);
+    }
+    if is_as_printed(&field) {
+        return Ok(vec![barcode::kept(&field)]);
+    }
+    let parts = field.split(|sign: char| sign.is_whitespace() || matches!(sign, '|' | ';' | ',' | '、'));
+    let codes: Vec<&str> = parts.filter(|code| !code.is_empty()).collect();
+    match codes.iter().find_map(|code| damaged(code)) {
+        Some(what) => Err(what),
+        None => Ok(codes.into_iter().map(barcode::kept).collect()),
+    }
+}
+
+/// `0 36000 29145 2` and `6 901234 567892`: the digits as they stand under the bars.
+fn is_as_printed(field: &str) -> bool {
+    let groups: Vec<usize> = field.split(' ').map(str::len).collect();
+    let printed = matches!(groups.as_slice(), [1, 5, 5, 1] | [1, 6, 6]);
+    printed && gtin_fits(&field.replace(' ', "")) == Some(true)
+}
+
+/// The barcode with the zeros in front that a spreadsheet took away, when it is one then.
+pub fn with_lost_zeros(code: &str) -> Option<String> {
+    let digits = match code.len() {
+        7 => 8,
+        10 | 11 => 12,
+        _ => return None,
+    };
+    let whole = format!("{code:0>digits$}");
+    (gtin_fits(&whole) == Some(true)).then_some(whole)
+}
+
+/// Digits behind the point of a currency's amounts (ISO 4217).
+pub fn minor_digits(currency: &str) -> usize {
+    match currency {
+        "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF" | "UGX" | "VND" | "VUV"
+        | "XAF" | "XOF" | "XPF" => 0,
+        "BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND" => 3,
+        _ => 2,
+    }
+}
+
+/// `12.5` as 1250; `None` when it is no such number, or finer than the currency.
+pub fn in_minor_units(price: &str, digits: usize) -> Option<i64> {
+    let (whole, part) = price.split_once('.').unwrap_or((price, ""));
+    let plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+    if whole.is_empty() || !plain(whole) || !plain(part) || part.len() > digits {
+        return None;
+    }
+    format!("{whole}{part:0<digits$}").parse().ok()
+}
+
+/// 1250 as `12.50`.
+pub fn in_decimals(minor: i64, digits: usize) -> String {
+    let text = format!("{minor:0>width$}", width = digits + 1);
+    let (whole, part) = text.split_at(text.len() - digits);
+    if part.is_empty() {
+        whole.to_owned()
+    } else {
+        format!("{whole}.{part}")
+    }
+}
+
+/// A cell that a spreadsheet holds as a number: as it would be typed. `None` when more digits were wanted than a
+/// spreadsheet keeps.
+pub fn number(value: f64) -> Option<String> {
+    const KEPT: f64 = 1e15;
+    if !value.is_finite() || value.abs() >= KEPT {
+        return None;
+    }
+    // Spreadsheets show 15 digits: of what was reckoned, the rest is noise.
+    let shown = format!("{value:.14e}").parse().unwrap_or(value);
+    Some(format!("{shown}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prices_as_people_write_them() {
+        for (text, digits, minor) in [
+            ("12.50", 2, Some(1_250)),
+            ("12.5", 2, Some(1_250)),
+            ("12", 2, Some(1_200)),
+            ("0.01", 2, Some(1)),
+            ("1200", 0, Some(1_200)),
+            ("1.234", 3, Some(1_234)),
+            ("12.505", 2, None),
+            ("12.", 2, Some(1_200)),
+            (".5", 2, None),
+            ("-1", 2, None),
+            ("1e3", 2, None),
+            ("1,200.00", 2, None),
+            ("12,50", 2, None),
+            ("99999999999999999999", 2, None),
+            ("", 2, None),
+        ] {
+            assert_eq!(in_minor_units(text, digits), minor, "{text}");
+        }
+        for (minor, digits, text) in [(1_250, 2, "12.50"), (5, 2, "0.05"), (0, 3, "0.000"), (7, 0, "7")] {
+            assert_eq!(in_decimals(minor, digits), text);
+        }
+    }
+
+    #[test]
+    fn damaged_numbers_are_recognised() {
+        for text in [
+            "6.90103E+12",
+            "6,90103E+12",
+            "6.9e12",
+            "6E+12",
+            "６．９０１０３Ｅ＋１２",
+            "6901234567892.0",
+            "6901234567892,00",
+            "'036000291452",
+            "=\"036000291452\"",
+            "=036000291452",
+            "6,901,234,567,892",
+            "6.901.234.567.892",
+            "6 901 234 567 892",
+            "6\u{a0}901\u{202f}234\u{a0}567\u{a0}892",
+            "6'901'234'567'892",
+            "########",
+            "#N/A",
+            "#REF!",
+            "#NAME?",
+            "#DIV/0!",
+            "6901030000000",
+            "S-1 6.90103E+12",
+            "4011|6901234567892.0",
+        ] {
+            assert!(barcodes(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_codes_stay_what_they_are() {
+        for (text, codes) in [
+            ("6901234567892 S001", &["6901234567892", "S001"][..]),
+            (
+                "6901234567892|S001;A,B\nC、D",
+                &["6901234567892", "S001", "A", "B", "C", "D"],
+            ),
+            ("1E5", &["1E5"]),
+            ("4011 4012", &["4011", "4012"]),
+            ("0 36000 29145 2", &["036000291452"]),
+            ("6 901234 567892", &["6901234567892"]),
+            ("978-0-306-40615-7", &["9780306406157"]),
+            ("\u{200b}0360\u{200d}00291\u{ad}452\t", &["036000291452"]),
+            ("０３６０００２９１４５２", &["036000291452"]),
+            ("36000291452", &["36000291452"]),
+            ("#12", &["#12"]),
+            ("0000000000000", &["0000000000000"]),
+            ("1.5", &["1.5"]),
+            ("", &[]),
+            (" \u{200b}", &[]),
+        ] {
+            assert_eq!(barcodes(text).unwrap(), codes, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_lost_zero_is_seen() {
+        for (code, whole) in [
+            ("36000291452", Some("036000291452")),
+            ("36000291453", None),
+            ("6901234567892", None),
+            ("S001", None),
+        ] {
+            assert_eq!(with_lost_zeros(code).as_deref(), whole);
+        }
+    }
+
+    #[test]
+    fn numbers_of_cells_are_as_they_would_be_typed() {
+        for (value, text) in [
+            (36_000_291_452.0, Some("36000291452")),
+            (6_901_028_075_763.0, Some("6901028075763")),
+            (19.99, Some("19.99")),
+            (0.1 + 0.2, Some("0.3")),
+            (68.0, Some("68")),
+            (999_999_999_999_999.0, Some("999999999999999")),
+            (1e15, None),
+            (f64::NAN, None),
+            (f64::INFINITY, None),
+        ] {
+            assert_eq!(number(value).as_deref(), text);
+        }
+    }
+}
