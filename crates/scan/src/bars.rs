@@ -72,11 +72,14 @@ impl Drawn {
             if place == half {
                 drawn.modules.extend([false, true, false, true, false]);
             }
-            drawn.add(digit, match place {
-                _ if place >= half => Set::Right,
-                _ if parities >> (half - 1 - place) & 1 == 1 => Set::Even,
-                _ => Set::Odd,
-            });
+            drawn.add(
+                digit,
+                match place {
+                    _ if place >= half => Set::Right,
+                    _ if parities >> (half - 1 - place) & 1 == 1 => Set::Even,
+                    _ => Set::Odd,
+                },
+            );
         }
         drawn.modules.extend([true, false, true]);
         Some(drawn)
@@ -206,7 +209,15 @@ impl Laid {
     fn search(&mut self, profile: &[f32]) {
         let straight = self.place;
         let bends = (-24..=24).flat_map(|bow| (-3..=3).map(move |barrel| (bow as f32 * 2.0, barrel as f32 * 8.0)));
-        self.lie_best(profile, bends.map(|(bow, barrel)| Place { bow, barrel, ..straight }), FINE);
+        self.lie_best(
+            profile,
+            bends.map(|(bow, barrel)| Place {
+                bow,
+                barrel,
+                ..straight
+            }),
+            FINE,
+        );
         self.likeness = -1.0;
         for step in [0.5, 0.25] {
             let around = self.place;
@@ -218,7 +229,9 @@ impl Laid {
     /// Lies at the best of these places from now on, if one is better.
     fn lie_best(&mut self, profile: &[f32], places: impl Iterator<Item = Place>, step: usize) {
         let whole = (0, self.place.modules as usize);
-        let drawn: Vec<f32> = samples(whole, step).filter_map(|n| self.ideal.get(n + BEYOND * FINE).copied()).collect();
+        let drawn: Vec<f32> = samples(whole, step)
+            .filter_map(|n| self.ideal.get(n + BEYOND * FINE).copied())
+            .collect();
         for place in places {
             let likeness = likeness(&seen(profile, place, whole, step), &drawn);
             if likeness > self.likeness {
@@ -259,7 +272,9 @@ impl Laid {
     }
 
     fn within(&self, (from, to): (usize, usize)) -> &[f32] {
-        self.ideal.get((from + BEYOND) * FINE..(to + BEYOND) * FINE).unwrap_or_default()
+        self.ideal
+            .get((from + BEYOND) * FINE..(to + BEYOND) * FINE)
+            .unwrap_or_default()
     }
 }
 
@@ -295,7 +310,10 @@ fn darken_within(light: &mut [f32], kernel: &[f32], module: usize, amount: f32) 
 fn profile(grey: &GrayImage, modules: usize, corners: &[[i32; 2]; 4]) -> Option<Vec<f32>> {
     let [top_left, top_right, bottom_right, bottom_left] = corners.map(|corner| corner.map(|at| at as f32));
     let between = |from: [f32; 2], to: [f32; 2], share: f32| [0, 1].map(|n| from[n] + (to[n] - from[n]) * share);
-    let (most_x, most_y) = (grey.width().checked_sub(1)? as f32, grey.height().checked_sub(1)? as f32);
+    let (most_x, most_y) = (
+        grey.width().checked_sub(1)? as f32,
+        grey.height().checked_sub(1)? as f32,
+    );
     let mut sums = vec![0.0; (modules + 2 * BEYOND) * FINE];
     for line in 0..LINES {
         let share = (line as f32 + 0.5) / LINES as f32;
@@ -331,7 +349,12 @@ fn seen(profile: &[f32], place: Place, modules: (usize, usize), step: usize) -> 
     let last = profile.len().saturating_sub(1);
     samples(modules, step)
         .map(|sample| place.of((sample as f32 + 0.5) / FINE as f32) + BEYOND as f32)
-        .map(|module| profile.get(((module * FINE as f32) as usize).min(last)).copied().unwrap_or_default())
+        .map(|module| {
+            profile
+                .get(((module * FINE as f32) as usize).min(last))
+                .copied()
+                .unwrap_or_default()
+        })
         .collect()
 }
 
@@ -346,7 +369,11 @@ fn likeness(seen: &[f32], drawn: &[f32]) -> f32 {
     }
     let covariance = n * product - sums[0] * sums[1];
     let variances = (n * squares[0] - sums[0] * sums[0]) * (n * squares[1] - sums[1] * sums[1]);
-    if variances > 0.0 { covariance / variances.sqrt() } else { 0.0 }
+    if variances > 0.0 {
+        covariance / variances.sqrt()
+    } else {
+        0.0
+    }
 }
 
 #[cfg(test)]
@@ -361,7 +388,9 @@ mod tests {
     fn print(drawn: &Drawn) -> (GrayImage, [[i32; 2]; 4]) {
         let width = (drawn.modules.len() + 20) * MODULE;
         let grey = GrayImage::from_fn(width as u32, 60, |x, _| {
-            let module = (x as usize / MODULE).checked_sub(10).and_then(|at| drawn.modules.get(at));
+            let module = (x as usize / MODULE)
+                .checked_sub(10)
+                .and_then(|at| drawn.modules.get(at));
             Luma([if module == Some(&true) { 30 } else { 220 }])
         });
         let (left, right) = (10 * MODULE as i32, width as i32 - 10 * MODULE as i32 - 1);
@@ -375,8 +404,16 @@ mod tests {
     #[test]
     fn what_is_printed_has_no_rival_and_what_is_not_has() {
         let cases: [(fn(&str) -> Option<Drawn>, _, _); 4] = [
-            (Drawn::ean, "6901028075763", ["6901028075060", "6907028075767", "0901028075769"]),
-            (Drawn::ean, "0023942431015", ["9074932437075", "0023942431085", "0023942411019"]),
+            (
+                Drawn::ean,
+                "6901028075763",
+                ["6901028075060", "6907028075767", "0901028075769"],
+            ),
+            (
+                Drawn::ean,
+                "0023942431015",
+                ["9074932437075", "0023942431085", "0023942411019"],
+            ),
             (Drawn::ean, "96385074", ["96385073", "76385074", "96385014"]),
             (Drawn::upc_e, "04252614", ["04252613", "14252614", "04752614"]),
         ];
@@ -384,10 +421,17 @@ mod tests {
             let drawn = draw(right).unwrap();
             let (grey, corners) = print(&drawn);
             for blur in [0.0, 1.5, 3.0] {
-                let grey = if blur > 0.0 { crate::prepare::blur(&grey, blur) } else { grey.clone() };
+                let grey = if blur > 0.0 {
+                    crate::prepare::blur(&grey, blur)
+                } else {
+                    grey.clone()
+                };
                 assert!(!at_least(-0.02, rival(&grey, &drawn, &corners)), "{right} at {blur}");
                 for wrong in wrong {
-                    assert!(at_least(0.1, rival(&grey, &draw(wrong).unwrap(), &corners)), "{wrong} at {blur}");
+                    assert!(
+                        at_least(0.1, rival(&grey, &draw(wrong).unwrap(), &corners)),
+                        "{wrong} at {blur}"
+                    );
                 }
             }
         }
@@ -404,7 +448,10 @@ mod tests {
                 let inside = (0.0..=1.0).contains(&share);
                 let moved = share * (1.0 - share) * (bow + barrel * (1.0 - 2.0 * share));
                 let share = if inside { share + moved } else { share };
-                *flat.get_pixel((left + share * (right - left)).clamp(0.0, flat.width() as f32 - 1.0) as u32, y)
+                *flat.get_pixel(
+                    (left + share * (right - left)).clamp(0.0, flat.width() as f32 - 1.0) as u32,
+                    y,
+                )
             });
             assert!(!at_least(-0.02, rival(&bent, &drawn, &corners)), "{bow} {barrel}");
         }

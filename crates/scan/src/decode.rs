@@ -175,7 +175,9 @@ fn without(grey: &GrayImage, found: &[Symbol]) -> GrayImage {
         let shade = Luma([around[around.len() / 2]]);
         let range = |axis: usize, end: u32| {
             let along = corners.map(|corner| corner[axis].clamp(0, end as i32));
-            let (from, to) = along.iter().fold((end as i32, 0), |(from, to), &at| (from.min(at), to.max(at)));
+            let (from, to) = along
+                .iter()
+                .fold((end as i32, 0), |(from, to), &at| (from.min(at), to.max(at)));
             from as u32..(to as u32 + 1).min(end)
         };
         for y in range(1, grey.height()) {
@@ -206,7 +208,9 @@ fn is_blank(grey: &GrayImage) -> bool {
     for rows in grey.as_raw().chunks(width * SIDE) {
         for x in (0..width).step_by(SIDE) {
             let block = rows.chunks(width).flat_map(|row| &row[x..(x + SIDE).min(width)]);
-            let (least, most) = block.fold((255, 0), |(least, most): (u8, u8), &value| (least.min(value), most.max(value)));
+            let (least, most) = block.fold((255, 0), |(least, most): (u8, u8), &value| {
+                (least.min(value), most.max(value))
+            });
             busy += usize::from(most.saturating_sub(least) > CONTRAST);
         }
         if busy > BLOCKS {

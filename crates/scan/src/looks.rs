@@ -44,7 +44,10 @@ enum Filter {
     },
     Blur(f32),
     Flatten(u32),
-    Threshold { radius: u32, margin: i32 },
+    Threshold {
+        radius: u32,
+        margin: i32,
+    },
     Close,
     Bend(Bend),
 }

@@ -77,7 +77,11 @@ fn enlarge_values(source: &[i16], (from_width, from_height): (u32, u32), (width,
         widened.extend(columns.iter().map(|(first, shares)| {
             let at = (first + 2) as usize;
             let near = &padded[at..at + 4];
-            let sum: i32 = near.iter().zip(shares).map(|(&value, share)| i32::from(value) * share).sum();
+            let sum: i32 = near
+                .iter()
+                .zip(shares)
+                .map(|(&value, share)| i32::from(value) * share)
+                .sum();
             ((sum + 128) >> 8) as i16
         }));
     }
@@ -134,7 +138,9 @@ fn gauss(sigma: f32) -> Vec<u16> {
     let reach = (sigma * 2.6).ceil().clamp(1.0, 12.0) as i32;
     let weight = |at: i32| (-((at * at) as f32) / (2.0 * sigma * sigma).max(0.01)).exp();
     let whole: f32 = (-reach..=reach).map(weight).sum();
-    let mut shares: Vec<u16> = (-reach..=reach).map(|at| (weight(at) / whole * 256.0).round() as u16).collect();
+    let mut shares: Vec<u16> = (-reach..=reach)
+        .map(|at| (weight(at) / whole * 256.0).round() as u16)
+        .collect();
     // What rounding has lost or added belongs to the middle.
     let rounded: u16 = shares.iter().sum();
     let middle = &mut shares[reach as usize];
@@ -276,7 +282,10 @@ pub(crate) fn bend(grey: &GrayImage, bend: Bend) -> GrayImage {
         // Apart from the fetching, so that several are worked out at once.
         for (x, point) in points.iter_mut().enumerate() {
             let [sx, sy] = bend.source(width as f32, height as f32, x as f32, y as f32);
-            *point = [(sx * 256.0 + 0.5).clamp(0.0, most[0]) as i32, (sy * 256.0 + 0.5).clamp(0.0, most[1]) as i32];
+            *point = [
+                (sx * 256.0 + 0.5).clamp(0.0, most[0]) as i32,
+                (sy * 256.0 + 0.5).clamp(0.0, most[1]) as i32,
+            ];
         }
         values.extend(points.iter().map(|point| {
             let [x, y] = point.map(|at| (at >> 8) as usize);
@@ -303,7 +312,10 @@ mod tests {
     #[test]
     fn enlarging_is_as_the_exact_one_does_it() {
         for (grey, factor) in [(picture(40, 23), 2.0), (picture(31, 57), 1.5), (picture(5, 4), 3.0)] {
-            let (width, height) = ((grey.width() as f32 * factor) as u32, (grey.height() as f32 * factor) as u32);
+            let (width, height) = (
+                (grey.width() as f32 * factor) as u32,
+                (grey.height() as f32 * factor) as u32,
+            );
             let (fast, exact) = (enlarge(&grey, width, height), resize(&grey, width, height));
             assert_eq!(fast.dimensions(), exact.dimensions());
             // At the edge they differ: one repeats the last pixel, the other leaves it out.
@@ -330,7 +342,16 @@ mod tests {
                 let larger = GrayImage::from_pixel(wide, high, image::Luma([value]));
                 assert_eq!(enlarge(&grey, wide, high), larger);
                 assert_eq!(sharpen(&grey, 1.5, 2.0, wide, high), larger);
-                assert_eq!(bend(&grey, Bend { bulge: 0.1, tilt: [0.05, -0.05] }), grey);
+                assert_eq!(
+                    bend(
+                        &grey,
+                        Bend {
+                            bulge: 0.1,
+                            tilt: [0.05, -0.05]
+                        }
+                    ),
+                    grey
+                );
             }
         }
     }

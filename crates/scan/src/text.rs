@@ -14,12 +14,17 @@ pub(crate) fn chinese(bytes: &[u8]) -> Option<String> {
     }
     let text = GB18030.decode_without_bom_handling_and_without_replacement(bytes)?;
     // Nobody prints characters without a meaning.
-    if text.chars().any(|c| ('\u{e000}'..='\u{f8ff}').contains(&c) || c.is_control() && !c.is_ascii()) {
+    if text
+        .chars()
+        .any(|c| ('\u{e000}'..='\u{f8ff}').contains(&c) || c.is_control() && !c.is_ascii())
+    {
         return None;
     }
     let western = !bytes.iter().any(|byte| (0x80..0xa0).contains(byte));
     let japanese = SHIFT_JIS.decode_without_bom_handling_and_without_replacement(bytes);
-    if (western || japanese.is_some()) && !is_mostly_common(bytes) || japanese.is_some_and(|text| has_narrow_kana(&text)) {
+    if (western || japanese.is_some()) && !is_mostly_common(bytes)
+        || japanese.is_some_and(|text| has_narrow_kana(&text))
+    {
         return None;
     }
     Some(text.into_owned())
@@ -95,7 +100,14 @@ mod tests {
         for text in ["Müller", "Café crème", "El Niño: mañana", "Grüße aus Köln", "£5 off"] {
             assert_eq!(read(text, WINDOWS_1252), None, "{text}");
         }
-        for text in ["ﾃﾞｻﾞｲﾝQR", "*ﾀﾞﾌﾞﾙQR*", "今度のバージョン", "モバイル", "阿", "ｲﾗｽﾄ入りｶﾗｰQRｺｰﾄﾞ"] {
+        for text in [
+            "ﾃﾞｻﾞｲﾝQR",
+            "*ﾀﾞﾌﾞﾙQR*",
+            "今度のバージョン",
+            "モバイル",
+            "阿",
+            "ｲﾗｽﾄ入りｶﾗｰQRｺｰﾄﾞ",
+        ] {
             assert_eq!(read(text, SHIFT_JIS), None, "{text}");
         }
         for text in ["", "CF1:ABC234", "点击提货"] {

@@ -40,7 +40,10 @@ pub async fn read_pasted_picture(app: App<'_>, handle: tauri::AppHandle) -> Resu
     let read = blocking(move || match copied {
         Copied::Picture(png) => picture::read_bytes(&png),
         Copied::File(path) => picture::read_file(&path),
-        Copied::Nothing => Err(Problem::new("picture_without_code", "there is no picture on the clipboard")),
+        Copied::Nothing => Err(Problem::new(
+            "picture_without_code",
+            "there is no picture on the clipboard",
+        )),
     });
     Ok(kept(&app, read.await?))
 }

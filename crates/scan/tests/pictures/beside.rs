@@ -9,7 +9,12 @@ use crate::scene::{self, Photo, Seed};
 const COUPON: &str = "100120260712345678";
 
 fn turned(picture: &GrayImage) -> [GrayImage; 4] {
-    [picture.clone(), rotate90(picture), rotate180(picture), rotate270(picture)]
+    [
+        picture.clone(),
+        rotate90(picture),
+        rotate180(picture),
+        rotate270(picture),
+    ]
 }
 
 fn texts(grey: &GrayImage) -> Vec<String> {
@@ -34,7 +39,11 @@ fn faint() -> GrayImage {
 fn a_faint_code_beside_a_clear_one_is_read_too() {
     for (name, clear, text) in [
         ("alone", None, None),
-        ("a product", Some(scene::ean13("6901028075763", 3, 140)), Some("6901028075763")),
+        (
+            "a product",
+            Some(scene::ean13("6901028075763", 3, 140)),
+            Some("6901028075763"),
+        ),
         ("an order", Some(scene::qr("12345607", 5)), Some("12345607")),
     ] {
         let mut desk = GrayImage::from_pixel(700, 480, Luma([178]));
@@ -65,22 +74,26 @@ fn what_is_found_once_is_said_once() {
     assert_eq!(texts(&desk), [COUPON, COUPON, "6901028075763"]);
 }
 
-/// Lines of one blurred picture are misread alike, and one misreading in ten has a right check digit.
+/// Lines of one blurred picture are misread alike, and one misreading in ten has a right check digit. By its lines and
+/// its check digit alone, 203 and 212 are read as other products, whichever way they are turned.
 #[test]
 fn a_blurred_bar_code_is_read_right_or_not_at_all() {
-    let mut seed = Seed(2026);
     let mut read = 0;
-    for number in 0..300 {
+    for number in (0..60).chain([203, 212]) {
+        let mut seed = Seed(number * 1000);
         let digits = scene::any_ean13(&mut seed);
         let photo = Photo::any(&mut seed).of(&digits, &mut seed);
         for picture in turned(&photo) {
             let found = texts(&picture);
-            assert!(found.iter().all(|text| *text == digits), "photo {number} of {digits}: {found:?}");
+            assert!(
+                found.iter().all(|text| *text == digits),
+                "photo {number} of {digits}: {found:?}"
+            );
             read += found.len();
         }
     }
     // Else it would be easy.
-    assert!(read >= 300, "{read} of 1200");
+    assert!(read >= 90, "{read} of 248");
 }
 
 #[test]
@@ -115,7 +128,10 @@ fn light_on_nothing_is_read() {
         let mut bytes = std::io::Cursor::new(Vec::new());
         picture.write_to(&mut bytes, image::ImageFormat::Png).unwrap();
         let found = decode(bytes.get_ref()).unwrap();
-        let texts: Vec<_> = found.iter().map(|symbol| (symbol.format, symbol.text.as_str())).collect();
+        let texts: Vec<_> = found
+            .iter()
+            .map(|symbol| (symbol.format, symbol.text.as_str()))
+            .collect();
         match name {
             "all light" => assert_eq!(texts, [], "{name}"),
             _ => assert_eq!(texts, [(Format::QrCode, "12345607")], "{name}"),

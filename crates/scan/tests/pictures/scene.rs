@@ -198,7 +198,7 @@ impl Photo {
             });
             Luma([(light.sum::<f32>() / PARTS as f32) as u8])
         });
-        let mut photo = blur(&sharp, self.blur * self.module);
+        let mut photo = image::imageops::blur(&sharp, self.blur * self.module);
         for pixel in photo.pixels_mut() {
             let value = f32::from(pixel.0[0]) + self.noise * seed.unit();
             pixel.0[0] = value.clamp(0.0, 255.0) as u8;
@@ -213,7 +213,11 @@ pub fn any_ean13(seed: &mut Seed) -> String {
     if seed.below(2) == 0 {
         digits[0] = 0;
     }
-    let sum: u32 = digits.iter().enumerate().map(|(place, digit)| digit * (1 + 2 * (place as u32 % 2))).sum();
+    let sum: u32 = digits
+        .iter()
+        .enumerate()
+        .map(|(place, digit)| digit * (1 + 2 * (place as u32 % 2)))
+        .sum();
     digits.push((10 - sum % 10) % 10);
     digits.iter().map(u32::to_string).collect()
 }

@@ -29,7 +29,12 @@ fn pictures(folder: &Path, into: &mut Vec<PathBuf>) -> anyhow::Result<()> {
 }
 
 fn turned(picture: &DynamicImage) -> [DynamicImage; 4] {
-    [picture.clone(), picture.rotate90(), picture.rotate180(), picture.rotate270()]
+    [
+        picture.clone(),
+        picture.rotate90(),
+        picture.rotate180(),
+        picture.rotate270(),
+    ]
 }
 
 /// Prints the times of a still, and in how many of them something was read.
