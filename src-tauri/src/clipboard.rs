@@ -9,6 +9,7 @@ use crate::problem::Result;
 
 /// A picture on the clipboard.
 #[derive(Debug)]
+#[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the window is given it"))]
 pub enum Copied {
     /// The bytes of a PNG.
     Picture(Vec<u8>),
@@ -26,7 +27,6 @@ pub async fn copied(app: &AppHandle) -> Result<Copied> {
 }
 
 #[cfg(not(target_os = "linux"))]
-#[expect(clippy::unused_async, reason = "it waits elsewhere")]
 pub async fn copied(_: &AppHandle) -> Result<Copied> {
     Ok(Copied::Nothing)
 }
