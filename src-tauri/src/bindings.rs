@@ -25,6 +25,7 @@ pub fn builder() -> Builder<tauri::Wry> {
             desk::look_up,
             desk::product_of,
             desk::read_picture,
+            desk::read_pasted_picture,
             desk::confirm,
             desk::void_redemption,
             basket::quote,

@@ -5,6 +5,7 @@
 pub mod bindings;
 mod camera;
 pub mod cli;
+mod clipboard;
 mod commands;
 mod demo;
 mod finding;

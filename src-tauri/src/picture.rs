@@ -1,4 +1,8 @@
-//! A picture that somebody dropped or chose, as it comes out of the window: base64 of a PNG or JPEG.
+//! A picture that somebody dropped, chose or pasted: a PNG or JPEG, in base64 where it comes out of the window.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::Path;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use counterfoil_scan::{Effort, Format, PictureError, PictureLimits, Symbol, decode_with};
@@ -27,8 +31,8 @@ impl From<Symbol> for Read {
     }
 }
 
-/// The first code in the picture. Blocks for as long as looking takes.
-pub fn read(base64: &str) -> Result<Read> {
+/// The codes in a picture from the window. Blocks for as long as looking takes.
+pub fn read(base64: &str) -> Result<Vec<Read>> {
     // Four characters hold three bytes, so this is known before anything is unpacked.
     let bytes = base64.len() as u64 / 4 * 3;
     if bytes > LIMITS.max_bytes + 2 {
@@ -42,11 +46,26 @@ pub fn read(base64: &str) -> Result<Read> {
     let bytes = BASE64_STANDARD
         .decode(base64)
         .map_err(|error| PictureError::Unreadable(format!("not base64: {error}")))?;
-    decode_with(&bytes, &LIMITS, Effort::Thorough)?
-        .into_iter()
-        .next()
-        .map(Read::from)
-        .ok_or_else(|| Problem::new("picture_without_code", "no code was found in the picture"))
+    read_bytes(&bytes)
+}
+
+/// The codes in a picture; none is a problem. Blocks likewise.
+pub fn read_bytes(bytes: &[u8]) -> Result<Vec<Read>> {
+    let symbols = decode_with(bytes, &LIMITS, Effort::Thorough)?;
+    if symbols.is_empty() {
+        return Err(Problem::new("picture_without_code", "no code was found in the picture"));
+    }
+    Ok(symbols.into_iter().map(Read::from).collect())
+}
+
+/// The codes in a file. No more of it is read than a picture may be large.
+pub fn read_file(path: &Path) -> Result<Vec<Read>> {
+    let unreadable = |error: io::Error| PictureError::Unreadable(error.to_string());
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    let most = LIMITS.max_bytes.saturating_add(1);
+    file.take(most).read_to_end(&mut bytes).map_err(unreadable)?;
+    read_bytes(&bytes)
 }
 
 #[cfg(test)]
@@ -80,11 +99,16 @@ mod tests {
     #[test]
     fn the_code_in_a_picture_is_read() {
         let picture = png("100120260712345678", &QrStyle::default()).unwrap();
-        let read = read(&BASE64_STANDARD.encode(picture)).unwrap();
-        assert_eq!(
-            (read.text.as_str(), read.format),
-            ("100120260712345678", Format::QrCode)
-        );
+        let code = Read {
+            text: "100120260712345678".to_owned(),
+            format: Format::QrCode,
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("券 1%20.png");
+        std::fs::write(&file, &picture).unwrap();
+        assert_eq!(read_file(&file).unwrap(), [code.clone()]);
+        assert_eq!(read(&BASE64_STANDARD.encode(picture)).unwrap(), [code]);
+        assert_eq!(read_file(folder.path()).unwrap_err().code, "picture_unreadable");
     }
 
     #[test]

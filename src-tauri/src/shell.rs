@@ -44,7 +44,7 @@ pub struct Shell {
     open: tokio::sync::Mutex<Option<Open>>,
     system: Arc<System>,
     notice: Mutex<Option<Problem>>,
-    last_symbol: Mutex<Option<Read>>,
+    last_symbols: Mutex<Vec<Read>>,
     last_place: Mutex<Option<Place>>,
     /// Something changed that the counter doesn't know of.
     pub changed: Notify,
@@ -64,7 +64,7 @@ impl Shell {
             open: tokio::sync::Mutex::new(None),
             system: Arc::new(System::new()),
             notice: Mutex::new(None),
-            last_symbol: Mutex::new(None),
+            last_symbols: Mutex::new(Vec::new()),
             last_place: Mutex::new(None),
             changed: Notify::new(),
         }
@@ -285,13 +285,14 @@ impl Shell {
         Ok(())
     }
 
-    pub fn keep_symbol(&self, symbol: &Read) {
-        *locked(&self.last_symbol) = Some(symbol.clone());
+    pub fn keep_symbols(&self, symbols: &[Read]) {
+        *locked(&self.last_symbols) = symbols.to_vec();
     }
 
     /// The symbol that this text was read from a moment ago.
     pub fn symbol_of(&self, text: &str) -> Option<Read> {
-        locked(&self.last_symbol).clone().filter(|symbol| symbol.text == text)
+        let symbols = locked(&self.last_symbols);
+        symbols.iter().find(|symbol| symbol.text == text).cloned()
     }
 
     pub fn keep_place(&self, place: Option<Place>) {

@@ -55,6 +55,14 @@ impl Format {
         Format::ALL.into_iter().find(|format| format.name() == name)
     }
 
+    /// Whether the symbol has modules in rows and columns, not bars.
+    pub fn is_matrix(self) -> bool {
+        matches!(
+            self,
+            Format::QrCode | Format::MicroQrCode | Format::RmQrCode | Format::DataMatrix
+        )
+    }
+
     /// Whether the symbol is a product's barcode rather than something this chain issued.
     pub fn is_retail(self) -> bool {
         matches!(self, Format::Ean13 | Format::Ean8 | Format::UpcA | Format::UpcE)

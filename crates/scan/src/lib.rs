@@ -7,6 +7,7 @@
 //!
 //! Nothing here knows the database or the network, and nothing here decides whether a code may be honoured.
 
+mod bars;
 mod classify;
 mod decode;
 mod format;
@@ -14,7 +15,9 @@ pub mod frames;
 mod looks;
 mod picture;
 mod prepare;
+mod read;
 pub mod render;
+mod text;
 
 pub use classify::{MAX_TEXT, Scanned, Source, classify, is_gtin};
 pub use decode::{Effort, Symbol, decode, decode_with, find};

@@ -11,6 +11,8 @@ use zxingcpp::Binarizer;
 use crate::prepare::{self, Bend};
 
 const MAX_PIXELS: f32 = 2_000_000.0;
+/// A bent look is at most so large: there are several of them, and they are for what is near and fills the picture.
+const MAX_BENT_PIXELS: f32 = 500_000.0;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look {
@@ -22,15 +24,30 @@ pub(crate) struct Look {
     pub matrix: bool,
     /// Whether to search for bar codes.
     pub bars: bool,
+    /// Whether also for what lies beside a code that was found.
+    pub outside: bool,
+}
+
+impl Look {
+    fn is_bent(&self) -> bool {
+        matches!(self.filter, Filter::Bend(_))
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
 enum Filter {
     None,
-    Sharpen { sigma: f32, amount: f32 },
+    /// Before it is enlarged, as a blur; that is cheaper, and the same.
+    Sharpen {
+        sigma: f32,
+        amount: f32,
+    },
     Blur(f32),
     Flatten(u32),
-    Threshold { radius: u32, margin: i32 },
+    Threshold {
+        radius: u32,
+        margin: i32,
+    },
     Close,
     Bend(Bend),
 }
@@ -42,7 +59,12 @@ const fn qr(scale: f32, filter: Filter) -> Look {
         binarizer: Binarizer::LocalAverage,
         matrix: true,
         bars: false,
+        outside: false,
     }
+}
+
+const fn outside(look: Look) -> Look {
+    Look { outside: true, ..look }
 }
 
 const fn qr_global(scale: f32, filter: Filter) -> Look {
@@ -75,28 +97,16 @@ const fn tilt(x: f32, y: f32) -> Filter {
 }
 
 pub(crate) const LOOKS: &[Look] = &[
-    qr_global(1.0, Filter::None),
-    qr(2.0, Filter::None),
-    both(1.0, Filter::Flatten(40)),
-    both(1.0, Filter::Threshold { radius: 20, margin: 5 }),
-    bars(
-        1.0,
-        Filter::Sharpen {
-            sigma: 1.5,
-            amount: 2.0,
-        },
-    ),
-    both(
-        2.0,
-        Filter::Sharpen {
-            sigma: 3.0,
-            amount: 2.0,
-        },
-    ),
+    outside(qr_global(1.0, Filter::None)),
+    outside(qr(2.0, Filter::None)),
+    outside(both(1.0, Filter::Flatten(40))),
+    outside(both(1.0, Filter::Threshold { radius: 20, margin: 5 })),
+    outside(bars(1.0, SHARPER)),
+    outside(both(2.0, SHARPER)),
     bars(
         1.5,
         Filter::Sharpen {
-            sigma: 2.5,
+            sigma: 1.7,
             amount: 3.0,
         },
     ),
@@ -120,6 +130,11 @@ pub(crate) const LOOKS: &[Look] = &[
     qr_global(3.0, Filter::None),
 ];
 
+const SHARPER: Filter = Filter::Sharpen {
+    sigma: 1.5,
+    amount: 2.0,
+};
+
 /// Where a point of a look lies in the picture.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Origin {
@@ -138,12 +153,12 @@ impl Origin {
     }
 }
 
-/// Makes looks, keeping the last scaled picture: neighbours in the list often share it.
+/// Makes looks, keeping the scaled pictures: many in the list share one.
 #[derive(Debug)]
 pub(crate) struct Looks<'a> {
     picture: Cow<'a, GrayImage>,
     original: [f32; 2],
-    scaled: Option<(f32, GrayImage)>,
+    scaled: Vec<(f32, GrayImage)>,
 }
 
 impl<'a> Looks<'a> {
@@ -152,51 +167,67 @@ impl<'a> Looks<'a> {
         let pixels = original[0] * original[1];
         let picture = if pixels > MAX_PIXELS {
             let factor = (MAX_PIXELS / pixels).sqrt();
-            Cow::Owned(scale(grey, factor))
+            let (width, height) = size(grey, factor);
+            Cow::Owned(prepare::resize(grey, width, height))
         } else {
             Cow::Borrowed(grey)
         };
         Looks {
             picture,
             original,
-            scaled: None,
+            scaled: Vec::new(),
         }
     }
 
-    /// `None` when the look would be too large, or as small as to be empty.
+    /// `None` when the look would be too large.
     pub(crate) fn take(&mut self, look: &Look) -> Option<(GrayImage, Origin)> {
         let pixels = (self.picture.width() * self.picture.height()) as f32;
-        if look.scale > 1.0 && pixels * look.scale * look.scale > MAX_PIXELS {
+        let bent_scale = look.scale.min((MAX_BENT_PIXELS / pixels).sqrt());
+        if look.scale > 1.0 && !look.is_bent() && pixels * look.scale * look.scale > MAX_PIXELS {
             return None;
         }
-        if self.scaled.as_ref().is_none_or(|(s, _)| *s != look.scale) {
-            let scaled = if look.scale == 1.0 {
-                self.picture.clone().into_owned()
-            } else {
-                scale(&self.picture, look.scale)
-            };
-            self.scaled = Some((look.scale, scaled));
-        }
-        let (_, base) = self.scaled.as_ref()?;
-        let (grey, bend) = match look.filter {
-            Filter::None => (base.clone(), Bend::default()),
-            Filter::Sharpen { sigma, amount } => (prepare::sharpen(base, sigma, amount), Bend::default()),
-            Filter::Blur(sigma) => (prepare::blur(base, sigma), Bend::default()),
-            Filter::Flatten(radius) => (prepare::flatten(base, radius), Bend::default()),
-            Filter::Threshold { radius, margin } => (prepare::threshold(base, radius, margin), Bend::default()),
-            Filter::Close => (prepare::close(base), Bend::default()),
-            Filter::Bend(bend) => (prepare::bend(base, bend), bend),
+        let (width, height) = size(&self.picture, look.scale);
+        let mut bent = Bend::default();
+        let grey = match look.filter {
+            Filter::Sharpen { sigma, amount } => prepare::sharpen(&self.picture, sigma, amount, width, height),
+            Filter::Blur(sigma) => prepare::blur(self.scaled(look.scale), sigma),
+            Filter::None => self.scaled(look.scale).clone(),
+            Filter::Flatten(radius) => prepare::flatten(self.scaled(look.scale), radius),
+            Filter::Threshold { radius, margin } => prepare::threshold(self.scaled(look.scale), radius, margin),
+            Filter::Close => prepare::close(self.scaled(look.scale)),
+            Filter::Bend(bend) => {
+                bent = bend;
+                prepare::bend(self.scaled(bent_scale), bend)
+            }
         };
         let origin = Origin {
             look: [grey.width() as f32, grey.height() as f32],
             picture: self.original,
-            bend,
+            bend: bent,
         };
         Some((grey, origin))
     }
+
+    fn scaled(&mut self, factor: f32) -> &GrayImage {
+        if factor == 1.0 {
+            return &self.picture;
+        }
+        let at = self.scaled.iter().position(|(other, _)| *other == factor);
+        let at = at.unwrap_or_else(|| {
+            let (width, height) = size(&self.picture, factor);
+            let scaled = if factor > 1.0 {
+                prepare::enlarge(&self.picture, width, height)
+            } else {
+                prepare::resize(&self.picture, width, height)
+            };
+            self.scaled.push((factor, scaled));
+            self.scaled.len() - 1
+        });
+        &self.scaled[at].1
+    }
 }
 
-fn scale(grey: &GrayImage, factor: f32) -> GrayImage {
+fn size(grey: &GrayImage, factor: f32) -> (u32, u32) {
     let side = |length: u32| ((length as f32 * factor).round() as u32).max(1);
-    prepare::resize(grey, side(grey.width()), side(grey.height()))
+    (side(grey.width()), side(grey.height()))
 }

@@ -64,7 +64,7 @@ fn refused(error: ImageError, limits: &PictureLimits) -> PictureError {
 }
 
 /// Reads a PNG or JPEG as a grey picture, turned upright as its EXIF orientation says.
-/// What is transparent counts as white: codes are drawn dark on nothing.
+/// What is transparent counts as white, or as black where all that is drawn is light.
 pub fn load(bytes: &[u8], limits: &PictureLimits) -> Result<GrayImage, PictureError> {
     let size = bytes.len() as u64;
     if size > limits.max_bytes {
@@ -114,7 +114,7 @@ fn unpack(bytes: &[u8], limits: &PictureLimits) -> Result<GrayImage, PictureErro
     // A broken EXIF block is no reason to refuse the picture.
     let orientation = decoder.orientation();
     let picture = DynamicImage::from_decoder(decoder).map_err(|e| refused(e, limits))?;
-    let mut upright = DynamicImage::ImageLuma8(grey_on_white(picture));
+    let mut upright = DynamicImage::ImageLuma8(grey_on_paper(picture));
     if let Ok(orientation) = orientation {
         upright.apply_orientation(orientation);
     }
@@ -128,19 +128,25 @@ fn allocation(limits: &PictureLimits) -> Limits {
     allocation
 }
 
-fn grey_on_white(picture: DynamicImage) -> GrayImage {
+/// Codes are drawn on nothing for paper that they stand out from.
+fn grey_on_paper(picture: DynamicImage) -> GrayImage {
     if !picture.color().has_alpha() {
         return picture.into_luma8();
     }
     let with_alpha = picture.into_luma_alpha8();
     let (width, height) = with_alpha.dimensions();
-    let grey = with_alpha
-        .as_raw()
-        .chunks_exact(2)
-        .map(|pixel| {
-            let (value, alpha) = (u32::from(pixel[0]), u32::from(pixel[1]));
-            ((value * alpha + 255 * (255 - alpha) + 127) / 255) as u8
-        })
+    let pixels = || {
+        let pixels = with_alpha.as_raw().chunks_exact(2);
+        pixels.map(|pixel| (u32::from(pixel[0]), u32::from(pixel[1])))
+    };
+    let drawn = pixels().filter(|(_, alpha)| *alpha > 127);
+    let (dark, all) = drawn.fold((0u64, 0u64), |(dark, all), (value, _)| {
+        (dark + u64::from(value < 128), all + 1)
+    });
+    // Some of what is light may still be dark: a mark in the middle, say.
+    let paper = if dark * 10 < all { 0 } else { 255 };
+    let grey = pixels()
+        .map(|(value, alpha)| ((value * alpha + paper * (255 - alpha) + 127) / 255) as u8)
         .collect();
     GrayImage::from_raw(width, height, grey).unwrap_or_default()
 }

@@ -30,7 +30,7 @@ pub async fn camera_frame(app: App<'_>) -> Result<CameraFrame> {
     let shell = Arc::clone(&app);
     let seen = blocking(move || shell.viewfinder.look()).await?;
     if let Some(symbol) = &seen.symbol {
-        app.keep_symbol(symbol);
+        app.keep_symbols(std::slice::from_ref(symbol));
     }
     Ok(CameraFrame {
         preview: seen.preview,

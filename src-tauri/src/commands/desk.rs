@@ -3,9 +3,11 @@
 use counterfoil_domain::ids::{ClerkId, OperationId};
 
 use super::{App, blocking, id};
+use crate::clipboard::{self, Copied};
 use crate::finding;
-use crate::picture;
-use crate::problem::Result;
+use crate::picture::{self, Read};
+use crate::problem::{Problem, Result};
+use crate::shell::Shell;
 use crate::view::{Confirmation, Found, PictureText, ProductView, Receipt, Source};
 
 #[tauri::command]
@@ -25,13 +27,34 @@ pub async fn product_of(app: App<'_>, text: String) -> Result<Option<ProductView
 
 #[tauri::command]
 #[specta::specta]
-pub async fn read_picture(app: App<'_>, base64: String) -> Result<PictureText> {
+pub async fn read_picture(app: App<'_>, base64: String) -> Result<Vec<PictureText>> {
     let read = blocking(move || picture::read(&base64)).await?;
-    app.keep_symbol(&read);
-    Ok(PictureText {
-        text: read.text,
-        format: read.format.name().to_owned(),
-    })
+    Ok(kept(&app, read))
+}
+
+/// Reads the picture on the clipboard, for windows that are not given it when it is pasted.
+#[tauri::command]
+#[specta::specta]
+pub async fn read_pasted_picture(app: App<'_>, handle: tauri::AppHandle) -> Result<Vec<PictureText>> {
+    let copied = clipboard::copied(&handle).await?;
+    let read = blocking(move || match copied {
+        Copied::Picture(png) => picture::read_bytes(&png),
+        Copied::File(path) => picture::read_file(&path),
+        Copied::Nothing => Err(Problem::new(
+            "picture_without_code",
+            "there is no picture on the clipboard",
+        )),
+    });
+    Ok(kept(&app, read.await?))
+}
+
+fn kept(app: &Shell, read: Vec<Read>) -> Vec<PictureText> {
+    app.keep_symbols(&read);
+    let texts = read.into_iter().map(|symbol| PictureText {
+        text: symbol.text,
+        format: symbol.format.name().to_owned(),
+    });
+    texts.collect()
 }
 
 #[tauri::command]

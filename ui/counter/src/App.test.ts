@@ -135,6 +135,25 @@ describe('the desk', () => {
     await waitFor(() => expect(backend.lookUps.at(-1)).toEqual({ text: '40718826', source: 'camera' }));
   });
 
+  it('asks for the picture that a paste does not bring', async () => {
+    const { backend } = await open(AT_THE_DESK);
+    backend.pictureCopied = true;
+    await find('omnibox');
+    for (const text of ['', '/home/shop/券 1.png', 'file:///home/shop/code.JPG']) {
+      const before = backend.lookUps.length;
+      const paste = new Event('paste', { bubbles: true, cancelable: true });
+      Object.assign(paste, { clipboardData: { files: [], getData: () => text } });
+      document.body.dispatchEvent(paste);
+      await waitFor(() => expect(backend.lookUps.length).toBe(before + 1));
+      expect(backend.lookUps.at(-1)).toEqual({ text: '40718826', source: 'camera' });
+    }
+    backend.pictureCopied = false;
+    const paste = new Event('paste', { bubbles: true, cancelable: true });
+    Object.assign(paste, { clipboardData: { files: [], getData: () => '' } });
+    document.body.dispatchEvent(paste);
+    await waitFor(() => expect(screen.getByTestId('problem').dataset.code).toBe('picture_without_code'));
+  });
+
   it('clears with Esc', async () => {
     const { counter } = await open(AT_THE_DESK);
     await scan(COUPON);

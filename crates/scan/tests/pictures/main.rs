@@ -5,6 +5,7 @@
     reason = "helpers of tests, outside the functions that clippy knows as tests"
 )]
 
+mod beside;
 mod limits;
 mod properties;
 mod reading;

@@ -146,3 +146,89 @@ pub fn ean13(digits: &str, module: u32, height: u32) -> GrayImage {
         Luma([if inside && bar == Some(&1) { 20 } else { 235 }])
     })
 }
+
+/// A product's bar code as a camera sees it: a module has any width in pixels, the paper may be turned a little and be
+/// bowed, and it is out of focus and dark.
+pub struct Photo {
+    pub module: f32,
+    pub bars: f32,
+    /// Sigma, in modules.
+    pub blur: f32,
+    pub noise: f32,
+    pub dark: f32,
+    pub light: f32,
+    /// In radians.
+    pub angle: f32,
+    pub bow: f32,
+}
+
+impl Photo {
+    pub fn any(seed: &mut Seed) -> Self {
+        let within = |seed: &mut Seed, from: f32, to: f32| from + (to - from) * (seed.unit() + 1.0) / 2.0;
+        let some = |seed: &mut Seed| seed.below(2) as f32;
+        let module = within(seed, 1.2, 3.0);
+        Photo {
+            module,
+            bars: within(seed, 40.0, 120.0),
+            blur: within(seed, 0.2, 1.2),
+            noise: some(seed) * within(seed, 0.0, 25.0),
+            dark: within(seed, 0.0, 90.0),
+            light: within(seed, 170.0, 255.0),
+            angle: some(seed) * within(seed, -0.1, 0.1),
+            bow: some(seed) * within(seed, -0.15, 0.15),
+        }
+    }
+
+    pub fn of(&self, digits: &str, seed: &mut Seed) -> GrayImage {
+        const PARTS: u32 = 8;
+        let drawn = ean13(digits, 1, 30);
+        let (width, height) = ((self.module * 125.0) as u32, self.bars as u32 + 40);
+        let (cx, cy) = (width as f32 / 2.0, height as f32 / 2.0);
+        let (sin, cos) = self.angle.sin_cos();
+        let sharp = GrayImage::from_fn(width, height, |x, y| {
+            let light = (0..PARTS).map(|part| {
+                let right = x as f32 + (part as f32 + 0.5) / PARTS as f32 - cx;
+                let down = y as f32 + 0.5 - cy;
+                let (along, across) = (right * cos + down * sin, down * cos - right * sin);
+                let bent = along * (1.0 + self.bow * (along / cx).powi(2) - self.bow / 2.0);
+                let module = bent / self.module + drawn.width() as f32 / 2.0;
+                let inside = across.abs() < self.bars / 2.0 && module >= 0.0 && module < drawn.width() as f32;
+                let dark = inside && drawn.get_pixel(module as u32, 15).0[0] < 128;
+                if dark { self.dark } else { self.light }
+            });
+            Luma([(light.sum::<f32>() / PARTS as f32) as u8])
+        });
+        let mut photo = image::imageops::blur(&sharp, self.blur * self.module);
+        for pixel in photo.pixels_mut() {
+            let value = f32::from(pixel.0[0]) + self.noise * seed.unit();
+            pixel.0[0] = value.clamp(0.0, 255.0) as u8;
+        }
+        photo
+    }
+}
+
+/// Any EAN-13, every other one a UPC-A.
+pub fn any_ean13(seed: &mut Seed) -> String {
+    let mut digits: Vec<u32> = (0..12).map(|_| seed.below(10) as u32).collect();
+    if seed.below(2) == 0 {
+        digits[0] = 0;
+    }
+    let sum: u32 = digits
+        .iter()
+        .enumerate()
+        .map(|(place, digit)| digit * (1 + 2 * (place as u32 % 2)))
+        .sum();
+    digits.push((10 - sum % 10) % 10);
+    digits.iter().map(u32::to_string).collect()
+}
+
+/// A QR code with these very bytes.
+pub fn qr_of_bytes(bytes: &[u8], module: u32) -> GrayImage {
+    let code = qrcode::QrCode::new(bytes).unwrap();
+    let (side, colors) = (code.width() as u32, code.to_colors());
+    GrayImage::from_fn((side + 8) * module, (side + 8) * module, |x, y| {
+        let (column, row) = ((x / module).wrapping_sub(4), (y / module).wrapping_sub(4));
+        let dark = column < side && row < side && colors[(row * side + column) as usize] == qrcode::Color::Dark;
+        Luma([if dark { 0 } else { 255 }])
+    })
+}

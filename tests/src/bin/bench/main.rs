@@ -9,11 +9,13 @@ mod engine;
 mod http;
 mod launch;
 mod members;
+mod pictures;
 mod quote;
 mod simulator;
 mod verify;
 mod worst;
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -27,12 +29,15 @@ struct Options {
     #[arg(long)]
     peer: bool,
     /// Only the parts whose name contains this: engine, claims, http, members, verify, counter, quote, decide, simulator,
-    /// member, launch; and worst, which nothing else asks for.
+    /// member, launch; pictures, with `--pictures`; and worst, which nothing else asks for.
     #[arg(long)]
     only: Option<String>,
     /// Seconds for each figure of throughput.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+    /// A folder of PNG and JPEG pictures, to measure how long reading one takes.
+    #[arg(long, env = "COUNTERFOIL_BENCH_PICTURES", value_name = "DIR")]
+    pictures: Option<PathBuf>,
     /// Where the search for the worst basket begins.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -146,6 +151,9 @@ fn main() -> anyhow::Result<()> {
     }
     if wanted("simulator") {
         simulator::measure()?;
+    }
+    if let Some(folder) = options.pictures.as_deref().filter(|_| wanted("pictures")) {
+        pictures::measure(folder)?;
     }
     // A search, not a figure to compare: only when it is asked for.
     if options.only.as_deref() == Some("worst") {

@@ -18,7 +18,9 @@ export const commands = {
 	liftLock: (clerkId: string | null, managerId: string, managerPin: string) => typedError<AppState, Problem>(__TAURI_INVOKE("lift_lock", { clerkId, managerId, managerPin })),
 	lookUp: (text: string, source: Source) => typedError<Found, Problem>(__TAURI_INVOKE("look_up", { text, source })),
 	productOf: (text: string) => typedError<ProductView | null, Problem>(__TAURI_INVOKE("product_of", { text })),
-	readPicture: (base64: string) => typedError<PictureText, Problem>(__TAURI_INVOKE("read_picture", { base64 })),
+	readPicture: (base64: string) => typedError<PictureText[], Problem>(__TAURI_INVOKE("read_picture", { base64 })),
+	/**  Reads the picture on the clipboard, for windows that are not given it when it is pasted. */
+	readPastedPicture: () => typedError<PictureText[], Problem>(__TAURI_INVOKE("read_pasted_picture")),
 	confirm: (ticket: string) => typedError<Confirmation, Problem>(__TAURI_INVOKE("confirm", { ticket })),
 	voidRedemption: (opId: string, reason: string, managerId: string, managerPin: string) => typedError<Receipt, Problem>(__TAURI_INVOKE("void_redemption", { opId, reason, managerId, managerPin })),
 	quote: (basket: Basket) => typedError<QuoteView, Problem>(__TAURI_INVOKE("quote", { basket })),

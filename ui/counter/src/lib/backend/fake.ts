@@ -15,6 +15,7 @@ import type {
   Found,
   MemberCard,
   OrderView,
+  PictureText,
   Problem,
   ProductView,
   QueueRow,
@@ -41,8 +42,10 @@ const failed = (code: string, params: Record<string, string> = {}): Result<never
 const ATTEMPTS = 5;
 
 export class FakeBackend implements Backend {
-  /** What a picture contains; null = no code in it. Tests set it. */
-  pictureText: string | null = '40718826';
+  /** What a picture contains. Tests set it. */
+  pictureTexts: PictureText[] = [{ text: '40718826', format: 'QRCode' }];
+  /** Whether one lies on the clipboard, where the window does not get it. */
+  pictureCopied = false;
   /** Wait before every answer, in ms, as a real line would need. */
   delay = 0;
   /** Every look-up that arrived, for tests. */
@@ -296,8 +299,12 @@ export class FakeBackend implements Backend {
 
   async readPicture(base64: string) {
     if (base64.length === 0) return this.#answer(failed('picture_unreadable'));
-    if (this.pictureText === null) return this.#answer(failed('picture_without_code'));
-    return this.#answer(ok({ text: this.pictureText, format: 'QRCode' }));
+    if (this.pictureTexts.length === 0) return this.#answer(failed('picture_without_code'));
+    return this.#answer(ok(this.pictureTexts));
+  }
+
+  async readPastedPicture() {
+    return this.pictureCopied ? this.readPicture('copied') : this.#answer(failed('picture_without_code'));
   }
 
   async confirm(ticket: string): Promise<Result<Confirmation>> {

@@ -9,6 +9,7 @@ import type {
   Confirmation,
   DemoHints,
   Found,
+  PictureText,
   Problem,
   ProductView,
   QueueRow,
@@ -46,7 +47,10 @@ export interface Backend {
   lookUp(text: string, source: ScanSource): Answer<Found>;
   /** The product that a text is the barcode of; looks for nobody. */
   productOf(text: string): Answer<ProductView | null>;
-  readPicture(base64: string): Answer<{ text: string; format: string }>;
+  /** Every code in the picture. */
+  readPicture(base64: string): Answer<PictureText[]>;
+  /** The same for the picture on the clipboard, which the window may not be given. */
+  readPastedPicture(): Answer<PictureText[]>;
   confirm(ticket: string): Answer<Confirmation>;
   voidRedemption(opId: string, reason: string, managerId: string, managerPin: string): Answer<Receipt>;
   quote(basket: Basket): Answer<QuoteView>;

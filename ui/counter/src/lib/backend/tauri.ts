@@ -24,6 +24,7 @@ export const tauriBackend: Backend = {
   lookUp: (text, source) => guarded(commands.lookUp(text, source)),
   productOf: (text) => guarded(commands.productOf(text)),
   readPicture: (base64) => guarded(commands.readPicture(base64)),
+  readPastedPicture: () => guarded(commands.readPastedPicture()),
   confirm: (ticket) => guarded(commands.confirm(ticket)),
   voidRedemption: (opId, reason, managerId, pin) =>
     guarded(commands.voidRedemption(opId, reason, managerId, pin)),

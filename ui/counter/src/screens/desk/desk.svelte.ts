@@ -1,5 +1,16 @@
 import { LIMITS, play, type Sound } from '@counterfoil/shared';
-import type { Backend, CouponView, Found, Problem, ProductView, Receipt, ScanSource, Verdict } from '../../lib/backend';
+import type {
+  Backend,
+  CouponView,
+  Found,
+  PictureText,
+  Problem,
+  ProductView,
+  Receipt,
+  Result,
+  ScanSource,
+  Verdict,
+} from '../../lib/backend';
 import { Sale, type Sold } from './basket/sale.svelte';
 
 /** What lies on the desk. One thing at a time. */
@@ -27,6 +38,8 @@ export interface Recent {
 
 /** Larger files are refused before they are read: decoding them would stall a small counter PC. */
 export const PICTURE_LIMIT = 20 * 1024 * 1024;
+/** The symbols that goods carry. */
+const GOODS = ['EAN13', 'EAN8', 'UPCA', 'UPCE'];
 const RECENT_LIMIT = 6;
 /** What a scan has brought is not confirmed by an Enter that came before a person can have read it, in ms. */
 const READING_TIME = LIMITS.afterwards;
@@ -46,7 +59,7 @@ export class Desk {
   confirming = $state(false);
   /** Why the last confirm did not get an answer; the verdict stays, so it can be pressed again. */
   confirmProblem = $state.raw<Problem | null>(null);
-  /** Scanned while a confirm was under way or a product had to be chosen; looked up afterwards, in this order. */
+  /** Scanned or read while something else has to be decided; looked up afterwards, in this order. */
   held = $state.raw<string[]>([]);
   cameraOpen = $state(false);
   recent = $state.raw<Recent[]>([]);
@@ -159,10 +172,26 @@ export class Desk {
     if (base64 === null) {
       return this.#showProblem(null, { code: 'picture_unreadable', params: {}, detail: 'the file could not be read' });
     }
-    const answer = await this.backend.readPicture(base64);
+    await this.#lookUpRead(await this.backend.readPicture(base64), asked);
+  }
+
+  /** Something was pasted that is no text, and the window was not given it. */
+  async readPastedPicture(): Promise<void> {
+    if (this.confirming || this.sale.settling) return;
+    const asked = this.#ask(null);
+    await this.#lookUpRead(await this.backend.readPastedPicture(), asked);
+  }
+
+  /** Goods go into the basket; of what else is in the picture one is shown, and the others wait for it. */
+  async #lookUpRead(answer: Result<PictureText[]>, asked: number): Promise<void> {
     if (asked !== this.#asked) return;
     if (answer.status === 'error') return this.#showProblem(null, answer.error);
-    await this.lookUp(answer.data.text, 'camera');
+    const goods = answer.data.filter(({ format }) => GOODS.includes(format));
+    const [first, ...others] = answer.data.filter(({ format }) => !GOODS.includes(format));
+    for (const { text } of goods) await this.lookUp(text, 'camera');
+    if (!first) return;
+    this.held = [...this.held, ...others.map(({ text }) => text)];
+    await this.lookUp(first.text, 'camera');
   }
 
   /** Acts on exactly the verdict that is shown. */
@@ -315,9 +344,13 @@ export class Desk {
   }
 
   async #lookUpHeld(): Promise<void> {
-    const { held } = this;
-    this.held = [];
-    for (const text of held) await this.lookUp(text, 'scanned');
+    while (this.held.length > 0) {
+      const [text = '', ...others] = this.held;
+      this.held = others;
+      await this.lookUp(text, 'scanned');
+      // What is shown is decided first.
+      if (this.view.kind === 'verdict' || this.view.kind === 'products') return;
+    }
   }
 
   #showVerdict(text: string, verdict: Verdict, source: ScanSource): void {

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import type { ProductView, Verdict } from '../../lib/backend';
 import { FakeBackend } from '../../lib/backend/fake';
+import { PRODUCTS } from '../../lib/backend/fake-data';
 import { Desk, PICTURE_LIMIT } from './desk.svelte';
 
 const COUPON = '260411000000012345';
@@ -237,6 +238,43 @@ describe('pictures', () => {
     expect(desk.view).toMatchObject({ kind: 'verdict', verdict: { action: 'collect' } });
   });
 
+  it('with a product and an order show both', async () => {
+    const [product] = PRODUCTS;
+    backend.pictureTexts = [
+      { text: PICKUP, format: 'QRCode' },
+      { text: product?.barcode ?? '', format: 'EAN13' },
+    ];
+    await desk.readPicture(new Blob(['picture']));
+    expect(desk.view).toMatchObject({ kind: 'verdict', verdict: { action: 'collect' } });
+    expect(desk.sale.lines.map((line) => line.product.sku)).toEqual([product?.sku]);
+  });
+
+  it('with two codes show one and keep the other', async () => {
+    backend.pictureTexts = [
+      { text: COUPON, format: 'QRCode' },
+      { text: PICKUP, format: 'QRCode' },
+    ];
+    await desk.readPicture(new Blob(['picture']));
+    expect(desk.view).toMatchObject({ kind: 'verdict', text: COUPON });
+    expect(desk.held).toEqual([PICKUP]);
+    await desk.confirm();
+    expect(desk.view).toMatchObject({ kind: 'verdict', text: PICKUP });
+    expect(desk.held).toEqual([]);
+  });
+
+  it('Esc goes on to the code that waits', async () => {
+    backend.pictureTexts = [
+      { text: COUPON, format: 'QRCode' },
+      { text: PICKUP, format: 'QRCode' },
+    ];
+    await desk.readPicture(new Blob(['picture']));
+    desk.escape();
+    expect(desk.held).toEqual([]);
+    await vi.waitFor(() => expect(desk.view).toMatchObject({ kind: 'verdict', text: PICKUP }));
+    desk.escape();
+    expect(desk.view.kind).toBe('idle');
+  });
+
   it('of more than 20 MB are refused unread', async () => {
     const read = vi.spyOn(backend, 'readPicture');
     await desk.readPicture(new Blob([new Uint8Array(PICTURE_LIMIT + 1)]));
@@ -245,7 +283,7 @@ describe('pictures', () => {
   });
 
   it('without a code are a problem', async () => {
-    backend.pictureText = null;
+    backend.pictureTexts = [];
     await desk.readPicture(new Blob(['picture']));
     expect(desk.view).toMatchObject({ kind: 'problem', problem: { code: 'picture_without_code' } });
   });
