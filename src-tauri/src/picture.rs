@@ -106,7 +106,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("券 1%20.png");
         std::fs::write(&file, &picture).unwrap();
-        assert_eq!(read_file(&file).unwrap(), [code.clone()]);
+        assert_eq!(read_file(&file).unwrap(), std::slice::from_ref(&code));
         assert_eq!(read(&BASE64_STANDARD.encode(picture)).unwrap(), [code]);
         assert_eq!(read_file(folder.path()).unwrap_err().code, "picture_unreadable");
     }

@@ -4,8 +4,8 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use counterfoil_domain::{
     ids::{DeviceId, TenantId},
-    time::Millis,
     text::plain,
+    time::Millis,
 };
 use counterfoil_protocol::{
     problem::Problem,

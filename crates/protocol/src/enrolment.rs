@@ -6,8 +6,8 @@
 use counterfoil_domain::{
     ids::{DeviceId, HistoryId, TenantId},
     people::Store,
-    time::Millis,
     text::plain,
+    time::Millis,
 };
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};

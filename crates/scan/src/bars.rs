@@ -401,9 +401,11 @@ mod tests {
         rival.is_some_and(|rival| rival > least)
     }
 
+    type Draw = fn(&str) -> Option<Drawn>;
+
     #[test]
     fn what_is_printed_has_no_rival_and_what_is_not_has() {
-        let cases: [(fn(&str) -> Option<Drawn>, _, _); 4] = [
+        let cases: [(Draw, _, _); 4] = [
             (
                 Drawn::ean,
                 "6901028075763",

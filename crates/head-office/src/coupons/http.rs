@@ -6,8 +6,8 @@ use axum::{Json, extract::State};
 use counterfoil_domain::{
     coupons::{Coupon, CouponState, ONLINE_STORE, Standing, Template},
     ids::{BatchId, CouponId, FreezeId, MemberId, StoreId, TemplateId, TenantId},
-    time::Millis,
     text,
+    time::Millis,
 };
 use counterfoil_protocol::problem::Code;
 use serde::{Deserialize, Serialize};

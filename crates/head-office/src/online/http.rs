@@ -7,12 +7,12 @@ use axum::{Json, extract::State, http::StatusCode, response::Response};
 use counterfoil_domain::{
     coupons::CouponState,
     ids::{CouponId, FreezeId, MemberId, OperationId, StoreId, TenantId},
+    text,
     time::{DAY, Millis},
     transition::{
         Answer, Command,
         online::{AskedOrder, End, Named, OnlineOrder, OnlineStatus},
     },
-    text,
 };
 use counterfoil_protocol::problem::Code;
 use futures_core::future::BoxFuture;
