@@ -7,17 +7,27 @@
 
 mod claims;
 mod effects;
+#[cfg(test)]
+mod effects_tests;
 mod expiry;
 mod freezes;
+#[cfg(test)]
+mod freezes_tests;
 mod journal;
+#[cfg(test)]
+mod journal_tests;
 pub mod online;
 #[cfg(test)]
 mod online_tests;
 mod sales;
+#[cfg(test)]
+mod testing;
 mod told;
 mod uses;
 #[cfg(test)]
 mod uses_tests;
+#[cfg(test)]
+mod words_tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 
