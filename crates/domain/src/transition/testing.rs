@@ -20,28 +20,28 @@ pub(super) const NOW: Millis = 1_795_000_000_000;
 pub(super) const COUPONS: u128 = 3;
 pub(super) const DEVICES: u128 = 4;
 
-pub(super) fn id(kind: u128, n: u128) -> Uuid {
+pub(super) const fn id(kind: u128, n: u128) -> Uuid {
     Uuid::from_u128((kind << 64) | n)
 }
-pub(super) fn coupon_id(n: u128) -> CouponId {
+pub(super) const fn coupon_id(n: u128) -> CouponId {
     CouponId(id(1, n))
 }
-pub(super) fn device_id(n: u128) -> DeviceId {
+pub(super) const fn device_id(n: u128) -> DeviceId {
     DeviceId(id(2, n))
 }
 /// Two devices a store, the way a shop has them.
 pub(super) fn store_of(device: u128) -> StoreId {
     StoreId(id(3, device / 2))
 }
-pub(super) fn freeze_id(n: u128) -> FreezeId {
+pub(super) const fn freeze_id(n: u128) -> FreezeId {
     FreezeId(id(6, n))
 }
-pub(super) fn operation_id(n: u128) -> OperationId {
+pub(super) const fn operation_id(n: u128) -> OperationId {
     OperationId(id(9, n))
 }
 pub(super) const PICKUP: OrderId = OrderId(Uuid::from_u128(0x77));
 pub(super) const MEMBER: MemberId = MemberId(Uuid::from_u128(0x55));
-pub(super) const TEMPLATE: TemplateId = TemplateId(Uuid::from_u128(4 << 64));
+pub(super) const TEMPLATE: TemplateId = TemplateId(id(4, 0));
 
 /// Coupon 0 is a member's, coupon 1 is a printed one of the first store, coupon 2 a printed one of none.
 pub(super) fn chain() -> State {
