@@ -9,6 +9,8 @@ mod claims;
 mod effects;
 #[cfg(test)]
 mod effects_tests;
+#[cfg(test)]
+mod ends_tests;
 mod expiry;
 mod freezes;
 #[cfg(test)]
@@ -20,6 +22,8 @@ pub mod online;
 #[cfg(test)]
 mod online_tests;
 mod sales;
+#[cfg(test)]
+mod sales_tests;
 #[cfg(test)]
 mod testing;
 mod told;
