@@ -25,8 +25,12 @@ mod sales;
 #[cfg(test)]
 mod sales_tests;
 #[cfg(test)]
+mod surplus_tests;
+#[cfg(test)]
 mod testing;
 mod told;
+#[cfg(test)]
+mod told_tests;
 mod uses;
 #[cfg(test)]
 mod uses_tests;
