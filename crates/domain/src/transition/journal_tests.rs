@@ -215,8 +215,15 @@ fn every_place_in_the_journal_has_one_answer() {
 #[test]
 fn a_place_that_was_passed_and_is_empty_is_a_fork() {
     let mut state = journal();
-    state.positions.insert((device_id(0), 2, 1), None);
-    expect("a hole", &state, &attempt(2, 1), Answer::Fork, Leaves::Frozen);
+    for seq in [1, 2] {
+        state.positions.insert((device_id(0), 2, seq), None);
+        // Not even one that names the head, or would open the epoch, comes to stand there.
+        let hole = with(attempt(2, seq), |it| {
+            it.id = operation_id(999);
+            it.prev_hash = fingerprint(2, 2);
+        });
+        expect("a hole", &state, &hole, Answer::Fork, Leaves::Frozen);
+    }
 }
 
 #[test]

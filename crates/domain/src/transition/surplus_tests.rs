@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     coupons::{CouponState, ONLINE_STORE},
-    ids::{ClerkId, OperationId},
+    ids::{ClerkId, OperationId, StoreId},
     operations::ExceptionKind,
     pickups::{OrderFreeze, OrderState},
     sales::{Sale, Till},
@@ -38,7 +38,7 @@ fn decided(state: &State, command: &Command) -> (Answer, Changes) {
     decide(state, command, NOW).unwrap()
 }
 
-fn stores(changes: &Changes, entity: Entity) -> Vec<crate::ids::StoreId> {
+fn stores(changes: &Changes, entity: Entity) -> Vec<StoreId> {
     let told = changes.feed.iter().filter(|(_, what)| *what == entity);
     told.map(|(store, _)| *store).collect()
 }

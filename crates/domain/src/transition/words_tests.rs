@@ -5,8 +5,8 @@ use std::{fmt::Debug, sync::Arc};
 use uuid::Uuid;
 
 use super::{
-    Answer, Audience, BatchStatus, Claim, ClaimKey, Command, DeviceStatus, Key, LimitCounts, NeedKeys, State, Subject,
-    decide,
+    Answer, Arrival, Audience, BatchStatus, Claim, ClaimKey, Command, DeviceStatus, Key, LimitCounts, NeedKeys, State,
+    Subject, decide,
     online::{AskedOrder, End, Named, OnlineStatus},
     testing::{
         MEMBER, NOW, PICKUP, TEMPLATE, arrival, basket, collect, coupon_id, device_id, freeze_id, id, operation_id,
@@ -117,7 +117,7 @@ fn a_command_names_the_rows_it_is_sure_to_read() {
     let (device, coupon, freeze) = (Key::Device(device_id(0)), Key::Coupon, Key::Freeze);
     let mut sold = basket(&[(0, Some(freeze_id(0))), (1, None)]);
     sold.member = Some(MEMBER);
-    let unread = super::Arrival {
+    let unread = Arrival {
         action: None,
         ..arrival(1, 1, redeem(0, None))
     };
