@@ -7,17 +7,35 @@
 
 mod claims;
 mod effects;
+#[cfg(test)]
+mod effects_tests;
+#[cfg(test)]
+mod ends_tests;
 mod expiry;
 mod freezes;
+#[cfg(test)]
+mod freezes_tests;
 mod journal;
+#[cfg(test)]
+mod journal_tests;
 pub mod online;
 #[cfg(test)]
 mod online_tests;
 mod sales;
+#[cfg(test)]
+mod sales_tests;
+#[cfg(test)]
+mod surplus_tests;
+#[cfg(test)]
+mod testing;
 mod told;
+#[cfg(test)]
+mod told_tests;
 mod uses;
 #[cfg(test)]
 mod uses_tests;
+#[cfg(test)]
+mod words_tests;
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -10,116 +10,19 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::{
-    Answer, Arrival, Changes, Command, Device, DeviceStatus, Entity, State, Subject, decide, genesis,
+    Answer, Arrival, Changes, Command, Entity, State, Subject, decide,
     online::{AskedOrder, End, Named, OnlineStatus},
+    testing::{COUPONS, DEVICES, MEMBER, NOW, PICKUP, TEMPLATE, basket, chain, coupon_id, device_id, id, store_of},
 };
 use crate::{
-    coupons::{Coupon, CouponState, FREEZE_LASTS, OfflinePolicy, Template},
-    ids::{BatchId, ClerkId, CouponId, DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TemplateId},
+    coupons::{Coupon, CouponState, FREEZE_LASTS},
+    ids::{ClerkId, FreezeId, OperationId, StoreId},
     operations::{Action, ExceptionKind, Outcome},
-    people::Member,
     pickups::{Order, OrderState},
-    sales::{SaleLine, Settlement, UsedCoupon},
-    settlement::{Kind, Scope, Stacking},
     time::{DAY, MINUTE, Millis},
 };
 
-const NOW: Millis = 1_795_000_000_000;
-const COUPONS: u128 = 3;
-const DEVICES: u128 = 4;
 const ORDER: FreezeId = FreezeId(Uuid::from_u128(0xA0));
-
-fn id(kind: u128, n: u128) -> Uuid {
-    Uuid::from_u128((kind << 64) | n)
-}
-fn coupon_id(n: u128) -> CouponId {
-    CouponId(id(1, n))
-}
-fn device_id(n: u128) -> DeviceId {
-    DeviceId(id(2, n))
-}
-/// Two devices a store, the way a shop has them.
-fn store_of(device: u128) -> StoreId {
-    StoreId(id(3, device / 2))
-}
-const PICKUP: OrderId = OrderId(Uuid::from_u128(0x77));
-const MEMBER: MemberId = MemberId(Uuid::from_u128(0x55));
-
-/// Coupon 0 is a member's, coupon 1 is a printed one of the first store, coupon 2 a printed one of none.
-fn chain() -> State {
-    let mut state = State::default();
-    for n in 0..DEVICES {
-        let device = Device {
-            id: device_id(n),
-            store: store_of(n),
-            status: DeviceStatus::Active,
-            epoch: 1,
-            last_seq: 0,
-            last_hash: genesis(),
-            settled_at: None,
-            version: 1,
-        };
-        state.devices.insert(device.id, Some(device));
-    }
-    let template = TemplateId(id(4, 0));
-    for n in 0..COUPONS {
-        let coupon = Coupon {
-            id: coupon_id(n),
-            code: n.to_string(),
-            member: (n == 0).then_some(MEMBER),
-            template,
-            template_version: 1,
-            batch: BatchId(id(5, 0)),
-            home_store: (n == 1).then(|| store_of(0)),
-            valid_from: None,
-            valid_until: None,
-            state: CouponState::Available,
-            version: 1,
-            surplus: Vec::new(),
-            told: Vec::new(),
-        };
-        state.coupons.insert(coupon.id, Some(coupon));
-    }
-    let rule = Template {
-        id: template,
-        version: 1,
-        name_zh: "减".into(),
-        name_en: "off".into(),
-        currency: "CNY".into(),
-        rule: Kind::AmountOff { amount: 100 }.into(),
-        scope: Scope::default(),
-        stacking: Stacking::default(),
-        stores: None,
-        offline: OfflinePolicy::HomeStore,
-        floor_limit: 0,
-        worth_unbounded: 0,
-    };
-    state.templates.insert((template, 1), Some(Arc::new(rule)));
-    let member = Member {
-        id: MEMBER,
-        number: "1".into(),
-        name: "m".into(),
-        phone: "1".into(),
-        recent_stores: vec![store_of(0)],
-    };
-    state.members.insert(MEMBER, Some(member));
-    let order = Order {
-        id: PICKUP,
-        number: "1".into(),
-        code: "1".into(),
-        store: store_of(0),
-        member: None,
-        collector: "c".into(),
-        deadline: None,
-        lines: Vec::new(),
-        state: OrderState::Ready { freeze: None },
-        version: 1,
-        surplus: Vec::new(),
-        told: Vec::new(),
-    };
-    state.orders.insert(PICKUP, Some(order));
-    state
-}
 
 /// Whose word an operation names.
 #[derive(Debug, Clone, Copy)]
@@ -370,7 +273,7 @@ impl Run {
             Step::Redeem { device, coupon, word } => {
                 let action = Action::RedeemCoupon {
                     coupon: coupon_id(*coupon),
-                    template: TemplateId(id(4, 0)),
+                    template: TEMPLATE,
                     template_version: 1,
                     worth: 100,
                     member: None,
@@ -390,31 +293,8 @@ impl Run {
             }
             Step::Sell { device, coupons, word } => {
                 let freeze = self.freeze(*device, *word);
-                let used = coupons.iter().map(|coupon| UsedCoupon {
-                    coupon: coupon_id(*coupon),
-                    template: TemplateId(id(4, 0)),
-                    template_version: 1,
-                    discount: 100,
-                    shares: vec![100],
-                    freeze,
-                });
-                let settled = Settlement {
-                    currency: "CNY".into(),
-                    lines: vec![SaleLine {
-                        sku: "A".into(),
-                        name_zh: "甲".into(),
-                        name_en: "A".into(),
-                        category: None,
-                        merchant: None,
-                        unit_price: 1_000,
-                        quantity: 1,
-                    }],
-                    coupons: used.collect(),
-                    member: None,
-                    payable: 1_000 - 100 * i64::try_from(coupons.len()).unwrap(),
-                    tender: "cash".into(),
-                    receipt: "1".into(),
-                };
+                let used: Vec<_> = coupons.iter().map(|coupon| (*coupon, freeze)).collect();
+                let settled = basket(&used);
                 let (operation, outcome) = self.push(*device, Action::SettleSale(settled));
                 assert!(!matches!(outcome, Outcome::Quarantined { .. }));
                 self.used(operation, *device, coupons.iter().copied().map(subject).collect());
@@ -630,7 +510,7 @@ fn another_s_word_is_no_word() {
         let mut run = after(&[owner]);
         let action = Action::RedeemCoupon {
             coupon: coupon_id(1),
-            template: TemplateId(id(4, 0)),
+            template: TEMPLATE,
             template_version: 1,
             worth: 100,
             member: None,
@@ -685,7 +565,7 @@ fn worth_below_zero_is_set_aside_and_lets_go_of_what_it_held() {
     ]);
     let action = Action::RedeemCoupon {
         coupon: coupon_id(0),
-        template: TemplateId(id(4, 0)),
+        template: TEMPLATE,
         template_version: 1,
         worth: -1,
         member: None,

@@ -321,3 +321,89 @@ fn a_templates_end_stops_grants() {
         vec![NotClaimable::GrantNotOpen]
     );
 }
+
+fn claimed(state: &mut State, key: u8, now: Millis) -> Coupon {
+    let command = Command::Claim {
+        member: member(0),
+        template: TEMPLATE,
+        key: ClaimKey([key; 16]),
+    };
+    let (answer, changes) = decide(state, &command, now).unwrap();
+    assert!(matches!(answer, Answer::Given { replayed: false, .. }), "{answer:?}");
+    state.absorb(&changes);
+    changes.given[0].coupon.clone()
+}
+
+#[test]
+fn a_coupon_is_valid_as_its_terms_say() {
+    let fixed = Some(NOW + 5 * DAY);
+    for (days, from, until, validity) in [
+        (None, None, None, (None, None)),
+        (None, None, fixed, (None, fixed)),
+        (None, Some(NOW + DAY), fixed, (Some(NOW + DAY), fixed)),
+        (Some(30), None, None, (None, Some(NOW + 30 * DAY))),
+        (Some(30), Some(NOW), fixed, (Some(NOW), Some(NOW + 30 * DAY))),
+        (Some(i64::MAX), None, None, (None, Some(i64::MAX))),
+    ] {
+        let terms = Terms {
+            valid_days: days,
+            valid_from: from,
+            valid_until: until,
+            ..terms(1, 0, LimitCounts::Taken)
+        };
+        let mut state = state(vec![terms], vec![batch(1, 1, 1, 1)]);
+        let coupon = claimed(&mut state, 1, NOW);
+        assert_eq!((coupon.valid_from, coupon.valid_until), validity);
+        assert_eq!((coupon.member, coupon.version), (Some(member(0)), Coupon::ISSUED));
+    }
+}
+
+#[test]
+fn it_can_be_claimed_from_the_first_instant_to_the_last() {
+    let limits = Terms {
+        claim_from: Some(NOW),
+        claim_until: Some(NOW + DAY),
+        valid_days: None,
+        valid_until: Some(NOW + 2 * DAY),
+        ..terms(1, 0, LimitCounts::Taken)
+    };
+    for (now, ended) in [
+        (NOW - 1, vec![NotClaimable::ClaimNotStarted { at: NOW }]),
+        (NOW, vec![]),
+        (NOW + DAY - 1, vec![]),
+        (NOW + DAY, vec![NotClaimable::ClaimOver { at: NOW + DAY }]),
+        (
+            NOW + 2 * DAY,
+            vec![
+                NotClaimable::ClaimOver { at: NOW + DAY },
+                NotClaimable::ValidityOver { at: NOW + 2 * DAY },
+            ],
+        ),
+    ] {
+        let mut state = state(vec![limits.clone()], vec![batch(1, 1, 1, 1)]);
+        match ask(&mut state, member(0), 1, now) {
+            Answer::Given { .. } => assert_eq!(ended, [], "{now}"),
+            other => assert_eq!(reasons(other), ended, "{now}"),
+        }
+    }
+}
+
+#[test]
+fn what_a_member_had_grows_with_every_claim_and_with_nothing_else() {
+    let mut state = state(vec![terms(1, 3, LimitCounts::Taken)], vec![batch(1, 1, 9, 9)]);
+    for n in 1..=3 {
+        claimed(&mut state, n, NOW);
+        let had = Holding {
+            member: member(0),
+            template: TEMPLATE,
+            taken: i64::from(n),
+            held: i64::from(n),
+            version: i64::from(n),
+        };
+        assert_eq!(state.holdings[&(member(0), TEMPLATE)], Some(had));
+    }
+    let before = state.holdings.clone();
+    ask(&mut state, member(0), 3, NOW);
+    ask(&mut state, member(0), 4, NOW);
+    assert_eq!(state.holdings, before);
+}
