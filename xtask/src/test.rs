@@ -72,7 +72,7 @@ fn all(options: &Options, counts: &mut Counts) -> Result<()> {
         .args(&options.arguments)
         .env("COUNTERFOIL_TEST_POSTGRES", &postgres.url)
         .env("COUNTERFOIL_BIN_DIR", places::target().join("debug"))
-        .env("COUNTERFOIL_TEST_PYTHON", &python)
+        .env("COUNTERFOIL_TEST_PYTHON", python.unwrap_or_default())
         .env("COUNTERFOIL_TAURI_DRIVER", &driver);
     display.apply(&mut command);
     counts.add(counted("the crates' tests", command, counts::of_cargo_line)?);

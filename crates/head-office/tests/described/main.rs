@@ -274,6 +274,8 @@ async fn another_chain_sees_nothing_of_this_one(on: On) {
     let operations = operations::all(&office.document);
     let ours = office.maker(0).known_ids();
     let mut maker = office.maker(3);
+    // What the other chain made itself, it sees: an order, say, that it cancelled before it was known.
+    let mut made: Vec<String> = Vec::new();
     for _ in 0..4 {
         for operation in operations.iter().filter(|one| matches!(one.needs, Needs::Operator(_))) {
             // Learning nothing, the maker knows this chain's ids and numbers only.
@@ -288,7 +290,11 @@ async fn another_chain_sees_nothing_of_this_one(on: On) {
             for secret in secrets.into_iter().filter(|secret| !asked.contains(secret)) {
                 assert!(!text.contains(secret), "{asked}\n{text}");
             }
-            if operation.path.contains('{') && operation.method == Method::GET {
+            if operation.method != Method::GET && answer.status < 300 {
+                made.push(call.path.clone());
+            }
+            let is_its_own = made.iter().any(|path| path.starts_with(&call.path));
+            if operation.path.contains('{') && operation.method == Method::GET && !is_its_own {
                 assert!((400..500).contains(&answer.status), "{asked}\n{text}");
             }
         }
