@@ -149,11 +149,6 @@ const BUGS: &[Bug] = &[
         what: "a made-up cursor begins a new history",
     },
     Bug {
-        name: "taken_twice",
-        found_by: FoundBy::HeadOffice("orders"),
-        what: "two counters over one order's hold block their journals",
-    },
-    Bug {
         name: "news_lost",
         found_by: FoundBy::Simulator,
         what: "counters are not told of all that a group changed",

@@ -329,3 +329,48 @@ fn a_revoked_device_delivers_and_learns_nothing() {
         Some("device_revoked")
     );
 }
+
+#[test]
+fn waits_are_what_head_office_and_people_were_told() {
+    assert_eq!((LONG_POLL, BARRED_PACE, BACKOFF_CAP), (20_000, 30_000, 30_000));
+}
+
+#[test]
+fn only_where_nobody_drives_do_questions_try_a_broken_line() {
+    for driven in [false, true] {
+        let mut engine = Engine::default();
+        engine.set_driven(driven);
+        engine.question_failed(now(0), &Unanswered::Unreachable("nobody".into()), 0);
+        assert_eq!(engine.link().state, LinkState::Offline);
+        let (before, after) = (now(0), now(BACKOFF_CAP));
+        assert!(!engine.may_ask(before));
+        assert_eq!(engine.may_ask(after), !driven);
+        engine.question_answered(after);
+        assert_eq!(engine.link().state == LinkState::Online, !driven);
+        assert_eq!(engine.link().problem.is_none(), !driven);
+    }
+}
+
+#[test]
+fn a_frozen_device_and_a_fork_each_stop_the_push() {
+    let frozen = View {
+        pending: 3,
+        device: DeviceStatus::Frozen,
+    };
+    assert_eq!(plan(online().next(now(1), frozen)).push, 0);
+
+    let fork = |device| Answered {
+        sent: 3,
+        stopped: Some(Stopped::Fork),
+        device,
+        ..answer()
+    };
+    // What is kept of the device may not say yet that it was frozen.
+    let mut engine = online();
+    engine.heard(now(1), &Heard::Answer(fork(DeviceStatus::Frozen)), 0);
+    assert_eq!(plan(engine.next(now(1 + BARRED_PACE), view(3))).push, 0);
+    // One that was let go on meanwhile sends on.
+    let mut engine = online();
+    engine.heard(now(1), &Heard::Answer(fork(DeviceStatus::Active)), 0);
+    assert_eq!(plan(engine.next(now(1 + BARRED_PACE), view(3))).push, PUSH_OPERATIONS);
+}
