@@ -139,7 +139,7 @@ describe('the desk', () => {
     const { backend } = await open(AT_THE_DESK);
     backend.pictureCopied = true;
     await find('omnibox');
-    for (const text of ['', '/home/shop/券 1.png', 'file:///home/shop/code.JPG']) {
+    for (const text of ['', '/media/shop/券 1.png', 'file:///media/shop/code.JPG']) {
       const before = backend.lookUps.length;
       const paste = new Event('paste', { bubbles: true, cancelable: true });
       Object.assign(paste, { clipboardData: { files: [], getData: () => text } });
