@@ -1,8 +1,11 @@
 //! The main job in the window: first start, redeem, lose head office, go on, come back; and what goes wrong on the way.
 
+use std::path::Path;
+
 use counterfoil_head_office::testing::On;
 use counterfoil_scan::render::{QrStyle, png};
 use counterfoil_tests::office::Office;
+use fantoccini::key::Key;
 use serde_json::Value;
 
 use crate::window::Window;
@@ -68,6 +71,7 @@ async fn a_day_at_the_desk(language: &'static str, button: &str, machine: &str, 
     std::fs::write(&picture, qr(&codes[1])).unwrap();
     window.chooses(&picture).await;
     window.sees("verdict[data-decision=honour]").await;
+    pastes_it(&window, &picture).await;
     window.press("confirm").await;
     window.sees("receipt[data-delivery=confirmed]").await;
 
@@ -166,6 +170,18 @@ pub async fn signs_in(window: &Window, seeded: &Value, clerk: &str) {
     window.sees("idle").await;
     window.sees("link[data-state=online]").await;
     window.keeps("04-desk").await;
+}
+
+/// The picture itself, and its file as a file manager copies it.
+async fn pastes_it(window: &Window, picture: &Path) {
+    let list = picture.with_extension("uris");
+    std::fs::write(&list, format!("file://{}\r\n", picture.display())).unwrap();
+    for (kind, file) in [("image/png", picture), ("text/uri-list", &list)] {
+        window.sends(&char::from(Key::Escape).to_string()).await;
+        window.sees("idle").await;
+        window.pastes(kind, file).await;
+        window.sees("verdict[data-decision=honour]").await;
+    }
 }
 
 /// Nothing of this changes anything.

@@ -150,7 +150,7 @@ async fn chooses_by_hand(window: &Window) {
 }
 
 /// By the keyboard alone.
-async fn confirms(window: &Window, receipt: &str, delivery: &str) {
+pub async fn confirms(window: &Window, receipt: &str, delivery: &str) {
     window.sees("settle:enabled").await;
     window.enters().await;
     window.sees("receipt-number:focus").await;

@@ -12,6 +12,7 @@ use fantoccini::{
 use serde_json::{Value, json};
 
 use crate::journey::{MANAGER, SEED, SHOP, connects, pin, signs_in};
+use crate::sale::confirms;
 use crate::window::Window;
 
 /// Of a key, ms: three scanners, and a slow one.
@@ -149,11 +150,20 @@ async fn a_scan_is_whole_or_nothing(language: &'static str, button: &str, machin
     on_every_screen(&window, &codes[0], &mut gaps).await;
     in_a_dialog(&window, &seeded, &codes, &mut gaps).await;
     beside_a_basket(&window, &codes[1], &goods, &mut gaps).await;
+    over_the_help(&window, &codes[1], &mut gaps).await;
+    beside_a_sale_of_today(&window, &codes[1], &goods[0], &mut gaps).await;
+    in_a_return(&window, &seeded, &codes[1], &mut gaps).await;
     while_a_scanner_is_tested(&window, &codes[1], &mut gaps).await;
     while_nobody_is_signed_in(&window, clerk, &codes[1], &mut gaps).await;
+    while_a_lock_is_lifted(&window, &seeded, clerk, &codes[1], &mut gaps).await;
     window.close().await;
 
-    assert_eq!(office.number("SELECT COUNT(*) FROM sales").await, 0);
+    // The one that was made to be returned, and none by a scan.
+    assert_eq!(office.number("SELECT COUNT(*) FROM sales").await, 1);
+    assert_eq!(
+        office.number("SELECT CAST(SUM(units_back) AS BIGINT) FROM sales").await,
+        0
+    );
     let redeemed = "SELECT COUNT(*) FROM coupon_entries WHERE what = 'redeemed'";
     assert_eq!(office.number(redeemed).await, 1);
     assert_eq!(guesses(&folder.path().join("counter")).await, 0);
@@ -283,6 +293,91 @@ async fn beside_a_basket(window: &Window, coupon: &str, goods: &[String], gaps: 
     window.sees("idle").await;
 }
 
+/// The list of keys has nothing in it that a scan could spoil: it goes, and the code is looked up.
+async fn over_the_help(window: &Window, code: &str, gaps: &mut Gaps) {
+    for pace in PACES {
+        window.escapes().await;
+        window.press("nav-desk").await;
+        window.asked().await;
+        window.sends(&char::from(Key::F1).to_string()).await;
+        window.sees("help").await;
+        window.bursts(code, pace, gaps).await;
+        window.sees("verdict[data-decision=honour]").await;
+        window.sees_no_more("help").await;
+        assert_eq!(window.asked().await, [code], "{pace}");
+    }
+    window.escapes().await;
+}
+
+/// Beside the details of a sale a scan is looked up at the desk, as on every screen, whatever button has the focus.
+async fn beside_a_sale_of_today(window: &Window, code: &str, goods: &str, gaps: &mut Gaps) {
+    window.press("nav-desk").await;
+    window.scans(goods).await;
+    confirms(window, "R-8", "confirmed").await;
+    window.press("next").await;
+    for focus in ["slip", "return-open", "void-open", "today-row"] {
+        for pace in PACES {
+            window.press("nav-today").await;
+            window.press("today-row[data-kind=sale]").await;
+            window.sees("sale-details").await;
+            window.focuses(focus).await;
+            window.asked().await;
+            window.bursts(code, pace, gaps).await;
+            window.sees("verdict[data-decision=honour]").await;
+            assert_eq!(window.asked().await, [code], "{focus} {pace}");
+            window.escapes().await;
+        }
+    }
+}
+
+/// What is to come back is chosen with buttons and a person's PIN, and a scan is neither.
+async fn in_a_return(window: &Window, seeded: &Value, code: &str, gaps: &mut Gaps) {
+    window.press("nav-today").await;
+    window.press("today-row[data-kind=sale]").await;
+    window.press("return-open").await;
+    window.press("return-more").await;
+    window.sees("refund[data-minor]:not([data-minor='0'])").await;
+    window.types("void-reason", window.word("return_reason_fault")).await;
+    window.types("void-pin", &pin(seeded, MANAGER)).await;
+    let state = async || {
+        let refund = window.says("refund", "data-minor").await;
+        let fields = [
+            window.holds("void-reason").await,
+            window.holds("void-pin").await,
+            window.holds("void-manager").await,
+        ];
+        (refund, fields)
+    };
+    let before = state().await;
+    window.asked().await;
+    let mut held = 0;
+    for focus in [
+        "return-all",
+        "return-more",
+        "void-reason",
+        "void-manager",
+        "void-pin",
+        "return-submit",
+    ] {
+        for pace in PACES {
+            window.focuses(focus).await;
+            window.bursts(code, pace, gaps).await;
+            held += 1;
+            let all = async || window.count("held-scan").await == held;
+            window
+                .until(all, &format!("{focus} {pace}: {held} scans are not held"))
+                .await;
+            assert_eq!(state().await, before, "{focus} {pace}");
+        }
+    }
+    window.keeps("51-scans-held-in-a-return").await;
+    assert_eq!(window.asked().await, [""; 0]);
+    window.escapes().await;
+    window.sees("verdict[data-decision=honour]").await;
+    assert_eq!(window.asked().await, vec![code.to_owned(); held]);
+    window.escapes().await;
+}
+
 async fn while_a_scanner_is_tested(window: &Window, code: &str, gaps: &mut Gaps) {
     window.press("nav-settings").await;
     window.press("scanner-test-open").await;
@@ -329,4 +424,36 @@ async fn while_nobody_is_signed_in(window: &Window, clerk: &str, code: &str, gap
     }
     assert_eq!(window.asked().await, [""; 0]);
     window.sees(&format!("clerk-{clerk}")).await;
+}
+
+/// The clerk has mistyped the PIN too often, and a manager is asked for theirs.
+async fn while_a_lock_is_lifted(window: &Window, seeded: &Value, clerk: &str, code: &str, gaps: &mut Gaps) {
+    window.press(&format!("clerk-{clerk}")).await;
+    let locked = async || {
+        if window.count("lift-open").await == 0 {
+            window.types("pin-input", "00000000").await;
+            window.press("pin-submit").await;
+        }
+        window.count("lift-open").await == 1
+    };
+    window.until(locked, "the clerk is not locked out").await;
+    window.press("lift-open").await;
+    window.sees("lift-dialog").await;
+    window.types("void-pin", &pin(seeded, MANAGER)).await;
+    let state = async || [window.holds("void-pin").await, window.holds("void-manager").await];
+    let before = state().await;
+    window.asked().await;
+    for focus in ["void-manager", "void-pin", "void-submit"] {
+        for pace in PACES {
+            window.focuses(focus).await;
+            window.bursts(code, pace, gaps).await;
+            assert_eq!(state().await, before, "{focus} {pace}");
+        }
+    }
+    window.keeps("52-scans-while-a-lock-is-lifted").await;
+    // It is the manager who lifts it.
+    window.press("void-submit").await;
+    window.sees_no_more("lift-dialog").await;
+    window.sees_no_more("lift-open").await;
+    assert_eq!(window.asked().await.iter().filter(|one| *one != "sign_in").count(), 0);
 }

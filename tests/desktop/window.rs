@@ -8,7 +8,12 @@ use std::{
 };
 
 use counterfoil_tests::{driver::Driver, program};
-use fantoccini::{Client, ClientBuilder, Locator, elements::Element, key::Key};
+use fantoccini::{
+    Client, ClientBuilder, Locator,
+    actions::{InputSource as _, KeyAction, KeyActions},
+    elements::Element,
+    key::Key,
+};
 use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Map, Value, json};
 use tokio::sync::{Mutex, MutexGuard};
@@ -190,6 +195,24 @@ impl Window {
             transfer.items.add(new File([new Blob([new Uint8Array(arguments[0])])], 'large.png', { type: 'image/png' }));
             document.body.dispatchEvent(new DragEvent('drop', { bubbles: true, cancelable: true, dataTransfer: transfer }));";
         self.runs(script, vec![json!(size)]).await;
+    }
+
+    /// Puts a file's bytes on the clipboard of the display, as this kind of thing, and presses Ctrl+V.
+    pub async fn pastes(&self, kind: &str, file: &Path) {
+        // It goes on in the background, as the owner of what it copied, until something else is.
+        let copied = std::process::Command::new("xclip")
+            .args(["-selection", "clipboard", "-t", kind])
+            .arg(file)
+            .stdout(std::process::Stdio::null())
+            .status();
+        assert!(copied.unwrap().success());
+        let control = char::from(Key::Control);
+        let keys = KeyActions::new("keyboard".to_owned())
+            .then(KeyAction::Down { value: control })
+            .then(KeyAction::Down { value: 'v' })
+            .then(KeyAction::Up { value: 'v' })
+            .then(KeyAction::Up { value: control });
+        self.client.perform_actions(keys).await.unwrap();
     }
 
     /// Chooses a file with the file field. It is out of sight, under its button, so nobody waits to see it.

@@ -65,6 +65,7 @@ const NEEDS: &[Need] = &[
     Need { package: "imagemagick", why: "takes the picture of the window", probe: Probe::Program("import"), from: Purpose::Run, headless: true },
     Need { package: "postgresql", why: "head office's second database (the tests start a server of their own)", probe: Probe::Postgres, from: Purpose::Test, headless: false },
     Need { package: "python3-venv", why: "tries the API's description with tools in Python", probe: Probe::Python, from: Purpose::Test, headless: false },
+    Need { package: "xclip", why: "copies pictures to paste in tests", probe: Probe::Program("xclip"), from: Purpose::Test, headless: false },
     Need { package: "webkit2gtk-driver", why: "drives the window in tests", probe: Probe::Program("WebKitWebDriver"), from: Purpose::Test, headless: false },
 ];
 

@@ -15,7 +15,7 @@ use crate::bars::{Drawn, rival};
 use crate::format::Format;
 use crate::looks::{LOOKS, Looks};
 use crate::picture::{PictureError, PictureLimits, load};
-use crate::read::{EVERYTHING, Reading, SURE, read};
+use crate::read::{EVERYTHING, Reading, read};
 
 /// A symbol found in a picture.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -62,6 +62,8 @@ pub fn find(grey: &GrayImage, effort: Effort) -> Vec<Symbol> {
 /// misreading in ten through.
 const VOTES: usize = 2;
 const LINES: i32 = 8;
+/// How many further looks are read at once: more would often be read in vain.
+const AT_ONCE: usize = 3;
 
 struct Search<'a> {
     grey: &'a GrayImage,
@@ -120,22 +122,18 @@ impl<'a> Search<'a> {
             return;
         }
         let mut looks = Looks::new(&rest);
-        for look in LOOKS {
-            if !look.outside && !self.found.is_empty() {
-                break;
+        let (outside, inside) = LOOKS.split_at(LOOKS.partition_point(|look| look.outside));
+        self.take_all(looks.read(outside));
+        for some in inside.chunks(AT_ONCE) {
+            if !self.found.is_empty() {
+                return;
             }
-            let formats = match (look.matrix, look.bars) {
-                (true, true) => &SURE[..],
-                (true, false) => &SURE[..1],
-                (false, _) => &SURE[1..],
-            };
-            let Some((picture, origin)) = looks.take(look) else {
-                continue;
-            };
-            let mut readings = read(&picture, look.binarizer, formats);
-            for reading in &mut readings {
-                reading.symbol.corners = reading.symbol.corners.map(|corner| origin.of(corner));
-            }
+            self.take_all(looks.read(some));
+        }
+    }
+
+    fn take_all(&mut self, views: Vec<Vec<Reading>>) {
+        for readings in views {
             self.take(readings, false);
         }
     }
@@ -245,6 +243,7 @@ mod tests {
     use image::{GrayImage, Luma};
 
     use super::*;
+    use crate::read::SURE;
     use crate::render::{QrStyle, picture};
 
     /// Whatever a look does to the picture, what it finds is told in the picture's own pixels.

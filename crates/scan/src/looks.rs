@@ -6,13 +6,14 @@
 use std::borrow::Cow;
 
 use image::GrayImage;
-use zxingcpp::Binarizer;
+use zxingcpp::{BarcodeFormat, Binarizer};
 
 use crate::prepare::{self, Bend};
+use crate::read::{Reading, SURE, read};
 
 const MAX_PIXELS: f32 = 2_000_000.0;
 /// A bent look is at most so large: there are several of them, and they are for what is near and fills the picture.
-const MAX_BENT_PIXELS: f32 = 500_000.0;
+const MAX_BENT_PIXELS: f32 = 350_000.0;
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Look {
@@ -29,6 +30,14 @@ pub(crate) struct Look {
 }
 
 impl Look {
+    fn formats(&self) -> &'static [BarcodeFormat] {
+        match (self.matrix, self.bars) {
+            (true, true) => &SURE[..],
+            (true, false) => &SURE[..1],
+            (false, _) => &SURE[1..],
+        }
+    }
+
     fn is_bent(&self) -> bool {
         matches!(self.filter, Filter::Bend(_))
     }
@@ -115,7 +124,7 @@ pub(crate) const LOOKS: &[Look] = &[
     both(0.5, Filter::None),
     qr(1.0, Filter::Threshold { radius: 40, margin: 10 }),
     qr(2.0, Filter::Close),
-    qr(2.0, Filter::Blur(2.0)),
+    qr(2.0, Filter::Blur(2.2)),
     qr(
         2.0,
         Filter::Bend(Bend {
@@ -179,6 +188,26 @@ impl<'a> Looks<'a> {
         }
     }
 
+    /// What is read in each of these looks, those that are too large left out: on as many cores as there are, one look
+    /// made while others are read.
+    pub(crate) fn read(&mut self, looks: &'static [Look]) -> Vec<Vec<Reading>> {
+        let mut all: Vec<Vec<Reading>> = looks.iter().map(|_| Vec::new()).collect();
+        rayon::scope(|scope| {
+            for (look, readings) in looks.iter().zip(&mut all) {
+                let Some((grey, origin)) = self.take(look) else {
+                    continue;
+                };
+                scope.spawn(move |_| {
+                    *readings = read(&grey, look.binarizer, look.formats());
+                    for reading in readings {
+                        reading.symbol.corners = reading.symbol.corners.map(|corner| origin.of(corner));
+                    }
+                });
+            }
+        });
+        all
+    }
+
     /// `None` when the look would be too large.
     pub(crate) fn take(&mut self, look: &Look) -> Option<(GrayImage, Origin)> {
         let pixels = (self.picture.width() * self.picture.height()) as f32;
@@ -218,7 +247,7 @@ impl<'a> Looks<'a> {
             let scaled = if factor > 1.0 {
                 prepare::enlarge(&self.picture, width, height)
             } else {
-                prepare::resize(&self.picture, width, height)
+                prepare::shrink(&self.picture, width, height)
             };
             self.scaled.push((factor, scaled));
             self.scaled.len() - 1

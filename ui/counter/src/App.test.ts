@@ -365,6 +365,19 @@ describe('a sale', () => {
     expect((await backend.sales()).status).toBe('ok');
   });
 
+  it('changes no quantity by a scan that begins with the key for it', async () => {
+    const { backend } = await open(AT_THE_DESK);
+    await fill();
+    const quantities = () => screen.getAllByTestId('basket-line').map((line) => line.dataset.quantity);
+    const before = quantities();
+    for (const sign of ['+', '-']) {
+      screen.getByTestId('omnibox').focus();
+      await burst(`${sign}A999BJC5D6E7`, 15);
+      await waitFor(() => expect(backend.lookUps.at(-1)?.text).toBe(`${sign}A999BJC5D6E7`));
+      expect(quantities()).toEqual(before);
+    }
+  });
+
   it('refuses scans as a receipt number: goods are added, whose anything else is stays unsaid', async () => {
     const { backend } = await open(AT_THE_DESK);
     await fill();

@@ -21,6 +21,8 @@ export interface ScanListener {
   onScan(scan: Scan): void;
   /** A scanner typed, and it can't be told what: nothing is looked up, the fields are as before. */
   onUnclear?(): void;
+  /** Keys from this time on (`timeStamp`) were a scanner's: whoever acted on one of them takes that back. */
+  onRestore?(began: number): void;
   settings?(): ScannerSettings;
   /** While a scanner is tested, what comes goes here alone. */
   test?(): ((seen: Seen) => void) | null;
@@ -200,8 +202,9 @@ class Listening {
 
   #silent(waited: number): void {
     if (this.listener.test?.()) return this.#tell(null);
-    const last = this.#recogniser.keys.at(-1);
-    if (last) this.#act(this.#recogniser.silence(last.at + waited), kindOf(this.#target));
+    const { keys } = this.#recogniser;
+    const last = keys.at(-1);
+    if (last) this.#act(this.#recogniser.silence(last.at + waited), kindOf(this.#target), keys);
   }
 
   #ended(event: KeyboardEvent, end: 'enter' | 'tab'): void {
@@ -212,15 +215,16 @@ class Listening {
       return this.#recogniser.taken(event.timeStamp);
     }
     const into = kindOf(event.target);
+    const { keys } = this.#recogniser;
     const decision = this.#recogniser.end(event.timeStamp, into);
     if (decision.kind === 'typed') return this.#begin();
     swallow(event);
-    this.#act(decision, into);
+    this.#act(decision, into, keys);
   }
 
-  #act(decision: Decision, into: FieldKind): void {
+  #act(decision: Decision, into: FieldKind, keys: readonly Key[]): void {
     if (decision.kind !== 'scan' && decision.kind !== 'unclear') return;
-    this.#restore(decision.from);
+    this.#restore(decision.from, keys);
     if (decision.kind === 'unclear') this.listener.onUnclear?.();
     else this.listener.onScan({ text: decision.text, into, sure: decision.sure });
   }
@@ -229,14 +233,16 @@ class Listening {
     const { keys } = this.#recogniser;
     const test = this.listener.test?.();
     if (test && keys.length > 2) {
-      this.#restore(0);
+      this.#restore(0, keys);
       test({ keys, end });
     }
     this.#begin();
   }
 
   /** Each field as it was before the first key from there on reached it. */
-  #restore(from: number): void {
+  #restore(from: number, keys: readonly Key[]): void {
+    const first = keys[from];
+    if (first) this.listener.onRestore?.(first.at);
     const done = new Set<Field>();
     for (const mark of this.#marks) {
       if (mark.from < from || done.has(mark.field)) continue;

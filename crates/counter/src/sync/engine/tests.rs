@@ -374,3 +374,88 @@ fn a_frozen_device_and_a_fork_each_stop_the_push() {
     engine.heard(now(1), &Heard::Answer(fork(DeviceStatus::Active)), 0);
     assert_eq!(plan(engine.next(now(1 + BARRED_PACE), view(3))).push, PUSH_OPERATIONS);
 }
+
+#[test]
+fn an_answer_that_settles_nothing_says_nothing_about_how_much_fits() {
+    let mut engine = online();
+    engine.heard(now(1), &problem(Code::TooLarge), 0);
+    engine.heard(now(2), &Heard::Answer(answer()), 0);
+    assert_eq!(plan(engine.next(now(2), view(999))).push, PUSH_OPERATIONS / 2);
+}
+
+#[test]
+fn a_device_that_was_frozen_says_so_and_asks_slowly() {
+    let mut engine = online();
+    let frozen = Answered {
+        device: DeviceStatus::Frozen,
+        ..answer()
+    };
+    engine.heard(now(1), &Heard::Answer(frozen), 0);
+    assert_eq!(
+        engine.link().problem.as_ref().map(|(code, _)| code.as_str()),
+        Some("device_frozen")
+    );
+    assert_eq!(engine.next(now(1), view(0)), Step::Sleep { until: 1 + BARRED_PACE });
+}
+
+#[test]
+fn what_can_not_be_put_right_is_named_and_waited_for_longer_each_time() {
+    let named = |engine: &Engine| engine.link().problem.as_ref().map(|(code, _)| code.clone());
+    let mut engine = online();
+    // (what is heard, how long it waits, what is shown)
+    let cases = [
+        (Code::ClockSkew, None, None),
+        (Code::ClockSkew, None, None),
+        (Code::ClockSkew, Some(499), None),
+        (Code::ClockSkew, Some(999), Some(Code::ClockSkew)),
+        (Code::JournalGap, Some(1_999), Some(Code::JournalGap)),
+    ];
+    for (n, (code, waits, shown)) in cases.into_iter().enumerate() {
+        let at = now(i64::try_from(n).unwrap() * 10_000);
+        engine.heard(at, &problem(code), 1_999);
+        match waits {
+            None => assert!(matches!(engine.next(at, view(1)), Step::Send(_)), "{n}"),
+            Some(waits) => assert_eq!(
+                engine.next(at, view(1)),
+                Step::Sleep {
+                    until: at.monotonic + waits
+                },
+                "{n}"
+            ),
+        }
+        assert_eq!(named(&engine), shown.map(|code| code.as_str().to_owned()), "{n}");
+    }
+}
+
+#[test]
+fn head_office_may_ask_for_minutes_of_patience_but_not_for_hours() {
+    for (asked, waits) in [(120, 120_000), (300, 300_000), (7_200, 300_000)] {
+        let mut engine = online();
+        let busy = Problem {
+            retry_after: Some(asked),
+            ..Problem::new(Code::Busy)
+        };
+        engine.heard(now(0), &Heard::Failed(Failure::Problem(Box::new(busy))), 0);
+        assert_eq!(engine.next(now(0), view(1)), Step::Sleep { until: waits }, "{asked}");
+    }
+}
+
+#[test]
+fn what_another_process_heard_closes_the_breaker_here() {
+    let mut engine = online();
+    engine.question_failed(now(5), &Unanswered::TimedOut, 0);
+    engine.heard_by_another(now(70));
+    assert_eq!(
+        engine.link(),
+        &Link {
+            state: LinkState::Online,
+            since: Some(WALL + 70),
+            problem: None
+        }
+    );
+    // Where it was open all the time, nothing happened: what is in the way stays.
+    let mut engine = online();
+    engine.heard(now(1), &problem(Code::Busy), 0);
+    engine.heard_by_another(now(2));
+    assert!(engine.link().problem.is_some());
+}

@@ -75,6 +75,8 @@ export class Sale {
   #asked = 0;
   /** The receipt number that was asked about and is meant. */
   #meant: string | null = null;
+  /** What a key did last. */
+  #byKey: { pressed: number; before: { lines: Line[]; selected: number }; after: Line[] } | null = null;
 
   constructor(private readonly backend: Backend) {}
 
@@ -143,6 +145,23 @@ export class Sale {
     if (quantity < 1) return this.remove(at);
     this.lines = this.lines.with(at, { ...line, quantity });
     this.selected = at;
+    this.#changed();
+  }
+
+  /** A key changes the line that keys work on. What comes next may show that the key was the first of a scan. */
+  changeByKey(by: number, pressed: number): void {
+    const { lines, selected } = this;
+    this.change(selected, by);
+    this.#byKey = { pressed, before: { lines, selected }, after: this.lines };
+  }
+
+  /** The keys from then on were a scanner's: what one of them changed is as it was. */
+  takeBack(began: number): void {
+    const done = this.#byKey;
+    this.#byKey = null;
+    if (this.settling || done === null || done.pressed < began || done.after !== this.lines) return;
+    this.lines = done.before.lines;
+    this.selected = done.before.selected;
     this.#changed();
   }
 
