@@ -313,7 +313,8 @@ async fn over_the_help(window: &Window, code: &str, gaps: &mut Gaps) {
 async fn beside_a_sale_of_today(window: &Window, code: &str, goods: &str, gaps: &mut Gaps) {
     window.press("nav-desk").await;
     window.scans(goods).await;
-    confirms(window, "R-8", "confirmed").await;
+    confirms(window, "R-8", "toBeDelivered").await;
+    window.sees("queue-count[data-pending='0']").await;
     window.press("next").await;
     for focus in ["slip", "return-open", "void-open", "today-row"] {
         for pace in PACES {
