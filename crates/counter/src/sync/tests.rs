@@ -3,14 +3,15 @@
 use counterfoil_domain::{
     coupons::{Coupon, CouponState},
     operations::Action,
-    people::Member,
+    people::{Member, Store},
     pickups::Order,
     time::{DAY, MINUTE},
     transition::{DeviceStatus, Fingerprint, genesis},
 };
 use counterfoil_protocol::{
     operation::{fingerprint, open},
-    sync::{Image, Page, Row},
+    problem::{Code, Problem},
+    sync::{DeviceView, Image, Page, Row, Stopped, SyncResponse},
 };
 use proptest::prelude::*;
 use sqlx::Row as _;
@@ -19,7 +20,10 @@ use crate::{
     Confirmation, Decision, QueueState, Scanned,
     desk::{confirm, look_up, void},
     identity, journal, queue,
-    testing::{HeadOffice, PIN, Shop, clerk_id, coupon, coupon_id, member, order, order_id, store_id, template_id},
+    testing::{
+        HeadOffice, NOW, PIN, Shop, clerk_id, coupon, coupon_id, history, member, order, order_id, store_id,
+        template_id,
+    },
 };
 
 async fn redeem_here(shop: &Shop, scanned: Scanned) -> Option<crate::Receipt> {
@@ -444,6 +448,203 @@ async fn a_member_whom_the_store_holds_no_more_goes_with_their_coupons_but_not_w
         .await
         .unwrap();
     assert_eq!(members, 0);
+}
+
+/// What head office answers to a counter that has nothing to say.
+fn nothing_new(last_applied_seq: i64) -> SyncResponse {
+    SyncResponse {
+        history_id: history(1),
+        server_time: NOW,
+        device: DeviceView {
+            status: DeviceStatus::Active,
+            epoch: 1,
+            last_applied_seq,
+        },
+        outcomes: Vec::new(),
+        stopped: None,
+        page: None,
+    }
+}
+
+/// Whether it says that something changed, and how many operations wait afterwards.
+async fn takes(shop: &Shop, response: &SyncResponse) -> (bool, i64) {
+    let applied = super::apply::answer(&shop.inner.db, 0, response, NOW).await.unwrap();
+    let mut reader = shop.inner.db.read().await.unwrap();
+    (applied.changed, journal::pending_count(&mut reader).await.unwrap())
+}
+
+async fn delivered_one() -> (HeadOffice, Shop) {
+    let mut office = HeadOffice::new(2, 0);
+    let shop = Shop::of(&mut office).await;
+    redeem_here(&shop, Scanned::CouponCode(coupon(0, 1).code))
+        .await
+        .unwrap();
+    shop.settle(&mut office).await;
+    (office, shop)
+}
+
+#[tokio::test]
+async fn an_answer_says_whether_anything_that_is_shown_changed() {
+    let (office, shop) = delivered_one().await;
+    assert_eq!(takes(&shop, &nothing_new(1)).await, (false, 0));
+    let cursor = identity::load(&mut shop.inner.db.read().await.unwrap())
+        .await
+        .unwrap()
+        .cursor;
+    let with = |rows: Vec<Row>| SyncResponse {
+        page: Some(Page {
+            rows,
+            cursor,
+            more: false,
+        }),
+        ..nothing_new(1)
+    };
+    assert_eq!(takes(&shop, &with(Vec::new())).await, (false, 0));
+    let row = Row {
+        version: 9,
+        image: Image::Coupon(office.state.coupons[&coupon_id(1)].clone().unwrap()),
+    };
+    assert_eq!(takes(&shop, &with(vec![row])).await, (true, 0));
+    // The next page begins where this one ended.
+    let mut moved = with(Vec::new());
+    moved.page.as_mut().unwrap().cursor.store_seq += 5;
+    takes(&shop, &moved).await;
+    let who = identity::load(&mut shop.inner.db.read().await.unwrap()).await.unwrap();
+    assert_eq!(who.cursor.store_seq, cursor.store_seq + 5);
+    // An outcome is news once.
+    redeem_here(&shop, Scanned::CouponCode(coupon(1, 1).code))
+        .await
+        .unwrap();
+    let outcome = {
+        let mut office = office.clone();
+        let who = identity::load(&mut shop.inner.db.read().await.unwrap()).await.unwrap();
+        let plan = super::engine::Plan {
+            push: 1,
+            page_rows: 0,
+            wait: 0,
+        };
+        let (request, _) = super::driver::compose(&shop.inner, &who, plan).await.unwrap();
+        office.sync(&request).unwrap().outcomes
+    };
+    let told = SyncResponse {
+        outcomes: outcome,
+        ..nothing_new(2)
+    };
+    assert_eq!(takes(&shop, &told).await, (true, 0));
+    assert_eq!(takes(&shop, &told).await, (false, 0));
+}
+
+#[tokio::test]
+async fn what_head_office_asks_for_again_waits_again_and_nothing_else_does() {
+    let gap = |expected_seq| SyncResponse {
+        stopped: Some(Stopped::Gap { expected_seq }),
+        ..nothing_new(expected_seq - 1)
+    };
+    let less = |status, epoch, last_applied_seq| SyncResponse {
+        device: DeviceView {
+            status,
+            epoch,
+            last_applied_seq,
+        },
+        ..nothing_new(0)
+    };
+    let active = DeviceStatus::Active;
+    for (response, again) in [
+        (gap(1), true),
+        // It asks for what was never written.
+        (gap(2), false),
+        // Less than it acknowledged: it was restored in a way that its marks don't show.
+        (less(active, 1, 0), true),
+        (less(active, 1, 1), false),
+        (less(active, 1, 2), false),
+    ] {
+        let (_, shop) = delivered_one().await;
+        let waits = i64::from(again);
+        assert_eq!(takes(&shop, &response).await, (again, waits), "{response:?}");
+        // It lies over head office's row again.
+        let mut reader = shop.inner.db.read().await.unwrap();
+        let touches: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM touches")
+            .fetch_one(&mut *reader)
+            .await
+            .unwrap();
+        assert_eq!(touches, waits, "{response:?}");
+    }
+    // Nobody knows yet how a frozen journal goes on, nor what a new epoch begins with.
+    for response in [less(DeviceStatus::Frozen, 1, 0), less(active, 2, 0)] {
+        let (_, shop) = delivered_one().await;
+        assert_eq!(takes(&shop, &response).await, (true, 0), "{response:?}");
+    }
+}
+
+#[tokio::test]
+async fn its_own_store_is_as_head_office_says_and_no_other_is() {
+    let mut office = HeadOffice::new(1, 0);
+    let shop = Shop::of(&mut office).await;
+    let own = identity::load(&mut shop.inner.db.read().await.unwrap())
+        .await
+        .unwrap()
+        .store;
+    let told = |store: Store| SyncResponse {
+        page: Some(Page {
+            rows: vec![Row {
+                version: 9,
+                image: Image::Store(store),
+            }],
+            ..Page::default()
+        }),
+        ..nothing_new(0)
+    };
+    let moved = Store {
+        name_en: "Moved".into(),
+        ..own.clone()
+    };
+    let other = Store {
+        id: store_id(2),
+        ..moved.clone()
+    };
+    for (store, now) in [(other, &own), (moved.clone(), &moved)] {
+        takes(&shop, &told(store)).await;
+        let who = identity::load(&mut shop.inner.db.read().await.unwrap()).await.unwrap();
+        assert_eq!(who.store, *now);
+    }
+}
+
+#[tokio::test]
+async fn a_problem_that_says_what_to_do_is_followed() {
+    let (_, shop) = delivered_one().await;
+    let follows = async |problem: &Problem| super::apply::problem(&shop.inner.db, problem, NOW).await.unwrap();
+    let waiting = async || {
+        journal::pending_count(&mut shop.inner.db.read().await.unwrap())
+            .await
+            .unwrap()
+    };
+    let gap = |expected_seq| Problem {
+        expected_seq: Some(expected_seq),
+        ..Problem::new(Code::JournalGap)
+    };
+    assert!(!follows(&gap(2)).await);
+    assert_eq!(waiting().await, 0);
+    assert!(follows(&gap(1)).await);
+    assert_eq!(waiting().await, 1);
+
+    let state = async || {
+        let mut reader = shop.inner.db.read().await.unwrap();
+        let held: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM replica WHERE entity = 'coupon'")
+            .fetch_one(&mut *reader)
+            .await
+            .unwrap();
+        (identity::load(&mut reader).await.unwrap().device_status, held)
+    };
+    let (active, held) = state().await;
+    assert_eq!((active, held > 0), (DeviceStatus::Active, true));
+    // What is said again is no news. Who is frozen keeps what is here; who is revoked does not.
+    let frozen = Problem::new(Code::DeviceFrozen);
+    assert!(follows(&frozen).await && !follows(&frozen).await);
+    assert_eq!(state().await, (DeviceStatus::Frozen, held));
+    let revoked = Problem::new(Code::DeviceRevoked);
+    assert!(follows(&revoked).await && !follows(&revoked).await);
+    assert_eq!(state().await, (DeviceStatus::Revoked, 0));
+    assert!(!follows(&Problem::new(Code::Busy)).await);
 }
 
 #[derive(Debug, Clone)]
