@@ -103,11 +103,14 @@ fn of_driver(error: &sqlx::Error) -> Trouble {
 /// By SQLSTATE (<https://www.postgresql.org/docs/current/errcodes-appendix.html>).
 fn of_postgres(code: &str) -> Trouble {
     match code {
-        // Serialization, deadlock, lock not available, shutting down, too many connections.
-        "40001" | "40P01" | "55P03" | "57P01" | "57P02" | "57P03" | "53300" => Trouble::Again,
-        // Cancelled: by the time-out of statements, or by a person.
-        "57014" => Trouble::Slow,
-        "53100" | "25006" => Trouble::Storage,
+        // Serialization, deadlock, lock not available, shutting down, closed as idle, too many connections, no memory.
+        "40001" | "40P01" | "55P03" | "57P01" | "57P02" | "57P03" | "57P05" | "25P03" | "53300" | "53200" => {
+            Trouble::Again
+        }
+        // Cancelled: by the time-out of statements or of transactions, or by a person.
+        "57014" | "25P04" => Trouble::Slow,
+        // Disk full, read-only, the disk failed.
+        "53100" | "25006" | "58030" => Trouble::Storage,
         "XX001" | "XX002" => Trouble::Corrupt,
         code => match code.get(..2) {
             Some("08") => Trouble::Again,
@@ -147,6 +150,8 @@ mod tests {
             ("40P01", Trouble::Again),
             ("57014", Trouble::Slow),
             ("08006", Trouble::Again),
+            ("25P03", Trouble::Again),
+            ("58030", Trouble::Storage),
             ("53100", Trouble::Storage),
             ("42P01", Trouble::Other),
             ("", Trouble::Other),
