@@ -55,7 +55,11 @@ pub fn phone(text: &str) -> String {
     mobile(text).unwrap_or_else(|| {
         let mut compact = compact(text);
         compact.retain(|sign| !matches!(sign, '(' | ')' | '.'));
-        if is_digits(compact.strip_prefix('+').unwrap_or(&compact)) {
+        let home = compact.strip_prefix("+86").or_else(|| compact.strip_prefix("0086"));
+        // Numbers of the mobile kind that nobody has been given yet are written with the prefix as well.
+        if let Some(home) = home.filter(|home| home.len() == PHONE_DIGITS && home.starts_with('1') && is_digits(home)) {
+            home.to_owned()
+        } else if is_digits(compact.strip_prefix('+').unwrap_or(&compact)) {
             compact
         } else {
             plain(text)
@@ -121,6 +125,9 @@ mod tests {
             "\u{202d}138 0013 8000\u{202c}",
         ] {
             assert_eq!(phone(text), "13800138000", "{text:?}");
+        }
+        for text in ["12239116535", "+86 122 3911 6535", "0086-12239116535"] {
+            assert_eq!(phone(text), "12239116535", "{text}");
         }
         assert_eq!(phone("(021) 6888-0000"), "02168880000");
         assert_eq!(phone("+44 20.7946-0000"), "+442079460000");

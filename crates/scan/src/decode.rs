@@ -14,7 +14,7 @@ use zxingcpp::Binarizer;
 use crate::bars::{Drawn, rival};
 use crate::format::Format;
 use crate::looks::{LOOKS, Looks};
-use crate::picture::{PictureError, PictureLimits, load};
+use crate::picture::{PictureError, PictureLimits, is_cut, load};
 use crate::read::{EVERYTHING, Reading, read};
 
 /// A symbol found in a picture.
@@ -42,7 +42,11 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<Symbol>, PictureError> {
 }
 
 pub fn decode_with(bytes: &[u8], limits: &PictureLimits, effort: Effort) -> Result<Vec<Symbol>, PictureError> {
-    Ok(find(&load(bytes, limits)?, effort))
+    let found = find(&load(bytes, limits)?, effort);
+    if found.is_empty() && is_cut(bytes) {
+        return Err(PictureError::Unreadable("it is cut short".to_owned()));
+    }
+    Ok(found)
 }
 
 /// Finds the symbols in a grey picture.
@@ -267,6 +271,20 @@ mod tests {
                     "{look:?} corner {number}: {x},{y}"
                 );
             }
+        }
+    }
+
+    /// Its codec gives grey for what is missing: that is no picture without a code.
+    #[test]
+    fn a_jpeg_that_was_cut_is_none() {
+        let code = picture("100120260712345678", &QrStyle::default()).unwrap();
+        let mut whole = std::io::Cursor::new(Vec::new());
+        code.write_to(&mut whole, image::ImageFormat::Jpeg).unwrap();
+        let whole = whole.into_inner();
+        assert_eq!(decode(&whole).unwrap().len(), 1);
+        for part in [2, 3] {
+            let cut = decode(&whole[..whole.len() / part]);
+            assert_eq!(cut.map_err(|error| error.code()), Err("picture_unreadable"), "1/{part}");
         }
     }
 

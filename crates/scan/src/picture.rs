@@ -80,6 +80,18 @@ pub fn load(bytes: &[u8], limits: &PictureLimits) -> Result<GrayImage, PictureEr
         .unwrap_or_else(|_| Err(PictureError::Unreadable("the codec gave up".to_owned())))
 }
 
+/// Whether it is a JPEG that ends before its end: its codec fills up what is missing.
+pub(crate) fn is_cut(bytes: &[u8]) -> bool {
+    const SCAN: [u8; 2] = [0xff, 0xda];
+    const END: [u8; 2] = [0xff, 0xd9];
+    if !matches!(image::guess_format(bytes), Ok(ImageFormat::Jpeg)) {
+        return false;
+    }
+    // Within a scan no byte of its own follows 0xff, so a mark there is one.
+    let scan = bytes.windows(2).rposition(|pair| pair == SCAN).unwrap_or(0);
+    !bytes[scan..].windows(2).any(|pair| pair == END)
+}
+
 fn unpack(bytes: &[u8], limits: &PictureLimits) -> Result<GrayImage, PictureError> {
     let format = match image::guess_format(bytes) {
         Ok(format @ (ImageFormat::Png | ImageFormat::Jpeg)) => format,

@@ -83,6 +83,19 @@ pub struct NewClerk<'a> {
     pub pin: &'a str,
 }
 
+/// What can be said of a new tenant without a database.
+///
+/// # Errors
+/// [`AdminError`].
+pub fn check_tenant(new: &NewTenant<'_>) -> Result<(), AdminError> {
+    check_code("code", new.code)?;
+    check_name("name", new.name)?;
+    if new.currency.len() != 3 || !new.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
+        return Err(AdminError::malformed("currency", "three capital letters, as CNY"));
+    }
+    Ok(())
+}
+
 /// Adds a tenant, with the key that its tokens are signed with and the key behind its coupon codes.
 ///
 /// # Errors
@@ -93,11 +106,7 @@ pub async fn add_tenant(
     random: &dyn Random,
     new: &NewTenant<'_>,
 ) -> Result<TenantId, AdminError> {
-    check_code("code", new.code)?;
-    check_name("name", new.name)?;
-    if new.currency.len() != 3 || !new.currency.bytes().all(|byte| byte.is_ascii_uppercase()) {
-        return Err(AdminError::malformed("currency", "three capital letters, as CNY"));
-    }
+    check_tenant(new)?;
     let mut lease = db.lease().await?;
     let mut transaction = lease.begin().await.map_err(AdminError::from)?;
     let tenant = insert_tenant(&mut transaction, clock.now(), random, new)

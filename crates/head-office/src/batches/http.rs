@@ -194,6 +194,7 @@ async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<Ne
 
 /// Which batches.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Which {
     /// Of this template only.

@@ -22,12 +22,14 @@ use crate::{
 };
 
 async fn add_tenant(database: &str, options: NewTenant) -> Result<(), CliError> {
-    let db = open_or_make(database).await?;
     let new = admin::NewTenant {
         code: &options.code,
         name: &options.name,
         currency: &options.currency,
     };
+    // A database is made for a tenant, not for a slip of the keys.
+    admin::check_tenant(&new)?;
+    let db = open_or_make(database).await?;
     let tenant = admin::add_tenant(&db, &SystemClock, &SystemRandom, &new).await?;
     db.close().await;
     print(&json!({ "id": tenant, "code": options.code }).to_string())

@@ -38,6 +38,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
 
 /// Which coupons are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Wanted {
     /// Only those that stand so now: `available`, `frozen`, `redeemed` or `expired`.
@@ -326,6 +327,7 @@ struct Entry {
 
 /// Which page is wanted.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct WhichPage {
     /// `next` of the page before.

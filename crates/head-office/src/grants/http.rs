@@ -210,6 +210,7 @@ async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<Ne
 
 /// Which page.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Which {
     /// `next` of the page before.

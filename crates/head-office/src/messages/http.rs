@@ -188,6 +188,7 @@ async fn send_in(
 
 /// Which page is wanted.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct WhichPage {
     /// `next` of the page before.

@@ -361,6 +361,7 @@ fn read<'c>(
 
 /// Which orders are wanted.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Wanted {
     /// Only those that stand so: `frozen`, `refused`, `confirmed`, `cancelled` or `voided`.

@@ -126,6 +126,7 @@ fn yes() -> bool {
 
 /// Which products.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Which {
     /// A part of the sku or of a name, whatever their case and width, or a whole barcode, however many zeros are in front

@@ -159,6 +159,7 @@ impl From<Sale> for SaleView {
 
 /// Which sales.
 #[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 struct Which {
     /// Of this store.

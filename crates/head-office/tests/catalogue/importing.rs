@@ -18,6 +18,8 @@ counterfoil_head_office::on_both! {
     an_encoding_can_be_named,
     one_number_of_a_file_and_of_the_catalogue_is_one,
     a_sku_of_the_catalogue_is_no_barcode_of_a_file,
+    the_order_of_rows_decides_nothing,
+    too_many_barcodes_are_refused_at_once,
     what_was_stored_before_does_not_stand_in_the_way,
 }
 
@@ -309,6 +311,33 @@ async fn a_sku_of_the_catalogue_is_no_barcode_of_a_file(on: On) {
     let own = office.import(b"sku,barcodes\n0036000291452,036000291452\n").await;
     assert_eq!(own["wrong"], 0, "{own}");
     assert_eq!(office.apply(&own).await.0, 200);
+}
+
+/// One number as a sku and as a barcode, in whatever spelling and whichever row comes first.
+async fn the_order_of_rows_decides_nothing(on: On) {
+    let office = office(on, 0).await;
+    for rows in [
+        ["96385074,b,b,2,", "0000096385074,c,c,3,96385074"],
+        ["0012000161155,a,a,1,", "012000161155,b,b,2,012000161155"],
+    ] {
+        for rows in [rows, [rows[1], rows[0]]] {
+            let file = format!("sku,name_zh,name_en,price,barcodes\n{}\n{}\n", rows[0], rows[1]);
+            let clash = office.import(file.as_bytes()).await;
+            assert!(codes(&clash["errors"]).contains(&"barcode_is_sku"), "{rows:?} {clash}");
+        }
+    }
+    let nameless = office.import(b"sku,price\n,2\n").await;
+    assert!(codes(&nameless["errors"]).contains(&"bad_sku"), "{nameless}");
+}
+
+/// Others write to the database meanwhile: a rule that refuses a row does so before it is compared with anything.
+async fn too_many_barcodes_are_refused_at_once(on: On) {
+    let office = office(on, 0).await;
+    let barcodes: Vec<String> = (0..20_000).map(|n| format!("Z{n}")).collect();
+    let file = format!("sku,name_zh,name_en,price,barcodes\nA,a,a,1,{}\n", barcodes.join(" "));
+    let refused = office.import(file.as_bytes()).await;
+    assert_eq!(codes(&refused["errors"]), ["bad_barcode"]);
+    assert_eq!(office.skus("").await, [""; 0]);
 }
 
 /// As an older version of the program left it.

@@ -24,19 +24,73 @@ pub fn damage(text: &str) -> Option<&'static str> {
     }
     if let Some((whole, part)) = text.split_once(['.', ','])
         && digits(whole)
-        && !part.is_empty()
         && part.bytes().all(|byte| byte == b'0')
-        && part.len() < 3
+        && (whole.len() >= LONG || !part.is_empty() && part.len() < 3)
     {
         return Some("a program took it for a number with decimals: the digits alone are wanted");
     }
     if is_grouped(text) {
         return Some("it is written with separators of thousands: the digits alone are wanted");
     }
-    if text.len() >= 12 && digits(text) && text.ends_with("000000") && text.bytes().any(|byte| byte != b'0') {
-        return Some("its last digits are zeros: a spreadsheet rounded it");
+    if digits(text) && text.bytes().any(|byte| byte != b'0') {
+        let zeros = text.len() - text.trim_end_matches('0').len();
+        // Of a number a spreadsheet keeps 15 digits; one zero or two may as well be a code's own.
+        let lost = text.len().saturating_sub(KEPT_DIGITS);
+        if text.len() >= 12 && zeros >= 6 || lost >= 3 && zeros >= lost {
+            return Some("its last digits are zeros: a spreadsheet rounded it");
+        }
+    }
+    if text
+        .strip_prefix('+')
+        .is_some_and(|rest| rest.len() >= LONG && digits(rest))
+    {
+        return Some("there is a sign in front of it: the digits alone are wanted");
+    }
+    if is_date(text) {
+        return Some("a spreadsheet made a date or a time of it: format the column as text");
     }
     None
+}
+
+/// Digits of the shortest number that is surely none with decimals.
+const LONG: usize = 8;
+/// Digits that a spreadsheet keeps of a number.
+const KEPT_DIGITS: usize = 15;
+
+/// `2026-01-31`, `31/1/2026`, `12-Mar`, `3月12日`, `00:30:00`: what spreadsheets make of numbers and codes.
+fn is_date(text: &str) -> bool {
+    let parts: Vec<&str> = text
+        .split(['-', '/', ':', '年', '月', '日'])
+        .filter(|part| !part.is_empty())
+        .collect();
+    let number = |part: &str, longest: usize| {
+        !part.is_empty() && part.len() <= longest && part.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let year = |part: &str| part.len() == 4 && number(part, 4);
+    let month = |part: &str| {
+        const MONTHS: [&str; 12] = [
+            "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+        ];
+        MONTHS.contains(&part.to_ascii_lowercase().as_str())
+    };
+    if text.contains(['月', '日', '年']) {
+        return parts.len() >= 2 && parts.iter().all(|part| number(part, 4));
+    }
+    if text.contains(':') {
+        return parts.len() >= 2 && parts.iter().all(|part| number(part, 2));
+    }
+    if !text.contains(['-', '/']) {
+        return false;
+    }
+    match parts.as_slice() {
+        [first, second, third] => {
+            (year(first) && number(second, 2) && number(third, 2))
+                || (year(third) && number(first, 2) && (number(second, 2) || month(second)))
+                || (number(first, 2) && month(second) && number(third, 2))
+        }
+        [first, second] => (number(first, 4) && month(second)) || (month(first) && number(second, 4)),
+        _ => false,
+    }
 }
 
 /// `6.90103E+12`, also with a comma. A code like `1E5` is none: spreadsheets write a sign or decimals.
@@ -207,6 +261,19 @@ mod tests {
             "#NAME?",
             "#DIV/0!",
             "6901030000000",
+            "690102807576312000",
+            "12345678901234500000",
+            "6901028075763.000",
+            "6901234567892.",
+            "+6901234567892",
+            "2026-01-31",
+            "2026/1/1",
+            "31/01/2026",
+            "12-Mar",
+            "Mar-26",
+            "12-Mar-26",
+            "3月12日",
+            "00:30:00",
             "S-1 6.90103E+12",
             "4011|6901234567892.0",
         ] {
@@ -223,6 +290,9 @@ mod tests {
                 &["6901234567892", "S001", "A", "B", "C", "D"],
             ),
             ("1E5", &["1E5"]),
+            ("123456789012345670", &["123456789012345670"]),
+            ("12-345-678", &["12-345-678"]),
+            ("12-MARS", &["12-MARS"]),
             ("4011 4012", &["4011", "4012"]),
             ("0 36000 29145 2", &["036000291452"]),
             ("6 901234 567892", &["6901234567892"]),

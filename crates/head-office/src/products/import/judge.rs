@@ -93,26 +93,27 @@ pub struct Plan {
     pub before: Option<(Uuid, Product)>,
     /// As it will be.
     pub after: Product,
+    /// Its barcodes as they are written, by their form.
+    written: BTreeMap<String, String>,
+    /// Forms of barcodes that the product did not have before.
+    fresh: BTreeSet<String>,
 }
 
 impl Plan {
-    fn known(&self) -> Option<&Product> {
-        self.before.as_ref().map(|(_, before)| before)
-    }
-
-    /// Forms of barcodes that the product did not have before.
-    fn fresh(&self) -> Vec<String> {
-        let known = self.known().map(Product::forms).unwrap_or_default();
-        let mut forms = self.after.forms();
-        forms.dedup();
-        forms.retain(|form| !known.contains(form));
-        forms
-    }
-
-    /// The barcode of this form as it is written.
-    fn written<'p>(&'p self, form: &'p str) -> &'p str {
-        let written = self.after.barcodes.iter().find(|code| barcode::form(code) == form);
-        written.map_or(form, String::as_str)
+    fn new(line: u64, before: Option<(Uuid, Product)>, after: Product) -> Self {
+        let mut written = BTreeMap::new();
+        for code in &after.barcodes {
+            written.entry(barcode::form(code)).or_insert_with(|| code.clone());
+        }
+        let known = before.as_ref().map(|(_, before)| before.forms()).unwrap_or_default();
+        let fresh = written.keys().filter(|form| !known.contains(form)).cloned().collect();
+        Self {
+            line,
+            before,
+            after,
+            written,
+            fresh,
+        }
     }
 }
 
@@ -142,7 +143,10 @@ pub fn judge(entries: &[Entry], catalogue: &Catalogue, currency: &str) -> Judged
                 continue;
             }
         };
-        for flaw in fresh_flaws(&after, known) {
+        let flaws = fresh_flaws(&after, known);
+        // What breaks a rule is not compared: a row may name thousands of barcodes.
+        let sound = flaws.is_empty();
+        for flaw in flaws {
             let error = RowError::new(entry.line, &word(flaw), flaw.to_string());
             judged.errors.push(error);
         }
@@ -152,11 +156,9 @@ pub fn judge(entries: &[Entry], catalogue: &Catalogue, currency: &str) -> Judged
             continue;
         }
         skus.insert(after.sku.clone(), entry.line);
-        judged.plans.push(Plan {
-            line: entry.line,
-            before,
-            after,
-        });
+        if sound {
+            judged.plans.push(Plan::new(entry.line, before, after));
+        }
     }
     let clashes = clashes(&judged.plans, catalogue);
     judged.errors.extend(clashes);
@@ -168,7 +170,7 @@ pub fn judge(entries: &[Entry], catalogue: &Catalogue, currency: &str) -> Judged
 /// One number for two products, as a barcode of both or as the sku of one of them: a scan would not say which.
 fn clashes(plans: &[Plan], catalogue: &Catalogue) -> Vec<RowError> {
     let mut errors = Vec::new();
-    let mut holders: BTreeMap<String, &Plan> = BTreeMap::new();
+    let mut holders: BTreeMap<&str, &Plan> = BTreeMap::new();
     let named: BTreeMap<Uuid, &Plan> = plans
         .iter()
         .filter_map(|plan| Some((plan.before.as_ref()?.0, plan)))
@@ -177,23 +179,19 @@ fn clashes(plans: &[Plan], catalogue: &Catalogue) -> Vec<RowError> {
     let keeper = |form: &str, but: &Plan| {
         let id = catalogue.holders.get(form)?;
         match named.get(id) {
-            Some(plan) if std::ptr::eq(*plan, but) || !plan.after.forms().iter().any(|own| own == form) => None,
+            Some(plan) if std::ptr::eq(*plan, but) || !plan.written.contains_key(form) => None,
             Some(plan) => Some(plan.after.sku.clone()),
             None => catalogue.skus.get(id).cloned(),
         }
     };
     for plan in plans {
-        let fresh = plan.fresh();
-        let mut forms = plan.after.forms();
-        forms.dedup();
-        for form in forms {
-            let written = plan.written(&form);
-            let other = match holders.get(&form) {
-                Some(other) if fresh.contains(&form) || other.fresh().contains(&form) => {
+        for (form, written) in &plan.written {
+            let other = match holders.get(form.as_str()) {
+                Some(other) if plan.fresh.contains(form) || other.fresh.contains(form) => {
                     Some(format!("{} (line {})", other.after.sku, other.line))
                 }
                 Some(_) => None,
-                None if fresh.contains(&form) => keeper(&form, plan),
+                None if plan.fresh.contains(form) => keeper(form, plan),
                 None => None,
             };
             match other {
@@ -207,17 +205,19 @@ fn clashes(plans: &[Plan], catalogue: &Catalogue) -> Vec<RowError> {
             }
         }
     }
-    let new: BTreeMap<String, &Plan> = plans
-        .iter()
-        .filter(|plan| plan.before.is_none())
-        .map(|plan| (barcode::form(&plan.after.sku), plan))
-        .collect();
+    // Several skus may be spellings of one number.
+    let mut new: BTreeMap<String, Vec<&Plan>> = BTreeMap::new();
+    for plan in plans.iter().filter(|plan| plan.before.is_none()) {
+        new.entry(barcode::form(&plan.after.sku)).or_default().push(plan);
+    }
     for plan in plans {
-        for form in plan.fresh() {
-            let written = plan.written(&form);
-            let here = new.get(&form).filter(|other| !std::ptr::eq(**other, plan));
+        for form in &plan.fresh {
+            let written = &plan.written[form];
+            let here = new
+                .get(form)
+                .and_then(|named| named.iter().find(|other| !std::ptr::eq(**other, plan)));
             let there = || {
-                let mut spellings = barcode::spellings(&form).into_iter();
+                let mut spellings = barcode::spellings(form).into_iter();
                 spellings
                     .find_map(|sku| catalogue.products.get(sku))
                     .map(|(_, other)| other)

@@ -256,6 +256,9 @@ impl Reading<'_> {
         let seen: String = typed.chars().filter(|sign| !is_invisible(*sign)).collect();
         let sku = seen.trim().to_owned();
         self.cleaned("sku", &typed, &sku);
+        if sku.is_empty() {
+            self.refuse("bad_sku", "the sku is missing");
+        }
         if let Some(what) = damage(&plain(&sku)) {
             self.refuse("damaged", format!("sku {sku}: {what}"));
         }

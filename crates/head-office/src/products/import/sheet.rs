@@ -1,12 +1,15 @@
 //! The rows of an XLSX file. What it says of its own size is not believed.
 
-use std::io::{Cursor, Read};
+use std::{
+    collections::BTreeSet,
+    io::{Cursor, Read},
+};
 
 use calamine::{DataRef, Reader, SheetType, SheetVisible, Xlsx};
 use zip::ZipArchive;
 
 use super::{
-    RowError, Unread,
+    MOST_ROWS, RowError, Unread,
     cell::number,
     row::is_blank,
     table::{Cell, Row, Table},
@@ -50,6 +53,11 @@ pub fn read(bytes: &[u8]) -> Result<(Table, String), Unread> {
     };
     let others: Vec<String> = names.collect();
     let mut table = rows(&mut book, &name)?;
+    if let Some(area) = book.merge_cells_by_sheet_name(&name).map_err(unread)?.first() {
+        let message = "merged cells: only the first of them holds what they show, the others are empty";
+        let line = u64::from(area.start.0) + 1;
+        table.errors.push(RowError::new(line, "merged_cells", message));
+    }
     for other in others {
         if book
             .worksheet_cells_reader(&other)
@@ -64,6 +72,14 @@ pub fn read(bytes: &[u8]) -> Result<(Table, String), Unread> {
 
 fn rows(book: &mut Xlsx<Cursor<&[u8]>>, sheet: &str) -> Result<Table, Unread> {
     let unread = |error: calamine::XlsxError| Unread::NoSheet(error.to_string());
+    let mut reckoned = BTreeSet::new();
+    let mut formulas = book.worksheet_cells_reader(sheet).map_err(unread)?;
+    while let Some(cell) = formulas.next_formula().map_err(unread)? {
+        if !cell.get_value().is_empty() {
+            reckoned.insert(cell.get_position());
+        }
+    }
+    drop(formulas);
     let mut cells = book.worksheet_cells_reader(sheet).map_err(unread)?;
     let mut table = Table::default();
     let mut row = Row {
@@ -82,6 +98,7 @@ fn rows(book: &mut Xlsx<Cursor<&[u8]>>, sheet: &str) -> Result<Table, Unread> {
         if found.as_ref().is_ok_and(|text| is_blank(text)) {
             continue;
         }
+        reckoned.remove(&(at, column));
         if line < row.line {
             return Err(Unread::NoSheet("its rows are not in their order".to_owned()));
         }
@@ -100,6 +117,11 @@ fn rows(book: &mut Xlsx<Cursor<&[u8]>>, sheet: &str) -> Result<Table, Unread> {
         row.cells[place] = found;
     }
     add(&mut table, &mut row, 0);
+    // What a program wrote and no spreadsheet ever reckoned. It would be taken for an empty cell, which clears.
+    for (at, _) in reckoned.iter().take(MOST_ROWS) {
+        let message = "a formula whose value is not in the file: open and save it in a spreadsheet";
+        table.errors.push(RowError::new(u64::from(*at) + 1, "damaged", message));
+    }
     Ok(table)
 }
 

@@ -73,6 +73,12 @@ impl Table {
             let cells = record.iter().map(|field| Ok(field.to_owned())).collect();
             table.rows.push(Row { line, cells });
         }
+        if let Some(line) = open_quotation(text, separator, passed)
+            && !table.errors.iter().any(|error| error.line == line)
+        {
+            let message = "a quotation mark is not closed: the file may be cut";
+            table.errors.push(RowError::new(line, "malformed", message));
+        }
         // A row without its last fields may be a line that was cut.
         let width = table.rows.first().map_or(0, |row| row.cells.len());
         let (whole, short) = std::mem::take(&mut table.rows)
@@ -90,6 +96,23 @@ impl Table {
 
 fn lines(text: &str) -> u64 {
     text.bytes().filter(|byte| *byte == b'\n').count() as u64
+}
+
+/// The line of a quotation that lasts until the end of the text. One begins with a field; a doubled mark is one of its
+/// text.
+fn open_quotation(text: &str, separator: u8, passed: usize) -> Option<u64> {
+    let mut opened = None;
+    let mut begins = true;
+    let mut bytes = text.bytes().enumerate().skip(passed).peekable();
+    while let Some((at, byte)) = bytes.next() {
+        match (opened, byte) {
+            (None, b'"') if begins => opened = Some(at),
+            (Some(_), b'"') if bytes.next_if(|(_, next)| *next == b'"').is_none() => opened = None,
+            _ => {}
+        }
+        begins = opened.is_none() && (byte == separator || byte == b'\n');
+    }
+    opened.map(|at| lines(&text[..at]) + 1)
 }
 
 /// What a mark of quotation that is never closed makes of the rows behind it.
@@ -142,5 +165,14 @@ mod tests {
             .collect();
         assert_eq!(told, [(4, "malformed"), (2, "malformed")]);
         assert_eq!(lines_of(&table), [1, 3]);
+        for (text, open) in [
+            ("sku,name\nA,\"a", Some(2)),
+            ("sku,name\nA,\"a\"\"\n", Some(2)),
+            ("sku,name\nA,\"a\"\"\"\nB,\"two\nlines\"\n", None),
+            ("sku,name\nA,5\" pipe\n", None),
+        ] {
+            let told = Table::of_text(text).errors.first().map(|error| error.line);
+            assert_eq!(told, open, "{text:?}");
+        }
     }
 }
