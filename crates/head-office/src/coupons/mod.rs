@@ -8,3 +8,4 @@ pub mod mine;
 pub mod reminders;
 pub mod rows;
 pub mod templates;
+pub mod terms;

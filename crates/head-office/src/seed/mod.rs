@@ -21,11 +21,16 @@ use counterfoil_domain::{
 use numbers::{Kind, Numbers, id};
 use serde::Serialize;
 use sqlx::Row;
+use templates::NewTemplate;
 
 use crate::{
     admin::{self, AdminError, NewTenant},
+    batches::{self, Purpose, rows::NewBatch},
     clock::{Clock, Random},
-    coupons::{self, rows::NewTemplate},
+    coupons::{
+        self,
+        templates::{Status, insert},
+    },
     db::{Db, DbError, batch},
     members, pickups, stores,
     sync::feed::{Item, TENANT_FEED},
@@ -348,13 +353,33 @@ impl<'a> Work<'a> {
         let mut items = Vec::new();
         for (new, index) in self.templates.iter().zip(0u64..) {
             let template = &new.template;
-            if coupons::rows::insert_template(&mut transaction, self.tenant, new, self.now).await? {
+            let of = (template.id, template.version);
+            let (said, status) = (new.checked(), Status::Published);
+            let inserted = insert(
+                &mut transaction,
+                self.tenant,
+                of,
+                &said,
+                &template.currency,
+                status,
+                self.now,
+            );
+            if inserted.await? {
                 items.push(Item::Template(template.id, template.version));
             }
             if self.plan.coupons > 0 {
-                let batch = self.batch(index);
-                let of = (template.id, template.version);
-                coupons::rows::insert_batch(&mut transaction, self.tenant, batch, of, self.now).await?;
+                let batch = NewBatch {
+                    id: self.batch(index),
+                    template: template.id,
+                    template_version: template.version,
+                    size: 0,
+                    purpose: Purpose::Grant,
+                    // The demo's codes follow from the seed.
+                    form: None,
+                    first_counter: None,
+                    validity: (None, None),
+                };
+                batches::rows::insert_unless_there(&mut transaction, self.tenant, &batch, self.now).await?;
             }
         }
         self.added.templates += items.len() as u64;

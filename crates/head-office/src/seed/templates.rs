@@ -4,13 +4,56 @@ use counterfoil_domain::{
     coupons::{OfflinePolicy, Template},
     ids::{StoreId, TemplateId},
     settlement::{Basis, Kind, Only, Scope, Stacking},
+    transition::LimitCounts,
 };
 
 use super::{
     numbers::{self, id},
     products::OWN,
 };
-use crate::coupons::rows::NewTemplate;
+use crate::coupons::templates::{Checked, Validity, Window};
+
+/// A template version of the demo, published from the start.
+#[derive(Debug, Clone)]
+pub struct NewTemplate {
+    /// What counters know.
+    pub template: Template,
+    /// Two digits of coupon codes.
+    pub product_line: String,
+    /// As `product_line`.
+    pub category: String,
+    /// Days of validity after the claim.
+    pub valid_days: i64,
+}
+
+impl NewTemplate {
+    /// What an operator would have said of it.
+    pub fn checked(&self) -> Checked {
+        let template = self.template.clone();
+        Checked {
+            name_zh: template.name_zh,
+            name_en: template.name_en,
+            logo: None,
+            category: self.category.clone(),
+            product_line: self.product_line.clone(),
+            stacking: template.stacking.named(&template.rule.kind),
+            rule: template.rule,
+            scope: template.scope,
+            stores: template.stores,
+            validity: Validity {
+                from: None,
+                until: None,
+                days: Some(self.valid_days),
+            },
+            claim: Window::default(),
+            member_limit: None,
+            limit_counts: LimitCounts::Taken,
+            offline: template.offline,
+            floor_limit: template.floor_limit,
+            worth_unbounded: template.worth_unbounded,
+        }
+    }
+}
 
 struct Draft {
     zh: &'static str,
