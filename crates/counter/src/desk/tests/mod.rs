@@ -183,6 +183,29 @@ async fn one_member_time_alone_and_the_clock_are_limits_too() {
 }
 
 #[tokio::test]
+async fn a_coupon_of_nobodys_counts_against_whoever_shows_it() {
+    let mut office = HeadOffice::new(2, 0);
+    office.limits.max_per_member = 1;
+    for n in [0, 1] {
+        office.put_coupon(Coupon {
+            member: None,
+            ..coupon(n, 1)
+        });
+    }
+    let shop = offline_shop(&mut office).await;
+    let shown = async |n| {
+        look_up(&shop.inner, &code(&coupon(n, 1)), Some(member_id(1)))
+            .await
+            .unwrap()
+    };
+    let ticket = shown(0).await.ticket.unwrap();
+    confirm(&shop.inner, &ticket, clerk_id(1)).await.unwrap();
+    // The basket counts the same member, and so does the operation that was written.
+    assert_eq!(codes(&shown(1).await), ["member_operations_limit"]);
+    assert_eq!(see(&shop, &code(&coupon(1, 1))).await.decision, Decision::HonourOffline);
+}
+
+#[tokio::test]
 async fn confirming_twice_is_once_and_a_second_showing_is_judged_again() {
     let mut office = HeadOffice::new(2, 0);
     let shop = offline_shop(&mut office).await;
