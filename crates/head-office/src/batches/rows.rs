@@ -187,21 +187,30 @@ pub async fn make(
             found: moved,
         });
     }
-    let found = execute(connection, INSERT_COUPONS, tenant, coupons, |b, (id, code)| {
+    execute(connection, INSERT_COUPONS, tenant, coupons, |b, (id, code)| {
         b.bytes(id.bytes()).text(code).bytes(batch.bytes());
     })
     .await?;
-    if found == coupons.len() as u64 {
-        if let (Some((first, _)), Some((last, _))) = (coupons.first(), coupons.last()) {
-            days::insert_printed(connection, tenant, *first, *last).await?;
-        }
+    let (Some((first, _)), Some((last, _))) = (coupons.first(), coupons.last()) else {
         return Ok(());
+    };
+    // Counted, not taken from the statement: of rows that it selects, a database on several nodes tells how many it has
+    // read, whatever became of them.
+    let found: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM coupons WHERE tenant = $1 AND id >= $2 AND id <= $3 AND batch = $4")
+            .bind(tenant.bytes().to_vec())
+            .bind(first.bytes().to_vec())
+            .bind(last.bytes().to_vec())
+            .bind(batch.bytes().to_vec())
+            .fetch_one(&mut *connection)
+            .await?;
+    if found == count {
+        return days::insert_printed(connection, tenant, *first, *last).await;
     }
     // The positions are ours alone, so a code is taken: trying again would find it taken again.
     Err(DbError::config(format!(
-        "{} of {} codes of batch {batch} are taken",
-        coupons.len() as u64 - found,
-        coupons.len()
+        "{} of {count} codes of batch {batch} are taken",
+        count.saturating_sub(found)
     )))
 }
 

@@ -160,7 +160,8 @@ fn read_batch(row: &AnyRow) -> Result<Batch, DbError> {
     })
 }
 
-/// Loads the batches that these templates' coupons are claimed from: not closed, not all given.
+/// Loads the batches that these templates' coupons are claimed from: not closed, not all given. Who takes from them
+/// locks them by id, together with all others, and looks again.
 ///
 /// # Errors
 /// As [`load_terms`].
@@ -168,9 +169,8 @@ pub async fn load_open_batches(
     connection: &mut AnyConnection,
     tenant: TenantId,
     templates: &[TemplateId],
-    lock: &'static str,
 ) -> Result<Vec<Batch>, DbError> {
-    fetch(connection, SELECT_OPEN, lock, tenant, templates, |b, id| {
+    fetch(connection, SELECT_OPEN, "", tenant, templates, |b, id| {
         b.bytes(id.bytes());
     })
     .await?

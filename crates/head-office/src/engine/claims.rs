@@ -6,7 +6,7 @@ use counterfoil_domain::{
     coupons::Coupon,
     ids::{BatchId, CouponId, GrantId, MemberId, TemplateId, TenantId},
     time::Millis,
-    transition::{Changes, Claim, ClaimKey, Given, LimitCounts, Offer, Part, State},
+    transition::{BatchStatus, Changes, Claim, ClaimKey, Given, LimitCounts, Offer, Part, State},
 };
 use sqlx::AnyConnection;
 
@@ -97,6 +97,7 @@ pub(super) async fn load(
         .filter(|id| !state.offers.contains_key(id))
         .collect();
     let offers: Vec<TemplateId> = offers.into_iter().collect();
+    let mut open: BTreeSet<BatchId> = BTreeSet::new();
     if !offers.is_empty() {
         let mut terms = rows::load_terms(connection, tenant, &offers).await?;
         for id in &offers {
@@ -110,12 +111,9 @@ pub(super) async fn load(
         let claimed: BTreeSet<TemplateId> = wanted.holdings.iter().map(|(_, template)| *template).collect();
         let claimed: Vec<TemplateId> = claimed.into_iter().collect();
         if !claimed.is_empty() {
-            for batch in rows::load_open_batches(connection, tenant, &claimed, lock).await? {
-                loaded.batches.insert(batch.id, (batch.made, batch.claimed));
-                if let Some(Some(offer)) = state.offers.get_mut(&batch.template) {
-                    offer.batches.push(batch.id);
-                }
-                state.batches.insert(batch.id, Some(batch));
+            for batch in rows::load_open_batches(connection, tenant, &claimed).await? {
+                wanted.batches.push(batch.id);
+                open.insert(batch.id);
             }
         }
     }
@@ -132,6 +130,18 @@ pub(super) async fn load(
         for batch in rows::load_batches(connection, tenant, &batches, lock).await? {
             loaded.batches.insert(batch.id, (batch.made, batch.claimed));
             state.batches.insert(batch.id, Some(batch));
+        }
+    }
+    for id in open {
+        // It may have been closed or used up before it was ours.
+        let Some(Some(batch)) = state.batches.get(&id) else {
+            continue;
+        };
+        if batch.status != BatchStatus::Closed
+            && batch.claimed < batch.size
+            && let Some(Some(offer)) = state.offers.get_mut(&batch.template)
+        {
+            offer.batches.push(id);
         }
     }
     if !wanted.holdings.is_empty() {
