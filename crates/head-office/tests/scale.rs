@@ -10,17 +10,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use common::{On, START, fresh};
+use common::{On, START, chain, fresh};
+use counterfoil_domain::{ids::Place, people::Role};
 use counterfoil_head_office::{
+    admin,
     clock::{ManualClock, SystemRandom},
     db::Db,
     on_both,
+    stores::enrol,
 };
+use counterfoil_protocol::enrolment::EnrolRequest;
+use ed25519_dalek::SigningKey;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row, migrate::Migrator};
 
 on_both! {
     every_table_has_a_place_and_its_keys_lead_with_the_tenant,
     an_older_database_loses_nothing,
+    what_happens_at_a_store_is_named_with_its_place,
 }
 
 fn root() -> PathBuf {
@@ -262,6 +268,68 @@ async fn an_older_database_loses_nothing(on: On) {
         assert!(!schema.tables.iter().any(|table| table.ends_with("_kept")));
     }
     old.close().await.unwrap();
+}
+
+async fn what_happens_at_a_store_is_named_with_its_place(on: On) {
+    let chain = chain(on, 1).await;
+    let (db, clock, tenant) = (&chain.app.db, chain.clock.as_ref(), chain.tenant);
+    let place = Place::try_from(700).unwrap();
+    let new = admin::NewStore {
+        code: "s-02",
+        name_zh: "二店",
+        name_en: "Second",
+        time_zone: "Asia/Shanghai",
+        place,
+    };
+    let second = admin::add_store(db, clock, &SystemRandom, tenant, &new).await.unwrap();
+    assert_eq!(second.place(), place);
+    for (store, expected) in [(chain.store, Place::ZERO), (second, place)] {
+        let new = admin::NewClerk {
+            name: "Anna",
+            role: Role::Clerk,
+            pin: "246801",
+        };
+        let clerk = admin::add_clerk(db, clock, &SystemRandom, tenant, store, &new)
+            .await
+            .unwrap();
+        assert_eq!(clerk.place(), expected);
+        let line =
+            serde_json::json!([{"sku": "1", "name_zh": "豆", "name_en": "Beans", "quantity": 1, "unit_price": 1}]);
+        let new = admin::NewOrder {
+            store,
+            number: &store.to_string(),
+            code: None,
+            lines: serde_json::from_value(line).unwrap(),
+            collector: "x",
+            member: Some("M1"),
+            days: None,
+        };
+        let order = admin::add_order(db, clock, &SystemRandom, tenant, &new).await.unwrap();
+        assert_eq!(order.id.place(), expected);
+        let key = SigningKey::from_bytes(&[9; 32]);
+        let code = enrol::make_code(db, clock, &SystemRandom, tenant, store).await.unwrap();
+        let request = EnrolRequest {
+            code: code.clone(),
+            public_key: hex::encode(key.verifying_key().to_bytes()),
+            proof: EnrolRequest::prove(&code, &key),
+            name: "d".into(),
+            app_version: "1".into(),
+        };
+        for _ in 0..2 {
+            let told = enrol::enrol(&chain.app, &request).await.unwrap();
+            assert_eq!((told.place, told.device.place()), (expected, expected));
+        }
+    }
+    // A member's for what is theirs.
+    let new = admin::NewGrant {
+        member: "M1",
+        template: chain.template,
+        count: 1,
+    };
+    let given = admin::grant_coupons(db, clock, &SystemRandom, tenant, &new)
+        .await
+        .unwrap();
+    assert_eq!(given.coupons[0].0.place(), chain.member.place());
 }
 
 #[tokio::test]

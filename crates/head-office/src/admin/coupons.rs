@@ -78,7 +78,7 @@ pub async fn grant_coupons(
     let codes = Codes::load(&mut transaction, tenant).await?;
     let form = codes.form(&line, &category, now)?;
     let first = codes::reserve(&mut transaction, tenant, &form, u64::from(new.count)).await?;
-    let batch = BatchId::new(now, fresh(random)?);
+    let batch = BatchId::placed(member.id.place(), now, fresh(random)?);
     let mut given = Vec::new();
     for (counter, position) in (first..).zip(0..new.count) {
         given.push(Coupon {

@@ -8,7 +8,7 @@ use counterfoil_domain::{
 };
 
 use super::{
-    numbers::{self, id},
+    numbers::{self, Ids},
     products::OWN,
 };
 use crate::coupons::templates::{Checked, Validity, Window};
@@ -193,19 +193,19 @@ fn drafts() -> Vec<Draft> {
 }
 
 /// The demo's templates, always the same ones.
-pub fn all(currency: &str, first_store: StoreId) -> Vec<NewTemplate> {
+pub fn all(ids: Ids, currency: &str, first_store: StoreId) -> Vec<NewTemplate> {
     drafts()
         .into_iter()
         .zip(0u64..)
         .map(|(draft, index)| {
-            let (at, random) = id(0, numbers::Kind::Template, index);
+            let (place, at, random) = ids.of(0, numbers::Kind::Template, index);
             NewTemplate {
                 // 10 = food and drink; 11 = gifts.
                 product_line: if index % 2 == 0 { "10" } else { "11" }.to_owned(),
                 category: format!("{:02}", index + 1),
                 valid_days: 90,
                 template: Template {
-                    id: TemplateId::new(at, random),
+                    id: TemplateId::placed(place, at, random),
                     version: 1,
                     name_zh: draft.zh.to_owned(),
                     name_en: draft.en.to_owned(),
