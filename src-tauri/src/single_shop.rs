@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use counterfoil_domain::ids::{StoreId, TenantId};
+use counterfoil_domain::ids::{Place, StoreId, TenantId};
 use counterfoil_domain::people::{Role, pin_is_well_formed};
 use counterfoil_head_office::admin::{self, AdminError, NewClerk, NewStore, NewTenant};
 use counterfoil_head_office::clock::{SystemClock, SystemRandom};
@@ -180,6 +180,7 @@ async fn fill(db: &Db, plan: &Plan<'_>, folder: &Path) -> Result<Begun> {
                 name_zh: shop_name,
                 name_en: shop_name,
                 time_zone: zone.iana_name().unwrap_or(TIME_ZONE),
+                place: Place::ZERO,
             };
             let store = admin::add_store(db, clock, random, tenant, &new)
                 .await

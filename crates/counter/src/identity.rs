@@ -1,7 +1,7 @@
 //! Who this counter is: one row, written at enrolment, and how far it has read.
 
 use counterfoil_domain::{
-    ids::{DeviceId, HistoryId, TenantId},
+    ids::{DeviceId, HistoryId, Place, TenantId},
     offline::ClockState,
     people::Store,
     time::{Millis, SECOND},
@@ -48,6 +48,8 @@ pub struct Identity {
     pub skew: Option<Millis>,
     /// Head office's clock when last heard.
     pub server_time: Millis,
+    /// The store's place, as it was told at enrolment.
+    pub place: Place,
 }
 
 impl Identity {
@@ -68,7 +70,7 @@ impl Identity {
 }
 
 const COLUMNS: &str = "SELECT tenant, store, device, address, epoch, device_status, history_id, tenant_seq, tenant_mark, \
-     store_seq, store_mark, generation, resyncing, clock_high_water, last_pull, last_contact, skew, server_time \
+     store_seq, store_mark, generation, resyncing, clock_high_water, last_pull, last_contact, skew, server_time, place \
      FROM identity";
 
 fn read(row: &SqliteRow) -> Result<Identity> {
@@ -95,6 +97,8 @@ fn read(row: &SqliteRow) -> Result<Identity> {
         last_contact: row.try_get(15)?,
         skew: row.try_get(16)?,
         server_time: row.try_get(17)?,
+        place: Place::try_from(row.try_get::<i64, _>(18)?)
+            .map_err(|error| Error::database(Fault::Corrupt, error.to_string()))?,
     })
 }
 
@@ -117,7 +121,8 @@ pub async fn load(db: &mut SqliteConnection) -> Result<Identity> {
 pub async fn create(db: &mut SqliteConnection, address: &str, place: &EnrolResponse, now: Millis) -> Result<()> {
     sqlx::query(
         "INSERT INTO identity (one, tenant, store, device, address, epoch, device_status, history_id, \
-         clock_high_water, last_contact, skew, server_time) VALUES (1, ?, ?, ?, ?, ?, 'active', ?, ?, ?, ?, ?)",
+         clock_high_water, last_contact, skew, server_time, place) \
+         VALUES (1, ?, ?, ?, ?, ?, 'active', ?, ?, ?, ?, ?, ?)",
     )
     .bind(place.tenant.bytes().as_slice())
     .bind(serde_json::to_string(&place.store)?)
@@ -129,6 +134,7 @@ pub async fn create(db: &mut SqliteConnection, address: &str, place: &EnrolRespo
     .bind(now)
     .bind(now.saturating_sub(place.server_time))
     .bind(place.server_time)
+    .bind(place.place.number())
     .execute(db)
     .await?;
     Ok(())

@@ -215,6 +215,7 @@ impl Inner {
             monotonic: self.clock.monotonic(),
             boot_id: self.clock.boot_id(),
             random: random_bytes(&*self.random)?,
+            place: who.place,
         })
     }
 

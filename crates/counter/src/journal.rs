@@ -1,7 +1,7 @@
 //! The journal: what happened at this counter, in order, as a hash chain. Written once, never edited.
 
 use counterfoil_domain::{
-    ids::{ClerkId, CouponId, DeviceId, MemberId, OperationId, TenantId},
+    ids::{self, ClerkId, CouponId, DeviceId, MemberId, OperationId, TenantId},
     offline::OfflineUsage,
     operations::{Action, OperationKind, Outcome},
     planted,
@@ -53,6 +53,8 @@ pub struct Moment {
     pub boot_id: String,
     /// For the operation's id.
     pub random: [u8; 10],
+    /// The store's, for the operation's id.
+    pub place: ids::Place,
 }
 
 /// An operation to be written.
@@ -152,7 +154,7 @@ pub async fn append(
     moment: Moment,
     draft: &Draft,
 ) -> Result<Written> {
-    let op_id = OperationId::new(moment.at, moment.random);
+    let op_id = OperationId::placed(moment.place, moment.at, moment.random);
     let sealed = seal(&Envelope {
         op_id,
         tenant,

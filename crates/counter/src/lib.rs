@@ -208,14 +208,6 @@ impl Counter {
         self.0.session.set_auto_lock(after);
     }
 
-    /// Checks a PIN without signing in, for an approval on the spot.
-    ///
-    /// # Errors
-    /// As [`Counter::sign_in`].
-    pub async fn check_pin(&self, clerk: ClerkId, pin: &str) -> Result<Person> {
-        people::approve(&self.0, clerk, pin).await
-    }
-
     /// What is this, and may it be honoured? `presented_by` is the member who stands there, when that is known.
     /// Writes nothing.
     ///

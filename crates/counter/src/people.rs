@@ -132,7 +132,7 @@ pub(crate) async fn known(db: &mut SqliteConnection, id: ClerkId, store: StoreId
 }
 
 /// Checks a PIN. Wrong ones are counted, on disk, before anybody hears that they were wrong.
-pub(crate) async fn check_pin(inner: &Inner, id: ClerkId, pin: &str) -> Result<Clerk> {
+async fn check_pin(inner: &Inner, id: ClerkId, pin: &str) -> Result<Clerk> {
     if !pin_is_well_formed(pin) {
         return Err(Error::PinTooShort);
     }
@@ -202,7 +202,11 @@ pub(crate) async fn sign_in(inner: &Inner, id: ClerkId, pin: &str) -> Result<Per
     Ok(person)
 }
 
-/// Checks a PIN for an approval on the spot.
-pub(crate) async fn approve(inner: &Inner, id: ClerkId, pin: &str) -> Result<Person> {
-    Ok(Person::of(&check_pin(inner, id, pin).await?, None))
+/// Checks the PIN of somebody who approves on the spot, and that they may.
+pub(crate) async fn approve(inner: &Inner, id: ClerkId, pin: &str) -> Result<Clerk> {
+    let approver = check_pin(inner, id, pin).await?;
+    if !approver.role.may_approve() {
+        return Err(Error::NotAllowed);
+    }
+    Ok(approver)
 }

@@ -80,6 +80,7 @@ fn head_office() -> String {
         epoch: 1,
         history_id: HistoryId::new(1, [4; 10]),
         server_time: 1_795_000_000_000,
+        place: Default::default(),
     };
     let body = serde_json::to_string(&place).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

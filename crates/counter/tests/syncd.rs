@@ -102,6 +102,7 @@ fn output_that_nobody_takes_is_a_failure_and_no_panic() {
             epoch: 1,
             history_id: HistoryId::new(1, [4; 10]),
             server_time: 1_795_000_000_000,
+            place: Default::default(),
         };
         let address = answering(200, serde_json::to_string(&place).unwrap());
         let mut command = daemon(folder.path(), &["--enrol", &address, "--code", "ABCD-EFGH"]);

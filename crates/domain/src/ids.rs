@@ -1,4 +1,12 @@
-//! A newtype per id, all from one place. Ids are UUIDv7: made by the program, ordered by time.
+//! A newtype per id, all made by one function. Ids are UUIDv7: made by the program, ordered by time.
+//!
+//! ```text
+//! bytes 0 to 5      6              7              8               9 to 15
+//! time, ms          7 | place      place | r      variant | r     r
+//!                     its high 4   its low 6, 2   2, 6 bits       56 bits
+//! ```
+//!
+//! The ten high bits of the twelve that a UUIDv7 calls `rand_a` say a [`Place`]; the other 64 are random (`r`).
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -10,6 +18,66 @@ use crate::time::Millis;
 #[error("an id is 16 bytes, found {0}")]
 pub struct NotAnId(pub usize);
 
+/// Where a chain's work is done, once a chain is spread over nodes: 0 to 1023, 0 by default. See docs/SCALE.md.
+///
+/// It stands in ids because operations are signed with theirs: what is not in them now can never be put there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "i64", into = "i64")]
+pub struct Place(u16);
+
+/// The number is no place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a place is a number from 0 to {last}, found {0}", last = Place::LAST)]
+pub struct NoPlace(pub i64);
+
+impl Place {
+    /// Of a chain that is not spread, and of what belongs to a chain as a whole.
+    pub const ZERO: Self = Self(0);
+    /// The largest number of one.
+    pub const LAST: u16 = 0x3ff;
+
+    /// Its number, as databases and messages hold it.
+    pub fn number(self) -> i64 {
+        self.0.into()
+    }
+
+    /// The place that an id says. An id that is no UUIDv7 says none, which is place 0; one that was made before there
+    /// were places says any.
+    pub fn of(id: &Uuid) -> Self {
+        let bytes = id.as_bytes();
+        if id.get_version_num() != 7 {
+            return Self::ZERO;
+        }
+        Self(u16::from(bytes[6] & 0x0f) << 6 | u16::from(bytes[7] >> 2))
+    }
+}
+
+impl TryFrom<i64> for Place {
+    type Error = NoPlace;
+    fn try_from(number: i64) -> Result<Self, NoPlace> {
+        u16::try_from(number)
+            .ok()
+            .filter(|number| *number <= Self::LAST)
+            .map(Self)
+            .ok_or(NoPlace(number))
+    }
+}
+
+impl From<Place> for i64 {
+    fn from(place: Place) -> Self {
+        place.number()
+    }
+}
+
+/// The one constructor of ids. `random` comes from the caller's source of randomness; ten of its bits give way.
+pub fn make(place: Place, at: Millis, mut random: [u8; 10]) -> Uuid {
+    let at = u64::try_from(at).unwrap_or(0);
+    let [high, low] = (place.0 << 2).to_be_bytes();
+    random[0] = high;
+    random[1] = low | (random[1] & 0x03);
+    uuid::Builder::from_unix_timestamp_millis(at, &random).into_uuid()
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*
@@ -18,10 +86,20 @@ macro_rules! ids {
         pub struct $name(pub Uuid);
 
         impl $name {
-            /// A new id for this instant; `random` comes from the caller's source of randomness.
+            /// A new id for this instant of what belongs to the chain as a whole; see [`make`].
             pub fn new(at: Millis, random: [u8; 10]) -> Self {
-                let at = u64::try_from(at).unwrap_or(0);
-                Self(uuid::Builder::from_unix_timestamp_millis(at, &random).into_uuid())
+                Self::placed(Place::ZERO, at, random)
+            }
+
+            /// A new id for this instant of what belongs to a place: a store's for what happens there, a member's for
+            /// what is theirs, and that of what it is about for a freeze. See [`make`].
+            pub fn placed(place: Place, at: Millis, random: [u8; 10]) -> Self {
+                Self(make(place, at, random))
+            }
+
+            /// The place that it says, see [`Place::of`].
+            pub fn place(&self) -> Place {
+                Place::of(&self.0)
             }
 
             /// The 16 bytes, as databases and signatures hold them.
@@ -94,4 +172,76 @@ ids! {
     ExceptionId,
     /// One unbroken history of head office's database; a restore from a backup begins another.
     HistoryId,
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const AT: Millis = 1_795_000_000_000;
+
+    #[test]
+    fn place_nought_is_ten_bits_of_nothing() {
+        let id = OperationId::new(AT, [0xff; 10]);
+        assert_eq!(id, OperationId::placed(Place::ZERO, AT, [0xff; 10]));
+        assert_eq!(id.to_string(), "01a1ee56-5e00-7003-bfff-ffffffffffff");
+        assert_eq!(id.place(), Place::ZERO);
+        assert_eq!(
+            OperationId::new(AT, [0; 10]).to_string(),
+            "01a1ee56-5e00-7000-8000-000000000000"
+        );
+    }
+
+    #[test]
+    fn a_place_stands_in_the_ten_high_bits_behind_the_version() {
+        let id = |number: i64| MemberId::placed(number.try_into().unwrap(), AT, [0xff; 10]).to_string();
+        assert_eq!(id(1), "01a1ee56-5e00-7007-bfff-ffffffffffff");
+        assert_eq!(id(64), "01a1ee56-5e00-7103-bfff-ffffffffffff");
+        assert_eq!(id(1023), "01a1ee56-5e00-7fff-bfff-ffffffffffff");
+    }
+
+    #[test]
+    fn a_place_is_a_number_of_ten_bits() {
+        for number in [-1, 1024, i64::from(u16::MAX) + 1, i64::MAX, i64::MIN] {
+            assert_eq!(Place::try_from(number), Err(NoPlace(number)));
+            assert!(serde_json::from_value::<Place>(number.into()).is_err());
+        }
+        assert_eq!(serde_json::to_string(&Place::default()).unwrap(), "0");
+    }
+
+    #[test]
+    fn what_is_no_uuid_of_version_7_says_no_place() {
+        for id in [
+            Uuid::nil(),
+            Uuid::max(),
+            uuid::Builder::from_custom_bytes([0xff; 16]).into_uuid(),
+        ] {
+            assert_eq!(Place::of(&id), Place::ZERO);
+        }
+    }
+
+    #[test]
+    fn a_batchs_coupons_have_its_place() {
+        let batch = BatchId::placed(Place(700), AT, [0xff; 10]);
+        assert_eq!(batch.coupon(u32::MAX).place(), Place(700));
+    }
+
+    proptest! {
+        #[test]
+        fn a_place_is_read_back_and_all_else_stays(number in 0..=1023_i64, at in 0..1_i64 << 48, random: [u8; 10]) {
+            let place = Place::try_from(number).unwrap();
+            let id = make(place, at, random);
+            prop_assert_eq!(Place::of(&id).number(), number);
+            prop_assert_eq!(id.get_version_num(), 7);
+            prop_assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
+            prop_assert_eq!(id.as_u128() >> 80, u128::try_from(at).unwrap());
+            prop_assert_eq!(id.as_bytes()[7] & 3, random[1] & 3);
+            prop_assert_eq!(&id.as_bytes()[9..], &random[3..]);
+            // In one millisecond ids are ordered by place.
+            let next = make(Place::try_from((number + 1).min(1023)).unwrap(), at, random);
+            prop_assert!(id <= next);
+        }
+    }
 }

@@ -59,8 +59,8 @@ impl Role {
             _ => None,
         }
     }
-    /// Whether this role may void a redemption.
-    pub fn may_void(self) -> bool {
+    /// Whether this role may approve what undoes or lets pass: a void, a return, the end of a guess limit.
+    pub fn may_approve(self) -> bool {
         self == Self::Manager
     }
 }

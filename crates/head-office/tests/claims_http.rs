@@ -9,7 +9,7 @@ use std::{sync::Arc, time::Duration};
 use calamine::{DataType, Reader, Xlsx};
 use common::*;
 use counterfoil_domain::people::OperatorRole;
-use counterfoil_head_office::{jobs, on_both, serve};
+use counterfoil_head_office::{admin, clock::SystemRandom, jobs, on_both, serve};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -18,6 +18,7 @@ on_both!(
     an_operator_makes_a_batch_and_a_member_claims,
     who_may_not_is_refused,
     a_grant_is_given_once_however_often_it_is_asked_for,
+    what_has_ended_is_granted_by_nobody,
     a_job_is_watched_paused_and_cancelled,
 );
 
@@ -270,6 +271,44 @@ async fn who_may_not_is_refused(on: On) {
         limited |= status == StatusCode::TOO_MANY_REQUESTS;
     }
     assert!(limited);
+}
+
+async fn what_has_ended_is_granted_by_nobody(on: On) {
+    let site = site(on).await;
+    let chain = &site.chain;
+    let ends = [
+        ("claim_until = created_at", "template_over", StatusCode::CONFLICT),
+        (
+            "claim_until = NULL, valid_days = NULL, valid_until = created_at",
+            "template_over",
+            StatusCode::CONFLICT,
+        ),
+        (
+            "valid_until = NULL, status = 'retired'",
+            "not_found",
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+    ];
+    for (n, (end, code, status)) in ends.into_iter().enumerate() {
+        chain.run(format!("UPDATE templates SET {end}")).await;
+        let by_hand = admin::NewGrant {
+            member: "M1",
+            template: chain.template,
+            count: 1,
+        };
+        let db = &chain.app.db;
+        let refused = admin::grant_coupons(db, chain.clock.as_ref(), &SystemRandom, chain.tenant, &by_hand).await;
+        assert_eq!(refused.unwrap_err().code(), code, "{end}");
+        let list = json!({ "template": chain.template, "members": ["M1"] });
+        let key = format!("ended-{n}");
+        assert_eq!(
+            site.post("/v1/grants", &site.operator, &key, list).await.0,
+            status,
+            "{end}"
+        );
+    }
+    assert_eq!(chain.number("SELECT COUNT(*) FROM grants").await, 0);
+    assert_eq!(chain.number("SELECT COUNT(*) FROM coupons").await, 10);
 }
 
 async fn a_grant_is_given_once_however_often_it_is_asked_for(on: On) {

@@ -385,6 +385,10 @@ async fn orders_and_coupons_made_by_hand_reach_the_feeds(on: On) {
     codes.sort_unstable();
     codes.dedup();
     assert_eq!(codes.len(), 140);
+    let formless = "SELECT COUNT(*) FROM batches WHERE claimed = 70 AND (code_head IS NULL OR code_form IS NULL OR first_counter IS NULL)";
+    assert_eq!(number(&fresh, formless).await, 0);
+    let undated = "SELECT COUNT(*) FROM templates WHERE status = 'published' AND published_at IS NULL";
+    assert_eq!(number(&fresh, undated).await, 0);
     // The member is known in both stores by now.
     assert_eq!(number(&fresh, lines).await, before + 3 + theirs + 1 + 2 * 2 * 70);
     let nobody = [

@@ -32,6 +32,21 @@ const NAMES: &[&str] = &[
 /// Names that would be something else to SQLite if no folder stood before them.
 const RELATIVE: &[&str] = &[":memory:", "file:a.db?mode=memory", "总部.db"];
 
+const STORE_ADD: &[&str] = &[
+    "admin",
+    "store",
+    "add",
+    "--code",
+    "s-99",
+    "--name-zh",
+    "店",
+    "--name-en",
+    "Shop",
+];
+const OPERATOR_ADD: &[&str] = &["admin", "operator", "add", "--name", "ops", "--role", "auditor"];
+const OPERATOR_LIST: &[&str] = &["admin", "operator", "list"];
+const OPERATOR_GOES: &[&str] = &["admin", "operator", "deactivate", "--name", "ops"];
+
 fn url(file: &Path) -> String {
     format!("sqlite:{}", file.display())
 }
@@ -105,29 +120,16 @@ async fn every_command_takes_every_name() {
             (&["seed", "--demo"], 0),
             (&["verify"], 0),
             (&["admin", "tenant", "link-key", "--rotate"], 0),
-            (
-                &[
-                    "admin",
-                    "store",
-                    "add",
-                    "--code",
-                    "s-99",
-                    "--name-zh",
-                    "店",
-                    "--name-en",
-                    "Shop",
-                ],
-                0,
-            ),
+            (STORE_ADD, 0),
             (
                 &[
                     "admin", "clerk", "add", "--store", "s-99", "--name", "Anna", "--role", "clerk", "--pin", "246801",
                 ],
                 0,
             ),
-            (&["admin", "operator", "add", "--name", "ops", "--role", "auditor"], 0),
-            (&["admin", "operator", "list"], 0),
-            (&["admin", "operator", "deactivate", "--name", "ops"], 0),
+            (OPERATOR_ADD, 0),
+            (OPERATOR_LIST, 0),
+            (OPERATOR_GOES, 0),
             (
                 &[
                     "admin",
@@ -203,23 +205,13 @@ fn the_other_ways_to_write_it_are_still_taken() {
 const NEED_ONE: &[&[&str]] = &[
     &["verify"],
     &["admin", "tenant", "link-key"],
-    &[
-        "admin",
-        "store",
-        "add",
-        "--code",
-        "s-99",
-        "--name-zh",
-        "店",
-        "--name-en",
-        "Shop",
-    ],
+    STORE_ADD,
     &[
         "admin", "clerk", "add", "--store", "s-01", "--name", "A", "--role", "clerk", "--pin", "246801",
     ],
-    &["admin", "operator", "add", "--name", "ops", "--role", "auditor"],
-    &["admin", "operator", "list"],
-    &["admin", "operator", "deactivate", "--name", "ops"],
+    OPERATOR_ADD,
+    OPERATOR_LIST,
+    OPERATOR_GOES,
     &[
         "admin",
         "order",

@@ -4,7 +4,7 @@
 //! gives the same answer, so a lost answer loses nothing.
 
 use counterfoil_domain::{
-    ids::{DeviceId, HistoryId, TenantId},
+    ids::{DeviceId, HistoryId, Place, TenantId},
     people::Store,
     text::plain,
     time::Millis,
@@ -47,6 +47,9 @@ pub struct EnrolResponse {
     pub history_id: HistoryId,
     /// Head office's clock, UTC ms.
     pub server_time: Millis,
+    /// The store's place, which goes into the ids of what happens there; an older head office says none.
+    #[serde(default)]
+    pub place: Place,
 }
 
 /// A code as people type it, brought to the one form that is hashed and signed: upper case, letters and digits only.
@@ -79,5 +82,29 @@ impl EnrolRequest {
         key.verify_strict(&message(&self.code), &Signature::from_bytes(&proof))
             .ok()?;
         Some(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_head_office_says_no_place() {
+        let id = "01a1ee56-5e00-7003-bfff-ffffffffffff";
+        let answer = serde_json::json!({
+            "tenant": id, "device": id, "history_id": id, "epoch": 1, "server_time": 1,
+            "store": { "id": id, "code": "s-01", "name_zh": "一店", "name_en": "First", "time_zone": "Asia/Shanghai" },
+        });
+        let read =
+            |answer: serde_json::Value| serde_json::from_value::<EnrolResponse>(answer).map(|told| told.place.number());
+        assert_eq!(read(answer.clone()).unwrap(), 0);
+        let with = |place: i64| {
+            let mut answer = answer.clone();
+            answer["place"] = place.into();
+            read(answer)
+        };
+        assert_eq!(with(1023).unwrap(), 1023);
+        assert!(with(1024).is_err());
     }
 }

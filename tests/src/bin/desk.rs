@@ -37,7 +37,7 @@ struct Desk {
 impl Desk {
     async fn manager(&self) -> anyhow::Result<ClerkId> {
         let people = self.counter.clerks().await?;
-        let manager = people.into_iter().find(|person| person.role.may_void());
+        let manager = people.into_iter().find(|person| person.role.may_approve());
         Ok(manager.context("no manager")?.id)
     }
 

@@ -228,7 +228,7 @@ fn redeem(
     freeze: Option<FreezeId>,
     confirmed: bool,
 ) -> Draft {
-    let member = ticket.presented_by.or(coupon.member);
+    let member = judge::counted(ticket.presented_by, coupon);
     Draft {
         action: Action::RedeemCoupon(RedeemCoupon {
             coupon: coupon.id,

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use counterfoil_domain::{
     coupons::FREEZE_LASTS,
-    ids::FreezeId,
+    ids::{self, FreezeId},
     time::{Millis, SECOND},
     transition::Subject,
     verdict::Reason,
@@ -70,12 +70,25 @@ pub enum Word {
     None(Option<FreezeId>),
 }
 
+/// A freeze's place is its subject's: the two are decided together.
+pub fn place_of(subject: Subject) -> ids::Place {
+    match subject {
+        Subject::Coupon(id) => id.place(),
+        Subject::Order(id) => id.place(),
+        Subject::Sale(id) => id.place(),
+    }
+}
+
 /// Asks head office's word for this, if there is a line.
 pub async fn ask(inner: &Inner, who: &Identity, subject: Subject, presented_by: PresentedBy) -> Result<Word> {
     if !inner.may_ask() {
         return Ok(Word::None(None));
     }
-    let id = FreezeId::new(who.true_time(inner.clock.now()), random_bytes(&*inner.random)?);
+    let id = FreezeId::placed(
+        place_of(subject),
+        who.true_time(inner.clock.now()),
+        random_bytes(&*inner.random)?,
+    );
     let question = FreezeRequest {
         id,
         subject,

@@ -54,6 +54,11 @@ fn judgement(against: Vec<Reason>, alone: Option<Vec<Reason>>) -> Judgement {
     Judgement { decision, reasons }
 }
 
+/// The member against whose limit a coupon counts that is honoured alone: who stands there, else whose it is.
+pub fn counted(presented_by: PresentedBy, coupon: &Coupon) -> PresentedBy {
+    presented_by.or(coupon.member)
+}
+
 async fn limits_and_usage(
     db: &mut SqliteConnection,
     setting: Setting<'_>,
@@ -76,7 +81,7 @@ pub async fn coupon(
     let (true, false, Some(template)) = (against.is_empty(), setting.online, template) else {
         return Ok(judgement(against, None));
     };
-    let (limits, usage) = limits_and_usage(db, setting, coupon.member).await?;
+    let (limits, usage) = limits_and_usage(db, setting, counted(setting.presented_by, coupon)).await?;
     let mut alone = judge_policy(coupon, template, setting.who.store.id);
     for reason in judge_limits(template.worth(), &limits, &usage, &setting.who.clock(setting.now)) {
         if !alone.contains(&reason) {
@@ -99,7 +104,7 @@ pub async fn for_basket(
     if !against.is_empty() || setting.online {
         return Ok(judgement(against, None));
     }
-    let (limits, usage) = limits_and_usage(db, setting, setting.presented_by.or(coupon.member)).await?;
+    let (limits, usage) = limits_and_usage(db, setting, counted(setting.presented_by, coupon)).await?;
     let usage = OfflineUsage {
         count: usage.count.saturating_add(before.count),
         amount: usage.amount.saturating_add(before.amount),

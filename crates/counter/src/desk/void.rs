@@ -5,7 +5,6 @@ use std::sync::Arc;
 use counterfoil_domain::{
     ids::{ClerkId, MemberId, OperationId},
     operations::{Action, VoidRedemption},
-    people::Role,
     text::clean,
 };
 use counterfoil_protocol::operation::Evidence;
@@ -43,10 +42,7 @@ pub async fn void(
     pin: &str,
 ) -> Result<Receipt> {
     let reason = reason_of(reason)?;
-    let manager = people::check_pin(inner, manager, pin).await?;
-    if !Role::may_void(manager.role) {
-        return Err(Error::NotAllowed);
-    }
+    let manager = people::approve(inner, manager, pin).await?;
     let mut writer = inner.db.write().await;
     let mut tx = writer.begin().await?;
     let who = identity::load(&mut tx).await?;

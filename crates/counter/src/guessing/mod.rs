@@ -7,7 +7,6 @@
 use counterfoil_domain::{
     ids::ClerkId,
     operations::{Action, FailedAttempt},
-    people::Role,
     time::{DAY, MINUTE, Millis},
     verdict::Reason,
 };
@@ -18,7 +17,7 @@ use sqlx::SqliteConnection;
 
 use crate::{
     Inner,
-    error::{Error, Result},
+    error::Result,
     identity::{self, Identity},
     journal::{self, Draft, Title},
     people::{self, Person},
@@ -180,10 +179,7 @@ pub async fn guessing(db: &mut SqliteConnection, inner: &Inner) -> Result<Guessi
 
 /// A manager lets pass what was guessed, by one clerk or at the whole device, and ends the PIN locks of the same.
 pub async fn lift(inner: &Inner, clerk: Option<ClerkId>, manager: ClerkId, pin: &str) -> Result<()> {
-    let manager = people::check_pin(inner, manager, pin).await?;
-    if manager.role != Role::Manager {
-        return Err(Error::NotAllowed);
-    }
+    let manager = people::approve(inner, manager, pin).await?;
     let mut writer = inner.db.write().await;
     let mut tx = writer.begin().await?;
     let clerk = clerk.map(|id| id.bytes().to_vec());

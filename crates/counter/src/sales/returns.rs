@@ -5,7 +5,6 @@ use std::sync::Arc;
 use counterfoil_domain::{
     ids::{ClerkId, OperationId},
     operations::Action,
-    people::Role,
     sales::{Return, ReturnPolicy, Sale},
     settlement::{
         self, Policy,
@@ -186,10 +185,7 @@ pub(crate) async fn take_back(
     approval: Approval<'_>,
 ) -> Result<Receipt> {
     let reason = reason_of(approval.reason)?;
-    let manager = people::check_pin(inner, approval.manager, approval.pin).await?;
-    if manager.role != Role::Manager {
-        return Err(Error::NotAllowed);
-    }
+    let manager = people::approve(inner, approval.manager, approval.pin).await?;
     let mut writer = inner.db.write().await;
     let mut tx = writer.begin().await?;
     let who = identity::load(&mut tx).await?;

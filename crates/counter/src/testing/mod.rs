@@ -277,6 +277,7 @@ impl Shop {
             epoch: 1,
             history_id: history(1),
             server_time: NOW,
+            place: Default::default(),
         };
         let mut writer = inner.db.write().await;
         let mut tx = writer.begin().await.unwrap();

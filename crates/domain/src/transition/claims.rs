@@ -100,6 +100,21 @@ impl Terms {
         }
     }
 
+    /// Whether it has ended: nothing of it is claimed or granted any more. Coupons given before keep their validity.
+    pub fn is_over(&self, now: Millis) -> bool {
+        let mut reasons = Vec::new();
+        self.ended(now, &mut reasons);
+        !reasons.is_empty()
+    }
+
+    /// The end of its coupons' validity, where that is fixed and has come: none are made any more.
+    pub fn validity_over(&self, now: Millis) -> Option<Millis> {
+        match self.valid_days {
+            None => self.valid_until.filter(|until| now >= *until),
+            Some(_) => None,
+        }
+    }
+
     /// What stops claims and grants alike: a template's end.
     fn ended(&self, now: Millis, reasons: &mut Vec<NotClaimable>) {
         if !self.published {
@@ -110,9 +125,7 @@ impl Terms {
         {
             reasons.push(NotClaimable::ClaimOver { at });
         }
-        if let (None, Some(at)) = (self.valid_days, self.valid_until)
-            && now >= at
-        {
+        if let Some(at) = self.validity_over(now) {
             reasons.push(NotClaimable::ValidityOver { at });
         }
     }

@@ -147,6 +147,11 @@ impl<R: Row> Rows<R> {
         self.slots.get_mut(key).map(|slot| &mut slot.row)
     }
 
+    /// All rows that there are, to be seen otherwise from now on without being stored.
+    pub fn loaded_mut(&mut self) -> impl Iterator<Item = &mut R> {
+        self.slots.values_mut().filter_map(|slot| slot.row.as_mut())
+    }
+
     /// Whether the row was looked for.
     pub fn contains_key(&self, key: &R::Key) -> bool {
         self.slots.contains_key(key)

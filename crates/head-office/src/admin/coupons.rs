@@ -2,24 +2,24 @@
 
 use std::collections::BTreeMap;
 
-use counterfoil_domain::{
-    code_policy::CodePolicy,
-    coupons::{Coupon, CouponState},
-    ids::{BatchId, CouponId, StoreId, TemplateId, TenantId},
-    time::{DAY, Millis},
-};
-use sqlx::{AnyConnection, Row};
-
 use super::{ACTOR, AdminError, fresh, orders::find_member, tell};
 use crate::{
+    batches::{self, Purpose, rows::NewBatch},
     clock::{Clock, Random},
     coupons::{
         self,
         codes::{self, Codes},
+        terms::Latest,
     },
     db::{Db, DbError},
+    grants::{NotMade, granted},
     stores::enrol::audit,
     sync::feed::Item,
+};
+use counterfoil_domain::{
+    code_policy::CodePolicy,
+    coupons::{Coupon, CouponState},
+    ids::{BatchId, CouponId, StoreId, TemplateId, TenantId},
 };
 
 /// Most coupons of one grant.
@@ -45,14 +45,6 @@ pub struct Granted {
     pub coupons: Vec<(CouponId, String)>,
 }
 
-struct Terms {
-    version: i64,
-    line: String,
-    category: String,
-    valid_from: Option<Millis>,
-    valid_until: Option<Millis>,
-}
-
 /// Gives a member coupons of a template, in a batch of their own.
 ///
 /// # Errors
@@ -71,14 +63,25 @@ pub async fn grant_coupons(
     let mut lease = db.lease().await?;
     let mut transaction = lease.begin().await?;
     let member = find_member(&mut transaction, tenant, new.member).await?;
-    let terms = terms(&mut transaction, tenant, new.template, now).await?;
+    let Latest { terms, line, category } = match granted(&mut transaction, tenant, new.template, now).await {
+        Ok(latest) => latest,
+        Err(NotMade::Over) => return Err(AdminError::TemplateOver),
+        Err(NotMade::Db(error)) => return Err(error.into()),
+        Err(NotMade::NoTemplate | NotMade::Length | NotMade::UnknownMembers(_)) => {
+            return Err(AdminError::NotFound(format!(
+                "there is no published template {}",
+                new.template
+            )));
+        }
+    };
+    let (valid_from, valid_until) = terms.validity(now);
     let codes = Codes::load(&mut transaction, tenant).await?;
-    let form = codes.form(&terms.line, &terms.category, now)?;
+    let form = codes.form(&line, &category, now)?;
     let first = codes::reserve(&mut transaction, tenant, &form, u64::from(new.count)).await?;
-    let batch = BatchId::new(now, fresh(random)?);
-    let mut granted = Vec::new();
+    let batch = BatchId::placed(member.id.place(), now, fresh(random)?);
+    let mut given = Vec::new();
     for (counter, position) in (first..).zip(0..new.count) {
-        granted.push(Coupon {
+        given.push(Coupon {
             id: batch.coupon(position),
             code: form.code(codes.key(), counter).ok_or(AdminError::CouponsFull)?,
             member: Some(member.id),
@@ -86,8 +89,8 @@ pub async fn grant_coupons(
             template_version: terms.version,
             batch,
             home_store: member.recent_stores.first().copied(),
-            valid_from: terms.valid_from,
-            valid_until: terms.valid_until,
+            valid_from,
+            valid_until,
             state: CouponState::Available,
             version: Coupon::ISSUED,
             surplus: Vec::new(),
@@ -95,9 +98,19 @@ pub async fn grant_coupons(
         });
     }
     let count = i64::from(new.count);
-    coupons::rows::insert_batch(&mut transaction, tenant, batch, (new.template, terms.version), now).await?;
+    let row = NewBatch {
+        id: batch,
+        template: new.template,
+        template_version: terms.version,
+        size: 0,
+        purpose: Purpose::Grant,
+        form: Some(&form),
+        first_counter: Some(first),
+        validity: (None, None),
+    };
+    batches::rows::insert(&mut transaction, tenant, &row, now).await?;
     coupons::rows::grow_batch(&mut transaction, tenant, batch, count, count).await?;
-    let inserted = coupons::rows::insert(&mut transaction, tenant, &granted).await?;
+    let inserted = coupons::rows::insert(&mut transaction, tenant, &given).await?;
     if inserted != u64::from(new.count) {
         return Err(DbError::RowCount {
             table: "coupons",
@@ -106,8 +119,8 @@ pub async fn grant_coupons(
         }
         .into());
     }
-    coupons::days::insert(&mut transaction, tenant, &granted, now).await?;
-    let items: Vec<Item> = granted.iter().map(|coupon| Item::Coupon(coupon.id)).collect();
+    coupons::days::insert(&mut transaction, tenant, &given, now).await?;
+    let items: Vec<Item> = given.iter().map(|coupon| Item::Coupon(coupon.id)).collect();
     let news: BTreeMap<StoreId, Vec<Item>> = member
         .recent_stores
         .iter()
@@ -127,7 +140,7 @@ pub async fn grant_coupons(
     transaction.commit("admin.grant_coupons").await?;
     Ok(Granted {
         batch,
-        coupons: granted.into_iter().map(|coupon| (coupon.id, coupon.code)).collect(),
+        coupons: given.into_iter().map(|coupon| (coupon.id, coupon.code)).collect(),
     })
 }
 
@@ -154,35 +167,4 @@ pub async fn code_policy(
     let codes = Codes::load(&mut transaction, tenant).await?;
     transaction.commit("admin.code_policy").await?;
     Ok(codes.policy().clone())
-}
-
-async fn terms(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    template: TemplateId,
-    now: Millis,
-) -> Result<Terms, AdminError> {
-    let row = sqlx::query(
-        "SELECT template_version, product_line, category, valid_from, valid_until, valid_days FROM templates WHERE tenant = $1 AND id = $2 AND status = 'published' ORDER BY template_version DESC LIMIT 1",
-    )
-    .bind(tenant.bytes().to_vec())
-    .bind(template.bytes().to_vec())
-    .fetch_optional(connection)
-    .await
-    .map_err(DbError::from)?
-    .ok_or_else(|| AdminError::NotFound(format!("there is no published template {template}")))?;
-    let read = || -> Result<Terms, sqlx::Error> {
-        let days: Option<i64> = row.try_get("valid_days")?;
-        Ok(Terms {
-            version: row.try_get("template_version")?,
-            line: row.try_get("product_line")?,
-            category: row.try_get("category")?,
-            valid_from: row.try_get("valid_from")?,
-            valid_until: match days {
-                Some(days) => Some(now.saturating_add(days.saturating_mul(DAY))),
-                None => row.try_get("valid_until")?,
-            },
-        })
-    };
-    Ok(read().map_err(DbError::from)?)
 }

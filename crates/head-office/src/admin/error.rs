@@ -36,6 +36,9 @@ pub enum AdminError {
     /// Every pickup code that was tried is taken.
     #[error("every pickup code that was tried is taken: too many orders wait")]
     CodesFull,
+    /// The template's end stops claims and grants.
+    #[error("the template is over: nothing of it is given any more")]
+    TemplateOver,
     /// There is no room for so many coupons of one kind on one day.
     #[error("there are no coupon codes left for this template today")]
     CouponsFull,
@@ -70,6 +73,7 @@ impl AdminError {
             Self::Pin => "pin_malformed",
             Self::Hash => "internal",
             Self::CodesFull => "pickup_codes_full",
+            Self::TemplateOver => "template_over",
             Self::CouponsFull => "coupon_codes_full",
             Self::LinkKeyExists => "link_key_exists",
             Self::DeviceStatus { .. } => "device_status",
@@ -84,6 +88,7 @@ impl AdminError {
                 | Self::NotFound(_)
                 | Self::Malformed { .. }
                 | Self::Pin
+                | Self::TemplateOver
                 | Self::LinkKeyExists
                 | Self::DeviceStatus { .. }
         )

@@ -18,7 +18,7 @@ use argon2::{
     password_hash::{PasswordHasher, SaltString},
 };
 use counterfoil_domain::{
-    ids::{ClerkId, StoreId, TenantId},
+    ids::{ClerkId, Place, StoreId, TenantId},
     offline::OfflineLimits,
     people::{Clerk, Role, Store, pin_is_well_formed},
     time::Millis,
@@ -70,6 +70,8 @@ pub struct NewStore<'a> {
     pub name_en: &'a str,
     /// IANA time zone.
     pub time_zone: &'a str,
+    /// Its place, in the ids of what happens there.
+    pub place: Place,
 }
 
 /// A clerk to be.
@@ -149,7 +151,7 @@ pub async fn add_store(
     check_time_zone(new.time_zone)?;
     let now = clock.now();
     let store = Store {
-        id: StoreId::new(now, fresh(random)?),
+        id: StoreId::placed(new.place, now, fresh(random)?),
         code: new.code.to_owned(),
         name_zh: new.name_zh.to_owned(),
         name_en: new.name_en.to_owned(),
@@ -184,16 +186,18 @@ pub async fn add_clerk(
 ) -> Result<ClerkId, AdminError> {
     check_name("name", new.name)?;
     let now = clock.now();
+    let hash = hash_pin(random, new.pin)?;
+    let mut lease = db.lease().await?;
+    let mut transaction = lease.begin().await?;
+    let place = stores::rows::place(&mut transaction, tenant, store).await?;
     let clerk = Clerk {
-        id: ClerkId::new(now, fresh(random)?),
+        id: ClerkId::placed(place, now, fresh(random)?),
         store,
         name: new.name.to_owned(),
         role: new.role,
-        pin_hash: hash_pin(random, new.pin)?,
+        pin_hash: hash,
         active: true,
     };
-    let mut lease = db.lease().await?;
-    let mut transaction = lease.begin().await?;
     stores::rows::insert_clerk(&mut transaction, tenant, &clerk, now)
         .await
         .map_err(|error| taken(error, "clerk", new.name))?;

@@ -17,7 +17,7 @@ use crate::{
     clock::{Clock, Random},
     db::{Db, DbError, Trouble},
     members, pickups,
-    stores::enrol::audit,
+    stores::{self, enrol::audit},
     sync::feed::Item,
 };
 
@@ -118,8 +118,9 @@ async fn attempt(
         }
         None => free_code(&mut transaction, tenant, &BTreeSet::new(), &mut FromSystem(random)).await?,
     };
+    let place = stores::rows::place(&mut transaction, tenant, new.store).await?;
     let order = Order {
-        id: OrderId::new(now, fresh(random)?),
+        id: OrderId::placed(place, now, fresh(random)?),
         number: new.number.to_owned(),
         code: code.clone(),
         store: new.store,

@@ -6,14 +6,17 @@ pub mod rows;
 
 use counterfoil_domain::{
     ids::{BatchId, JobId, TemplateId, TenantId},
-    time::{DAY, Millis},
+    time::Millis,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 
 use crate::{
     clock::Random,
-    coupons::codes::{self, Codes, NoCode},
+    coupons::{
+        codes::{self, Codes, NoCode},
+        terms::{self, Latest},
+    },
     db::DbError,
     jobs::{self, Job},
 };
@@ -105,25 +108,19 @@ pub async fn create(
     if !(1..=MOST).contains(&new.count) || new.purpose == Purpose::Grant {
         return Err(NotMade::Count);
     }
-    let terms = rows::terms(connection, tenant, new.template)
+    let Latest { terms, line, category } = terms::latest(connection, tenant, new.template)
         .await?
         .ok_or(NotMade::NoTemplate)?;
-    if terms.valid_days.is_none() && terms.valid_until.is_some_and(|until| now >= until) {
+    if terms.validity_over(now).is_some() {
         return Err(NotMade::Over);
     }
     let made_with = Codes::load(connection, tenant).await?;
-    let form = made_with.form(&terms.line, &terms.category, now)?;
+    let form = made_with.form(&line, &category, now)?;
     let first = codes::reserve(connection, tenant, &form, new.count.unsigned_abs()).await?;
     let batch = BatchId::new(now, crate::admin::fresh(random)?);
     // Printed coupons have no claim that their days could count from.
     let validity = match new.purpose {
-        Purpose::Print => (
-            terms.valid_from,
-            match terms.valid_days {
-                Some(days) => Some(now.saturating_add(days.saturating_mul(DAY))),
-                None => terms.valid_until,
-            },
-        ),
+        Purpose::Print => terms.validity(now),
         Purpose::Claim | Purpose::Grant => (None, None),
     };
     let row = rows::NewBatch {
@@ -132,7 +129,7 @@ pub async fn create(
         template_version: terms.version,
         size: new.count,
         purpose: new.purpose,
-        form: &form,
+        form: Some(&form),
         first_counter: Some(first),
         validity,
     };

@@ -26,50 +26,6 @@ const INSERT_COUPONS: Text = Text {
     pad: true,
 };
 
-/// What a template version says that its batches need.
-#[derive(Debug, Clone)]
-pub struct Terms {
-    /// The version.
-    pub version: i64,
-    /// For the codes.
-    pub line: String,
-    /// For the codes.
-    pub category: String,
-    /// Fixed begin of the validity.
-    pub valid_from: Option<Millis>,
-    /// Fixed end of the validity.
-    pub valid_until: Option<Millis>,
-    /// Days after the claim.
-    pub valid_days: Option<i64>,
-}
-
-/// The latest published version of a template.
-///
-/// # Errors
-/// The driver's.
-pub async fn terms(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    template: TemplateId,
-) -> Result<Option<Terms>, DbError> {
-    let row = sqlx::query("SELECT template_version, product_line, category, valid_from, valid_until, valid_days FROM templates WHERE tenant = $1 AND id = $2 AND status = 'published' ORDER BY template_version DESC LIMIT 1")
-        .bind(tenant.bytes().to_vec())
-        .bind(template.bytes().to_vec())
-        .fetch_optional(connection)
-        .await?;
-    row.map(|row| {
-        Ok(Terms {
-            version: row.try_get("template_version")?,
-            line: row.try_get("product_line")?,
-            category: row.try_get("category")?,
-            valid_from: row.try_get("valid_from")?,
-            valid_until: row.try_get("valid_until")?,
-            valid_days: row.try_get("valid_days")?,
-        })
-    })
-    .transpose()
-}
-
 /// A batch's row to be.
 #[derive(Debug)]
 pub struct NewBatch<'a> {
@@ -83,8 +39,8 @@ pub struct NewBatch<'a> {
     pub size: i64,
     /// What for.
     pub purpose: Purpose,
-    /// The form of its codes.
-    pub form: &'a Form,
+    /// The form of its codes; `None` = they are made otherwise.
+    pub form: Option<&'a Form>,
     /// The first of its counters; `None` = it takes them as it goes.
     pub first_counter: Option<u64>,
     /// Of printed coupons.
@@ -94,14 +50,38 @@ pub struct NewBatch<'a> {
 /// Stores a new batch.
 ///
 /// # Errors
-/// The driver's.
+/// [`DbError::RowCount`] when there is one of this id, else the driver's.
 pub async fn insert(
     connection: &mut AnyConnection,
     tenant: TenantId,
     new: &NewBatch<'_>,
     now: Millis,
 ) -> Result<(), DbError> {
-    let form = serde_json::to_string(new.form).map_err(|_| DbError::Decode { column: "code_form" })?;
+    if insert_unless_there(connection, tenant, new, now).await? {
+        return Ok(());
+    }
+    Err(DbError::RowCount {
+        table: "batches",
+        expected: 1,
+        found: 0,
+    })
+}
+
+/// The same; one that is there already stays as it is. Whether it was stored.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert_unless_there(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    new: &NewBatch<'_>,
+    now: Millis,
+) -> Result<bool, DbError> {
+    let form = new
+        .form
+        .map(serde_json::to_string)
+        .transpose()
+        .map_err(|_| DbError::Decode { column: "code_form" })?;
     let first = new
         .first_counter
         .map(i64::try_from)
@@ -114,7 +94,7 @@ pub async fn insert(
     } else {
         BatchStatus::Making
     };
-    sqlx::query("INSERT INTO batches (tenant, id, template, template_version, size, made, claimed, status, created_at, purpose, code_form, first_counter, valid_from, valid_until, code_head) VALUES ($1, $2, $3, $4, $5, 0, 0, $6, $7, $8, $9, $10, $11, $12, $13)")
+    let inserted = sqlx::query("INSERT INTO batches (tenant, id, template, template_version, size, made, claimed, status, created_at, purpose, code_form, first_counter, valid_from, valid_until, code_head) VALUES ($1, $2, $3, $4, $5, 0, 0, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING")
         .bind(tenant.bytes().to_vec())
         .bind(new.id.bytes().to_vec())
         .bind(new.template.bytes().to_vec())
@@ -127,10 +107,10 @@ pub async fn insert(
         .bind(first)
         .bind(new.validity.0)
         .bind(new.validity.1)
-        .bind(new.form.head())
+        .bind(new.form.map(Form::head))
         .execute(connection)
         .await?;
-    Ok(())
+    Ok(inserted.rows_affected() == 1)
 }
 
 /// What making a batch's codes needs.
@@ -207,21 +187,30 @@ pub async fn make(
             found: moved,
         });
     }
-    let found = execute(connection, INSERT_COUPONS, tenant, coupons, |b, (id, code)| {
+    execute(connection, INSERT_COUPONS, tenant, coupons, |b, (id, code)| {
         b.bytes(id.bytes()).text(code).bytes(batch.bytes());
     })
     .await?;
-    if found == coupons.len() as u64 {
-        if let (Some((first, _)), Some((last, _))) = (coupons.first(), coupons.last()) {
-            days::insert_printed(connection, tenant, *first, *last).await?;
-        }
+    let (Some((first, _)), Some((last, _))) = (coupons.first(), coupons.last()) else {
         return Ok(());
+    };
+    // Counted, not taken from the statement: of rows that it selects, a database on several nodes tells how many it has
+    // read, whatever became of them.
+    let found: i64 =
+        sqlx::query_scalar("SELECT COUNT(*) FROM coupons WHERE tenant = $1 AND id >= $2 AND id <= $3 AND batch = $4")
+            .bind(tenant.bytes().to_vec())
+            .bind(first.bytes().to_vec())
+            .bind(last.bytes().to_vec())
+            .bind(batch.bytes().to_vec())
+            .fetch_one(&mut *connection)
+            .await?;
+    if found == count {
+        return days::insert_printed(connection, tenant, *first, *last).await;
     }
     // The positions are ours alone, so a code is taken: trying again would find it taken again.
     Err(DbError::config(format!(
-        "{} of {} codes of batch {batch} are taken",
-        coupons.len() as u64 - found,
-        coupons.len()
+        "{} of {count} codes of batch {batch} are taken",
+        count.saturating_sub(found)
     )))
 }
 

@@ -271,7 +271,7 @@ async fn offers(connection: &mut sqlx::AnyConnection, tenant: TenantId, ids: &[T
         })
         .collect();
     let mut batches = Rows::default();
-    for batch in rows::load_open_batches(connection, tenant, ids, "").await? {
+    for batch in rows::load_open_batches(connection, tenant, ids).await? {
         if let Some(offer) = offers.get_mut(&batch.template) {
             offer.batches.push(batch.id);
         }

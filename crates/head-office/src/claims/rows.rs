@@ -10,11 +10,12 @@ use counterfoil_domain::{
     coupons::Coupon,
     ids::{BatchId, CouponId, GrantId, MemberId, TemplateId, TenantId},
     time::{DAY, Millis},
-    transition::{Audience, Batch, BatchStatus, Claim, ClaimKey, Grant, Holding, LimitCounts, Part, Terms},
+    transition::{Audience, Batch, BatchStatus, Claim, ClaimKey, Grant, Holding, Part, Terms},
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use crate::{
+    coupons::terms,
     db::{
         DbError,
         batch::{self, Text, execute_all, fetch, hash, id, id_or_null},
@@ -139,22 +140,9 @@ pub async fn load_terms(
     })
     .await?
     {
-        let status: String = row.try_get("status")?;
-        let counts: String = row.try_get("limit_counts")?;
-        let terms = Terms {
-            version: row.try_get("template_version")?,
-            published: status == "published",
-            claim_from: row.try_get("claim_from")?,
-            claim_until: row.try_get("claim_until")?,
-            member_limit: row.try_get("member_limit")?,
-            limit_counts: LimitCounts::parse(&counts).ok_or(DbError::Decode { column: "limit_counts" })?,
-            valid_from: row.try_get("valid_from")?,
-            valid_until: row.try_get("valid_until")?,
-            valid_days: row.try_get("valid_days")?,
-        };
         all.entry(id(row, "id", TemplateId::from_bytes)?)
             .or_default()
-            .push(terms);
+            .push(terms::read(row)?);
     }
     Ok(all)
 }
@@ -172,7 +160,8 @@ fn read_batch(row: &AnyRow) -> Result<Batch, DbError> {
     })
 }
 
-/// Loads the batches that these templates' coupons are claimed from: not closed, not all given.
+/// Loads the batches that these templates' coupons are claimed from: not closed, not all given. Who takes from them
+/// locks them by id, together with all others, and looks again.
 ///
 /// # Errors
 /// As [`load_terms`].
@@ -180,9 +169,8 @@ pub async fn load_open_batches(
     connection: &mut AnyConnection,
     tenant: TenantId,
     templates: &[TemplateId],
-    lock: &'static str,
 ) -> Result<Vec<Batch>, DbError> {
-    fetch(connection, SELECT_OPEN, lock, tenant, templates, |b, id| {
+    fetch(connection, SELECT_OPEN, "", tenant, templates, |b, id| {
         b.bytes(id.bytes());
     })
     .await?

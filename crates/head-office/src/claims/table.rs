@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use counterfoil_domain::{
     coupons::Coupon,
     ids::{BatchId, TemplateId, TenantId},
-    transition::{Given, LimitCounts, Offer},
+    transition::{BatchStatus, Given, LimitCounts, Offer},
 };
 use sqlx::AnyConnection;
 
@@ -66,7 +66,6 @@ impl Table for Offers {
         let Loading {
             connection,
             tenant,
-            lock,
             state,
             ..
         } = loading;
@@ -87,11 +86,12 @@ impl Table for Offers {
         if claimed.is_empty() {
             return Ok(());
         }
-        for batch in rows::load_open_batches(connection, tenant, &claimed, lock).await? {
+        // Which they are is looked up here, and held with all other batches: closed or used up by then, it is none.
+        for batch in rows::load_open_batches(connection, tenant, &claimed).await? {
             if let Some(Some(offer)) = state.offers.get_mut(&batch.template) {
                 offer.batches.push(batch.id);
             }
-            state.batches.found(batch);
+            state.batches.want(batch.id);
         }
         Ok(())
     }
@@ -119,6 +119,14 @@ impl Table for Batches {
         if !wanted.is_empty() {
             for batch in rows::load_batches(connection, tenant, &wanted, lock).await? {
                 state.batches.found(batch);
+            }
+            let batches = &state.batches;
+            let open = |id: &BatchId| {
+                matches!(batches.get(id), Some(Some(batch))
+                    if batch.status != BatchStatus::Closed && batch.claimed < batch.size)
+            };
+            for offer in state.offers.loaded_mut() {
+                offer.batches.retain(open);
             }
         }
         Ok(())

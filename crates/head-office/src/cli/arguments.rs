@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, num::NonZeroUsize};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use counterfoil_domain::ids::{DeviceId, TemplateId};
+use counterfoil_domain::ids::{DeviceId, Place, TemplateId};
 
 /// Head office of Counterfoil: issues coupons and pickup orders, and takes what every shop delivers.
 #[derive(Debug, Parser)]
@@ -311,6 +311,11 @@ pub struct NewStore {
     /// Example: --time-zone Asia/Shanghai
     #[arg(long, env = "COUNTERFOIL_HQ_TIME_ZONE", default_value = "Asia/Shanghai")]
     pub time_zone: String,
+    /// Place in the ids of what happens there, for a chain that is to be spread over nodes.
+    ///
+    /// Example: --place 12
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(i64).range(0..=i64::from(Place::LAST)))]
+    pub place: i64,
     #[command(flatten)]
     pub tenant: Tenant,
 }

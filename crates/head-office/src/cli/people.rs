@@ -4,6 +4,7 @@ use std::io::{IsTerminal, Read};
 
 use counterfoil_domain::{
     code_policy::CodePolicy,
+    ids::Place,
     people::{PIN_MAX_DIGITS, Role},
 };
 use serde_json::json;
@@ -43,6 +44,8 @@ pub(super) async fn add_store(database: &str, options: NewStore) -> Result<(), C
         name_zh: &options.name_zh,
         name_en: &options.name_en,
         time_zone: &options.time_zone,
+        place: Place::try_from(options.place)
+            .map_err(|error| CliError::input("malformed", format!("--place: {error}.")))?,
     };
     let store = admin::add_store(&db, &SystemClock, &SystemRandom, tenant, &new).await?;
     db.close().await;

@@ -9,3 +9,4 @@ pub mod reminders;
 pub mod rows;
 pub mod table;
 pub mod templates;
+pub mod terms;

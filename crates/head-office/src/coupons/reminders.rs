@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use counterfoil_domain::{
     coupons::{Coupon, Standing, Template},
-    ids::{CouponId, MemberId, MessageId, TemplateId, TenantId},
+    ids::{CouponId, MemberId, MessageId, Place, TemplateId, TenantId},
     time::{DAY, HOUR, MINUTE, Millis},
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -262,7 +262,8 @@ fn notice_id(due: &Due) -> MessageId {
     let digest: [u8; 32] = Sha256::digest(due.coupon.bytes()).into();
     let mut random = [0u8; 10];
     random.iter_mut().zip(digest).for_each(|(to, from)| *to = from);
-    MessageId::new(due.day.saturating_mul(DAY), random)
+    let place = due.member.map_or(Place::ZERO, |member| member.place());
+    MessageId::placed(place, due.day.saturating_mul(DAY), random)
 }
 
 #[cfg(test)]

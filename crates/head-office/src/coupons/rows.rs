@@ -5,7 +5,6 @@ use std::sync::Arc;
 use counterfoil_domain::{
     coupons::{Coupon, CouponState, OfflinePolicy, Template},
     ids::{BatchId, CouponId, DeviceId, FreezeId, MemberId, OperationId, StoreId, TemplateId, TenantId},
-    time::Millis,
     transition::CouponEntry,
     typed,
 };
@@ -221,30 +220,6 @@ fn bind_new(b: &mut Binds, coupon: &Coupon) {
         .number(coupon.version);
 }
 
-/// Begins an empty batch of a template version; one that exists stays as it is.
-///
-/// # Errors
-/// The driver's.
-pub async fn insert_batch(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    batch: BatchId,
-    (template, version): (TemplateId, i64),
-    now: Millis,
-) -> Result<(), DbError> {
-    sqlx::query(
-        "INSERT INTO batches (tenant, id, template, template_version, size, made, claimed, status, created_at) VALUES ($1, $2, $3, $4, 0, 0, 0, 'ready', $5) ON CONFLICT DO NOTHING",
-    )
-    .bind(tenant.bytes().to_vec())
-    .bind(batch.bytes().to_vec())
-    .bind(template.bytes().to_vec())
-    .bind(version)
-    .bind(now)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
 /// Adds coupons to a batch's numbers: so many made, so many of them given to a member.
 ///
 /// # Errors
@@ -274,64 +249,6 @@ pub async fn grow_batch(
         expected: 1,
         found,
     })
-}
-
-/// A template version about to be published, with what counters need not know of it.
-#[derive(Debug, Clone)]
-pub struct NewTemplate {
-    /// The template.
-    pub template: Template,
-    /// Two digits of coupon codes, or words.
-    pub product_line: String,
-    /// As `product_line`.
-    pub category: String,
-    /// Days of validity after the claim.
-    pub valid_days: i64,
-}
-
-/// Publishes a template version; false when it exists already.
-///
-/// # Errors
-/// The driver's.
-pub async fn insert_template(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    new: &NewTemplate,
-    now: Millis,
-) -> Result<bool, DbError> {
-    let template = &new.template;
-    let rule = serde_json::to_string(&template.rule).map_err(|_| DbError::Decode { column: "rule" })?;
-    let scope = serde_json::to_string(&template.scope).map_err(|_| DbError::Decode { column: "scope" })?;
-    let stacking = serde_json::to_string(&template.stacking.named(&template.rule.kind))
-        .map_err(|_| DbError::Decode { column: "stacking" })?;
-    let stores = template
-        .stores
-        .as_ref()
-        .map(|stores| serde_json::to_string(stores).map_err(|_| DbError::Decode { column: "stores" }))
-        .transpose()?;
-    let inserted = sqlx::query(
-        "INSERT INTO templates (tenant, id, template_version, status, name_zh, name_en, category, product_line, currency, rule, scope, stacking, stores, valid_days, member_limit, limit_counts, offline, floor_limit, worth_unbounded, created_at, version) VALUES ($1, $2, $3, 'published', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, 'taken', $14, $15, $16, $17, 1) ON CONFLICT DO NOTHING",
-    )
-    .bind(tenant.bytes().to_vec())
-    .bind(template.id.bytes().to_vec())
-    .bind(template.version)
-    .bind(template.name_zh.clone())
-    .bind(template.name_en.clone())
-    .bind(new.category.clone())
-    .bind(new.product_line.clone())
-    .bind(template.currency.clone())
-    .bind(rule)
-    .bind(scope)
-    .bind(stacking)
-    .bind(stores)
-    .bind(new.valid_days)
-    .bind(template.offline.as_str().to_owned())
-    .bind(template.floor_limit)
-    .bind(template.worth_unbounded)
-    .bind(now)
-    .execute(connection)
-    .await?;
-    Ok(inserted.rows_affected() == 1)
 }
 
 /// Adds lines to coupons' own records.

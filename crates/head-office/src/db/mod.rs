@@ -5,6 +5,7 @@
 
 pub mod batch;
 mod error;
+mod migrations;
 mod place;
 pub mod subjects;
 mod tx;
@@ -66,7 +67,10 @@ const POSTGRES_AT_LEAST: i64 = 140_000;
 /// it little to do then, and the log begins anew.
 const AUTO_CHECKPOINT: &str = "8000";
 
-static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/head-office");
+/// The statements are few and long: planning one anew each time costs more than running it. A database that is spread
+/// over nodes needs the values before it can plan: where the URL, the role or the database says otherwise, that holds.
+const GENERIC_PLANS: &str = "SELECT set_config(name, 'force_generic_plan', false) FROM pg_settings \
+     WHERE name = 'plan_cache_mode' AND source NOT IN ('client', 'database', 'user', 'database user')";
 
 /// The open database.
 #[derive(Debug)]
@@ -365,23 +369,7 @@ impl Lease<'_> {
         let Some(connection) = self.slot.as_mut() else {
             return Err(DbError::config("the connection is gone"));
         };
-        MIGRATOR.run(&mut *connection).await?;
-        if self.db.dialect == Dialect::Postgres {
-            // Room on each page for the next version of a row: an update then touches none of the table's indexes.
-            for table in [
-                "coupons",
-                "orders",
-                "devices",
-                "freezes",
-                "feed_heads",
-                "batches",
-                "holdings",
-                "code_counters",
-            ] {
-                let sql = format!("ALTER TABLE {table} SET (fillfactor = 70)");
-                sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
-            }
-        }
+        migrations::migrator(self.db.dialect).run(&mut *connection).await?;
         let mut fresh = [0u8; 10];
         random.fill(&mut fresh).map_err(|e| DbError::config(e.to_string()))?;
         sqlx::query(
@@ -465,8 +453,7 @@ async fn prepare(connection: &mut AnyConnection, dialect: Dialect, writer: bool)
                 "SET statement_timeout = '60s'",
                 "SET tcp_user_timeout = '15s'",
                 "SET synchronous_commit = on",
-                // The statements are few and long: planning one anew each time costs more than running it.
-                "SET plan_cache_mode = force_generic_plan",
+                GENERIC_PLANS,
                 "SET jit = off",
             ] {
                 sqlx::raw_sql(sql).execute(&mut *connection).await?;

@@ -10,7 +10,7 @@ use std::{
 
 use sqlx::{AnyConnection, Connection, any::AnyConnectOptions};
 
-use super::{DbError, Dialect, MIGRATOR, prepare};
+use super::{DbError, Dialect, migrations::migrator, prepare};
 
 /// What SQLite keeps beside a database's file while it is open.
 const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
@@ -174,7 +174,10 @@ async fn begin(place: &Place) -> Result<(), DbError> {
     let options = AnyConnectOptions::from_str(&place.url()?)?;
     let mut connection = AnyConnection::connect_with(&options).await?;
     let made = match prepare(&mut connection, place.dialect(), true).await {
-        Ok(()) => MIGRATOR.run(&mut connection).await.map_err(DbError::from),
+        Ok(()) => migrator(place.dialect())
+            .run(&mut connection)
+            .await
+            .map_err(DbError::from),
         Err(error) => Err(error.into()),
     };
     // One that is only dropped may outlive whoever takes the file away.

@@ -6,7 +6,7 @@ use counterfoil_domain::{
     ids::TenantId,
     products::{barcode, folded},
 };
-use sqlx::{AnyConnection, Row};
+use sqlx::{AnyConnection, Row, any::AnyRow};
 use tracing::warn;
 
 use super::{
@@ -62,6 +62,22 @@ pub(super) async fn complete(connection: &mut AnyConnection) -> Result<(), DbErr
     Ok(())
 }
 
+/// The rows of the tenant that the first is of: a statement is about one.
+fn of_one_tenant(rows: &[AnyRow]) -> Result<Option<(TenantId, &[AnyRow])>, DbError> {
+    let Some(first) = rows.first() else {
+        return Ok(None);
+    };
+    let tenant = batch::id(first, "tenant", TenantId::from_bytes)?;
+    let mut theirs = 0;
+    for row in rows {
+        if batch::id(row, "tenant", TenantId::from_bytes)? != tenant {
+            break;
+        }
+        theirs += 1;
+    }
+    Ok(rows.get(..theirs).map(|rows| (tenant, rows)))
+}
+
 async fn fold(connection: &mut AnyConnection) -> Result<bool, DbError> {
     let rows = sqlx::query(
         "SELECT tenant, id, sku, name_zh, name_en FROM products WHERE folded_sku IS NULL ORDER BY tenant, id LIMIT $1",
@@ -69,15 +85,11 @@ async fn fold(connection: &mut AnyConnection) -> Result<bool, DbError> {
     .bind(ROWS)
     .fetch_all(&mut *connection)
     .await?;
-    let Some(first) = rows.first() else {
+    let Some((tenant, rows)) = of_one_tenant(&rows)? else {
         return Ok(false);
     };
-    let tenant = batch::id(first, "tenant", TenantId::from_bytes)?;
     let mut folds: Vec<(Vec<u8>, String, String)> = Vec::with_capacity(rows.len());
-    for row in &rows {
-        if batch::id(row, "tenant", TenantId::from_bytes)? != tenant {
-            break;
-        }
+    for row in rows {
         let names = folded_names(row.try_get("name_zh")?, row.try_get("name_en")?);
         folds.push((row.try_get("id")?, folded(row.try_get("sku")?), names));
     }
@@ -96,15 +108,11 @@ async fn form(connection: &mut AnyConnection) -> Result<bool, DbError> {
     .bind(ROWS)
     .fetch_all(&mut *connection)
     .await?;
-    let Some(first) = rows.first() else {
+    let Some((tenant, rows)) = of_one_tenant(&rows)? else {
         return Ok(false);
     };
-    let tenant = batch::id(first, "tenant", TenantId::from_bytes)?;
     let mut codes: Vec<(String, String, String)> = Vec::with_capacity(rows.len());
-    for row in &rows {
-        if batch::id(row, "tenant", TenantId::from_bytes)? != tenant {
-            break;
-        }
+    for row in rows {
         let code: String = row.try_get("barcode")?;
         let form = barcode::form(&code);
         codes.push((code, form, row.try_get("sku")?));

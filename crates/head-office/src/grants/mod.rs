@@ -24,7 +24,10 @@ use crate::{
     App,
     batches::{self, Purpose},
     clock::Random,
-    coupons::codes::Codes,
+    coupons::{
+        codes::Codes,
+        terms::{self, Latest},
+    },
     db::DbError,
     engine::{Answered, Refusal},
     jobs::{self, Job},
@@ -70,7 +73,7 @@ pub enum NotMade {
     /// No published version.
     #[error("there is no published template of this id")]
     NoTemplate,
-    /// The template's own dates are over.
+    /// The template has ended: its claims and grants, or the validity of its coupons.
     #[error("the template is over")]
     Over,
     /// Nobody, or too many.
@@ -82,6 +85,25 @@ pub enum NotMade {
     /// The database's.
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+/// The terms under which a template's coupons are granted now, to many by the API or to one by hand.
+///
+/// # Errors
+/// [`NotMade::NoTemplate`], [`NotMade::Over`], or the database's.
+pub async fn granted(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    template: TemplateId,
+    now: Millis,
+) -> Result<Latest, NotMade> {
+    let latest = terms::latest(connection, tenant, template)
+        .await?
+        .ok_or(NotMade::NoTemplate)?;
+    if latest.terms.is_over(now) {
+        return Err(NotMade::Over);
+    }
+    Ok(latest)
 }
 
 /// Makes a grant within the caller's transaction. After the commit, [`give`] those of a short list theirs and wake the
@@ -96,19 +118,12 @@ pub async fn create(
     new: &New,
     now: Millis,
 ) -> Result<Made, NotMade> {
-    let terms = batches::rows::terms(connection, tenant, new.template)
-        .await?
-        .ok_or(NotMade::NoTemplate)?;
-    if terms.valid_days.is_none() && terms.valid_until.is_some_and(|until| now >= until) {
-        return Err(NotMade::Over);
-    }
+    let Latest { terms, line, category } = granted(connection, tenant, new.template, now).await?;
     let listed = match &new.members {
         None => None,
         Some(numbers) => Some(listed(connection, tenant, numbers).await?),
     };
-    let form = Codes::load(connection, tenant)
-        .await?
-        .form(&terms.line, &terms.category, now)?;
+    let form = Codes::load(connection, tenant).await?.form(&line, &category, now)?;
     let batch = BatchId::new(now, crate::admin::fresh(random)?);
     let row = batches::rows::NewBatch {
         id: batch,
@@ -116,7 +131,7 @@ pub async fn create(
         template_version: terms.version,
         size: 0,
         purpose: Purpose::Grant,
-        form: &form,
+        form: Some(&form),
         first_counter: None,
         validity: (None, None),
     };

@@ -7,7 +7,7 @@ pub mod rows;
 use std::collections::BTreeMap;
 
 use counterfoil_domain::{
-    ids::{StoreId, TenantId},
+    ids::{self, TenantId},
     products::{Flaw, Product, barcode},
     time::Millis,
 };
@@ -72,8 +72,7 @@ pub fn word(flaw: Flaw) -> String {
 /// When there is no randomness.
 pub fn new_id(random: &dyn Random, now: Millis) -> Result<Uuid, DbError> {
     let random = crate::clock::bytes(random).map_err(|error| DbError::config(error.to_string()))?;
-    // Its own type would say no more than that it is one: nothing else refers to it.
-    Ok(StoreId::new(now, random).0)
+    Ok(ids::make(ids::Place::ZERO, now, random))
 }
 
 /// Tells every counter of these products; where the tenant's feed stands afterwards.

@@ -11,15 +11,15 @@ use counterfoil_domain::{
 
 use super::{
     DEMO_DAY, Work,
-    numbers::{Kind, Numbers, id},
+    numbers::{Kind, Numbers},
     words,
 };
 use crate::coupons::codes;
 
 impl Work<'_> {
     pub(super) fn batch(&self, template: u64) -> BatchId {
-        let (at, bytes) = id(self.plan.seed, Kind::Batch, template);
-        BatchId::new(at, bytes)
+        let (place, at, bytes) = self.ids.of(self.plan.seed, Kind::Batch, template);
+        BatchId::placed(place, at, bytes)
     }
 
     /// The store of the `index`th thing.
@@ -29,8 +29,8 @@ impl Work<'_> {
     }
 
     pub(super) fn member_id(&self, index: u64) -> MemberId {
-        let (at, bytes) = id(self.plan.seed, Kind::Member, index);
-        MemberId::new(at, bytes)
+        let (place, at, bytes) = self.ids.of(self.plan.seed, Kind::Member, index);
+        MemberId::placed(place, at, bytes)
     }
 
     /// A member of the store at `place` for its `nth` coupon or order, and how many members that store has.
@@ -40,8 +40,8 @@ impl Work<'_> {
     }
 
     pub(super) fn coupon_id(&self, index: u64) -> CouponId {
-        let (at, bytes) = id(self.plan.seed, Kind::Coupon, index);
-        CouponId::new(at, bytes)
+        let (place, at, bytes) = self.ids.of(self.plan.seed, Kind::Coupon, index);
+        CouponId::placed(place, at, bytes)
     }
 
     pub(super) fn coupon(&self, index: u64) -> Option<Coupon> {
@@ -81,8 +81,8 @@ impl Work<'_> {
     }
 
     pub(super) fn order_id(&self, index: u64) -> OrderId {
-        let (at, bytes) = id(self.plan.seed, Kind::Order, index);
-        OrderId::new(at, bytes)
+        let (place, at, bytes) = self.ids.of(self.plan.seed, Kind::Order, index);
+        OrderId::placed(place, at, bytes)
     }
 
     /// The order without its code.

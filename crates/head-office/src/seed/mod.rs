@@ -18,14 +18,19 @@ use counterfoil_domain::{
     pickups::{Order, OrderState},
     time::{DAY, Millis},
 };
-use numbers::{Kind, Numbers, id};
+use numbers::{Ids, Kind, Numbers};
 use serde::Serialize;
-use sqlx::Row;
+use sqlx::{AnyConnection, Row};
+use templates::NewTemplate;
 
 use crate::{
     admin::{self, AdminError, NewTenant},
+    batches::{self, Purpose, rows::NewBatch},
     clock::{Clock, Random},
-    coupons::{self, rows::NewTemplate},
+    coupons::{
+        self,
+        templates::{Status, insert},
+    },
     db::{Db, DbError, batch},
     members, pickups, stores,
     sync::feed::{Item, TENANT_FEED},
@@ -219,6 +224,18 @@ pub async fn seed(db: &Db, clock: &dyn Clock, random: &dyn Random, plan: &Plan) 
     work.show().await
 }
 
+/// Which ids the demo data has that is there: its first clerk tells.
+async fn begun_with(connection: &mut AnyConnection, tenant: TenantId, store: StoreId) -> Result<Ids, DbError> {
+    let (place, at, bytes) = Ids::Drawn.of(0, Kind::Clerk, 0);
+    let of_before = sqlx::query("SELECT 1 FROM clerks WHERE tenant = $1 AND store = $2 AND id = $3")
+        .bind(tenant.bytes().to_vec())
+        .bind(store.bytes().to_vec())
+        .bind(ClerkId::placed(place, at, bytes).bytes().to_vec())
+        .fetch_optional(connection)
+        .await?;
+    Ok(if of_before.is_some() { Ids::Drawn } else { Ids::Placed })
+}
+
 struct Work<'a> {
     db: &'a Db,
     random: &'a dyn Random,
@@ -229,6 +246,7 @@ struct Work<'a> {
     code_key: [u8; 32],
     stores: Vec<Store>,
     templates: Vec<NewTemplate>,
+    ids: Ids,
     added: Added,
 }
 
@@ -266,10 +284,10 @@ impl<'a> Work<'a> {
         for index in 0..plan.stores {
             let code = format!("s-{:02}", index + 1);
             let (name_zh, name_en) = words::store(usize::try_from(index).unwrap_or(usize::MAX - 1));
-            let (at, bytes) = id(0, Kind::Store, index);
+            let (place, at, bytes) = Ids::Placed.of(0, Kind::Store, index);
             let known = by_code.get(&code).copied();
             let store = Store {
-                id: known.unwrap_or_else(|| StoreId::new(at, bytes)),
+                id: known.unwrap_or_else(|| StoreId::placed(place, at, bytes)),
                 code,
                 name_zh,
                 name_en,
@@ -283,6 +301,10 @@ impl<'a> Work<'a> {
             }
             stores.push(store);
         }
+        let ids = match by_code.get("s-01") {
+            Some(first) => begun_with(&mut transaction, tenant, *first).await?,
+            None => Ids::Placed,
+        };
         admin::tell(&mut transaction, random, tenant, &news).await?;
         transaction.commit("seed.begin").await?;
         drop(lease);
@@ -296,6 +318,7 @@ impl<'a> Work<'a> {
             code_key: known.code_key,
             stores,
             templates: Vec::new(),
+            ids,
             added,
         })
     }
@@ -310,10 +333,10 @@ impl<'a> Work<'a> {
         }
         let mut clerks = Vec::new();
         for (store, index) in self.stores.iter().zip(0u64..) {
-            for ((name, role, pin_hash), place) in hashes.iter().zip(0u64..) {
-                let (at, bytes) = id(0, Kind::Clerk, index * 100 + place);
+            for ((name, role, pin_hash), nth) in hashes.iter().zip(0u64..) {
+                let (place, at, bytes) = self.ids.of(0, Kind::Clerk, index * 100 + nth);
                 clerks.push(Clerk {
-                    id: ClerkId::new(at, bytes),
+                    id: ClerkId::placed(place, at, bytes),
                     store: store.id,
                     name: (*name).to_owned(),
                     role: *role,
@@ -342,19 +365,39 @@ impl<'a> Work<'a> {
         let Some(first) = self.stores.first().map(|store| store.id) else {
             return Ok(());
         };
-        self.templates = templates::all(&self.currency, first);
+        self.templates = templates::all(self.ids, &self.currency, first);
         let mut lease = self.db.lease().await?;
         let mut transaction = lease.begin().await?;
         let mut items = Vec::new();
         for (new, index) in self.templates.iter().zip(0u64..) {
             let template = &new.template;
-            if coupons::rows::insert_template(&mut transaction, self.tenant, new, self.now).await? {
+            let of = (template.id, template.version);
+            let (said, status) = (new.checked(), Status::Published);
+            let inserted = insert(
+                &mut transaction,
+                self.tenant,
+                of,
+                &said,
+                &template.currency,
+                status,
+                self.now,
+            );
+            if inserted.await? {
                 items.push(Item::Template(template.id, template.version));
             }
             if self.plan.coupons > 0 {
-                let batch = self.batch(index);
-                let of = (template.id, template.version);
-                coupons::rows::insert_batch(&mut transaction, self.tenant, batch, of, self.now).await?;
+                let batch = NewBatch {
+                    id: self.batch(index),
+                    template: template.id,
+                    template_version: template.version,
+                    size: 0,
+                    purpose: Purpose::Grant,
+                    // The demo's codes follow from the seed.
+                    form: None,
+                    first_counter: None,
+                    validity: (None, None),
+                };
+                batches::rows::insert_unless_there(&mut transaction, self.tenant, &batch, self.now).await?;
             }
         }
         self.added.templates += items.len() as u64;
@@ -369,7 +412,7 @@ impl<'a> Work<'a> {
     async fn products(&mut self) -> Result<(), DbError> {
         let mut lease = self.db.lease().await?;
         let mut transaction = lease.begin().await?;
-        let mut made = products::all(&self.currency);
+        let mut made = products::all(self.ids, &self.currency);
         let skus: Vec<&str> = made.iter().map(|(_, _, product)| product.sku.as_str()).collect();
         let there = crate::products::rows::by_sku(&mut transaction, self.tenant, &skus).await?;
         let there: BTreeSet<String> = there.into_iter().map(|(_, product)| product.sku).collect();

@@ -1,6 +1,6 @@
 //! Numbers that are the same for the same seed: the ids, names and codes of demo data.
 
-use counterfoil_domain::time::Millis;
+use counterfoil_domain::{ids::Place, time::Millis};
 
 use crate::{admin::Candidates, db::DbError};
 
@@ -66,11 +66,55 @@ impl Candidates for Numbers {
     }
 }
 
-/// When and from which random bytes the id of the `index`th thing is made.
-pub fn id(seed: u64, kind: Kind, index: u64) -> (Millis, [u8; 10]) {
+/// Which of the sets of ids that demo data may have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ids {
+    /// Those of today: everything is at place 0.
+    Placed,
+    /// Those of before ids said a place: these bits were drawn like the others. A database that was begun with them is
+    /// gone on with, or its members would be there twice.
+    Drawn,
+}
+
+impl Ids {
+    /// Where and when the `index`th thing is made, and from which random bytes.
+    pub fn of(self, seed: u64, kind: Kind, index: u64) -> (Place, Millis, [u8; 10]) {
+        let (at, bytes) = drawn(seed, kind, index);
+        let place = match self {
+            Self::Placed => Place::ZERO,
+            Self::Drawn => {
+                let bits = i64::from(bytes[0] & 0x0f) << 6 | i64::from(bytes[1] >> 2);
+                Place::try_from(bits).unwrap_or_default()
+            }
+        };
+        (place, at, bytes)
+    }
+}
+
+fn drawn(seed: u64, kind: Kind, index: u64) -> (Millis, [u8; 10]) {
     let mut numbers = Numbers::of(seed, kind, index);
     let mut bytes = [0u8; 10];
     bytes[..8].copy_from_slice(&numbers.next().to_be_bytes());
     bytes[8..].copy_from_slice(&numbers.next().to_be_bytes()[..2]);
     (BASE_TIME.saturating_add(Millis::try_from(index).unwrap_or(0)), bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use counterfoil_domain::ids::MemberId;
+
+    use super::*;
+
+    #[test]
+    fn demo_data_of_before_there_were_places_keeps_its_ids() {
+        for index in 0..100 {
+            let (at, bytes) = drawn(1, Kind::Member, index);
+            let before = uuid::Builder::from_unix_timestamp_millis(at.unsigned_abs(), &bytes).into_uuid();
+            let (place, at, bytes) = Ids::Drawn.of(1, Kind::Member, index);
+            assert_eq!(MemberId::placed(place, at, bytes).0, before);
+            let (place, at, bytes) = Ids::Placed.of(1, Kind::Member, index);
+            let today = MemberId::placed(place, at, bytes);
+            assert_eq!((today.place(), place), (Place::ZERO, Place::ZERO));
+        }
+    }
 }

@@ -1,9 +1,12 @@
 //! Products of the demo: those of its pickup orders and vouchers, and what a coffee shop sells beside them.
 
-use counterfoil_domain::products::{Product, gtin_check_digit};
+use counterfoil_domain::{
+    ids::make,
+    products::{Product, gtin_check_digit},
+};
 use uuid::Uuid;
 
-use super::numbers::{Kind, id};
+use super::numbers::{Ids, Kind};
 
 /// The merchant whose goods most are.
 pub const OWN: &str = "shanlan";
@@ -106,12 +109,12 @@ const PRODUCTS: [(&str, &str, &str, &str, &str, i64); 42] = [
 ];
 
 /// The demo's products, always the same ones, each with an EAN-13.
-pub fn all(currency: &str) -> Vec<(Uuid, i64, Product)> {
+pub fn all(ids: Ids, currency: &str) -> Vec<(Uuid, i64, Product)> {
     PRODUCTS
         .iter()
         .zip(0u64..)
         .map(|(&(sku, zh, en, category, merchant, unit_price), index)| {
-            let (at, bytes) = id(0, Kind::Product, index);
+            let (place, at, bytes) = ids.of(0, Kind::Product, index);
             // 690 to 699 are China's; the company number is made up.
             let mut code = format!("69099990{:04}", index + 1);
             code.extend(gtin_check_digit(&code).map(char::from));
@@ -128,8 +131,7 @@ pub fn all(currency: &str) -> Vec<(Uuid, i64, Product)> {
                 active: true,
                 version: 1,
             };
-            let id = uuid::Builder::from_unix_timestamp_millis(u64::try_from(at).unwrap_or(0), &bytes);
-            (id.into_uuid(), 0, product)
+            (make(place, at, bytes), 0, product)
         })
         .collect()
 }
@@ -142,7 +144,7 @@ mod tests {
 
     #[test]
     fn every_product_is_acceptable_and_its_own() {
-        let products = all("CNY");
+        let products = all(Ids::Placed, "CNY");
         let mut seen = BTreeSet::new();
         for (id, _, product) in &products {
             assert_eq!(product.flaws(), []);

@@ -51,7 +51,7 @@ impl Work<'_> {
             }
         }
         let members = members::rows::load(&mut snapshot, self.tenant, &members, "").await?;
-        let wares = products::all(&self.currency);
+        let wares = products::all(self.ids, &self.currency);
         let skus: Vec<&str> = wares.iter().map(|(_, _, product)| product.sku.as_str()).collect();
         let products = crate::products::rows::by_sku(&mut snapshot, self.tenant, &skus).await?;
         let key = admin::rows::signing_key(&mut snapshot, self.tenant).await?;

@@ -4,13 +4,56 @@ use counterfoil_domain::{
     coupons::{OfflinePolicy, Template},
     ids::{StoreId, TemplateId},
     settlement::{Basis, Kind, Only, Scope, Stacking},
+    transition::LimitCounts,
 };
 
 use super::{
-    numbers::{self, id},
+    numbers::{self, Ids},
     products::OWN,
 };
-use crate::coupons::rows::NewTemplate;
+use crate::coupons::templates::{Checked, Validity, Window};
+
+/// A template version of the demo, published from the start.
+#[derive(Debug, Clone)]
+pub struct NewTemplate {
+    /// What counters know.
+    pub template: Template,
+    /// Two digits of coupon codes.
+    pub product_line: String,
+    /// As `product_line`.
+    pub category: String,
+    /// Days of validity after the claim.
+    pub valid_days: i64,
+}
+
+impl NewTemplate {
+    /// What an operator would have said of it.
+    pub fn checked(&self) -> Checked {
+        let template = self.template.clone();
+        Checked {
+            name_zh: template.name_zh,
+            name_en: template.name_en,
+            logo: None,
+            category: self.category.clone(),
+            product_line: self.product_line.clone(),
+            stacking: template.stacking.named(&template.rule.kind),
+            rule: template.rule,
+            scope: template.scope,
+            stores: template.stores,
+            validity: Validity {
+                from: None,
+                until: None,
+                days: Some(self.valid_days),
+            },
+            claim: Window::default(),
+            member_limit: None,
+            limit_counts: LimitCounts::Taken,
+            offline: template.offline,
+            floor_limit: template.floor_limit,
+            worth_unbounded: template.worth_unbounded,
+        }
+    }
+}
 
 struct Draft {
     zh: &'static str,
@@ -150,19 +193,19 @@ fn drafts() -> Vec<Draft> {
 }
 
 /// The demo's templates, always the same ones.
-pub fn all(currency: &str, first_store: StoreId) -> Vec<NewTemplate> {
+pub fn all(ids: Ids, currency: &str, first_store: StoreId) -> Vec<NewTemplate> {
     drafts()
         .into_iter()
         .zip(0u64..)
         .map(|(draft, index)| {
-            let (at, random) = id(0, numbers::Kind::Template, index);
+            let (place, at, random) = ids.of(0, numbers::Kind::Template, index);
             NewTemplate {
                 // 10 = food and drink; 11 = gifts.
                 product_line: if index % 2 == 0 { "10" } else { "11" }.to_owned(),
                 category: format!("{:02}", index + 1),
                 valid_days: 90,
                 template: Template {
-                    id: TemplateId::new(at, random),
+                    id: TemplateId::placed(place, at, random),
                     version: 1,
                     name_zh: draft.zh.to_owned(),
                     name_en: draft.en.to_owned(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use counterfoil_domain::{
-    ids::{FreezeId, TenantId},
+    ids::{self, FreezeId, TenantId},
     time::{HOUR, Millis, SECOND},
     transition::online::Taken,
 };
@@ -71,7 +71,7 @@ pub(crate) async fn taken(
 
 fn fresh(random: &dyn Random, now: Millis) -> Result<Uuid, DbError> {
     let random = clock::bytes::<10>(random).map_err(|error| DbError::config(error.to_string()))?;
-    Ok(FreezeId::new(now, random).0)
+    Ok(ids::make(ids::Place::ZERO, now, random))
 }
 
 /// What a sweep did.

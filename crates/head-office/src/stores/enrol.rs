@@ -108,6 +108,7 @@ pub async fn enrol(app: &App, request: &EnrolRequest) -> Result<EnrolResponse, A
     let tenant = batch::id(&row, "tenant", TenantId::from_bytes)?;
     let store = batch::id(&row, "store", StoreId::from_bytes)?;
     let expires_at: Millis = row.try_get("expires_at").map_err(DbError::from)?;
+    let place = rows::place(&mut transaction, tenant, store).await?;
     let used_by = batch::id_or_null(&row, "device", DeviceId::from_bytes)?;
     let device = match used_by {
         Some(device) => {
@@ -120,7 +121,7 @@ pub async fn enrol(app: &App, request: &EnrolRequest) -> Result<EnrolResponse, A
         None if now >= expires_at => return Err(refused()),
         None => {
             let random = clock::bytes(app.random.as_ref()).map_err(|_| ApiError::internal())?;
-            let device = DeviceId::new(now, random);
+            let device = DeviceId::placed(place, now, random);
             let used = sqlx::query("UPDATE enrol_codes SET device = $1 WHERE code_hash = $2 AND device IS NULL")
                 .bind(device.bytes().to_vec())
                 .bind(hash.to_vec())
@@ -161,6 +162,7 @@ pub async fn enrol(app: &App, request: &EnrolRequest) -> Result<EnrolResponse, A
         epoch: known.epoch,
         history_id,
         server_time: now,
+        place,
     })
 }
 

@@ -1,7 +1,7 @@
 //! SQL of tenants, stores, clerks, devices and keys.
 
 use counterfoil_domain::{
-    ids::{ClerkId, DeviceId, HistoryId, StoreId, TenantId},
+    ids::{ClerkId, DeviceId, HistoryId, Place, StoreId, TenantId},
     offline::OfflineLimits,
     people::{Clerk, Role, Store},
     time::Millis,
@@ -118,7 +118,22 @@ fn read_store(row: &AnyRow) -> Result<StoreRow, DbError> {
     })
 }
 
-/// Stores a new store.
+/// A store's place, for the ids of what happens there; 0 where there is no such store.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn place(connection: &mut AnyConnection, tenant: TenantId, store: StoreId) -> Result<Place, DbError> {
+    let number: Option<i64> = sqlx::query_scalar("SELECT place FROM stores WHERE tenant = $1 AND id = $2")
+        .bind(tenant.bytes().to_vec())
+        .bind(store.bytes().to_vec())
+        .fetch_optional(connection)
+        .await?;
+    number
+        .map_or(Ok(Place::ZERO), Place::try_from)
+        .map_err(|_| DbError::Decode { column: "place" })
+}
+
+/// Stores a new store; its place is the one in its id.
 ///
 /// # Errors
 /// A constraint when the code is taken.
@@ -130,7 +145,7 @@ pub async fn insert_store(
     now: Millis,
 ) -> Result<(), DbError> {
     sqlx::query(
-        "INSERT INTO stores (tenant, id, code, name_zh, name_en, time_zone, max_count, max_amount, max_each, max_per_member, max_hours, created_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, 1)",
+        "INSERT INTO stores (tenant, id, code, name_zh, name_en, time_zone, max_count, max_amount, max_each, max_per_member, max_hours, created_at, place, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 1)",
     )
     .bind(tenant.bytes().to_vec())
     .bind(store.id.bytes().to_vec())
@@ -144,6 +159,7 @@ pub async fn insert_store(
     .bind(limits.max_per_member)
     .bind(limits.max_hours)
     .bind(now)
+    .bind(store.id.place().number())
     .execute(connection)
     .await?;
     Ok(())

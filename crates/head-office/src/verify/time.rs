@@ -53,9 +53,11 @@ pub(super) const RULES: &[Rule] = &[
         counted: "SELECT (SELECT COUNT(*) FROM messages) + (SELECT COUNT(*) FROM member_messages)",
         broken: &[
             "WITH to_all AS MATERIALIZED (SELECT tenant, COUNT(*) AS numbered, MAX(number) AS last FROM messages WHERE number IS NOT NULL GROUP BY tenant)
-             SELECT t.tenant AS id, CAST(COALESCE(m.numbered, 0) AS TEXT) || ' messages to all up to number ' || CAST(COALESCE(m.last, 0) AS TEXT) || ', and the head says ' || CAST(COALESCE(h.number, 0) AS TEXT) AS what
-             FROM tenants t LEFT JOIN message_heads h ON h.tenant = t.tenant LEFT JOIN to_all m ON m.tenant = t.tenant
-             WHERE COALESCE(m.numbered, 0) <> COALESCE(h.number, 0) OR COALESCE(m.last, 0) <> COALESCE(h.number, 0)",
+             SELECT h.tenant AS id, CAST(COALESCE(m.numbered, 0) AS TEXT) || ' messages to all up to number ' || CAST(COALESCE(m.last, 0) AS TEXT) || ', and the head says ' || CAST(h.number AS TEXT) AS what
+             FROM message_heads h LEFT JOIN to_all m ON m.tenant = h.tenant
+             WHERE COALESCE(m.numbered, 0) <> h.number OR COALESCE(m.last, 0) <> h.number",
+            "SELECT DISTINCT m.tenant AS id, 'there are messages to all without a head' AS what
+             FROM messages m WHERE m.number IS NOT NULL AND NOT EXISTS (SELECT 1 FROM message_heads h WHERE h.tenant = m.tenant)",
             "SELECT o.member AS id, 'a message of this member, or the member, is missing' AS what
              FROM member_messages o LEFT JOIN messages m ON m.tenant = o.tenant AND m.id = o.message
                  LEFT JOIN members p ON p.tenant = o.tenant AND p.id = o.member

@@ -6,10 +6,11 @@ mod trouble;
 
 use counterfoil_domain::{
     coupons::{Coupon, OfflinePolicy},
-    ids::{CouponId, OperationId, OrderId},
+    ids::{CouponId, OperationId, OrderId, Place},
     people::Role,
     time::{DAY, HOUR, MINUTE, Millis},
     tokens::{Bearer, Token, TokenKey},
+    transition,
 };
 use counterfoil_protocol::sync::{Image, Page, Row};
 use ed25519_dalek::SigningKey;
@@ -179,6 +180,54 @@ async fn one_member_time_alone_and_the_clock_are_limits_too() {
     for (step, reasons) in steps {
         shop.clock.advance(step);
         assert_eq!(codes(&see(&shop, &scanned).await), *reasons, "{step}");
+    }
+}
+
+#[tokio::test]
+async fn a_coupon_of_nobodys_counts_against_whoever_shows_it() {
+    let mut office = HeadOffice::new(2, 0);
+    office.limits.max_per_member = 1;
+    for n in [0, 1] {
+        office.put_coupon(Coupon {
+            member: None,
+            ..coupon(n, 1)
+        });
+    }
+    let shop = offline_shop(&mut office).await;
+    let shown = async |n| {
+        look_up(&shop.inner, &code(&coupon(n, 1)), Some(member_id(1)))
+            .await
+            .unwrap()
+    };
+    let ticket = shown(0).await.ticket.unwrap();
+    confirm(&shop.inner, &ticket, clerk_id(1)).await.unwrap();
+    // The basket counts the same member, and so does the operation that was written.
+    assert_eq!(codes(&shown(1).await), ["member_operations_limit"]);
+    assert_eq!(see(&shop, &code(&coupon(1, 1))).await.decision, Decision::HonourOffline);
+}
+
+#[tokio::test]
+async fn what_happens_here_is_named_with_the_stores_place_and_a_freeze_with_its_subjects() {
+    let mut office = HeadOffice::new(2, 0);
+    let shop = offline_shop(&mut office).await;
+    let place = |number: i64| Place::try_from(number).unwrap();
+    for (n, number) in [(0, 0), (1, 700)] {
+        sqlx::query("UPDATE identity SET place = ?")
+            .bind(number)
+            .execute(&mut *shop.inner.db.write().await)
+            .await
+            .unwrap();
+        let Confirmation::Done(receipt) = redeem(&shop, &code(&coupon(n, 1))).await else {
+            panic!()
+        };
+        assert_eq!(receipt.op_id.place(), place(number));
+    }
+    for subject in [
+        transition::Subject::Coupon(CouponId::placed(place(33), NOW, [0xff; 10])),
+        transition::Subject::Order(OrderId::placed(place(33), NOW, [0xff; 10])),
+        transition::Subject::Sale(OperationId::placed(place(33), NOW, [0xff; 10])),
+    ] {
+        assert_eq!(super::freezes::place_of(subject), place(33));
     }
 }
 

@@ -6,6 +6,8 @@ pub mod http;
 mod rows;
 pub mod table;
 
+pub(crate) use rows::insert;
+
 use counterfoil_domain::{
     coupons::{OfflinePolicy, Template},
     ids::{StoreId, TemplateId},
@@ -21,7 +23,7 @@ pub use check::Terms;
 
 use crate::{
     App, admin,
-    db::{DbError, Trouble},
+    db::DbError,
     http::{ApiError, Operator},
     stores::enrol::audit,
     sync::feed::{Item, TENANT_FEED},
@@ -205,13 +207,11 @@ async fn draft(
     let currency = admin::rows::load_tenant(connection, operator.tenant, "")
         .await?
         .currency;
-    rows::insert_draft(connection, operator.tenant, (id, number), checked, &currency, now)
-        .await
-        .map_err(|error| match error.trouble() {
-            // Somebody else began the same version.
-            Trouble::Constraint => ApiError::new(Code::ChangedMeanwhile),
-            _ => error.into(),
-        })?;
+    let of = (id, number);
+    if !rows::insert(connection, operator.tenant, of, checked, &currency, Status::Draft, now).await? {
+        // Somebody else began the same version.
+        return Err(ApiError::new(Code::ChangedMeanwhile));
+    }
     log(app, connection, operator, action, id, number).await?;
     load(connection, operator, id, number).await
 }

@@ -123,27 +123,30 @@ fn bind<'q>(query: Statement<'q>, checked: &Checked) -> Result<Statement<'q>, Db
         .bind(checked.worth_unbounded))
 }
 
-/// Stores a new draft; a constraint refuses a version that exists.
-pub(super) async fn insert_draft(
+/// Stores a new version, a draft or published from the start; false when there is one of this number.
+pub(crate) async fn insert(
     connection: &mut AnyConnection,
     tenant: TenantId,
     (id, number): (TemplateId, i64),
     checked: &Checked,
     currency: &str,
+    status: Status,
     now: Millis,
-) -> Result<(), DbError> {
+) -> Result<bool, DbError> {
     let query = sqlx::query(
-        "INSERT INTO templates (name_zh, name_en, logo, category, product_line, rule, scope, stacking, stores, valid_from, valid_until, valid_days, claim_from, claim_until, member_limit, limit_counts, offline, floor_limit, worth_unbounded, tenant, id, template_version, status, currency, created_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, 'draft', $23, $24, 1)",
+        "INSERT INTO templates (name_zh, name_en, logo, category, product_line, rule, scope, stacking, stores, valid_from, valid_until, valid_days, claim_from, claim_until, member_limit, limit_counts, offline, floor_limit, worth_unbounded, tenant, id, template_version, status, currency, created_at, published_at, version) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, 1) ON CONFLICT DO NOTHING",
     );
-    bind(query, checked)?
+    let inserted = bind(query, checked)?
         .bind(tenant.bytes().to_vec())
         .bind(id.bytes().to_vec())
         .bind(number)
+        .bind(status.as_str())
         .bind(currency.to_owned())
         .bind(now)
+        .bind((status == Status::Published).then_some(now))
         .execute(connection)
         .await?;
-    Ok(())
+    Ok(inserted.rows_affected() == 1)
 }
 
 /// Changes a draft; false when it is none, or was changed meanwhile.
