@@ -231,18 +231,21 @@ describe('a scan in fits and starts', () => {
     { pause, gap: { place: COUPON.length, ms: 400 } },
   ]);
 
-  it.each(BURSTS)('of $pause ms a key with $gap.ms ms before key $gap.place is one look-up, from every screen', async ({ pause, gap }) => {
-    const { backend, counter } = await open(AT_THE_DESK);
-    for (const key of ['F2', 'F6', 'F8']) {
-      await press(key);
-      if (key === 'F6') (await find('today-search')).focus();
-      await burst(COUPON, pause, gap);
-      await find('verdict');
-      expect(backend.lookUps.splice(0)).toEqual([{ text: COUPON, source: 'scanned' }]);
-      expect(counter.desk.text).toBe('');
-      await press('Escape');
-    }
-  });
+  it.each(BURSTS)(
+    'of $pause ms a key with $gap.ms ms before key $gap.place is one look-up, from every screen',
+    async ({ pause, gap }) => {
+      const { backend, counter } = await open(AT_THE_DESK);
+      for (const key of ['F2', 'F6', 'F8']) {
+        await press(key);
+        if (key === 'F6') (await find('today-search')).focus();
+        await burst(COUPON, pause, gap);
+        await find('verdict');
+        expect(backend.lookUps.splice(0)).toEqual([{ text: COUPON, source: 'scanned' }]);
+        expect(counter.desk.text).toBe('');
+        await press('Escape');
+      }
+    },
+  );
 
   it('that can not be told is said, and looked up by nobody', async () => {
     const { backend } = await open(AT_THE_DESK);

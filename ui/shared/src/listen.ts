@@ -1,6 +1,14 @@
 /** The one place where a window's keys meet the recogniser, before any field sees them. */
 
-import { LIMITS, PLAIN_SCANNER, Recogniser, type Decision, type FieldKind, type Key, type ScannerSettings } from './recogniser';
+import {
+  LIMITS,
+  PLAIN_SCANNER,
+  Recogniser,
+  type Decision,
+  type FieldKind,
+  type Key,
+  type ScannerSettings,
+} from './recogniser';
 
 export interface Scan {
   text: string;
@@ -44,7 +52,9 @@ interface Mark {
 
 function fieldOf(target: EventTarget | null): Field | null {
   const typed = target instanceof HTMLInputElement && !['button', 'checkbox', 'radio', 'file'].includes(target.type);
-  return typed || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement ? (target as Field) : null;
+  return typed || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement
+    ? (target as Field)
+    : null;
 }
 
 function kindOf(target: EventTarget | null): FieldKind {

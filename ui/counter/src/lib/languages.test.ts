@@ -78,7 +78,8 @@ describe.each(['en', 'zh-CN'] as const)('in %s', (language) => {
 
   beforeEach(() => showLocale(language));
 
-  const speaks = (text: string, where = '') => expect(foreign(text, language), `${where}: ${text.slice(0, 300)}`).toEqual([]);
+  const speaks = (text: string, where = '') =>
+    expect(foreign(text, language), `${where}: ${text.slice(0, 300)}`).toEqual([]);
 
   async function open(state: Partial<AppState>) {
     const backend = new FakeBackend();

@@ -26,8 +26,7 @@ export const tauriBackend: Backend = {
   readPicture: (base64) => guarded(commands.readPicture(base64)),
   readPastedPicture: () => guarded(commands.readPastedPicture()),
   confirm: (ticket) => guarded(commands.confirm(ticket)),
-  voidRedemption: (opId, reason, managerId, pin) =>
-    guarded(commands.voidRedemption(opId, reason, managerId, pin)),
+  voidRedemption: (opId, reason, managerId, pin) => guarded(commands.voidRedemption(opId, reason, managerId, pin)),
   quote: (basket) => guarded(commands.quote(basket)),
   settle: (ticket, tender, receipt) => guarded(commands.settle(ticket, tender, receipt)),
   sales: () => guarded(commands.sales()),
