@@ -38,6 +38,8 @@ export interface ScanListener {
 
 /** A field that takes no scans says so: `data-scan="refused"`. */
 const REFUSING = 'refused';
+/** Inputs that nobody types into. */
+const NOT_TYPED = ['button', 'checkbox', 'radio', 'file'];
 
 type Field = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
 
@@ -51,10 +53,8 @@ interface Mark {
 }
 
 function fieldOf(target: EventTarget | null): Field | null {
-  const typed = target instanceof HTMLInputElement && !['button', 'checkbox', 'radio', 'file'].includes(target.type);
-  return typed || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement
-    ? (target as Field)
-    : null;
+  if (target instanceof HTMLInputElement) return NOT_TYPED.includes(target.type) ? null : target;
+  return target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement ? target : null;
 }
 
 function kindOf(target: EventTarget | null): FieldKind {
@@ -205,8 +205,7 @@ class Listening {
 
   #wait(): void {
     clearTimeout(this.#timer);
-    const { test } = this.listener;
-    const wait = test?.() ? LIMITS.anew : this.#settings.ends === 'silence' ? LIMITS.gap + 1 : null;
+    const wait = this.listener.test?.() ? LIMITS.anew : this.#settings.ends === 'silence' ? LIMITS.gap + 1 : null;
     if (wait !== null) this.#timer = setTimeout(() => this.#silent(wait), wait);
   }
 

@@ -58,7 +58,7 @@ describe('a burst', () => {
           for (const gap of [100, 250, 400, 100 + random(300)]) {
             const pauses = steady(text, pause).with(place, gap);
             for (const field of FIELDS)
-              expect(once(text, pauses, field), `${text} ${pauses}`).toMatchObject(whole(text));
+              expect(once(text, pauses, field), `${text} ${pauses.join(' ')}`).toMatchObject(whole(text));
           }
         }
       }

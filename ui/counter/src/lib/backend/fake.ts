@@ -381,9 +381,9 @@ export class FakeBackend implements Backend {
     );
   }
 
-  async onStateChanged(listener: (state: AppState) => void) {
+  onStateChanged(listener: (state: AppState) => void) {
     this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return Promise.resolve(() => void this.#listeners.delete(listener));
   }
 
   #card(): MemberCard {

@@ -381,8 +381,8 @@ function base64Of(file: Blob): Promise<string | null> {
   return new Promise((resolve) => {
     const reader = new FileReader();
     reader.onload = () => {
-      const url = String(reader.result);
-      resolve(url.slice(url.indexOf(',') + 1));
+      const url = reader.result;
+      resolve(typeof url === 'string' ? url.slice(url.indexOf(',') + 1) : null);
     };
     reader.onerror = () => resolve(null);
     reader.readAsDataURL(file);
