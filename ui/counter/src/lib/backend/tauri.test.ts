@@ -17,7 +17,7 @@ it('passes every argument on, by its name, and the answer back', async () => {
 
 it('hands on the problem that the shell names', async () => {
   const problem = { code: 'wrong_pin', params: { left: '4' }, detail: 'wrong PIN' };
-  mockIPC(() => Promise.reject(problem as unknown as Error));
+  mockIPC(vi.fn().mockRejectedValue(problem));
   expect(await tauriBackend.signIn('c-1', '0000')).toEqual({ status: 'error', error: problem });
 });
 
