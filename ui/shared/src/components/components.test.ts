@@ -62,6 +62,7 @@ describe('the dialog', () => {
     render(Dialog, { ...props, subject: 'Coupon 12' });
     const dialog = screen.getByRole('dialog', { name: 'Undo?' });
     expect(dialog.dataset.testid).toBe('ask');
+    expect([...dialog.classList]).toEqual(expect.arrayContaining(['card', 'p-8']));
     expect(dialog.textContent).toMatch(/Undo\?\s*Coupon 12\s*It is kept\.\s*Inside/);
     const described = document.getElementById(dialog.getAttribute('aria-describedby') ?? '');
     expect(described?.textContent).toBe('It is kept.');
