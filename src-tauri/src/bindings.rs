@@ -1,10 +1,11 @@
-//! The commands and events of the app, once for Tauri and once for TypeScript.
+//! The commands, events and words of the app, once for Tauri and once for TypeScript.
 
 use std::fs;
 
 use specta_typescript::Typescript;
 use tauri_specta::{Builder, collect_commands, collect_events};
 
+use crate::codes;
 use crate::commands::{basket, camera, desk, first_start, queue, sales, session, settings};
 use crate::view::StateChanged;
 
@@ -44,6 +45,10 @@ pub fn builder() -> Builder<tauri::Wry> {
             first_start::demo_hints,
         ])
         .events(collect_events![StateChanged])
+        .constant("PROBLEM_CODES", codes::problems())
+        .constant("REASON_CODES", codes::reasons())
+        .constant("QUOTE_REASON_CODES", codes::quote_reasons())
+        .constant("EXCEPTION_CODES", codes::exceptions())
         .disable_serde_phases()
         // Times in ms and amounts in minor units stay below 2^53; ids cross as text.
         .dangerously_cast_bigints_to_number()

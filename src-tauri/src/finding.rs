@@ -5,6 +5,7 @@ use counterfoil_domain::products::{By, Meant, Product};
 use counterfoil_domain::scans::without_aim;
 use counterfoil_scan::{self as scan, Format, classify};
 
+use crate::codes::Nobody;
 use crate::problem::Result;
 use crate::shell::Shell;
 use crate::view::{Found, Source};
@@ -115,8 +116,8 @@ async fn somebody(counter: &Counter, scanned: Scanned) -> Result<Found> {
     if let Found::Verdict { verdict } = &mut found {
         for reason in &mut verdict.reasons {
             reason.code = match reason.code.as_str() {
-                "unknown_code" => "unknown_member".to_owned(),
-                "unknown_offline" => "unknown_member_offline".to_owned(),
+                "unknown_code" => <&str>::from(Nobody::UnknownMember).to_owned(),
+                "unknown_offline" => <&str>::from(Nobody::UnknownMemberOffline).to_owned(),
                 _ => continue,
             };
         }

@@ -3,6 +3,8 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
+use counterfoil_counter::Code;
+
 use crate::problem::Problem;
 
 const LOCK: &str = "app.lock";
@@ -25,7 +27,7 @@ impl Instance {
             Ok(Lock::Held) => {
                 let _ = File::create(folder.join(SHOW));
                 return Err(Problem::new(
-                    "data_dir_locked",
+                    Code::DataDirLocked,
                     format!("another Counterfoil has {} open", folder.display()),
                 ));
             }

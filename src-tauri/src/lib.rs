@@ -6,6 +6,7 @@ pub mod bindings;
 mod camera;
 pub mod cli;
 mod clipboard;
+pub mod codes;
 mod commands;
 mod demo;
 mod finding;

@@ -7,6 +7,7 @@ use std::path::Path;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use counterfoil_scan::{Effort, Format, PictureError, PictureLimits, Symbol, decode_with};
 
+use crate::codes::Own;
 use crate::problem::{Problem, Result};
 
 /// As the screens say.
@@ -53,7 +54,10 @@ pub fn read(base64: &str) -> Result<Vec<Read>> {
 pub fn read_bytes(bytes: &[u8]) -> Result<Vec<Read>> {
     let symbols = decode_with(bytes, &LIMITS, Effort::Thorough)?;
     if symbols.is_empty() {
-        return Err(Problem::new("picture_without_code", "no code was found in the picture"));
+        return Err(Problem::new(
+            Own::PictureWithoutCode,
+            "no code was found in the picture",
+        ));
     }
     Ok(symbols.into_iter().map(Read::from).collect())
 }

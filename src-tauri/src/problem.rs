@@ -3,8 +3,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use counterfoil_counter as counter;
 use serde::{Deserialize, Serialize};
 use specta::Type;
+
+use crate::codes::Code;
 
 /// What every command answers with when it can't do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
@@ -22,7 +25,12 @@ pub struct Problem {
 pub type Result<T, E = Problem> = std::result::Result<T, E>;
 
 impl Problem {
-    pub fn new(code: &str, detail: impl Into<String>) -> Self {
+    pub fn new(code: impl Code, detail: impl Into<String>) -> Self {
+        Self::said(code.word(), detail)
+    }
+
+    /// One that somebody else has named: a newer head office may know more words.
+    pub fn said(code: &str, detail: impl Into<String>) -> Self {
         Self {
             code: code.to_owned(),
             params: BTreeMap::new(),
@@ -32,7 +40,7 @@ impl Problem {
 
     /// A mistake in the program, or a fault of the machine that has no code of its own.
     pub fn internal(error: impl fmt::Display) -> Self {
-        Self::new("internal", error.to_string())
+        Self::new(counter::Code::Internal, error.to_string())
     }
 
     #[must_use]
@@ -55,16 +63,16 @@ pub fn of_file(what: &str) -> impl FnOnce(std::io::Error) -> Problem {
     use std::io::ErrorKind;
     move |error| {
         let code = match error.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "disk_full",
-            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => "database_read_only",
-            _ => "internal",
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => counter::Code::DiskFull,
+            ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => counter::Code::DatabaseReadOnly,
+            _ => counter::Code::Internal,
         };
         Problem::new(code, format!("{what}: {error}"))
     }
 }
 
-impl From<counterfoil_counter::Error> for Problem {
-    fn from(error: counterfoil_counter::Error) -> Self {
+impl From<counter::Error> for Problem {
+    fn from(error: counter::Error) -> Self {
         let detail = error.to_string();
         // Shown beside the code, which some of them begin with.
         let bare = detail
@@ -80,13 +88,13 @@ impl From<counterfoil_counter::Error> for Problem {
 
 impl From<counterfoil_scan::PictureError> for Problem {
     fn from(error: counterfoil_scan::PictureError) -> Self {
-        Self::new(error.code(), error.to_string())
+        Self::said(error.code(), error.to_string())
     }
 }
 
 impl From<counterfoil_scan::frames::CameraError> for Problem {
     fn from(error: counterfoil_scan::frames::CameraError) -> Self {
-        Self::new(error.code(), error.to_string())
+        Self::said(error.code(), error.to_string())
     }
 }
 

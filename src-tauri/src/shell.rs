@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use counterfoil_counter::{Clock, Counter, LinkState, Person, Place, SyncHandle, System};
+use counterfoil_counter::{Clock, Code, Counter, LinkState, Person, Place, SyncHandle, System};
 use counterfoil_protocol::enrolment::QR_PREFIX;
+use counterfoil_protocol::problem;
 use counterfoil_scan::{Scanned, Source, classify};
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
@@ -250,7 +251,7 @@ impl Shell {
         let state = self.state_of(&counter).await?;
         match (state.link.state, &state.link.problem) {
             (crate::view::LinkState::Offline, Some(problem)) => Err(problem.clone()),
-            (crate::view::LinkState::Offline, None) => Err(Problem::new("offline", "head office can't be reached")),
+            (crate::view::LinkState::Offline, None) => Err(Problem::new(Code::Offline, "head office can't be reached")),
             _ => Ok(state),
         }
     }
@@ -280,7 +281,8 @@ impl Shell {
         self.first_pull(&counter).await;
         let clerks = counter.clerks().await?;
         let clerk = clerks.iter().find(|clerk| clerk.name == who.name);
-        let clerk = clerk.ok_or_else(|| Problem::new("not_found", format!("nobody here is called {}", who.name)))?;
+        let clerk = clerk
+            .ok_or_else(|| Problem::new(problem::Code::NotFound, format!("nobody here is called {}", who.name)))?;
         counter.sign_in(clerk.id, &who.pin).await?;
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use counterfoil_counter::Code;
 use counterfoil_domain::ids::{Place, StoreId, TenantId};
 use counterfoil_domain::people::{Role, pin_is_well_formed};
 use counterfoil_head_office::admin::{self, AdminError, NewClerk, NewStore, NewTenant};
@@ -14,6 +15,7 @@ use counterfoil_head_office::clock::{SystemClock, SystemRandom};
 use counterfoil_head_office::db::{Db, DbError, Trouble};
 use counterfoil_head_office::outside::{self, Outside};
 use counterfoil_head_office::{App, seed, serve, stores};
+use counterfoil_protocol::problem;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -108,21 +110,23 @@ fn database(folder: &Path) -> String {
 }
 
 fn of_database(error: DbError) -> Problem {
-    let code = match error.trouble() {
-        Trouble::Storage => "storage_unavailable",
-        Trouble::Corrupt => "database_corrupt",
-        Trouble::Newer => "database_newer",
-        Trouble::Again | Trouble::Slow => "busy",
-        Trouble::Constraint | Trouble::Other => "internal",
-    };
-    Problem::new(code, format!("head office inside: {error}"))
+    let detail = format!("head office inside: {error}");
+    match error.trouble() {
+        Trouble::Storage => Problem::new(problem::Code::StorageUnavailable, detail),
+        Trouble::Corrupt => Problem::new(Code::DatabaseCorrupt, detail),
+        Trouble::Newer => Problem::new(Code::DatabaseNewer, detail),
+        Trouble::Again | Trouble::Slow => Problem::new(Code::Busy, detail),
+        Trouble::Constraint | Trouble::Other => Problem::internal(detail),
+    }
 }
 
 fn of_admin(error: AdminError) -> Problem {
     match error {
         AdminError::Db(error) => of_database(error),
         AdminError::Pin => counterfoil_counter::Error::PinTooShort.into(),
-        error => Problem::new(error.code(), error.to_string()),
+        AdminError::NotFound(_) => Problem::new(problem::Code::NotFound, error.to_string()),
+        AdminError::Malformed { .. } => Problem::new(problem::Code::Malformed, error.to_string()),
+        error => Problem::internal(format!("{}: {error}", error.code())),
     }
 }
 
@@ -217,7 +221,7 @@ impl HeadOffice {
         if !folder.join(DATABASE).is_file() {
             // A new empty one would know neither the counter nor what it delivers.
             return Err(Problem::new(
-                "database_corrupt",
+                Code::DatabaseCorrupt,
                 format!("{} is missing", folder.join(DATABASE).display()),
             ));
         }
@@ -286,7 +290,7 @@ async fn listen(port: Port) -> Result<TcpListener> {
     match port {
         Port::Known(port) => at(port).await.map_err(|error| {
             Problem::new(
-                "unreachable",
+                Code::Unreachable,
                 format!(
                     "head office is inside this app, and the counter knows it by port {port} of this machine, which \
                      can't be had: {error}. Close the program that took it, then start Counterfoil again"

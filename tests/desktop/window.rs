@@ -268,13 +268,12 @@ pub fn css(id: &str) -> String {
     format!(r#"[data-testid="{name}"]{rest}"#)
 }
 
-/// Every sentence of the screens in this language.
+/// Every sentence of the screens in this language: the counter's own, and those that all front ends share.
 fn words(language: &str) -> Map<String, Value> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../ui/counter/messages")
-        .join(language);
-    fs::read_dir(folder)
-        .unwrap()
+    ["counter", "shared"]
+        .into_iter()
+        .map(|front_end| format!("../ui/{front_end}/messages/{language}"))
+        .flat_map(|folder| fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)).unwrap())
         .flat_map(|file| {
             let text = fs::read_to_string(file.unwrap().path()).unwrap();
             serde_json::from_str::<Map<String, Value>>(&text).unwrap()

@@ -7,13 +7,13 @@ import { defineConfig } from 'vitest/config';
 // Under vitest the compiler's file watcher would keep the process alive; `npm test` compiles the messages before.
 const messages = process.env.VITEST
   ? []
-  : [
+  : ['../shared', '.'].map((folder) =>
       paraglideVitePlugin({
-        project: './project.inlang',
-        outdir: './src/paraglide',
+        project: `${folder}/project.inlang`,
+        outdir: `${folder}/src/paraglide`,
         emitTsDeclarations: true,
       }),
-    ];
+    );
 
 export default defineConfig({
   // The desktop shell serves the files from its own scheme, so every address is relative.

@@ -35,6 +35,14 @@ const STEPS: &[Step] = &[
         ui::install()?;
         shell::run(shell::npm(["run", "check"]))
     }),
+    ("front ends' formatting", |_| {
+        ui::install()?;
+        shell::run(shell::npm(["run", "format:check"]))
+    }),
+    ("front ends' lints", |_| {
+        ui::install()?;
+        shell::run(shell::npm(["run", "lint"]))
+    }),
     ("lints", |_| {
         shell::run(shell::cargo([
             "clippy",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use counterfoil_domain::{settlement, time::Millis};
 use counterfoil_protocol::problem::Problem;
 
-use crate::{ambient::NoRandomness, db::Fault, http::Unanswered};
+use crate::{ambient::NoRandomness, codes::Code, db::Fault, http::Unanswered};
 
 /// What went wrong. Nothing that was confirmed before is lost by any of them.
 #[derive(Debug, thiserror::Error)]
@@ -121,36 +121,37 @@ pub enum Error {
 impl Error {
     /// The stable code.
     pub fn code(&self) -> &str {
-        match self {
-            Self::NotEnrolled => "not_enrolled",
-            Self::AlreadyEnrolled => "already_enrolled",
-            Self::AddressInvalid(_) => "address_invalid",
-            Self::Unanswered(why) => why.code(),
-            Self::HeadOffice(problem) => &problem.code,
-            Self::DeviceRevoked => "device_revoked",
-            Self::DeviceFrozen => "device_frozen",
-            Self::WrongPin { .. } => "wrong_pin",
-            Self::PinLocked { .. } => "pin_locked",
-            Self::PinTooShort => "pin_too_short",
-            Self::NotSignedIn => "not_signed_in",
-            Self::NotAllowed => "not_allowed",
-            Self::TicketStale => "ticket_stale",
-            Self::OperationNotVoidable(_) => "operation_not_voidable",
-            Self::ReasonMissing => "reason_missing",
-            Self::OperationNotReturnable(_) => "operation_not_returnable",
-            Self::ReturnInvalid(_) => "return_invalid",
-            Self::DayInvalid => "day_invalid",
-            Self::ReceiptMissing => "receipt_missing",
-            Self::ProductUnknown(_) => "product_unknown",
-            Self::BasketInvalid(error) if error.code == "too_many_combinations" => error.code,
-            Self::BasketInvalid(_) => "basket_invalid",
-            Self::SlipUnavailable => "slip_unavailable",
-            Self::FontMissing { .. } => "font_missing",
-            Self::DataDirLocked => "data_dir_locked",
-            Self::Database { fault, .. } => fault.code(),
-            Self::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => "disk_full",
-            Self::File { .. } | Self::Key(_) | Self::NoRandomness(_) | Self::Internal(_) => "internal",
-        }
+        let code = match self {
+            Self::NotEnrolled => Code::NotEnrolled,
+            Self::AlreadyEnrolled => Code::AlreadyEnrolled,
+            Self::AddressInvalid(_) => Code::AddressInvalid,
+            Self::Unanswered(why) => return why.code(),
+            Self::HeadOffice(problem) => return &problem.code,
+            Self::DeviceRevoked => Code::DeviceRevoked,
+            Self::DeviceFrozen => Code::DeviceFrozen,
+            Self::WrongPin { .. } => Code::WrongPin,
+            Self::PinLocked { .. } => Code::PinLocked,
+            Self::PinTooShort => Code::PinTooShort,
+            Self::NotSignedIn => Code::NotSignedIn,
+            Self::NotAllowed => Code::NotAllowed,
+            Self::TicketStale => Code::TicketStale,
+            Self::OperationNotVoidable(_) => Code::OperationNotVoidable,
+            Self::ReasonMissing => Code::ReasonMissing,
+            Self::OperationNotReturnable(_) => Code::OperationNotReturnable,
+            Self::ReturnInvalid(_) => Code::ReturnInvalid,
+            Self::DayInvalid => Code::DayInvalid,
+            Self::ReceiptMissing => Code::ReceiptMissing,
+            Self::ProductUnknown(_) => Code::ProductUnknown,
+            Self::BasketInvalid(error) if error.code == Code::TooManyCombinations.as_str() => Code::TooManyCombinations,
+            Self::BasketInvalid(_) => Code::BasketInvalid,
+            Self::SlipUnavailable => Code::SlipUnavailable,
+            Self::FontMissing { .. } => Code::FontMissing,
+            Self::DataDirLocked => Code::DataDirLocked,
+            Self::Database { fault, .. } => return fault.code(),
+            Self::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Code::DiskFull,
+            Self::File { .. } | Self::Key(_) | Self::NoRandomness(_) | Self::Internal(_) => Code::Internal,
+        };
+        code.as_str()
     }
 
     /// What a sentence about it needs to name.

@@ -17,6 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use url::{Host, Url};
 
 use crate::{
+    codes::Code,
     error::{Error, Result},
     transport::{Outgoing, Transport},
 };
@@ -47,12 +48,13 @@ pub enum Unanswered {
 impl Unanswered {
     /// The stable code.
     pub fn code(&self) -> &'static str {
-        match self {
-            Self::Unreachable(_) | Self::Broken(_) | Self::Foreign(_) => "unreachable",
-            Self::TimedOut => "timeout",
-            Self::Tls(_) => "tls_failed",
-            Self::Offline => "offline",
-        }
+        let code = match self {
+            Self::Unreachable(_) | Self::Broken(_) | Self::Foreign(_) => Code::Unreachable,
+            Self::TimedOut => Code::Timeout,
+            Self::Tls(_) => Code::TlsFailed,
+            Self::Offline => Code::Offline,
+        };
+        code.as_str()
     }
 
     /// Whether head office may have got the question all the same.

@@ -31,6 +31,7 @@
 
 pub mod ambient;
 mod basket;
+mod codes;
 pub mod db;
 pub mod desk;
 pub mod doctor;
@@ -63,6 +64,7 @@ pub use basket::{
     Basket, BasketLine, Quote, QuoteReason, QuotedCoupon, QuotedLine, RefusedCoupon, SaleRefusal, Selection, Settled,
     Share, Tender,
 };
+pub use codes::Code;
 use counterfoil_domain::{
     ids::{ClerkId, MemberId, OperationId},
     products::{Meant, Product},

@@ -85,7 +85,7 @@ impl Action {
 }
 
 /// The rule that a fact broke.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum ExceptionKind {
     /// The coupon was used elsewhere before.
@@ -126,7 +126,7 @@ impl ExceptionKind {
 }
 
 /// Why an operation could not be applied at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::VariantArray)]
 #[serde(rename_all = "snake_case")]
 pub enum QuarantineReason {
     /// Its kind or version is not known here, or its payload does not read.

@@ -10,8 +10,9 @@ use crate::{
 };
 
 /// One reason for a refusal or for a doubt. Serialised with its stable `code`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::VariantNames)]
 #[serde(tag = "code", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
     /// No coupon, order or member has this code.
     UnknownCode,

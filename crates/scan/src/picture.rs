@@ -27,10 +27,11 @@ impl Default for PictureLimits {
     }
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error, strum::IntoStaticStr, strum::VariantNames)]
 pub enum PictureError {
     /// Bytes or pixels beyond the limit; nothing was unpacked.
     #[error("the picture is too large: {actual} {unit}, at most {limit}")]
+    #[strum(serialize = "picture_too_large")]
     TooLarge {
         actual: u64,
         limit: u64,
@@ -38,16 +39,14 @@ pub enum PictureError {
     },
     /// Not a PNG or JPEG, or cut short, or broken inside.
     #[error("the picture cannot be read: {0}")]
+    #[strum(serialize = "picture_unreadable")]
     Unreadable(String),
 }
 
 impl PictureError {
     /// Stable code for programs and for the sentence shown to people.
     pub fn code(&self) -> &'static str {
-        match self {
-            PictureError::TooLarge { .. } => "picture_too_large",
-            PictureError::Unreadable(_) => "picture_unreadable",
-        }
+        self.into()
     }
 }
 

@@ -4,6 +4,7 @@ use counterfoil_domain::ids::{ClerkId, OperationId};
 
 use super::{App, blocking, id};
 use crate::clipboard::{self, Copied};
+use crate::codes::Own;
 use crate::finding;
 use crate::picture::{self, Read};
 use crate::problem::{Problem, Result};
@@ -18,6 +19,7 @@ pub async fn look_up(app: App<'_>, text: String, source: Source) -> Result<Found
     finding::find(&counter, form, source).await
 }
 
+/// The product that a text is the barcode of; looks for nobody.
 #[tauri::command]
 #[specta::specta]
 pub async fn product_of(app: App<'_>, text: String) -> Result<Option<ProductView>> {
@@ -25,6 +27,7 @@ pub async fn product_of(app: App<'_>, text: String) -> Result<Option<ProductView
     Ok(finding::product_of(&counter, &text).await?.as_ref().map(Into::into))
 }
 
+/// Every code in the picture.
 #[tauri::command]
 #[specta::specta]
 pub async fn read_picture(app: App<'_>, base64: String) -> Result<Vec<PictureText>> {
@@ -41,7 +44,7 @@ pub async fn read_pasted_picture(app: App<'_>, handle: tauri::AppHandle) -> Resu
         Copied::Picture(png) => picture::read_bytes(&png),
         Copied::File(path) => picture::read_file(&path),
         Copied::Nothing => Err(Problem::new(
-            "picture_without_code",
+            Own::PictureWithoutCode,
             "there is no picture on the clipboard",
         )),
     });

@@ -11,6 +11,7 @@ pub mod settings;
 
 use std::sync::Arc;
 
+use counterfoil_protocol::problem::Code;
 use uuid::Uuid;
 
 use crate::problem::{Problem, Result};
@@ -23,7 +24,7 @@ pub type App<'a> = tauri::State<'a, Arc<Shell>>;
 pub fn id<T>(text: &str, make: impl FnOnce(Uuid) -> T) -> Result<T> {
     Uuid::parse_str(text)
         .map(make)
-        .map_err(|error| Problem::new("malformed", format!("not an id: {error}")))
+        .map_err(|error| Problem::new(Code::Malformed, format!("not an id: {error}")))
 }
 
 /// What keeps a processor busy goes to a thread of its own, away from the clerk's clicks.

@@ -11,6 +11,7 @@ use crate::settings::Locale;
 use crate::slips;
 use crate::view::{Receipt, ReturnLine, ReturnPolicy, ReturnPreview, SaleRow, SaleView, Slip};
 
+/// Those of today, in the store's zone, newest first.
 #[tauri::command]
 #[specta::specta]
 pub async fn sales(app: App<'_>) -> Result<Vec<SaleRow>> {
@@ -68,6 +69,7 @@ pub async fn return_sale(
     Ok(Receipt::of(&receipt, app.locale()))
 }
 
+/// Writes the slip as PDF, opens it, and says where it is.
 #[tauri::command]
 #[specta::specta]
 pub async fn slip(app: App<'_>, op_id: String) -> Result<Slip> {

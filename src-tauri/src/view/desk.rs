@@ -89,8 +89,8 @@ pub struct CouponView {
     pub code: String,
     pub name_zh: String,
     pub name_en: String,
-    /// Empty when its template isn't here.
-    pub rule_kind: String,
+    /// Null when its template isn't here.
+    pub rule_kind: Option<RuleKind>,
     pub rule: RuleView,
     pub state: CouponState,
     pub valid_from: Option<i64>,
@@ -98,6 +98,29 @@ pub struct CouponView {
     pub member: Option<MemberView>,
     pub offline: Offline,
     pub currency: String,
+}
+
+/// The words are those of a template's rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleKind {
+    ThresholdOff,
+    EveryOff,
+    PercentOff,
+    AmountOff,
+    ItemVoucher,
+}
+
+impl From<&Kind> for RuleKind {
+    fn from(kind: &Kind) -> Self {
+        match kind {
+            Kind::ThresholdOff { .. } => Self::ThresholdOff,
+            Kind::EveryOff { .. } => Self::EveryOff,
+            Kind::PercentOff { .. } => Self::PercentOff,
+            Kind::AmountOff { .. } => Self::AmountOff,
+            Kind::ItemVoucher { .. } => Self::ItemVoucher,
+        }
+    }
 }
 
 /// Amounts in minor units, parts of a whole in basis points.
@@ -236,7 +259,7 @@ pub(super) fn coupon_view(
         code: coupon.code.clone(),
         name_zh: text(|template| &template.name_zh),
         name_en: text(|template| &template.name_en),
-        rule_kind: text(|template| template.rule.kind.as_str()),
+        rule_kind: template.map(|template| (&template.rule.kind).into()),
         rule: template
             .map(|template| RuleView::from(&template.rule))
             .unwrap_or_default(),

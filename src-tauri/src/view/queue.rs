@@ -2,6 +2,7 @@
 
 use counterfoil_counter as counter;
 use counterfoil_counter::{Place, QueueEntry, QueueState};
+use counterfoil_protocol::problem::Code;
 use serde::{Deserialize, Serialize};
 use specta::Type;
 
@@ -90,7 +91,7 @@ impl From<QueueState> for RowState {
 pub fn state_of(word: Option<&str>) -> Result<Option<QueueState>> {
     word.map(|word| {
         QueueState::parse(word)
-            .ok_or_else(|| Problem::new("malformed", format!("no such state of an operation: {word}")))
+            .ok_or_else(|| Problem::new(Code::Malformed, format!("no such state of an operation: {word}")))
     })
     .transpose()
 }

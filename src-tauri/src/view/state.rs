@@ -192,7 +192,7 @@ impl AppState {
                     .link
                     .problem
                     .as_ref()
-                    .map(|(code, detail)| Problem::new(code, detail)),
+                    .map(|(code, detail)| Problem::said(code, detail)),
             },
             queue: QueueCounts {
                 pending: status.queue.pending,

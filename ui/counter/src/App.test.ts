@@ -41,7 +41,7 @@ async function press(key: string, target: Element = document.body) {
 }
 
 /** As a USB scanner does it: a burst, then Enter. */
-async function scan(code: string, target: Element = document.body) {
+function scan(code: string, target: Element = document.body) {
   for (const key of [...code, 'Enter']) {
     const event = new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true });
     target.dispatchEvent(event);
@@ -111,7 +111,7 @@ describe('the desk', () => {
     expect(screen.queryByTestId('banner-offline')).toBeNull();
     backend.setOnline(false);
     expect((await find('banner-offline')).textContent).toContain('Nothing is lost');
-    await scan(COUPON);
+    scan(COUPON);
     await click('confirm');
     expect((await find('receipt')).dataset.delivery).toBe('toBeDelivered');
     expect((await find('queue-count')).textContent?.trim()).toBe('1');
@@ -156,7 +156,7 @@ describe('the desk', () => {
 
   it('clears with Esc', async () => {
     const { counter } = await open(AT_THE_DESK);
-    await scan(COUPON);
+    scan(COUPON);
     await find('verdict');
     await press('Escape');
     expect(counter.desk.view.kind).toBe('idle');
@@ -178,7 +178,7 @@ describe('the queue', () => {
     await click('filter-exception');
     await waitFor(() => expect(screen.getAllByTestId('queue-row')).toHaveLength(1));
     expect(screen.getByTestId('queue-row').dataset.state).toBe('exception');
-    await scan(COUPON);
+    scan(COUPON);
     expect(counter.screen).toBe('desk');
     await find('verdict');
   });
@@ -190,14 +190,14 @@ describe('the queue', () => {
     await fireEvent.click(within(row).getByTestId('void-open'));
     await type('void-reason', 'returned');
     const reason = (await find('void-reason')) as HTMLInputElement;
-    await scan(COUPON, reason);
+    scan(COUPON, reason);
     expect(reason.value).toBe('returned');
     expect((await find('held-scan')).textContent).toContain('260411');
     expect(backend.lookUps).toEqual([]);
 
     await type('void-pin', '0000');
     const form = reason.closest('form') as HTMLFormElement;
-    await waitFor(() => expect((screen.getByTestId('void-manager') as HTMLSelectElement).value).toBe('c-1'));
+    await waitFor(() => expect(screen.getByTestId<HTMLSelectElement>('void-manager').value).toBe('c-1'));
     await fireEvent.submit(form);
     expect((await find('problem')).dataset.code).toBe('wrong_pin');
     await type('void-pin', CLERKS[0]?.pin ?? '');
@@ -231,18 +231,21 @@ describe('a scan in fits and starts', () => {
     { pause, gap: { place: COUPON.length, ms: 400 } },
   ]);
 
-  it.each(BURSTS)('of $pause ms a key with $gap.ms ms before key $gap.place is one look-up, from every screen', async ({ pause, gap }) => {
-    const { backend, counter } = await open(AT_THE_DESK);
-    for (const key of ['F2', 'F6', 'F8']) {
-      await press(key);
-      if (key === 'F6') (await find('today-search')).focus();
-      await burst(COUPON, pause, gap);
-      await find('verdict');
-      expect(backend.lookUps.splice(0)).toEqual([{ text: COUPON, source: 'scanned' }]);
-      expect(counter.desk.text).toBe('');
-      await press('Escape');
-    }
-  });
+  it.each(BURSTS)(
+    'of $pause ms a key with $gap.ms ms before key $gap.place is one look-up, from every screen',
+    async ({ pause, gap }) => {
+      const { backend, counter } = await open(AT_THE_DESK);
+      for (const key of ['F2', 'F6', 'F8']) {
+        await press(key);
+        if (key === 'F6') (await find('today-search')).focus();
+        await burst(COUPON, pause, gap);
+        await find('verdict');
+        expect(backend.lookUps.splice(0)).toEqual([{ text: COUPON, source: 'scanned' }]);
+        expect(counter.desk.text).toBe('');
+        await press('Escape');
+      }
+    },
+  );
 
   it('that can not be told is said, and looked up by nobody', async () => {
     const { backend } = await open(AT_THE_DESK);
@@ -253,7 +256,7 @@ describe('a scan in fits and starts', () => {
     omnibox.dispatchEvent(keyAt('Enter', 10_750));
     expect((await find('scan-unclear')).textContent).toContain('scan again');
     expect(backend.lookUps).toEqual([]);
-    await scan(COUPON);
+    scan(COUPON);
     await waitFor(() => expect(screen.queryByTestId('scan-unclear')).toBeNull());
   });
 });
@@ -292,7 +295,7 @@ describe('elsewhere', () => {
     const { backend } = await open({ phase: 'signIn', mode: 'demo', store: STORE });
     await click('clerk-陈雨');
     const pin = (await find('pin-input')) as HTMLInputElement;
-    await scan(COUPON, pin);
+    scan(COUPON, pin);
     expect(pin.value).toBe('');
     expect(backend.lookUps).toEqual([]);
     expect(await screen.findByText(/Sign in first/)).toBeTruthy();
@@ -308,7 +311,7 @@ describe('elsewhere', () => {
     await press('F1');
     await find('help');
     await press('F1');
-    await scan(COUPON);
+    scan(COUPON);
     await find('verdict');
     await click('nav-settings');
     await click('sign-out');
@@ -324,7 +327,7 @@ describe('a sale', () => {
 
   async function fill() {
     for (const code of [MEMBER, SHAMPOO, CONDITIONER, CONDITIONER]) {
-      await scan(code);
+      scan(code);
       await waitFor(() => expect(screen.queryByTestId('sale')).not.toBeNull());
     }
     await waitFor(() => expect(screen.getByTestId('payable').dataset.minor).toBe('3474'));
@@ -350,7 +353,7 @@ describe('a sale', () => {
     const quantity = () => screen.getAllByTestId('basket-line')[0]?.dataset.quantity;
     const number = (await find('receipt-number')) as HTMLInputElement;
     await type('receipt-number', 'R-1');
-    await scan(SHAMPOO, number);
+    scan(SHAMPOO, number);
     expect(number.value).toBe('R-1');
     await waitFor(() => expect(quantity()).toBe('2'));
     await press('+', omnibox);
@@ -443,12 +446,12 @@ describe('a sale', () => {
     await click('today-row');
     await click('return-open');
     await fireEvent.click((await screen.findAllByTestId('return-more'))[1] as HTMLElement);
-    await waitFor(() => expect((screen.getByTestId('refund') as HTMLElement).dataset.minor).toBe('1378'));
-    await scan(SHAMPOO);
+    await waitFor(() => expect(screen.getByTestId('refund').dataset.minor).toBe('1378'));
+    scan(SHAMPOO);
     expect(await find('held-scan')).toBeTruthy();
     await type('void-reason', 'faulty');
     await type('void-pin', CLERKS[0]?.pin ?? '');
-    await waitFor(() => expect((screen.getByTestId('void-manager') as HTMLSelectElement).value).toBe('c-1'));
+    await waitFor(() => expect(screen.getByTestId<HTMLSelectElement>('void-manager').value).toBe('c-1'));
     await fireEvent.submit(await find('return-form'));
     await waitFor(() => expect(counter.desk.sale.items).toBe(1));
     expect(counter.screen).toBe('desk');
@@ -465,7 +468,7 @@ describe('a sale', () => {
     await click('void-open');
     await type('void-reason', 'mistake');
     await type('void-pin', CLERKS[0]?.pin ?? '');
-    await waitFor(() => expect((screen.getByTestId('void-manager') as HTMLSelectElement).value).toBe('c-1'));
+    await waitFor(() => expect(screen.getByTestId<HTMLSelectElement>('void-manager').value).toBe('c-1'));
     await fireEvent.submit((await find('void-reason')).closest('form') as HTMLFormElement);
     await waitFor(() => expect(screen.getByTestId('sold').dataset.voided).toBe('true'));
   });

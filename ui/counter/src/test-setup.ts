@@ -1,3 +1,4 @@
+import './lib/language';
 import { afterEach } from 'vitest';
 
 afterEach(() => localStorage.clear());

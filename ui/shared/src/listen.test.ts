@@ -136,7 +136,8 @@ describe('what was typed and taken', () => {
     into.select();
     // The first key replaces what is selected: after the second the field reads as before.
     into.addEventListener('keydown', (event) => {
-      if (event.key.length === 1 && into.selectionStart === 0 && into.selectionEnd === into.value.length) into.value = '';
+      if (event.key.length === 1 && into.selectionStart === 0 && into.selectionEnd === into.value.length)
+        into.value = '';
     });
     expect(scan(into)).toBe(false);
     expect(scans).toEqual([{ text: CODE, into: 'open', sure: true }]);

@@ -1,6 +1,14 @@
 /** The one place where a window's keys meet the recogniser, before any field sees them. */
 
-import { LIMITS, PLAIN_SCANNER, Recogniser, type Decision, type FieldKind, type Key, type ScannerSettings } from './recogniser';
+import {
+  LIMITS,
+  PLAIN_SCANNER,
+  Recogniser,
+  type Decision,
+  type FieldKind,
+  type Key,
+  type ScannerSettings,
+} from './recogniser';
 
 export interface Scan {
   text: string;
@@ -30,6 +38,8 @@ export interface ScanListener {
 
 /** A field that takes no scans says so: `data-scan="refused"`. */
 const REFUSING = 'refused';
+/** Inputs that nobody types into. */
+const NOT_TYPED = ['button', 'checkbox', 'radio', 'file'];
 
 type Field = HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement;
 
@@ -43,8 +53,8 @@ interface Mark {
 }
 
 function fieldOf(target: EventTarget | null): Field | null {
-  const typed = target instanceof HTMLInputElement && !['button', 'checkbox', 'radio', 'file'].includes(target.type);
-  return typed || target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement ? (target as Field) : null;
+  if (target instanceof HTMLInputElement) return NOT_TYPED.includes(target.type) ? null : target;
+  return target instanceof HTMLTextAreaElement || target instanceof HTMLSelectElement ? target : null;
 }
 
 function kindOf(target: EventTarget | null): FieldKind {
@@ -195,8 +205,7 @@ class Listening {
 
   #wait(): void {
     clearTimeout(this.#timer);
-    const { test } = this.listener;
-    const wait = test?.() ? LIMITS.anew : this.#settings.ends === 'silence' ? LIMITS.gap + 1 : null;
+    const wait = this.listener.test?.() ? LIMITS.anew : this.#settings.ends === 'silence' ? LIMITS.gap + 1 : null;
     if (wait !== null) this.#timer = setTimeout(() => this.#silent(wait), wait);
   }
 

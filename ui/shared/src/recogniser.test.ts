@@ -21,7 +21,13 @@ function chance(seed: number) {
 }
 
 /** Pauses before the second key, the third, ..., the terminator. */
-function feed(recogniser: Recogniser, text: string, pauses: readonly number[], from = 10_000, field: FieldKind = 'open') {
+function feed(
+  recogniser: Recogniser,
+  text: string,
+  pauses: readonly number[],
+  from = 10_000,
+  field: FieldKind = 'open',
+) {
   let at = from;
   [...text].forEach((char, index) => recogniser.key(char, (at += index === 0 ? 0 : (pauses[index - 1] ?? 0))));
   at += pauses[text.length - 1] ?? 0;
@@ -51,7 +57,8 @@ describe('a burst', () => {
         for (let place = 0; place < text.length; place += 1) {
           for (const gap of [100, 250, 400, 100 + random(300)]) {
             const pauses = steady(text, pause).with(place, gap);
-            for (const field of FIELDS) expect(once(text, pauses, field), `${text} ${pauses}`).toMatchObject(whole(text));
+            for (const field of FIELDS)
+              expect(once(text, pauses, field), `${text} ${pauses.join(' ')}`).toMatchObject(whole(text));
           }
         }
       }
@@ -73,7 +80,9 @@ describe('a burst', () => {
   it('with more gaps is what it says, or nothing at all', () => {
     const pauses = steady(COUPON, 5).with(3, 200).with(9, 300);
     expect(once(COUPON, pauses)).toMatchObject(whole(COUPON));
-    expect(once('LOT-2026-0017', steady('LOT-2026-0017', 5).with(3, 200).with(9, 300))).toMatchObject({ kind: 'unclear' });
+    expect(once('LOT-2026-0017', steady('LOT-2026-0017', 5).with(3, 200).with(9, 300))).toMatchObject({
+      kind: 'unclear',
+    });
   });
 
   it('never hands out a tail, wherever and however often it is cut', () => {
@@ -121,7 +130,8 @@ describe('slow input', () => {
   });
 
   it('never keeps a PIN from being a PIN', () => {
-    for (const pin of ['40718826', '036000291452']) expect(once(pin, steady(pin, 80), 'pin')).toEqual({ kind: 'typed' });
+    for (const pin of ['40718826', '036000291452'])
+      expect(once(pin, steady(pin, 80), 'pin')).toEqual({ kind: 'typed' });
     expect(once('123456', steady('123456', 5), 'pin')).toEqual({ kind: 'typed' });
     expect(once(COUPON, steady(COUPON, 80), 'pin')).toMatchObject(whole(COUPON));
   });
@@ -180,7 +190,10 @@ describe('two scans', () => {
     const recogniser = new Recogniser();
     const first = feed(recogniser, PRODUCT, steady(PRODUCT, 2));
     const second = feed(recogniser, PRODUCT, steady(PRODUCT, 2), first.at + 2);
-    expect([first.decision, second.decision]).toEqual([{ ...whole(PRODUCT), sure: true }, { ...whole(PRODUCT), sure: true }]);
+    expect([first.decision, second.decision]).toEqual([
+      { ...whole(PRODUCT), sure: true },
+      { ...whole(PRODUCT), sure: true },
+    ]);
   });
 });
 

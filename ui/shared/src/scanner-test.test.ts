@@ -50,7 +50,9 @@ describe('the test of a scanner', () => {
   it('misses the terminator, unless none is expected', () => {
     expect(findings(TEST_TEXT, 5, null)).toEqual([{ code: 'no_end' }]);
     expect(findings(TEST_TEXT, 5, 'tab')).toEqual([{ code: 'ends_with_tab' }]);
-    expect(diagnose(seen(TEST_TEXT, 5, null), { ...PLAIN_SCANNER, ends: 'silence' }).findings).toEqual([{ code: 'good' }]);
+    expect(diagnose(seen(TEST_TEXT, 5, null), { ...PLAIN_SCANNER, ends: 'silence' }).findings).toEqual([
+      { code: 'good' },
+    ]);
   });
 
   it('shows what is put around, until it is set', () => {

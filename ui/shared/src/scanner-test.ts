@@ -73,7 +73,10 @@ function ofText(came: string, { prefix, suffix }: ScannerSettings): Finding[] {
 
 /** A layout changes letters, not their number; a hasty line loses some and keeps the order. */
 function isTestCode(text: string): boolean {
-  return text.length === TEST_TEXT.length || commonLength(text.toUpperCase(), TEST_TEXT.toUpperCase()) * 2 >= TEST_TEXT.length;
+  return (
+    text.length === TEST_TEXT.length ||
+    commonLength(text.toUpperCase(), TEST_TEXT.toUpperCase()) * 2 >= TEST_TEXT.length
+  );
 }
 
 function ofTestCode(text: string): Finding[] {
@@ -100,7 +103,8 @@ function commonLength(one: string, other: string): number {
   for (const char of one) {
     const next = [0];
     for (let index = 1; index <= other.length; index += 1) {
-      const longer = char === other[index - 1] ? (row[index - 1] ?? 0) + 1 : Math.max(row[index] ?? 0, next[index - 1] ?? 0);
+      const longer =
+        char === other[index - 1] ? (row[index - 1] ?? 0) + 1 : Math.max(row[index] ?? 0, next[index - 1] ?? 0);
       next.push(longer);
     }
     row = next;

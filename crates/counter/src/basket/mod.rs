@@ -101,20 +101,7 @@ pub struct QuoteReason {
 impl QuoteReason {
     /// The stable code.
     pub fn code(&self) -> &'static str {
-        match self.reason {
-            settlement::Reason::NotOwner => "not_owner",
-            settlement::Reason::NotStarted => "not_started",
-            settlement::Reason::Expired => "expired",
-            settlement::Reason::Frozen => "frozen",
-            settlement::Reason::Redeemed => "redeemed",
-            settlement::Reason::StoreNotAllowed => "store_not_allowed",
-            settlement::Reason::NoLineInScope => "no_line_in_scope",
-            settlement::Reason::BelowThreshold { .. } => "below_threshold",
-            settlement::Reason::BelowQuantity { .. } => "below_quantity",
-            settlement::Reason::NothingLeft => "nothing_left",
-            settlement::Reason::ExcludedBy { .. } => "excluded_by",
-            settlement::Reason::NotBetter => "not_better",
-        }
+        (&self.reason).into()
     }
 
     /// What a sentence about it names: minor units or units that are missing; what excludes it.

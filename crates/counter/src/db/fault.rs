@@ -1,5 +1,7 @@
 //! What SQLite's result codes mean to people. The one place that knows them.
 
+use crate::codes::Code;
+
 /// What kind of trouble the database is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
@@ -22,15 +24,16 @@ pub enum Fault {
 impl Fault {
     /// The stable code.
     pub fn code(self) -> &'static str {
-        match self {
-            Self::ReadOnly => "database_read_only",
-            Self::Corrupt => "database_corrupt",
-            Self::Newer => "database_newer",
-            Self::Settings => "database_settings",
-            Self::DiskFull => "disk_full",
-            Self::Busy => "busy",
-            Self::Other => "internal",
-        }
+        let code = match self {
+            Self::ReadOnly => Code::DatabaseReadOnly,
+            Self::Corrupt => Code::DatabaseCorrupt,
+            Self::Newer => Code::DatabaseNewer,
+            Self::Settings => Code::DatabaseSettings,
+            Self::DiskFull => Code::DiskFull,
+            Self::Busy => Code::Busy,
+            Self::Other => Code::Internal,
+        };
+        code.as_str()
     }
 
     /// Reads it from an error of sqlx.

@@ -60,8 +60,9 @@ pub struct Refused {
 }
 
 /// What speaks against a coupon, in the order in which answers name it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::VariantNames)]
 #[serde(tag = "code", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Reason {
     /// Somebody else's.
     NotOwner,

@@ -31,23 +31,22 @@ pub struct Frame {
     pub number: u64,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error, strum::IntoStaticStr, strum::VariantNames)]
 pub enum CameraError {
     /// There is no such camera, or it can't be opened (taken by another program, no permission).
     #[error("no camera to read from: {0}")]
+    #[strum(serialize = "camera_unavailable")]
     Unavailable(String),
     /// It was opened, but gives no frames, or none that can be read.
     #[error("the camera stopped: {0}")]
+    #[strum(serialize = "camera_failed")]
     Failed(String),
 }
 
 impl CameraError {
     /// Stable code for programs and for the sentence shown to people.
     pub fn code(&self) -> &'static str {
-        match self {
-            CameraError::Unavailable(_) => "camera_unavailable",
-            CameraError::Failed(_) => "camera_failed",
-        }
+        self.into()
     }
 }
 

@@ -129,7 +129,7 @@ fn the_state_is_the_one_of_now() {
     }
     // Nothing is promised of a coupon whose template isn't here.
     let bare = coupon_view(&coupon(State::Available), None, None, NOW);
-    assert_eq!((bare.offline, bare.rule_kind.as_str()), (Offline::OnlineOnly, ""));
+    assert_eq!((bare.offline, bare.rule_kind), (Offline::OnlineOnly, None));
 }
 
 #[test]

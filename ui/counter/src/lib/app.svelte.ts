@@ -1,10 +1,10 @@
 import { play, type Scan, type Seen } from '@counterfoil/shared';
+import { showLocale, type Place } from '@counterfoil/shared/words';
 import { getContext, setContext } from 'svelte';
 import { SvelteMap } from 'svelte/reactivity';
 import { Desk } from '../screens/desk/desk.svelte';
 import type { AppState, Backend, Problem, ProductView, Result, ScanSource } from './backend';
-import { locale, showLocale } from './locale.svelte';
-import type { Place } from './sentences';
+import './language';
 
 export type Screen = 'desk' | 'today' | 'queue' | 'settings';
 
@@ -143,5 +143,3 @@ export function provideApp(app: App): void {
 export function useApp(): App {
   return getContext<App>(KEY);
 }
-
-export { locale };

@@ -1,6 +1,7 @@
 /** What is undone, in its own words: a pickup order has no coupons. */
 
 import { m } from '../paraglide/messages.js';
+import type { OperationKind } from './backend';
 
 export type Undone = 'coupon' | 'order' | 'sale';
 
@@ -27,8 +28,16 @@ export const VOID_WORDS: Record<Undone, VoidWords> = {
   },
 };
 
-/** By the kind of the operation. */
-export function undoneBy(kind: string): Undone {
-  if (kind === 'collectOrder') return 'order';
-  return kind === 'settleSale' ? 'sale' : 'coupon';
+/** What each operation was about; of the last three none is undone. */
+const ABOUT: Record<OperationKind, Undone> = {
+  redeemCoupon: 'coupon',
+  collectOrder: 'order',
+  settleSale: 'sale',
+  returnSale: 'sale',
+  voidRedemption: 'coupon',
+  failedAttempt: 'coupon',
+};
+
+export function undoneBy(kind: OperationKind): Undone {
+  return ABOUT[kind];
 }

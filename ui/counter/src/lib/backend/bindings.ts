@@ -17,7 +17,9 @@ export const commands = {
 	/**  Ends the lock of somebody who typed too much that was wrong, PINs and codes; null = of the whole counter. */
 	liftLock: (clerkId: string | null, managerId: string, managerPin: string) => typedError<AppState, Problem>(__TAURI_INVOKE("lift_lock", { clerkId, managerId, managerPin })),
 	lookUp: (text: string, source: Source) => typedError<Found, Problem>(__TAURI_INVOKE("look_up", { text, source })),
+	/**  The product that a text is the barcode of; looks for nobody. */
 	productOf: (text: string) => typedError<ProductView | null, Problem>(__TAURI_INVOKE("product_of", { text })),
+	/**  Every code in the picture. */
 	readPicture: (base64: string) => typedError<PictureText[], Problem>(__TAURI_INVOKE("read_picture", { base64 })),
 	/**  Reads the picture on the clipboard, for windows that are not given it when it is pasted. */
 	readPastedPicture: () => typedError<PictureText[], Problem>(__TAURI_INVOKE("read_pasted_picture")),
@@ -25,11 +27,13 @@ export const commands = {
 	voidRedemption: (opId: string, reason: string, managerId: string, managerPin: string) => typedError<Receipt, Problem>(__TAURI_INVOKE("void_redemption", { opId, reason, managerId, managerPin })),
 	quote: (basket: Basket) => typedError<QuoteView, Problem>(__TAURI_INVOKE("quote", { basket })),
 	settle: (ticket: string, tender: string, receipt: string) => typedError<Settled, Problem>(__TAURI_INVOKE("settle", { ticket, tender, receipt })),
+	/**  Those of today, in the store's zone, newest first. */
 	sales: () => typedError<SaleRow[], Problem>(__TAURI_INVOKE("sales")),
 	sale: (opId: string) => typedError<SaleView, Problem>(__TAURI_INVOKE("sale", { opId })),
 	returnPreview: (opId: string, lines: ReturnLine[], policy: ReturnPolicy) => typedError<ReturnPreview, Problem>(__TAURI_INVOKE("return_preview", { opId, lines, policy })),
 	/**  `refund` is what the preview said. */
 	returnSale: (opId: string, lines: ReturnLine[], policy: ReturnPolicy, refund: number, reason: string, managerId: string, managerPin: string) => typedError<Receipt, Problem>(__TAURI_INVOKE("return_sale", { opId, lines, policy, refund, reason, managerId, managerPin })),
+	/**  Writes the slip as PDF, opens it, and says where it is. */
 	slip: (opId: string) => typedError<Slip, Problem>(__TAURI_INVOKE("slip", { opId })),
 	queue: (state: string | null, beforeSeq: number | null) => typedError<QueueRow[], Problem>(__TAURI_INVOKE("queue", { state, beforeSeq })),
 	syncNow: () => typedError<AppState, Problem>(__TAURI_INVOKE("sync_now")),
@@ -44,6 +48,15 @@ export const commands = {
 export const events = {
 	stateChanged: makeEvent<StateChanged, StateChanged>("state-changed"),
 };
+
+/* Constants */
+export const EXCEPTION_CODES = ["closed_epoch","device_revoked","double_pickup","double_redeem","handler_failed","late","redeem_while_frozen","state_conflict","unreadable"] as const;
+
+export const PROBLEM_CODES = ["address_invalid","already_enrolled","bad_signature","basket_invalid","busy","camera_failed","camera_unavailable","changed_meanwhile","clock_skew","data_dir_locked","database_corrupt","database_newer","database_read_only","database_settings","day_invalid","device_frozen","device_revoked","disk_full","enrol_code_invalid","font_missing","forbidden","history_changed","idempotency_key_missing","idempotency_key_reused","in_flight","internal","invalid","journal_fork","journal_gap","link_expired","link_invalid","malformed","not_allowed","not_claimable","not_enrolled","not_found","not_signed_in","offline","operation_not_returnable","operation_not_voidable","picture_too_large","picture_unreadable","picture_without_code","pin_locked","pin_too_short","product_unknown","rate_limited","reason_missing","receipt_missing","return_invalid","slip_unavailable","state_conflict","storage_unavailable","ticket_stale","timeout","tls_failed","too_large","too_many_combinations","unauthenticated","unreachable","unsupported_version","wrong_pin"] as const;
+
+export const QUOTE_REASON_CODES = ["below_quantity","below_threshold","excluded_by","expired","frozen","no_line_in_scope","not_better","not_owner","not_started","nothing_left","redeemed","store_not_allowed"] as const;
+
+export const REASON_CODES = ["already_collected","bad_signature","clock_wrong","conflict_expected","expired","frozen","guessing_limited","held_by_order","malformed_code","member_operations_limit","not_a_code","not_home_store","not_owner","not_started","offline_amount_limit","offline_count_limit","offline_hours_limit","online_only","order_cancelled","order_overdue","order_returned","other_store","over_floor_limit","redeemed","store_not_allowed","template_unknown","token_expired","unknown_code","unknown_key","unknown_member","unknown_member_offline","unknown_offline"] as const;
 
 /* Types */
 export type Action = "redeem" | "collect";
@@ -117,8 +130,8 @@ export type CouponView = {
 	code: string,
 	nameZh: string,
 	nameEn: string,
-	/**  Empty when its template isn't here. */
-	ruleKind: string,
+	/**  Null when its template isn't here. */
+	ruleKind: RuleKind | null,
 	rule: RuleView,
 	state: CouponState,
 	validFrom: number | null,
@@ -356,6 +369,9 @@ export type ReturnedLine = {
 export type RoleView = "clerk" | "manager";
 
 export type RowState = "pending" | "conflictExpected" | "applied" | "exception" | "quarantined";
+
+/**  The words are those of a template's rule. */
+export type RuleKind = "threshold_off" | "every_off" | "percent_off" | "amount_off" | "item_voucher";
 
 /**  Amounts in minor units, parts of a whole in basis points. */
 export type RuleView = {

@@ -16,7 +16,7 @@ import type {
   SaleView,
 } from './index';
 
-const ORDER = ['threshold_off', 'percent_off', 'amount_off'];
+const ORDER: CouponView['ruleKind'][] = ['threshold_off', 'percent_off', 'amount_off'];
 
 function take(coupon: CouponView, left: number): number {
   const { rule } = coupon;

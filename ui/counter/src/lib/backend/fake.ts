@@ -6,6 +6,7 @@
  */
 
 import { withoutAim } from '@counterfoil/shared';
+import type { ProblemCode, ReasonCode } from '@counterfoil/shared/words';
 import type {
   AppState,
   Backend,
@@ -34,7 +35,7 @@ import { CLERKS, MEMBER, PRODUCTS, STORE, demoCoupons, demoOrders, demoQueue } f
 import { previewOf, quoteOf, saleOf } from './fake-sales';
 
 const ok = <T>(data: T): Result<T> => ({ status: 'ok', data });
-const failed = (code: string, params: Record<string, string> = {}): Result<never> => ({
+const failed = (code: ProblemCode, params: Record<string, string> = {}): Result<never> => ({
   status: 'error',
   error: { code, params, detail: `fake backend: ${code}` } satisfies Problem,
 });
@@ -381,9 +382,9 @@ export class FakeBackend implements Backend {
     );
   }
 
-  async onStateChanged(listener: (state: AppState) => void) {
+  onStateChanged(listener: (state: AppState) => void) {
     this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    return Promise.resolve(() => void this.#listeners.delete(listener));
   }
 
   #card(): MemberCard {
@@ -428,7 +429,7 @@ export class FakeBackend implements Backend {
     };
   }
 
-  #verdict(subject: Verdict['subject'], decision: Verdict['decision'], reasons: (string | Reason)[]): Verdict {
+  #verdict(subject: Verdict['subject'], decision: Verdict['decision'], reasons: (ReasonCode | Reason)[]): Verdict {
     return {
       ticket: null,
       decision,

@@ -44,7 +44,7 @@ const RECENT_LIMIT = 6;
 /** What a scan has brought is not confirmed by an Enter that came before a person can have read it, in ms. */
 const READING_TIME = LIMITS.afterwards;
 
-const SOUNDS: Record<string, Sound> = {
+const SOUNDS: Record<Verdict['decision'], Sound> = {
   honour: 'good',
   honourOffline: 'good',
   refuse: 'bad',
@@ -355,7 +355,7 @@ export class Desk {
 
   #showVerdict(text: string, verdict: Verdict, source: ScanSource): void {
     this.view = { kind: 'verdict', text, verdict, source, shownAt: Date.now() };
-    play(SOUNDS[verdict.decision] ?? 'note');
+    play(SOUNDS[verdict.decision]);
     if (verdict.decision === 'refuse') {
       this.#remember({ title: verdict.subject, outcome: 'refused', action: verdict.action });
     }
@@ -381,8 +381,8 @@ function base64Of(file: Blob): Promise<string | null> {
   return new Promise((resolve) => {
     const reader = new FileReader();
     reader.onload = () => {
-      const url = String(reader.result);
-      resolve(url.slice(url.indexOf(',') + 1));
+      const url = reader.result;
+      resolve(typeof url === 'string' ? url.slice(url.indexOf(',') + 1) : null);
     };
     reader.onerror = () => resolve(null);
     reader.readAsDataURL(file);

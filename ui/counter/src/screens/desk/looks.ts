@@ -49,7 +49,7 @@ export function lookOf(verdict: Verdict): Look {
         stub: 'bg-warn text-warn-ink',
         note: verdict.ticket === null ? m.unconfirmed_note() : null,
       };
-    default:
+    case 'info':
       return {
         icon: verdict.subject.kind === 'member' ? UserRound : Info,
         word: verdict.subject.kind === 'member' ? m.decision_info_member() : m.decision_info(),

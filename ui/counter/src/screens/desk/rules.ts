@@ -1,8 +1,8 @@
 /** A coupon's rule in one line, amounts by locale. */
 
 import { decimal, money, percent } from '@counterfoil/shared';
+import { locale, named } from '@counterfoil/shared/words';
 import type { CouponView, ProductView } from '../../lib/backend';
-import { locale, named } from '../../lib/locale.svelte';
 import { m } from '../../paraglide/messages.js';
 
 const WHOLE = 10_000;
@@ -38,7 +38,7 @@ export function ruleLine(coupon: CouponView, productOf: (sku: string) => Product
       const product = found ? named(found) : m.product_of_sku({ sku });
       return m.rule_item_voucher({ product, quantity: rule.quantity ?? 1 });
     }
-    default:
+    case null:
       return null;
   }
 }

@@ -3,6 +3,7 @@ import CircleCheck from '@lucide/svelte/icons/circle-check';
 import CloudUpload from '@lucide/svelte/icons/cloud-upload';
 import ShieldAlert from '@lucide/svelte/icons/shield-alert';
 import TriangleAlert from '@lucide/svelte/icons/triangle-alert';
+import type { OperationKind, RowState } from '../../lib/backend';
 import { m } from '../../paraglide/messages.js';
 
 interface StateLook {
@@ -11,7 +12,7 @@ interface StateLook {
   tone: string;
 }
 
-export const STATES: Record<string, StateLook> = {
+export const STATES: Record<RowState, StateLook> = {
   pending: { label: m.queue_state_pending, icon: CloudUpload, tone: 'bg-warn-soft text-warn' },
   conflictExpected: { label: m.queue_state_conflict, icon: TriangleAlert, tone: 'bg-warn-soft text-warn' },
   applied: { label: m.queue_state_applied, icon: CircleCheck, tone: 'bg-good-soft text-good' },
@@ -24,7 +25,7 @@ export const FILTERS: { id: string; label: () => string }[] = [
   ...Object.entries(STATES).map(([id, { label }]) => ({ id, label })),
 ];
 
-export const KINDS: Record<string, () => string> = {
+export const KINDS: Record<OperationKind, () => string> = {
   redeemCoupon: m.kind_redeem_coupon,
   collectOrder: m.kind_collect_order,
   voidRedemption: m.kind_void_redemption,

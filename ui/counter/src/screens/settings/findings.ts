@@ -1,7 +1,7 @@
 /** What the test of a scanner found, in words: what it is, and what to do about it. */
 
 import { count, type Finding } from '@counterfoil/shared';
-import { locale } from '../../lib/locale.svelte';
+import { locale } from '@counterfoil/shared/words';
 import { m } from '../../paraglide/messages.js';
 
 export interface Said {

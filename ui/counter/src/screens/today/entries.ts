@@ -1,15 +1,14 @@
 /** The day as one list: sales as the counter has them, and what was redeemed or handed over by itself. */
 
 import { count, date, money } from '@counterfoil/shared';
-import type { Backend, Problem, QueueRow, SaleRow } from '../../lib/backend';
-import { locale } from '../../lib/locale.svelte';
-import type { Place } from '../../lib/sentences';
+import { locale, type Place } from '@counterfoil/shared/words';
+import type { Backend, OperationKind, Problem, QueueRow, SaleRow } from '../../lib/backend';
 import { m } from '../../paraglide/messages.js';
 
 export type Entry = { kind: 'sale'; sale: SaleRow } | { kind: 'redemption'; row: QueueRow };
 
 /** Kinds that are not part of a sale's own row. */
-const REDEMPTIONS = ['redeemCoupon', 'collectOrder'];
+const REDEMPTIONS: readonly OperationKind[] = ['redeemCoupon', 'collectOrder'];
 const PAGE = 50;
 /** More than any counter does in a day; an endless journal must not become an endless loop. */
 const MOST_PAGES = 40;

@@ -1,8 +1,9 @@
+import { showLocale } from '@counterfoil/shared/words';
 import { beforeEach, describe, expect, it, vi } from 'vitest';
 import { FakeBackend } from '../../../lib/backend/fake';
-import { showLocale } from '../../../lib/locale.svelte';
+import { QUOTE_CODES } from '../../../lib/codes';
 import { Desk } from '../desk.svelte';
-import { QUOTE_CODES, whyNot } from './reasons';
+import { whyNot } from './reasons';
 
 const SHAMPOO = '6901234500016';
 const CONDITIONER = '6901234500023';

@@ -1,9 +1,35 @@
 /** Stable codes become sentences here, and nowhere else. */
 
-import { count, dateTime, instant, money } from '@counterfoil/shared';
-import * as messages from '../paraglide/messages.js';
-import type { Problem, Reason } from './backend';
+import { count, dateTime, instant, money } from '../format';
+import { m as messages } from '../paraglide/messages.js';
 import { locale } from './locale.svelte';
+
+type Key = keyof typeof messages;
+type After<Start extends string, Text = Key> = Text extends `${Start}_${infer Rest}` ? Rest : never;
+type WithNext<Code extends string> = Code extends Code ? (`problem_${Code}_next` extends Key ? Code : never) : never;
+
+/**
+ * The codes that have their sentences here; an Undated has another one for a time that is not known. Each front end
+ * holds those that it may meet to them, so that one without a sentence does not compile.
+ */
+export type ProblemCode = Exclude<WithNext<After<'problem'>>, 'other'>;
+export type ReasonCode = Exclude<After<'reason'>, 'other' | `${string}_undated`>;
+export type ExceptionCode = Exclude<After<'exception'>, 'other'>;
+
+/** What went wrong. Text, since head office may be newer and know more codes. */
+export interface Problem {
+  code: string;
+  /** Times in ms since 1970, numbers as digits. */
+  params: Record<string, string>;
+  /** English, technical, without secrets. */
+  detail: string;
+}
+
+/** What speaks against something. */
+export interface Reason {
+  code: string;
+  params: Record<string, string>;
+}
 
 type Message = (inputs: Record<string, string>) => string;
 

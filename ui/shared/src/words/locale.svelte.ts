@@ -1,4 +1,4 @@
-import type { Locale } from '@counterfoil/shared';
+import type { Locale } from '../format';
 import { overwriteGetLocale } from '../paraglide/runtime.js';
 
 /** A rune behind Paraglide's getLocale: every message on the screen follows a switch without a reload. */
@@ -6,6 +6,7 @@ let current = $state<Locale>('zh-CN');
 
 overwriteGetLocale(() => current);
 
+/** A front end with messages of its own puts this behind its own Paraglide too. */
 export function locale(): Locale {
   return current;
 }
