@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::setup::{self, Purpose};
-use crate::{direction, drops, fuzz, shell, traces, ui};
+use crate::{direction, drops, floors, fuzz, shell, traces, ui};
 
 #[derive(clap::Args)]
 pub struct Options {
@@ -30,6 +30,7 @@ const STEPS: &[Step] = &[
     }),
     ("dependency direction", |_| direction::check()),
     ("no hosts and paths of one machine", |_| traces::check()),
+    ("floors and circles", |_| floors::check()),
     ("no lock in a drop", |_| drops::check()),
     ("front ends' types", |_| {
         ui::install()?;

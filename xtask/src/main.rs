@@ -11,6 +11,7 @@ mod counts;
 mod direction;
 mod display;
 mod drops;
+mod floors;
 mod fuzz;
 mod places;
 mod planted;

@@ -1,29 +1,152 @@
-//! What head office can do: one line a capability in each list.
+//! What head office can do: one line a capability.
+
+use std::sync::Arc;
+
+use axum::Router;
+use metrics_exporter_prometheus::PrometheusHandle;
 
 use crate::{
-    claims, coupons,
-    engine::{Settled, tables::Table},
-    exceptions, grants, members, online, pickups, questions, sales, stores, sync,
+    app::App,
+    audit, batches,
+    capability::Capability,
+    claims,
+    clock::{Clock, Random},
+    coupons,
+    db::{Db, DbError},
+    exceptions,
+    feed::images::Gallery,
+    grants,
+    http::{Aside, Routes, idempotency},
+    jobs, members, messages, online, outbox, pickups, products, questions, sales, stores, sync, wallet,
 };
 
-/// The tables that commands read and change. Their order is their own, see [`Place`](crate::engine::tables::Place).
-pub fn tables(settled: &Settled) -> Vec<Box<dyn Table>> {
-    vec![
-        Box::new(stores::table::Devices::new(settled.clone())),
-        Box::new(sync::table::Operations),
-        Box::new(claims::table::Claims),
-        Box::new(claims::table::Offers),
-        Box::new(claims::table::Batches),
-        Box::new(claims::table::Holdings),
-        Box::new(grants::table::Grants),
-        Box::new(grants::table::Parts),
-        Box::new(sales::table::Sales),
-        Box::new(online::table::Online),
-        Box::new(coupons::table::Coupons),
-        Box::new(coupons::templates::table::Templates::default()),
-        Box::new(pickups::table::Orders),
-        Box::new(questions::table::Freezes),
-        Box::new(members::table::Members),
-        Box::new(exceptions::table::Exceptions),
-    ]
+/// All of them, in the order in which `/openapi.json` describes what they answer.
+pub const ALL: &[Capability] = &[
+    members::CAPABILITY,
+    coupons::templates::CAPABILITY,
+    stores::CAPABILITY,
+    exceptions::CAPABILITY,
+    Capability {
+        people: audit::http::routes,
+        ..Capability::NONE
+    },
+    batches::CAPABILITY,
+    claims::CAPABILITY,
+    grants::CAPABILITY,
+    Capability {
+        people: jobs::http::routes,
+        forgets: &[|connection, now, most| {
+            Box::pin(async move { Ok(idempotency::forget(connection, now, most).await? >= most.unsigned_abs()) })
+        }],
+        ..Capability::NONE
+    },
+    products::CAPABILITY,
+    sales::CAPABILITY,
+    wallet::CAPABILITY,
+    online::CAPABILITY,
+    messages::CAPABILITY,
+    coupons::CAPABILITY,
+    pickups::CAPABILITY,
+    questions::CAPABILITY,
+    sync::CAPABILITY,
+    outbox::CAPABILITY,
+];
+
+impl App {
+    /// Opens the database and starts the engine.
+    ///
+    /// # Errors
+    /// As [`Db::open`].
+    pub async fn open(url: &str, clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Result<Arc<Self>, DbError> {
+        let db = Db::open(url, clock.as_ref(), random.as_ref()).await?;
+        Ok(Self::on(db, clock, random, true))
+    }
+
+    /// On a database that is open; `tended` = it is tended beside the writer.
+    pub fn on(db: Db, clock: Arc<dyn Clock>, random: Arc<dyn Random>, tended: bool) -> Arc<Self> {
+        let app = Self::with(db, clock, random, tended, |settled| {
+            ALL.iter().flat_map(|capability| (capability.tables)(settled)).collect()
+        });
+        app.own.put(gallery());
+        app.own.put(jobs::Known {
+            works: ALL.iter().flat_map(|capability| capability.works).copied().collect(),
+            forgets: ALL.iter().flat_map(|capability| capability.forgets).copied().collect(),
+        });
+        Arc::new(app)
+    }
+}
+
+/// Everything that counters are told of.
+pub fn gallery() -> Gallery {
+    Gallery(ALL.iter().flat_map(|capability| capability.images).copied().collect())
+}
+
+/// The whole API. `metrics` is absent where head office runs inside the desktop app.
+pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
+    routes(metrics).serve(app)
+}
+
+fn routes(metrics: Option<PrometheusHandle>) -> Routes {
+    let counters: Vec<Aside> = ALL.iter().flat_map(|capability| capability.counters).cloned().collect();
+    Routes::new(ALL.iter().map(|capability| (capability.people)()), &counters, metrics)
+}
+
+/// Begins what each does by itself at its time.
+pub(crate) fn begin(app: &Arc<App>) {
+    for due in ALL.iter().flat_map(|capability| capability.due) {
+        jobs::every(app, due.name, due.period, due.sweep);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::Method;
+    use counterfoil_protocol::paths::ENROL;
+
+    use super::*;
+    use crate::http::Allowed;
+
+    /// Every path of a router, but for the fallback's. Nothing but what it prints tells them.
+    fn paths(router: &Router<Arc<App>>) -> std::collections::BTreeSet<String> {
+        let printed = format!("{router:?}");
+        let quoted = printed.split('"').skip(1).step_by(2);
+        quoted
+            .filter(|text| text.starts_with('/') && text.len() > 1 && !text.contains("{*"))
+            .map(str::to_owned)
+            .collect()
+    }
+
+    #[test]
+    fn every_route_says_who_may_call_it() {
+        let Routes { router: routes, roles } = routes(None);
+        let all = paths(&routes);
+        assert!(
+            all.len() > 50 && all.contains("/healthz") && all.contains("/v1/freezes/{id}"),
+            "{all:?}"
+        );
+        let silent: Vec<_> = all.iter().filter(|path| !roles.knows(path)).collect();
+        assert!(
+            silent.is_empty(),
+            "nobody may call {silent:?}: their descriptions have no `security`"
+        );
+        // Those that are for anybody are few, and each is meant to be.
+        let open = |method, path| roles.get(&method, path) == Some(&Allowed::Anybody);
+        let open: Vec<_> = all
+            .iter()
+            .filter(|path| open(Method::GET, path) || open(Method::POST, path))
+            .collect();
+        let meant = [
+            "/docs",
+            "/healthz",
+            "/metrics",
+            "/openapi.json",
+            "/readyz",
+            ENROL,
+            "/v1/member/sessions",
+        ];
+        assert_eq!(open, meant.map(String::from).iter().collect::<Vec<_>>());
+        // A route that is added without a word is seen.
+        let forgotten = routes.route("/v1/forgotten", get(async || ()));
+        assert!(paths(&forgotten).iter().any(|path| !roles.knows(path)));
+    }
 }

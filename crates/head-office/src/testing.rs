@@ -15,7 +15,8 @@ use std::sync::Arc;
 pub use many::{MANY_END, Spelling, many, nth_coupon, nth_member};
 
 use crate::{
-    App, admin,
+    admin,
+    app::App,
     clock::{Clock, ManualClock, SystemRandom},
     coupons,
     engine::Answered,

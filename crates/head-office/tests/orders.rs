@@ -40,8 +40,8 @@ use counterfoil_head_office::{
         rows::Overdue,
         sweep,
     },
+    outbox::{self, notices},
     outside::Outside,
-    site::{self, notices},
     verify::verify,
 };
 use serde_json::{Value, json};
@@ -607,7 +607,7 @@ async fn a_counter_that_honours_a_held_coupon_is_told_to_the_order(on: On) {
     assert_eq!((counts.told, counts.failed), (1, 0));
     let heard = site.heard();
     assert_eq!(heard.len(), 2);
-    assert_eq!(heard[0].0[site::ID], heard[1].0[site::ID]);
+    assert_eq!(heard[0].0[outbox::ID], heard[1].0[outbox::ID]);
     let told: Value = serde_json::from_str(&heard[1].1).unwrap();
     assert_eq!(told["kind"], "coupon_taken");
     assert_eq!(told["order"], "W-1");
@@ -755,11 +755,11 @@ async fn the_owner_is_asked_over_http_and_signed(on: On) {
     let heard = site.heard();
     assert_eq!(heard.len(), 6);
     let (headers, body) = &heard[0];
-    let id = headers[site::ID].parse().unwrap();
-    let time: i64 = headers[site::TIME].parse().unwrap();
+    let id = headers[outbox::ID].parse().unwrap();
+    let time: i64 = headers[outbox::TIME].parse().unwrap();
     assert_eq!(time, chain.clock.now());
-    let expected = site::sign(secret.as_bytes(), time, id, body.as_bytes());
-    assert_eq!(headers[site::SIGNATURE], expected);
+    let expected = outbox::sign(secret.as_bytes(), time, id, body.as_bytes());
+    assert_eq!(headers[outbox::SIGNATURE], expected);
     let sent = json!({
         "kind": "order_payment", "order": "W-1", "order_freeze": id_of(chain.tenant, "W-1"),
         "amount": 1, "deadline": START + 15 * MINUTE,

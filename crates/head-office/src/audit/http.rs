@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
-    App,
+    app::App,
     db::{DbError, batch::id},
     http::{ApiError, Operator, Page, Paging, Query},
 };

@@ -21,14 +21,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{MOST, New, NotMade, Purpose, rows};
 use crate::{
-    App,
+    app::App,
+    audit::note,
     db::DbError,
     http::{
         ApiError, Asked, CutOff, Fields, File, Format, Nothing, Operator, Page, Pages, Paging, Path, Query, Table,
         exported,
     },
     jobs,
-    stores::enrol::audit,
 };
 
 /// Codes read at once for an export.
@@ -175,7 +175,7 @@ async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<Ne
         };
         let (batch, job) = super::create(connection, app.random.as_ref(), operator.tenant, new, now).await?;
         let (random, detail) = (app.random.as_ref(), batch.to_string());
-        audit(
+        note(
             connection,
             random,
             operator.tenant,
@@ -277,7 +277,7 @@ async fn close(
             jobs::rows::decide(connection, tenant, job, jobs::Status::Cancelled, now).await?;
         }
         let (random, detail) = (app.random.as_ref(), id.to_string());
-        audit(connection, random, tenant, now, &actor.name, "batch.closed", &detail).await?;
+        note(connection, random, tenant, now, &actor.name, "batch.closed", &detail).await?;
         let shown = rows::show(connection, tenant, id)
             .await?
             .ok_or_else(ApiError::not_found)?;
@@ -349,7 +349,7 @@ async fn codes(
     let mut lease = app.db.lease().await?;
     let mut transaction = lease.begin().await?;
     let (random, actor, now) = (app.random.as_ref(), operator.actor(), app.clock.now());
-    audit(
+    note(
         &mut transaction,
         random,
         tenant,

@@ -5,11 +5,14 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use counterfoil_domain::ids::{BatchId, CouponId};
+
+use sqlx::AnyConnection;
 
 use super::rows;
 use crate::{
-    App,
+    app::App,
     db::DbError,
     jobs::{self, Job, Owner, Step},
 };
@@ -26,23 +29,9 @@ pub struct Work {
     making: rows::Making,
 }
 
-impl Work {
-    /// Reads where the batch stands.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn begin(app: &App, job: &Job) -> Result<Self, DbError> {
-        let batch = BatchId::from_bytes(&job.subject).map_err(|_| DbError::Decode { column: "subject" })?;
-        let mut reader = app.db.reader().acquire().await.map_err(DbError::from)?;
-        let making = rows::making(&mut reader, job.tenant, batch).await?;
-        Ok(Self { batch, making })
-    }
-
-    /// Makes the next coupons.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn slice(&mut self, app: &Arc<App>, owner: &Owner, job: &mut Job) -> Result<Step, DbError> {
+#[async_trait]
+impl jobs::Work for Work {
+    async fn slice(&mut self, app: &Arc<App>, owner: &Owner, job: &mut Job) -> Result<Step, DbError> {
         let slice = if app.engine.is_idle() { SLICE_ALONE } else { SLICE };
         let count = slice.min(self.making.size - self.making.made);
         // Before the writer is ours: codes cost more than their rows.
@@ -65,6 +54,40 @@ impl Work {
         transaction.commit("batches.slice").await?;
         self.making.made += count;
         Ok(if last { Step::Done } else { Step::More })
+    }
+}
+
+/// The kind of work.
+#[derive(Debug)]
+pub struct Batches;
+
+#[async_trait]
+impl jobs::Works for Batches {
+    fn kind(&self) -> jobs::Kind {
+        jobs::Kind::Batch
+    }
+
+    async fn begin(&self, app: &App, job: &Job) -> Result<Box<dyn jobs::Work>, DbError> {
+        Ok(Box::new(Work::begin(app, job).await?))
+    }
+
+    async fn cancelled(&self, connection: &mut AnyConnection, job: &Job) -> Result<(), DbError> {
+        let batch = BatchId::from_bytes(&job.subject).map_err(|_| DbError::Decode { column: "subject" })?;
+        rows::close(connection, job.tenant, batch).await?;
+        Ok(())
+    }
+}
+
+impl Work {
+    /// Reads where the batch stands.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn begin(app: &App, job: &Job) -> Result<Self, DbError> {
+        let batch = BatchId::from_bytes(&job.subject).map_err(|_| DbError::Decode { column: "subject" })?;
+        let mut reader = app.db.reader().acquire().await.map_err(DbError::from)?;
+        let making = rows::making(&mut reader, job.tenant, batch).await?;
+        Ok(Self { batch, making })
     }
 
     fn codes(&self, count: i64) -> Result<Vec<(CouponId, String)>, DbError> {

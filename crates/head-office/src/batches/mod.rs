@@ -1,8 +1,11 @@
 //! Batches: a template version times a count, its codes made in the background.
 
+mod capability;
 pub mod http;
 pub mod job;
 pub mod rows;
+
+pub use capability::CAPABILITY;
 
 use counterfoil_domain::{
     ids::{BatchId, JobId, TemplateId, TenantId},
@@ -117,7 +120,7 @@ pub async fn create(
     let made_with = Codes::load(connection, tenant).await?;
     let form = made_with.form(&line, &category, now)?;
     let first = codes::reserve(connection, tenant, &form, new.count.unsigned_abs()).await?;
-    let batch = BatchId::new(now, crate::admin::fresh(random)?);
+    let batch = BatchId::new(now, crate::deed::fresh(random)?);
     // Printed coupons have no claim that their days could count from.
     let validity = match new.purpose {
         Purpose::Print => terms.validity(now),
@@ -136,7 +139,7 @@ pub async fn create(
     rows::insert(connection, tenant, &row, now).await?;
     let job = Job {
         tenant,
-        id: JobId::new(now, crate::admin::fresh(random)?),
+        id: JobId::new(now, crate::deed::fresh(random)?),
         kind: jobs::Kind::Batch,
         subject: *batch.bytes(),
         status: jobs::Status::Queued,

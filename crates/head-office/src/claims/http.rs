@@ -1,6 +1,6 @@
 //! Routes of claims: what a member may have, and having it.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc};
 
 use axum::{Json, extract::State, http::StatusCode};
 use counterfoil_domain::{
@@ -19,8 +19,11 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::rows;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
 use crate::{
-    App, coupons,
+    app::App,
+    coupons,
     db::DbError,
     grants::{self, ShowUp},
     http::{ApiError, Body, IdempotencyKey, MemberSession, Page, Paging, Query},
@@ -86,6 +89,19 @@ impl From<ShowUp> for ApiError {
     }
 }
 
+/// Claims of one member in a minute.
+const CLAIMS: NonZeroU32 = NonZeroU32::new(120).unwrap();
+
+/// How often members claim.
+#[derive(Debug)]
+struct Limit(DefaultKeyedRateLimiter<MemberId>);
+
+impl Default for Limit {
+    fn default() -> Self {
+        Self(RateLimiter::keyed(Quota::per_minute(CLAIMS)))
+    }
+}
+
 /// Claim a coupon.
 ///
 /// It is the member's, durably, when this answers 201. `not_claimable` tells every reason; `busy` is neither yes nor
@@ -105,9 +121,10 @@ async fn claim(
     IdempotencyKey(key): IdempotencyKey,
     Body(new): Body<NewClaim>,
 ) -> Result<(StatusCode, Json<Claimed>), ApiError> {
-    if app.claim_limit.check_key(&session.member).is_err() {
-        if app.claim_limit.len() > MEMBERS {
-            app.claim_limit.retain_recent();
+    let limit = &app.own.of::<Limit>().0;
+    if limit.check_key(&session.member).is_err() {
+        if limit.len() > MEMBERS {
+            limit.retain_recent();
         }
         let limited = Problem {
             retry_after: Some(1),

@@ -1,5 +1,8 @@
 //! How a coupon comes to its member: claims by the member, grants by the chain.
 
+mod capability;
 pub mod http;
 pub mod rows;
 pub mod table;
+
+pub use capability::CAPABILITY;

@@ -8,19 +8,19 @@ use std::collections::BTreeMap;
 use counterfoil_domain::{
     code_policy::Form,
     coupons::Coupon,
-    ids::{BatchId, CouponId, GrantId, MemberId, TemplateId, TenantId},
+    ids::{BatchId, CouponId, MemberId, TemplateId, TenantId},
     time::{DAY, Millis},
-    transition::{Audience, Batch, BatchStatus, Claim, ClaimKey, Grant, Holding, Part, Terms},
+    transition::{Batch, BatchStatus, Claim, ClaimKey, Holding, Terms},
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use crate::{
     coupons::terms,
+    db::batch::select_by_id,
     db::{
         DbError,
         batch::{self, Text, execute_all, fetch, hash, id, id_or_null},
     },
-    select_by_id,
 };
 
 const SELECT_TERMS: Text = Text {
@@ -92,28 +92,6 @@ const GIVE: Text = Text {
     head: "UPDATE coupons SET member = v.column2, home_store = v.column3, valid_from = v.column4, valid_until = v.column5, version = 1 FROM (VALUES ",
     tail: ") AS v WHERE coupons.tenant = $1 AND coupons.id = v.column1 AND coupons.version = 0 RETURNING id, code",
     columns: 5,
-    tenant_first: false,
-    pad: true,
-};
-const SELECT_GRANTS: Text = select_by_id!("SELECT id, template, template_version, batch, audience, status FROM grants");
-const SELECT_PARTS: Text = Text {
-    head: "SELECT grant_id, member, coupon FROM grant_members WHERE tenant = $1 AND (grant_id, member) IN (VALUES ",
-    tail: ")",
-    columns: 2,
-    tenant_first: false,
-    pad: true,
-};
-const INSERT_PARTS: Text = Text {
-    head: "INSERT INTO grant_members (tenant, grant_id, member, coupon, given_at) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 4,
-    tenant_first: true,
-    pad: true,
-};
-const GIVE_PARTS: Text = Text {
-    head: "UPDATE grant_members SET coupon = v.column3, given_at = v.column4 FROM (VALUES ",
-    tail: ") AS v WHERE grant_members.tenant = $1 AND grant_members.grant_id = v.column1 AND grant_members.member = v.column2 AND grant_members.coupon IS NULL",
-    columns: 4,
     tenant_first: false,
     pad: true,
 };
@@ -443,84 +421,6 @@ pub async fn forget_refusals(connection: &mut AnyConnection, now: Millis) -> Res
         .await?
         .rows_affected();
     Ok(i64::try_from(gone).unwrap_or(0) == FORGOTTEN)
-}
-
-/// Loads grants.
-///
-/// # Errors
-/// As [`load_terms`].
-pub async fn load_grants(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    ids: &[GrantId],
-) -> Result<Vec<Grant>, DbError> {
-    fetch(connection, SELECT_GRANTS, "", tenant, ids, |b, id| {
-        b.bytes(id.bytes());
-    })
-    .await?
-    .iter()
-    .map(|row| {
-        let audience: String = row.try_get("audience")?;
-        let status: String = row.try_get("status")?;
-        Ok(Grant {
-            id: id(row, "id", GrantId::from_bytes)?,
-            template: id(row, "template", TemplateId::from_bytes)?,
-            template_version: row.try_get("template_version")?,
-            batch: id(row, "batch", BatchId::from_bytes)?,
-            audience: Audience::parse(&audience).ok_or(DbError::Decode { column: "audience" })?,
-            open: status == "open",
-        })
-    })
-    .collect()
-}
-
-/// Loads members' parts in grants.
-///
-/// # Errors
-/// As [`load_terms`].
-pub async fn load_parts(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    keys: &[(GrantId, MemberId)],
-) -> Result<Vec<Part>, DbError> {
-    fetch(connection, SELECT_PARTS, "", tenant, keys, |b, (grant, member)| {
-        b.bytes(grant.bytes()).bytes(member.bytes());
-    })
-    .await?
-    .iter()
-    .map(|row| {
-        Ok(Part {
-            grant: id(row, "grant_id", GrantId::from_bytes)?,
-            member: id(row, "member", MemberId::from_bytes)?,
-            given: id_or_null(row, "coupon", CouponId::from_bytes)?,
-        })
-    })
-    .collect()
-}
-
-/// Stores who has their part of a grant; `due` were on its list before, `new` were not in any.
-///
-/// # Errors
-/// [`DbError::RowCount`] when one of them has theirs already.
-pub async fn store_parts(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    due: &[&Part],
-    new: &[&Part],
-    now: Millis,
-) -> Result<(), DbError> {
-    for (text, parts) in [(GIVE_PARTS, due), (INSERT_PARTS, new)] {
-        if !parts.is_empty() {
-            execute_all(connection, "grant_members", text, tenant, parts, |b, part| {
-                b.bytes(part.grant.bytes())
-                    .bytes(part.member.bytes())
-                    .bytes_or_null(part.given.as_ref().map(|id| &id.bytes()[..]))
-                    .number(now);
-            })
-            .await?;
-        }
-    }
-    Ok(())
 }
 
 /// The form of batches' codes and the key behind them.

@@ -12,7 +12,7 @@ use super::{
     print,
 };
 use crate::{
-    App,
+    app::App,
     clock::{AheadClock, Clock, SystemClock, SystemRandom},
     http::connections::{Limits, raise_descriptors},
     messages::notify::Mail,

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use sqlx::{AnyConnection, Row};
 
 use crate::db::{DbError, batch::hash};
+use crate::deed::AdminError;
 
 /// What a tenant's codes are made with.
 pub struct Codes {
@@ -163,4 +164,13 @@ async fn advance(
             .fetch_optional(connection)
             .await?,
     )
+}
+
+impl From<NoCode> for AdminError {
+    fn from(error: NoCode) -> Self {
+        match error {
+            NoCode::Full => Self::CouponsFull,
+            NoCode::Db(error) => Self::Db(error),
+        }
+    }
 }

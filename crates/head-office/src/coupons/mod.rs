@@ -1,12 +1,15 @@
 //! Templates and coupons at head office.
 
+mod capability;
+pub mod card;
 pub mod codes;
 pub mod days;
 pub mod expiry;
-pub mod http;
-pub mod mine;
+pub mod image;
 pub mod reminders;
 pub mod rows;
 pub mod table;
 pub mod templates;
 pub mod terms;
+
+pub use capability::CAPABILITY;

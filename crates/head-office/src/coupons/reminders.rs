@@ -17,7 +17,7 @@ use super::{
     rows,
 };
 use crate::{
-    App,
+    app::App,
     db::{
         DbError,
         batch::{Text, fetch, id},
@@ -26,7 +26,7 @@ use crate::{
         Words,
         notify::{Notice, Notifier},
     },
-    retry, site,
+    outbox, retry,
 };
 
 /// Rows at once.
@@ -64,7 +64,7 @@ pub struct Counts {
 pub async fn sweep(app: &App, notifiers: &[Arc<dyn Notifier>], now: Millis, limit: i64) -> Result<Counts, DbError> {
     let tenants = {
         let mut connection = app.db.reader().acquire().await?;
-        site::rows::tenants(&mut connection).await?
+        outbox::rows::tenants(&mut connection).await?
     };
     let mut counts = Counts::default();
     for tenant in tenants {

@@ -11,12 +11,12 @@ use counterfoil_domain::{
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use crate::{
+    db::batch::select_by_id,
+    db::told,
     db::{
         DbError,
         batch::{self, Binds, Text, execute, execute_all, fetch, id, id_or_null},
     },
-    select_by_id,
-    sync::told,
 };
 
 const SELECT: Text = select_by_id!(
@@ -57,7 +57,7 @@ const SELECT_TEMPLATES: Text = Text {
     pad: true,
 };
 
-pub(super) fn read(row: &AnyRow) -> Result<Coupon, DbError> {
+pub(crate) fn read(row: &AnyRow) -> Result<Coupon, DbError> {
     let state: String = row.try_get("state")?;
     let decode = DbError::Decode { column: "state" };
     let state = match state.as_str() {

@@ -1,11 +1,14 @@
 //! Coupons within a group.
 
-use super::rows;
+use super::{card, rows};
 use crate::{
     db::DbError,
     engine::tables::{Loading, Place, Storing, Table},
 };
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
+use counterfoil_domain::transition::Card;
 
 /// Coupons, and the lines of their own records.
 #[derive(Debug)]
@@ -51,6 +54,34 @@ impl Table for Coupons {
         }
         if !facts.entries.is_empty() {
             rows::insert_entries(connection, tenant, &facts.entries).await?;
+        }
+        Ok(())
+    }
+}
+
+/// What a store that holds a member from now on has to hear.
+#[derive(Debug)]
+pub struct Cards;
+
+#[async_trait]
+impl Table for Cards {
+    fn place(&self) -> Place {
+        Place::Cards
+    }
+
+    async fn store(&mut self, storing: Storing<'_>) -> Result<(), DbError> {
+        let Storing {
+            connection,
+            tenant,
+            facts,
+            told,
+            ..
+        } = storing;
+        // Each store and member once, however often they were seen there.
+        let cards: BTreeSet<Card> = facts.cards.iter().copied().collect();
+        for Card { store, member } in cards {
+            let items = card::items(connection, tenant, member).await?;
+            told.news.entry(store).or_default().extend(items);
         }
         Ok(())
     }

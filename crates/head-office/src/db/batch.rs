@@ -36,7 +36,6 @@ pub struct Text {
 /// The statement that loads rows by id: `SELECT <columns> FROM <table>` goes before it. A list of single values, each
 /// in parentheses of its own, is looked up in the index by both engines; PostgreSQL may join `VALUES` the other way
 /// round when it has planned the statement for an empty table.
-#[macro_export]
 macro_rules! select_by_id {
     ($select:literal) => {
         $crate::db::batch::Text {
@@ -48,6 +47,8 @@ macro_rules! select_by_id {
         }
     };
 }
+
+pub(crate) use select_by_id;
 
 /// The values of a statement.
 #[derive(Default)]

@@ -8,6 +8,7 @@ mod error;
 mod migrations;
 mod place;
 pub mod subjects;
+pub mod told;
 mod tx;
 pub mod upgrade;
 

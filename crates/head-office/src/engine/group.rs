@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     db::{self, DbError, Trouble},
-    sync::feed::{self, Item},
+    feed::{self, Item},
 };
 
 /// Most rounds of loading what turned out to be needed.

@@ -30,7 +30,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     clock::{Clock, Random},
     db::{Db, DbError, Trouble},
-    sync::watch::Watch,
+    feed::watch::Watch,
 };
 
 /// Most commands of one group. More gain nothing and make the first one wait.

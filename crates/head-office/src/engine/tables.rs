@@ -11,7 +11,7 @@ use counterfoil_domain::{
 };
 use sqlx::AnyConnection;
 
-use crate::{clock::Random, db::DbError, sync::feed::Item};
+use crate::{clock::Random, db::DbError, feed::Item};
 
 /// The tables, in the order in which everybody loads, locks and stores them. Within a table rows are locked in the order
 /// of their keys; so nobody waits for somebody who waits for them.
@@ -31,6 +31,7 @@ pub enum Place {
     Orders,
     Freezes,
     Members,
+    Cards,
     Templates,
     Exceptions,
 }

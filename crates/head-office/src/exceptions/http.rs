@@ -14,7 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::{
-    App,
+    app::App,
     db::{DbError, batch::id},
     http::{ApiError, Operator, Page, Paging, Path, Query},
 };

@@ -17,11 +17,11 @@ use uuid::Uuid;
 
 use super::{LONGEST_LIST, New, NotMade, rows};
 use crate::{
-    App,
+    app::App,
+    audit::note,
     db::DbError,
     http::{ApiError, Asked, Fields, Nothing, Operator, Page, Paging, Path, Query},
     jobs,
-    stores::enrol::audit,
 };
 
 /// These routes.
@@ -179,7 +179,7 @@ async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<Ne
         };
         let made = super::create(connection, app.random.as_ref(), tenant, &new, now).await?;
         let (random, detail) = (app.random.as_ref(), made.id.to_string());
-        audit(connection, random, tenant, now, &actor.name, "grant.made", &detail).await?;
+        note(connection, random, tenant, now, &actor.name, "grant.made", &detail).await?;
         let waits = made.job.is_some() && made.at_once.is_empty();
         at_once = Some((made.id, made.at_once));
         let status = if waits {
@@ -196,7 +196,7 @@ async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<Ne
         Ok((status, view))
     };
     let answer = asked.decide(&app, actor.clone(), effect).await?;
-    app.open_grants.invalidate(&tenant);
+    app.own.of::<super::Open>().0.invalidate(&tenant);
     if let Some((grant, members)) = at_once
         && !members.is_empty()
         && let Err(error) = super::give(&app, tenant, grant, &members).await
@@ -369,7 +369,7 @@ async fn decide(
             Ok((StatusCode::OK, view))
         })
         .await?;
-    app.open_grants.invalidate(&operator.tenant);
+    app.own.of::<super::Open>().0.invalidate(&operator.tenant);
     app.jobs.notify_one();
     Ok(answer)
 }
@@ -397,7 +397,7 @@ async fn change(
         jobs::rows::decide(connection, tenant, of, job, now).await?;
     }
     let action = format!("grant.{to}");
-    audit(
+    note(
         connection,
         app.random.as_ref(),
         tenant,

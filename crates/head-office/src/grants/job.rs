@@ -5,12 +5,15 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use counterfoil_domain::ids::GrantId;
 use serde::{Deserialize, Serialize};
 
+use sqlx::AnyConnection;
+
 use super::rows;
 use crate::{
-    App,
+    app::App,
     db::DbError,
     engine::Refusal,
     jobs::{self, Job, Owner, Step},
@@ -39,21 +42,9 @@ pub(super) fn from_the_beginning() -> String {
     r#"{"after":"","refused":0}"#.to_owned()
 }
 
-impl Work {
-    /// Reads whose job it is.
-    ///
-    /// # Errors
-    /// [`DbError::Decode`].
-    pub fn begin(job: &Job) -> Result<Self, DbError> {
-        let grant = GrantId::from_bytes(&job.subject).map_err(|_| DbError::Decode { column: "subject" })?;
-        Ok(Self { grant })
-    }
-
-    /// Gives the next members theirs.
-    ///
-    /// # Errors
-    /// The database's.
-    pub async fn slice(&mut self, app: &Arc<App>, owner: &Owner, job: &mut Job) -> Result<Step, DbError> {
+#[async_trait]
+impl jobs::Work for Work {
+    async fn slice(&mut self, app: &Arc<App>, owner: &Owner, job: &mut Job) -> Result<Step, DbError> {
         let decode = || DbError::Decode { column: "detail" };
         let mut place: Place = serde_json::from_str(&job.detail).map_err(|_| decode())?;
         let after = hex::decode(&place.after).map_err(|_| decode())?;
@@ -82,6 +73,38 @@ impl Work {
         }
         transaction.commit("grants.slice").await?;
         Ok(if over { Step::Done } else { Step::More })
+    }
+}
+
+/// The kind of work.
+#[derive(Debug)]
+pub struct Grants;
+
+#[async_trait]
+impl jobs::Works for Grants {
+    fn kind(&self) -> jobs::Kind {
+        jobs::Kind::Grant
+    }
+
+    async fn begin(&self, _: &App, job: &Job) -> Result<Box<dyn jobs::Work>, DbError> {
+        Ok(Box::new(Work::begin(job)?))
+    }
+
+    async fn cancelled(&self, connection: &mut AnyConnection, job: &Job) -> Result<(), DbError> {
+        let grant = GrantId::from_bytes(&job.subject).map_err(|_| DbError::Decode { column: "subject" })?;
+        rows::decide(connection, job.tenant, grant, "'open', 'paused'", "closed").await?;
+        Ok(())
+    }
+}
+
+impl Work {
+    /// Reads whose job it is.
+    ///
+    /// # Errors
+    /// [`DbError::Decode`].
+    pub fn begin(job: &Job) -> Result<Self, DbError> {
+        let grant = GrantId::from_bytes(&job.subject).map_err(|_| DbError::Decode { column: "subject" })?;
+        Ok(Self { grant })
     }
 }
 

@@ -4,10 +4,14 @@
 //! they show up. Either way the engine decides each part, and `grant_members` gives nobody a second one. See
 //! docs/adr/0009-claims-and-grants.md.
 
+pub mod by_hand;
+mod capability;
 pub mod http;
 pub mod job;
 pub mod rows;
 pub mod table;
+
+pub use capability::CAPABILITY;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -21,7 +25,7 @@ use counterfoil_domain::{
 use sqlx::AnyConnection;
 
 use crate::{
-    App,
+    app::App,
     batches::{self, Purpose},
     clock::Random,
     coupons::{
@@ -124,7 +128,7 @@ pub async fn create(
         Some(numbers) => Some(listed(connection, tenant, numbers).await?),
     };
     let form = Codes::load(connection, tenant).await?.form(&line, &category, now)?;
-    let batch = BatchId::new(now, crate::admin::fresh(random)?);
+    let batch = BatchId::new(now, crate::deed::fresh(random)?);
     let row = batches::rows::NewBatch {
         id: batch,
         template: new.template,
@@ -147,7 +151,7 @@ pub async fn create(
         Audience::All => rows::count_members(connection, tenant).await?,
     };
     let grant = rows::NewGrant {
-        id: GrantId::new(now, crate::admin::fresh(random)?),
+        id: GrantId::new(now, crate::deed::fresh(random)?),
         template: new.template,
         template_version: terms.version,
         batch,
@@ -171,7 +175,7 @@ pub async fn create(
     // the giving.
     let job = Job {
         tenant,
-        id: JobId::new(now, crate::admin::fresh(random)?),
+        id: JobId::new(now, crate::deed::fresh(random)?),
         kind: jobs::Kind::Grant,
         subject: *grant.id.bytes(),
         status: jobs::Status::Queued,
@@ -256,8 +260,18 @@ fn got(answered: Answered) -> Result<Got, Refusal> {
     }
 }
 
+/// Tenants whose grants to everybody are kept in memory.
+const TENANTS: u64 = 10_000;
+
 /// The grants to everybody that are open, by tenant, read anew each second.
-pub type Open = moka::sync::Cache<TenantId, (Millis, Arc<Vec<(GrantId, Millis)>>)>;
+#[derive(Debug)]
+pub struct Open(pub(crate) moka::sync::Cache<TenantId, (Millis, Arc<Vec<(GrantId, Millis)>>)>);
+
+impl Default for Open {
+    fn default() -> Self {
+        Self(moka::sync::Cache::new(TENANTS))
+    }
+}
 
 /// A member shows up: they get what was granted to everybody. To be called where their coupons are about to be shown;
 /// costs nothing while no such grant is open. How many coupons they got.
@@ -266,12 +280,12 @@ pub type Open = moka::sync::Cache<TenantId, (Millis, Arc<Vec<(GrantId, Millis)>>
 /// The database's and the engine's.
 pub async fn show_up(app: &App, tenant: TenantId, member: MemberId) -> Result<usize, ShowUp> {
     let now = app.clock.now();
-    let open = match app.open_grants.get(&tenant) {
+    let open = match app.own.of::<Open>().0.get(&tenant) {
         Some((read_at, open)) if (0..BELIEVED).contains(&(now - read_at)) => open,
         _ => {
             let mut reader = app.db.reader().acquire().await.map_err(DbError::from)?;
             let open = Arc::new(rows::open_to_all(&mut reader, tenant).await?);
-            app.open_grants.insert(tenant, (now, Arc::clone(&open)));
+            app.own.of::<Open>().0.insert(tenant, (now, Arc::clone(&open)));
             open
         }
     };

@@ -1,7 +1,7 @@
 //! Grants within a group, and members' parts in them.
 
+use super::rows;
 use crate::{
-    claims::rows,
     db::DbError,
     engine::tables::{Loading, Place, Storing, Table},
 };

@@ -19,8 +19,8 @@ use counterfoil_protocol::problem::{Code, Problem};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use sha2::{Digest, Sha256};
 
-use super::ApiError;
-use crate::{App, admin, db::DbError, members};
+use super::{ApiError, who};
+use crate::{app::App, db::DbError};
 
 /// How long what was read about a token is believed: a token that was taken away works so long at most.
 pub const BELIEVED: Millis = 2 * SECOND;
@@ -211,12 +211,12 @@ fn limited() -> ApiError {
 
 async fn operator(app: &App, hash: &[u8; 32]) -> Result<Option<Operator>, DbError> {
     let mut connection = app.db.reader().acquire().await?;
-    admin::rows::operator_by_token(&mut connection, hash).await
+    who::operator_by_token(&mut connection, hash).await
 }
 
 async fn member(app: &App, hash: &[u8; 32]) -> Result<Option<MemberSession>, DbError> {
     let mut connection = app.db.reader().acquire().await?;
-    members::sessions::by_token(&mut connection, hash).await
+    who::member_by_token(&mut connection, hash).await
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

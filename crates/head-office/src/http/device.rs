@@ -20,8 +20,10 @@ use counterfoil_protocol::{
 use ed25519_dalek::VerifyingKey;
 use serde::de::DeserializeOwned;
 
-use super::{ApiError, caller::BELIEVED, input};
-use crate::{App, stores};
+use super::{ApiError, caller::BELIEVED, input, who};
+use tokio::sync::Semaphore;
+
+use crate::app::App;
 
 /// How long a request of an unknown device waits for its turn to be looked up.
 const STRANGER_PATIENCE: Duration = Duration::from_secs(2);
@@ -115,6 +117,28 @@ pub(super) async fn announced(app: &App, parts: &Parts, active: bool) -> Result<
     })
 }
 
+/// Devices whose public keys are kept in memory.
+const DEVICES: u64 = 100_000;
+/// Requests of devices that are not known yet, at once: fewer than there are readers.
+const STRANGERS: usize = 3;
+
+/// What is known about devices.
+#[derive(Debug)]
+struct Devices {
+    known: moka::sync::Cache<(TenantId, DeviceId), KnownDevice>,
+    /// Room for requests of devices that are not known yet: each costs a read before anything is proven.
+    strangers: Semaphore,
+}
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self {
+            known: moka::sync::Cache::new(DEVICES),
+            strangers: Semaphore::new(STRANGERS),
+        }
+    }
+}
+
 /// The problem of a device that may not ask.
 pub fn barred(status: DeviceStatus) -> ApiError {
     ApiError::new(match status {
@@ -176,7 +200,7 @@ async fn known(
     active: bool,
     now: Millis,
 ) -> Result<Option<KnownDevice>, ApiError> {
-    let known = app.devices.get(&(tenant, device));
+    let known = app.own.of::<Devices>().known.get(&(tenant, device));
     let was_active = known.as_ref().is_some_and(|known| known.status == DeviceStatus::Active);
     if let Some(known) = known {
         let is_fresh = was_active && (0..BELIEVED).contains(&(now - known.read_at));
@@ -188,13 +212,13 @@ async fn known(
     let _room = if was_active {
         None
     } else {
-        match tokio::time::timeout(STRANGER_PATIENCE, app.strangers.acquire()).await {
+        match tokio::time::timeout(STRANGER_PATIENCE, app.own.of::<Devices>().strangers.acquire()).await {
             Ok(Ok(room)) => Some(room),
             _ => return Err(ApiError::busy(1)),
         }
     };
     let mut snapshot = app.db.snapshot().await?;
-    let Some((store, key, status)) = stores::rows::device_key(&mut snapshot, tenant, device).await? else {
+    let Some((store, key, status)) = who::device_key(&mut snapshot, tenant, device).await? else {
         return Ok(None);
     };
     let Ok(key) = VerifyingKey::from_bytes(&key) else {
@@ -206,6 +230,6 @@ async fn known(
         status,
         read_at: now,
     };
-    app.devices.insert((tenant, device), known.clone());
+    app.own.of::<Devices>().known.insert((tenant, device), known.clone());
     Ok(Some(known))
 }

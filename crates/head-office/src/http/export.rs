@@ -13,7 +13,7 @@ use rust_xlsxwriter::{DocProperties, ExcelDateTime, Format as Look, Workbook, Xl
 use tokio::{io::AsyncReadExt, sync::mpsc};
 
 use super::{ApiError, CutOff, Writer, streamed};
-use crate::App;
+use crate::app::App;
 
 /// Media type of CSV.
 pub const CSV: &str = "text/csv; charset=utf-8";

@@ -35,7 +35,7 @@ use sqlx::{AnyConnection, Row};
 
 use super::{ApiError, IdempotencyKey, caller::Actor, input};
 use crate::{
-    App,
+    app::App,
     db::{DbError, Lease, Tx, batch::hash},
     engine::{Keep, Kept},
     turns::{Turn, Turns},
@@ -171,7 +171,7 @@ impl<T> Asked<T> {
     pub async fn begin(self, app: &App, actor: Actor) -> Result<Begun<T>, ApiError> {
         let Self { key, hash, body } = self;
         let name = (actor, key);
-        let Some(turn) = app.in_flight.take(name.clone()) else {
+        let Some(turn) = app.own.of::<Arc<InFlight>>().take(name.clone()) else {
             return Err(ApiError::new(Code::InFlight));
         };
         let mut connection = app.db.reader().acquire().await.map_err(DbError::from)?;

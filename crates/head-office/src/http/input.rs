@@ -15,7 +15,7 @@ use counterfoil_protocol::problem::{Code, FieldError, Problem};
 use serde::de::DeserializeOwned;
 
 use super::ApiError;
-use crate::App;
+use crate::app::App;
 
 /// A JSON body. An empty one reads as `{}`.
 #[derive(Debug, Clone)]

@@ -12,6 +12,7 @@ mod openapi;
 mod paging;
 mod roles;
 mod stream;
+mod who;
 
 use std::{sync::Arc, time::Duration};
 
@@ -21,10 +22,9 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
-    routing::{delete, get, post},
+    routing::{MethodRouter, get},
 };
 pub use caller::{Actor, MemberSession, Operator, Person};
-use counterfoil_protocol::paths;
 pub use device::{KnownDevice, SignedRequest, barred};
 pub use error::{ApiError, IdempotencyKey};
 pub use export::{File, Format, Pages, Table, exported};
@@ -33,81 +33,103 @@ pub use idempotency::{Asked, Begun, Once, Told};
 pub use input::{Body, Fields, Nothing, Path, Query, did_not_come};
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use paging::{Page, Paging};
-use roles::{Allowed, Roles};
+pub use roles::{Allowed, Roles};
 pub use stream::{CutOff, Writer, streamed};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use utoipa_axum::router::OpenApiRouter;
+pub(crate) use who::{device_key, device_status, operator_role};
 
-use crate::{
-    App, audit, batches, claims, coupons, exceptions, grants, jobs, members, messages, online, products, questions,
-    sales, stores, sync,
-};
+use crate::app::App;
 
-/// The whole API. `metrics` is absent where head office runs inside the desktop app.
-pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
-    let (routes, roles) = routes(metrics);
-    routes
-        .route_layer(axum::middleware::from_fn_with_state(
-            (Arc::clone(&app), roles),
-            roles::enforce,
-        ))
-        .fallback(async || ApiError::not_found())
-        .method_not_allowed_fallback(async || ApiError::not_found())
-        .layer(axum::middleware::from_fn(to_its_end))
-        .layer(CatchPanicLayer::custom(|_| ApiError::internal().into_response()))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::X_CONTENT_TYPE_OPTIONS,
-            HeaderValue::from_static("nosniff"),
-        ))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("no-store"),
-        ))
-        .with_state(app)
+/// A route that is not in `/openapi.json`.
+#[derive(Debug, Clone)]
+pub struct Aside {
+    /// Its method.
+    pub method: Method,
+    /// Its path.
+    pub path: &'static str,
+    /// Who may call it.
+    pub allowed: Allowed,
+    /// What answers.
+    pub answer: fn() -> MethodRouter<Arc<App>>,
 }
 
-/// Who may call what is not in `/openapi.json`. A frozen or revoked device asks nothing, but it delivers, and hears how it
-/// stands.
-const OTHERS: [(Method, &str, Allowed); 10] = [
-    (Method::POST, paths::ENROL, Allowed::Anybody),
-    (Method::POST, paths::SYNC, Allowed::Devices { active: false }),
-    (Method::POST, paths::FREEZES, Allowed::Devices { active: true }),
-    (Method::DELETE, FREEZE, Allowed::Devices { active: true }),
-    (Method::POST, paths::LOOKUPS, Allowed::Devices { active: true }),
+/// Who may call what belongs to the service itself.
+const SERVICE: [(Method, &str, Allowed); 5] = [
     (Method::GET, "/healthz", Allowed::Anybody),
     (Method::GET, "/readyz", Allowed::Anybody),
     (Method::GET, "/openapi.json", Allowed::Anybody),
     (Method::GET, "/docs", Allowed::Anybody),
     (Method::GET, "/metrics", Allowed::Anybody),
 ];
-const FREEZE: &str = "/v1/freezes/{id}";
 
-/// All routes, and who may call them.
-fn routes(metrics: Option<PrometheusHandle>) -> (Router<Arc<App>>, Roles) {
-    let devices = Router::new()
-        .route(paths::ENROL, post(stores::http::enrol))
-        .route(paths::SYNC, post(sync::http::sync))
-        .route(paths::FREEZES, post(questions::http::freeze))
-        .route(FREEZE, delete(questions::http::cancel))
-        .route(paths::LOOKUPS, post(questions::http::look_up));
-    let (people, document) = people().split_for_parts();
-    let document = openapi::finish(&document);
-    let roles = Roles::of(&document, &OTHERS);
-    let page = openapi::page(&document);
-    let service = Router::new()
-        .route("/healthz", get(async || "ok\n"))
-        .route("/readyz", get(ready))
-        .route("/openapi.json", get(async move || axum::Json(document)))
-        .route("/docs", get(async move || documentation(page)))
-        .route(
-            "/metrics",
-            get(async move || match metrics {
-                Some(handle) => handle.render().into_response(),
-                None => StatusCode::NOT_FOUND.into_response(),
-            }),
-        );
-    let routes = devices.merge(people).merge(service);
-    (routes, roles)
+/// All routes of these capabilities, and who may call them.
+#[derive(Debug)]
+pub struct Routes {
+    pub(crate) router: Router<Arc<App>>,
+    pub(crate) roles: Roles,
+}
+
+impl Routes {
+    /// `people` = what operators, members and the shop's own site may call, described in `/openapi.json`; `aside` = what
+    /// counters call. `metrics` is absent where head office runs inside the desktop app.
+    pub fn new(
+        people: impl IntoIterator<Item = OpenApiRouter<Arc<App>>>,
+        aside: &[Aside],
+        metrics: Option<PrometheusHandle>,
+    ) -> Self {
+        let mut counters = Router::new();
+        let mut others = SERVICE.to_vec();
+        for route in aside {
+            counters = counters.route(route.path, (route.answer)());
+            others.push((route.method.clone(), route.path, route.allowed.clone()));
+        }
+        let described = OpenApiRouter::with_openapi(openapi::document());
+        let people = people.into_iter().fold(described, OpenApiRouter::merge);
+        let (people, document) = people.split_for_parts();
+        let document = openapi::finish(&document);
+        let roles = Roles::of(&document, &others);
+        let page = openapi::page(&document);
+        let service = Router::new()
+            .route("/healthz", get(async || "ok\n"))
+            .route("/readyz", get(ready))
+            .route("/openapi.json", get(async move || axum::Json(document)))
+            .route("/docs", get(async move || documentation(page)))
+            .route(
+                "/metrics",
+                get(async move || match metrics {
+                    Some(handle) => handle.render().into_response(),
+                    None => StatusCode::NOT_FOUND.into_response(),
+                }),
+            );
+        Self {
+            router: counters.merge(people).merge(service),
+            roles,
+        }
+    }
+
+    /// The whole API.
+    pub fn serve(self, app: Arc<App>) -> Router {
+        let Self { router, roles } = self;
+        router
+            .route_layer(axum::middleware::from_fn_with_state(
+                (Arc::clone(&app), roles),
+                roles::enforce,
+            ))
+            .fallback(async || ApiError::not_found())
+            .method_not_allowed_fallback(async || ApiError::not_found())
+            .layer(axum::middleware::from_fn(to_its_end))
+            .layer(CatchPanicLayer::custom(|_| ApiError::internal().into_response()))
+            .layer(SetResponseHeaderLayer::if_not_present(
+                header::X_CONTENT_TYPE_OPTIONS,
+                HeaderValue::from_static("nosniff"),
+            ))
+            .layer(SetResponseHeaderLayer::if_not_present(
+                header::CACHE_CONTROL,
+                HeaderValue::from_static("no-store"),
+            ))
+            .with_state(app)
+    }
 }
 
 /// Does a request to its end, even when whoever asked has gone. A transaction that is dropped between its BEGIN and the
@@ -129,26 +151,6 @@ async fn to_its_end(mut request: Request, next: Next) -> Response {
     }
 }
 
-/// What operators, members and the shop's own site may call: described in `/openapi.json`.
-fn people() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(openapi::document())
-        .merge(members::http::routes())
-        .merge(members::listed::routes())
-        .merge(coupons::templates::http::routes())
-        .merge(stores::listed::routes())
-        .merge(exceptions::http::routes())
-        .merge(audit::http::routes())
-        .merge(batches::http::routes())
-        .merge(claims::http::routes())
-        .merge(grants::http::routes())
-        .merge(jobs::http::routes())
-        .merge(products::http::routes())
-        .merge(sales::http::routes())
-        .merge(coupons::http::routes())
-        .merge(online::http::routes())
-        .merge(messages::http::routes())
-}
-
 fn documentation(page: String) -> Response {
     let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
     let headers = [(header::CONTENT_SECURITY_POLICY, policy)];
@@ -167,55 +169,10 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
 #[cfg(test)]
 mod tests {
     use axum::body::Body;
-    use counterfoil_protocol::paths::ENROL;
     use tokio::sync::{Notify, oneshot};
     use tower::ServiceExt;
 
     use super::*;
-
-    /// Every path of a router, but for the fallback's. Nothing but what it prints tells them.
-    fn paths(router: &Router<Arc<App>>) -> std::collections::BTreeSet<String> {
-        let printed = format!("{router:?}");
-        let quoted = printed.split('"').skip(1).step_by(2);
-        quoted
-            .filter(|text| text.starts_with('/') && text.len() > 1 && !text.contains("{*"))
-            .map(str::to_owned)
-            .collect()
-    }
-
-    #[test]
-    fn every_route_says_who_may_call_it() {
-        let (routes, roles) = routes(None);
-        let all = paths(&routes);
-        assert!(
-            all.len() > 50 && all.contains("/healthz") && all.contains(FREEZE),
-            "{all:?}"
-        );
-        let silent: Vec<_> = all.iter().filter(|path| !roles.knows(path)).collect();
-        assert!(
-            silent.is_empty(),
-            "nobody may call {silent:?}: their descriptions have no `security`"
-        );
-        // Those that are for anybody are few, and each is meant to be.
-        let open = |method, path| roles.get(&method, path) == Some(&Allowed::Anybody);
-        let open: Vec<_> = all
-            .iter()
-            .filter(|path| open(Method::GET, path) || open(Method::POST, path))
-            .collect();
-        let meant = [
-            "/docs",
-            "/healthz",
-            "/metrics",
-            "/openapi.json",
-            "/readyz",
-            ENROL,
-            "/v1/member/sessions",
-        ];
-        assert_eq!(open, meant.map(String::from).iter().collect::<Vec<_>>());
-        // A route that is added without a word is seen.
-        let forgotten = routes.route("/v1/forgotten", get(async || ()));
-        assert!(paths(&forgotten).iter().any(|path| !roles.knows(path)));
-    }
 
     #[tokio::test]
     async fn a_request_is_done_though_nobody_waits_for_its_answer() {

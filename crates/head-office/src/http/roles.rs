@@ -16,17 +16,17 @@ use serde_json::Value;
 
 use super::{
     ApiError,
-    caller::{self, Actor, MEMBER_TOKEN, MemberSession, OPERATOR_TOKEN, Operator, Who},
+    caller::{self, Actor, MEMBER_TOKEN, MemberSession, OPERATOR_TOKEN, Operator, Tokens, Who},
     device,
 };
-use crate::App;
+use crate::app::App;
 
 /// Longest body of whoever says who they are in it: it is held in memory before that is read.
 const STRANGERS_BYTES: usize = 16 * 1024;
 
 /// Who may call a route.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Allowed {
+pub enum Allowed {
     /// Anybody at all: the description says so, with a requirement of nothing.
     Anybody,
     /// Devices, and of them all or only those that are neither frozen nor revoked.
@@ -40,7 +40,7 @@ pub(super) enum Allowed {
 
 /// Of every described route, by method and path.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Roles(Arc<HashMap<(Method, String), Allowed>>);
+pub struct Roles(Arc<HashMap<(Method, String), Allowed>>);
 
 impl Roles {
     /// Those of the description, and of `others`, which are not in it.
@@ -61,14 +61,14 @@ impl Roles {
         Self(Arc::new(roles))
     }
 
-    pub(super) fn get(&self, method: &Method, path: &str) -> Option<&Allowed> {
+    pub(crate) fn get(&self, method: &Method, path: &str) -> Option<&Allowed> {
         let described = if *method == Method::HEAD { &Method::GET } else { method };
         self.0.get(&(described.clone(), path.to_owned()))
     }
 
     /// Whether any method of this path says who may call it.
     #[cfg(test)]
-    pub(super) fn knows(&self, path: &str) -> bool {
+    pub(crate) fn knows(&self, path: &str) -> bool {
         self.0.keys().any(|(_, known)| known == path)
     }
 }
@@ -151,13 +151,13 @@ async fn person(app: &App, parts: &Parts, operators: &[OperatorRole], members: b
             .is_some_and(|value| value.contains(MEMBER_TOKEN))
     };
     if members && (operators.is_empty() || is_member()) {
-        return match app.tokens.who(app, parts, MEMBER_TOKEN).await? {
+        return match app.own.of::<Tokens>().who(app, parts, MEMBER_TOKEN).await? {
             Who::Member(session) if app.clock.now() < session.expires_at => Ok(Who::Member(session)),
             // Not a guess: it was good once.
             Who::Member(_) | Who::Operator(_) => Err(ApiError::new(Code::Unauthenticated)),
         };
     }
-    match app.tokens.who(app, parts, OPERATOR_TOKEN).await? {
+    match app.own.of::<Tokens>().who(app, parts, OPERATOR_TOKEN).await? {
         Who::Operator(operator) if operators.contains(&operator.role) => Ok(Who::Operator(operator)),
         Who::Operator(_) => Err(ApiError::new(Code::Forbidden)),
         Who::Member(_) => Err(ApiError::new(Code::Unauthenticated)),

@@ -13,10 +13,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_core::Stream;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::ApiError;
-use crate::{App, db::DbError};
+use crate::{app::App, db::DbError};
 
 /// Pieces that are written ahead of a slow reader.
 const AHEAD: usize = 4;
@@ -62,6 +62,18 @@ impl Stream for Pieces {
     }
 }
 
+/// Answers that are written while they are sent, at once.
+const STREAMS: usize = 64;
+
+/// Room for them.
+struct Streams(Arc<Semaphore>);
+
+impl Default for Streams {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(STREAMS)))
+    }
+}
+
 /// Answers with what `write` writes, until it returns or whoever asked has gone. What ends with an error is broken off, so
 /// that nobody takes a part for the whole.
 ///
@@ -71,7 +83,7 @@ pub fn streamed<F>(app: &App, media_type: &'static str, write: impl FnOnce(Write
 where
     F: Future<Output = Result<(), CutOff>> + Send + 'static,
 {
-    let room = Arc::clone(&app.streams)
+    let room = Arc::clone(&app.own.of::<Streams>().0)
         .try_acquire_owned()
         .map_err(|_| ApiError::busy(5))?;
     let (sender, receiver) = mpsc::channel(AHEAD);

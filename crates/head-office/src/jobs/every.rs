@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 use counterfoil_domain::time::{MINUTE, Millis, SECOND};
 
 use super::{Owner, rows};
-use crate::{App, clock, db::DbError};
+use crate::{app::App, clock, db::DbError};
 
 /// How often a process looks what is due.
 const LOOK: Millis = 5 * SECOND;
@@ -14,6 +14,22 @@ const AGAIN: Millis = MINUTE;
 
 /// What a sweep does: a piece of its work, in transactions of its own; true when there is more.
 pub type Sweep = fn(Arc<App>) -> Pin<Box<dyn Future<Output = Result<bool, DbError>> + Send>>;
+
+/// Whether a piece of so many was full, so that there may be more.
+pub fn full(done: &[u64], piece: i64) -> bool {
+    i64::try_from(done.iter().sum::<u64>()).is_ok_and(|done| done >= piece)
+}
+
+/// Something that is due again and again.
+#[derive(Debug, Clone, Copy)]
+pub struct Due {
+    /// The name of its row.
+    pub name: &'static str,
+    /// How often.
+    pub period: Millis,
+    /// What is done then.
+    pub sweep: Sweep,
+}
 
 /// Does `sweep` each `period` until `app.stopping` is cancelled. Processes take turns: the row of this name says when
 /// it is due next, and a process that dies in the middle loses its turn after [`super::LEASE`]. A sweep has to bear

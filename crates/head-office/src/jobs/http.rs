@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use counterfoil_domain::{
-    ids::{BatchId, GrantId, JobId, TenantId},
+    ids::{JobId, TenantId},
     time::Millis,
 };
 use counterfoil_protocol::problem::Code;
@@ -14,13 +14,12 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{Job, Kind, Status, rows};
+use super::{Job, Kind, Known, Status, rows};
 use crate::{
-    App, batches,
+    app::App,
+    audit::note,
     db::DbError,
-    grants,
     http::{ApiError, Asked, Nothing, Operator, Path, streamed},
-    stores::enrol::audit,
 };
 
 /// How often a job that is watched is looked at.
@@ -237,19 +236,11 @@ async fn change(
         ));
     }
     if next == Status::Cancelled {
-        match job.kind {
-            Kind::Batch => {
-                let batch = BatchId::from_bytes(&job.subject).map_err(|_| ApiError::internal())?;
-                batches::rows::close(connection, tenant, batch).await?;
-            }
-            Kind::Grant => {
-                let grant = GrantId::from_bytes(&job.subject).map_err(|_| ApiError::internal())?;
-                grants::rows::decide(connection, tenant, grant, "'open', 'paused'", "closed").await?;
-            }
-        }
+        let known: &Known = app.own.of();
+        known.of(job.kind)?.cancelled(connection, &job).await?;
     }
     let action = format!("job.{}", next.as_str());
-    audit(
+    note(
         connection,
         app.random.as_ref(),
         tenant,

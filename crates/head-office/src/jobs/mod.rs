@@ -18,10 +18,14 @@ use counterfoil_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-pub use every::{Sweep, every};
+pub use every::{Due, Sweep, every, full};
 pub use runner::{start, turn};
 
-use crate::{App, batches, db::DbError, grants};
+use async_trait::async_trait;
+use futures_core::future::BoxFuture;
+use sqlx::AnyConnection;
+
+use crate::{app::App, db::DbError};
 
 /// How long a process that works on something may be silent before another takes over.
 pub const LEASE: Millis = 10 * SECOND;
@@ -144,24 +148,56 @@ pub enum Step {
 /// Who works: a name for this run of this process.
 pub type Owner = [u8; 16];
 
-/// What one turn needs to keep between its slices.
-enum Work {
-    Batch(batches::job::Work),
-    Grant(grants::job::Work),
+/// A kind of work.
+#[async_trait]
+pub trait Works: Send + Sync + std::fmt::Debug {
+    /// Which.
+    fn kind(&self) -> Kind;
+
+    /// Reads what one turn needs to keep between its slices.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn begin(&self, app: &App, job: &Job) -> Result<Box<dyn Work>, DbError>;
+
+    /// Ends what the job worked on, in the transaction in which a person cancels it.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn cancelled(&self, connection: &mut AnyConnection, job: &Job) -> Result<(), DbError>;
 }
 
-impl Work {
-    async fn begin(app: &App, job: &Job) -> Result<Self, DbError> {
-        Ok(match job.kind {
-            Kind::Batch => Self::Batch(batches::job::Work::begin(app, job).await?),
-            Kind::Grant => Self::Grant(grants::job::Work::begin(job)?),
-        })
-    }
+/// One turn of a job.
+#[async_trait]
+pub trait Work: Send {
+    /// Does the next piece, and notes how far it is, in one transaction.
+    ///
+    /// # Errors
+    /// The database's.
+    async fn slice(&mut self, app: &Arc<App>, owner: &Owner, job: &mut Job) -> Result<Step, DbError>;
+}
 
-    async fn slice(&mut self, app: &Arc<App>, owner: &Owner, job: &mut Job) -> Result<Step, DbError> {
-        match self {
-            Self::Batch(work) => work.slice(app, owner, job).await,
-            Self::Grant(work) => work.slice(app, owner, job).await,
-        }
+/// All kinds of work, and what is forgotten after a while.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// Kinds of work.
+    pub works: Vec<&'static dyn Works>,
+    /// What is forgotten.
+    pub forgets: Vec<Forget>,
+}
+
+impl Known {
+    /// The work of this kind.
+    ///
+    /// # Errors
+    /// When nobody here does it.
+    pub fn of(&self, kind: Kind) -> Result<&'static dyn Works, DbError> {
+        let works = self.works.iter().find(|works| works.kind() == kind);
+        works
+            .copied()
+            .ok_or_else(|| DbError::config(format!("nobody does jobs of the kind {}", kind.as_str())))
     }
 }
+
+/// Forgets at most so many rows that nobody asks for any more; true when there are more.
+pub type Forget = for<'c> fn(&'c mut AnyConnection, now: Millis, most: i64) -> BoxFuture<'c, Result<bool, DbError>>;

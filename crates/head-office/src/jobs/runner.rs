@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Job, Owner, Status, Step, Work, rows, upkeep};
+use super::{Job, Known, Owner, Status, Step, rows, upkeep};
 use crate::{
-    App, clock,
+    app::App,
+    clock,
     db::{DbError, Trouble},
 };
 
@@ -82,7 +83,7 @@ pub async fn turn(app: &Arc<App>, owner: &Owner) -> Result<bool, DbError> {
 
 /// Slices until one fails or the turn is over.
 async fn slices(app: &Arc<App>, owner: &Owner, job: &mut Job) -> Result<Step, DbError> {
-    let mut work = Work::begin(app, job).await?;
+    let mut work = app.own.of::<Known>().of(job.kind)?.begin(app, job).await?;
     for _ in 0..TURN {
         match work.slice(app, owner, job).await? {
             Step::More if app.stopping.is_cancelled() => return Ok(Step::More),

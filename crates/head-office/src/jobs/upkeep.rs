@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use counterfoil_domain::time::HOUR;
 
-use super::every;
-use crate::{App, claims, db::DbError, http::idempotency, members::sessions};
+use super::{Known, every};
+use crate::{app::App, db::DbError};
 
 /// Rows in one transaction.
 const PIECE: i64 = 500;
@@ -25,9 +25,10 @@ pub async fn forget(app: &App) -> Result<bool, DbError> {
     let now = app.clock.now();
     let mut lease = app.db.lease().await?;
     let mut transaction = lease.begin().await?;
-    let answers = idempotency::forget(&mut transaction, now, PIECE).await?;
-    let sessions = sessions::forget(&mut transaction, now, PIECE).await?;
-    let more = claims::rows::forget_refusals(&mut transaction, now).await?;
+    let mut more = false;
+    for forget in &app.own.of::<Known>().forgets {
+        more |= forget(&mut transaction, now, PIECE).await?;
+    }
     transaction.commit("jobs.forget").await?;
-    Ok(more || answers.max(sessions) >= PIECE.unsigned_abs())
+    Ok(more)
 }

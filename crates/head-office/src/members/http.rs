@@ -14,7 +14,8 @@ use super::{
     sessions::{self, Link},
 };
 use crate::{
-    App,
+    app::App,
+    http::caller::Tokens,
     http::{ApiError, Body, MemberSession, caller::Address},
 };
 
@@ -65,7 +66,7 @@ async fn begin(
     Address(address): Address,
     Body(link): Body<SignedLink>,
 ) -> Result<(StatusCode, Json<Session>), ApiError> {
-    app.tokens.may_try(address)?;
+    app.own.of::<Tokens>().may_try(address)?;
     let asked = Link {
         tenant: &link.tenant,
         member: &link.member,
@@ -73,7 +74,7 @@ async fn begin(
     };
     let (token, session) = sessions::begin(&app, &asked, &link.signature).await.map_err(|error| {
         if error.0.code == Code::LinkInvalid.as_str() {
-            return app.tokens.failed(address, Code::LinkInvalid);
+            return app.own.of::<Tokens>().failed(address, Code::LinkInvalid);
         }
         error
     })?;

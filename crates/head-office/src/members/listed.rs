@@ -13,7 +13,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::rows;
 use crate::{
-    App,
+    app::App,
     db::DbError,
     http::{ApiError, Operator, Page, Paging, Path, Query},
 };

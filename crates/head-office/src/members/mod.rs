@@ -1,8 +1,11 @@
 //! Members at head office, and how they sign in.
 
-pub mod card;
+mod capability;
 pub mod http;
+pub mod image;
 pub mod listed;
 pub mod rows;
 pub mod sessions;
 pub mod table;
+
+pub use capability::CAPABILITY;

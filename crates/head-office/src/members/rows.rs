@@ -9,11 +9,11 @@ use counterfoil_domain::{
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use crate::{
+    db::batch::select_by_id,
     db::{
         DbError,
         batch::{Binds, Text, execute_all, fetch, id},
     },
-    select_by_id,
 };
 
 const SELECT: Text = select_by_id!("SELECT id, number, name, phone, recent_stores, version FROM members");

@@ -1,23 +1,22 @@
 //! How a member signs in: the shop's own site, which knows who it is talking to, signs a link that is good for ten
 //! minutes at most; here it is traded for a session of an hour.
 
-use counterfoil_domain::{
-    ids::{MemberId, TenantId},
-    time::{HOUR, MINUTE, Millis},
-};
+use counterfoil_domain::time::{HOUR, MINUTE, Millis};
 use counterfoil_protocol::problem::Code;
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
-use sqlx::{AnyConnection, Row};
+use sqlx::AnyConnection;
 
 use super::rows;
 use crate::{
-    App, admin, clock,
-    db::{
-        DbError,
-        batch::{hash, id},
+    app::App,
+    clock,
+    db::DbError,
+    http::{
+        ApiError, MemberSession,
+        caller::{MEMBER_TOKEN, Tokens},
     },
-    http::{ApiError, MemberSession, caller::MEMBER_TOKEN},
+    tenants,
 };
 
 /// How far ahead the end of a link may be.
@@ -64,7 +63,7 @@ impl Link<'_> {
 pub async fn begin(app: &App, link: &Link<'_>, signature: &str) -> Result<(String, MemberSession), ApiError> {
     let now = app.clock.now();
     let mut snapshot = app.db.snapshot().await?;
-    let known = admin::rows::link_key(&mut snapshot, link.tenant).await?;
+    let known = tenants::rows::link_key(&mut snapshot, link.tenant).await?;
     let Some((tenant, _)) = known.filter(|(_, key)| link.is_signed(key, signature)) else {
         return Err(ApiError::new(Code::LinkInvalid));
     };
@@ -109,7 +108,7 @@ pub async fn begin(app: &App, link: &Link<'_>, signature: &str) -> Result<(Strin
     .await
     .map_err(DbError::from)?;
     transaction.commit("members.begin").await?;
-    app.tokens.began(session, now);
+    app.own.of::<Tokens>().began(session, now);
     Ok((token, session))
 }
 
@@ -126,28 +125,8 @@ pub async fn end(app: &App, session: &MemberSession) -> Result<(), ApiError> {
         .await
         .map_err(DbError::from)?;
     transaction.commit("members.end").await?;
-    app.tokens.ended(&session.token_hash);
+    app.own.of::<Tokens>().ended(&session.token_hash);
     Ok(())
-}
-
-/// The session whose token has this hash.
-///
-/// # Errors
-/// The driver's, and [`DbError::Decode`].
-pub async fn by_token(connection: &mut AnyConnection, token_hash: &[u8; 32]) -> Result<Option<MemberSession>, DbError> {
-    sqlx::query("SELECT token_hash, tenant, member, expires_at FROM member_sessions WHERE token_hash = $1")
-        .bind(token_hash.to_vec())
-        .fetch_optional(connection)
-        .await?
-        .map(|row| {
-            Ok(MemberSession {
-                tenant: id(&row, "tenant", TenantId::from_bytes)?,
-                member: id(&row, "member", MemberId::from_bytes)?,
-                expires_at: row.try_get("expires_at")?,
-                token_hash: hash(&row, "token_hash")?,
-            })
-        })
-        .transpose()
 }
 
 /// Forgets some of the sessions that have ended; how many.

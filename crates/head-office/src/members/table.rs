@@ -1,16 +1,13 @@
 //! Members within a group.
 
-use std::collections::BTreeSet;
-
-use super::{card, rows};
+use super::rows;
 use crate::{
     db::DbError,
     engine::tables::{Loading, Place, Storing, Table},
 };
 use async_trait::async_trait;
-use counterfoil_domain::transition::Card;
 
-/// Members, and the stores that hold them from now on.
+/// Members.
 #[derive(Debug)]
 pub struct Members;
 
@@ -42,19 +39,11 @@ impl Table for Members {
             connection,
             tenant,
             state,
-            facts,
-            told,
             ..
         } = storing;
         let changed = state.members.changed();
         if !changed.is_empty() {
             rows::update_stores(connection, tenant, &changed).await?;
-        }
-        // Each store and member once, however often they were seen there.
-        let cards: BTreeSet<Card> = facts.cards.iter().copied().collect();
-        for Card { store, member } in cards {
-            let items = card::items(connection, tenant, member).await?;
-            told.news.entry(store).or_default().extend(items);
         }
         Ok(())
     }

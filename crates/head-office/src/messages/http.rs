@@ -15,9 +15,10 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Message, Words, rows};
 use crate::{
-    App, clock,
+    app::App,
+    audit::note,
+    clock,
     http::{ApiError, Asked, Body, Fields, MemberSession, Nothing, Operator, Page, Paging, Path, Query},
-    stores::enrol::audit,
 };
 
 /// Longest title.
@@ -172,7 +173,7 @@ async fn send_in(
         }
     }
     let actor = operator.actor().name;
-    audit(
+    note(
         connection,
         app.random.as_ref(),
         tenant,
@@ -394,7 +395,7 @@ async fn set_email(
         return Err(ApiError::not_found());
     };
     let (now, actor) = (app.clock.now(), operator.actor().name);
-    audit(
+    note(
         &mut transaction,
         app.random.as_ref(),
         operator.tenant,

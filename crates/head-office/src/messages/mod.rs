@@ -1,9 +1,12 @@
 //! Messages to members. What is said is stored once, however many members it is for; a member's own row of a message
 //! to all is made when they look. Who registers after a message was sent to all does not get it.
 
+mod capability;
 pub mod http;
 pub mod notify;
 pub mod rows;
+
+pub use capability::CAPABILITY;
 
 use counterfoil_domain::{
     ids::{MemberId, MessageId, TenantId},

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use super::{Message, Words, rows};
 use crate::{
     db::Db,
-    site::{self, Caller, SiteError, Webhook},
+    outbox::{self, Caller, SiteError, Webhook},
 };
 
 /// How long a mail server may take.
@@ -85,6 +85,9 @@ pub struct NotTold(pub String);
 
 /// The results of telling, one a notice.
 pub type Telling<'a> = Pin<Box<dyn Future<Output = Vec<Result<(), NotTold>>> + Send + 'a>>;
+
+/// All ways to tell members; set once what is due at its time is done here.
+pub type Notifiers = std::sync::OnceLock<Vec<Arc<dyn Notifier>>>;
 
 /// A channel at work.
 pub trait Notifier: std::fmt::Debug + Send + Sync {
@@ -152,7 +155,7 @@ impl ToSite {
 
     async fn webhook(&self, tenant: TenantId) -> Result<Option<Webhook>, crate::db::DbError> {
         let mut connection = self.db.reader().acquire().await?;
-        site::rows::webhook(&mut connection, tenant).await
+        outbox::rows::webhook(&mut connection, tenant).await
     }
 }
 

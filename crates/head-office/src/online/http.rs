@@ -23,7 +23,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{named, rows};
 use crate::{
-    App, coupons,
+    app::App,
+    coupons,
     db::{DbError, batch::id},
     http::{ApiError, Asked, Begun, Fields, Nothing, Once, Operator, Page, Paging, Path, Query, Told},
     members,

@@ -3,11 +3,15 @@
 //! The steps are commands of the engine (`domain::transition::online`); here are their rows, their routes, and the
 //! sweeper of those whose payment nobody told us about.
 
+mod capability;
 pub mod http;
+mod notices;
 pub mod owner;
 pub mod rows;
 pub mod sweep;
 pub mod table;
+
+pub use capability::CAPABILITY;
 
 use counterfoil_domain::{
     ids::{FreezeId, TenantId},

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::rows::Overdue;
 use crate::{
     db::{Db, DbError},
-    site::{self, Caller},
+    outbox::{self, Caller},
 };
 
 /// What became of an order's payment.
@@ -22,6 +22,9 @@ pub enum Payment {
     /// Nobody knows yet.
     Unknown,
 }
+
+/// Who is asked; set once what is due at its time is done here.
+pub type Asking = std::sync::OnceLock<Arc<dyn OrderOwner>>;
 
 /// The owner of orders. Whatever goes wrong on the way is [`Payment::Unknown`]: nothing is unlocked on a guess.
 pub trait OrderOwner: std::fmt::Debug + Send + Sync {
@@ -63,7 +66,7 @@ impl SiteOwner {
     async fn ask(&self, tenant: TenantId, order: &Overdue) -> Result<Payment, DbError> {
         let webhook = {
             let mut connection = self.db.reader().acquire().await?;
-            site::rows::webhook(&mut connection, tenant).await?
+            outbox::rows::webhook(&mut connection, tenant).await?
         };
         let Some(webhook) = webhook else {
             return Ok(Payment::Unknown);

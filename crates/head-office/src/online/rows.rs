@@ -11,11 +11,11 @@ use sqlx::{AnyConnection, Row, any::AnyRow};
 use uuid::Uuid;
 
 use crate::{
+    db::batch::select_by_id,
     db::{
         DbError,
         batch::{Binds, Text, execute, execute_all, fetch, id, id_or_null},
     },
-    select_by_id,
 };
 
 const SELECT: Text = select_by_id!(

@@ -1,10 +1,9 @@
 //! Orders placed online within a group.
 
-use super::rows;
+use super::{notices, rows};
 use crate::{
     db::DbError,
     engine::tables::{Loading, Place, Storing, Table},
-    site::notices,
 };
 use async_trait::async_trait;
 use counterfoil_domain::ids::{CouponId, FreezeId};

@@ -1,4 +1,9 @@
 //! Pickup orders at head office.
 
+pub mod by_hand;
+mod capability;
+pub mod image;
 pub mod rows;
 pub mod table;
+
+pub use capability::CAPABILITY;

@@ -11,12 +11,12 @@ use counterfoil_domain::{
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use crate::{
+    db::batch::select_by_id,
+    db::told,
     db::{
         DbError,
         batch::{Text, execute_all, fetch, id, id_or_null, json},
     },
-    select_by_id,
-    sync::told,
 };
 
 const SELECT: Text = select_by_id!(

@@ -24,10 +24,10 @@ use super::{
     rows, word, write,
 };
 use crate::{
-    App,
+    app::App,
+    audit::note,
+    feed::TENANT_FEED,
     http::{ApiError, Asked, Body, Fields, Nothing, Operator, Page, Paging, Path, Query, did_not_come},
-    stores::enrol::audit,
-    sync::feed::TENANT_FEED,
 };
 
 /// These routes.
@@ -287,7 +287,7 @@ async fn store(
     };
     if feed.is_some() {
         let (now, name) = (app.clock.now(), operator.actor().name);
-        audit(
+        note(
             &mut transaction,
             app.random.as_ref(),
             operator.tenant,
@@ -426,7 +426,7 @@ async fn apply(
         Applied::Done { preview, feed } => {
             head = feed;
             let detail = format!("{id}: {} new, {} changed", preview.new, preview.changed);
-            audit(
+            note(
                 connection,
                 app.random.as_ref(),
                 operator.tenant,

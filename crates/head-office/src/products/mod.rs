@@ -1,8 +1,12 @@
 //! Products: the catalogue that every counter holds.
 
+mod capability;
 pub mod http;
+pub mod image;
 pub mod import;
 pub mod rows;
+
+pub use capability::CAPABILITY;
 
 use std::collections::BTreeMap;
 
@@ -15,10 +19,10 @@ use sqlx::AnyConnection;
 use uuid::Uuid;
 
 use crate::{
-    App,
+    app::App,
     clock::Random,
     db::DbError,
-    sync::feed::{self, Item, TENANT_FEED},
+    feed::{self, Item, TENANT_FEED},
 };
 
 /// What became of a product that somebody wrote.

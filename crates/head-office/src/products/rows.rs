@@ -11,12 +11,12 @@ use sqlx::{AnyConnection, Row, any::AnyRow};
 use uuid::Uuid;
 
 use crate::{
+    db::batch::select_by_id,
     db::{
         DbError,
         batch::{Text, execute, execute_all, fetch},
         upgrade::folded_names,
     },
-    select_by_id,
 };
 
 const COLUMNS: &str =

@@ -16,7 +16,7 @@ use counterfoil_protocol::{
 use sqlx::{AnyConnection, Row};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::{App, db::DbError, http::ApiError, stores::enrol::audit};
+use crate::{app::App, audit, db::DbError, http::ApiError};
 
 /// Unknown codes of one device in a day.
 pub const CODES: i64 = 60;
@@ -175,7 +175,7 @@ pub async fn note(
             tracing::warn!(%tenant, %store, "many unknown codes are typed at this store today");
             let random = app.random.as_ref();
             let store = store.to_string();
-            audit(
+            audit::note(
                 &mut transaction,
                 random,
                 tenant,

@@ -22,10 +22,15 @@ use sqlx::AnyConnection;
 
 use super::guessing::{self, Typed};
 use crate::{
-    App, coupons, grants,
+    app::App,
+    coupons,
+    feed::{
+        Item,
+        images::{Gallery, Viewer},
+    },
+    grants,
     http::{ApiError, IdempotencyKey, SignedRequest, barred},
     members, pickups,
-    sync::{feed::Item, page},
 };
 
 /// `POST /v1/freezes`.
@@ -108,7 +113,7 @@ pub async fn look_up(State(app): State<Arc<App>>, request: SignedRequest) -> Res
         None => None,
     };
     let _turn = match typed {
-        Some(_) => Some(app.guessing.take(request.device).await),
+        Some(_) => Some(app.own.of::<super::guessing::Turns>().take(request.device).await),
         None => None,
     };
     if let LookupRequest::Member(member) = &asked {
@@ -170,7 +175,7 @@ async fn find(
         }
         // A snapshot of before would not see what they just got.
         snapshot = app.db.snapshot().await?;
-        items = members::card::with_templates(&mut snapshot, tenant, member).await?;
+        items = coupons::card::with_templates(&mut snapshot, tenant, member).await?;
     }
     match asked {
         LookupRequest::CouponCode(code) => {
@@ -193,12 +198,16 @@ async fn find(
         }
         LookupRequest::Member(_) | LookupRequest::MemberNumber(_) | LookupRequest::Phone(_) => {}
     }
-    let viewer = page::Viewer {
+    let viewer = Viewer {
         store: request.store,
         device: request.device,
         now: request.now,
     };
-    let mut rows = page::images(&mut snapshot, tenant, &items, viewer).await?;
+    let mut rows = app
+        .own
+        .of::<Gallery>()
+        .load(&mut snapshot, tenant, &items, viewer)
+        .await?;
     hide_of_other_stores(&mut rows, request.store);
     Ok(rows)
 }

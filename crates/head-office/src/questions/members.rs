@@ -9,7 +9,7 @@ use counterfoil_domain::{
     transition::{Command, Seen},
 };
 
-use crate::{App, http::ApiError, members};
+use crate::{app::App, http::ApiError, members};
 
 /// A member showed their token at this store: it holds them, and what they can use, from now on.
 ///

@@ -1,7 +1,10 @@
 //! What a counter asks before it writes: freezes and look-ups.
 
+mod capability;
 pub mod guessing;
 pub mod http;
 pub mod members;
 pub mod rows;
 pub mod table;
+
+pub use capability::CAPABILITY;

@@ -7,12 +7,12 @@ use counterfoil_domain::{
 use sqlx::{AnyConnection, Row};
 
 use crate::{
+    db::batch::select_by_id,
     db::{
         DbError,
         batch::{Text, execute_all, fetch, id},
         subjects::{read_subject, subject_columns},
     },
-    select_by_id,
 };
 
 const SELECT_FREEZES: Text =

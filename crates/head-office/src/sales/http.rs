@@ -25,11 +25,13 @@ use uuid::Uuid;
 
 use super::{
     described::BasketForm,
+    quoting::Quoting,
     quoting::{Allowance, Asked},
     rows,
 };
 use crate::{
-    App, coupons,
+    app::App,
+    coupons,
     db::DbError,
     http::{ApiError, Body, Gone, Operator, Page, Paging, Path, Person, Query, did_not_come},
 };
@@ -99,7 +101,7 @@ async fn quote(
         gone: &gone,
         clock: app.clock.as_ref(),
     };
-    let answer = app.quoting.run(asked, work).await?;
+    let answer = app.own.of::<Quoting>().run(asked, work).await?;
     answer.map(Json).map_err(|error| refused(&error))
 }
 
@@ -296,7 +298,7 @@ async fn preview(
         gone: &gone,
         clock: app.clock.as_ref(),
     };
-    let back = app.quoting.run(who, reckon).await?;
+    let back = app.own.of::<Quoting>().run(who, reckon).await?;
     let back = back.map_err(|error| match &error {
         ReturnError::SaleVoided => ApiError::detailed(Code::StateConflict, error.to_string()),
         ReturnError::NothingReturned => one_field(Code::Invalid, "lines", "nothing_returned", &error.to_string()),

@@ -32,8 +32,9 @@ use crate::{
         templates::{Status, insert},
     },
     db::{Db, DbError, batch},
-    members, pickups, stores,
-    sync::feed::{Item, TENANT_FEED},
+    deed,
+    feed::{Item, TENANT_FEED},
+    members, pickups, stores, tenants,
 };
 
 /// Code of the tenant that demo data belongs to.
@@ -258,7 +259,7 @@ impl<'a> Work<'a> {
         let now = clock.now();
         let mut lease = db.lease().await?;
         let mut transaction = lease.begin().await?;
-        let tenant = match admin::rows::tenant_by_code(&mut transaction, TENANT).await? {
+        let tenant = match tenants::rows::tenant_by_code(&mut transaction, TENANT).await? {
             Some(tenant) => tenant,
             None => {
                 let new = NewTenant {
@@ -266,10 +267,10 @@ impl<'a> Work<'a> {
                     name: "山岚咖啡 Shanlan Coffee",
                     currency: "CNY",
                 };
-                admin::insert_tenant(&mut transaction, now, random, &new).await?
+                tenants::insert_tenant(&mut transaction, now, random, &new).await?
             }
         };
-        let known = admin::rows::load_tenant(&mut transaction, tenant, "").await?;
+        let known = tenants::rows::load_tenant(&mut transaction, tenant, "").await?;
         let mut by_code: HashMap<String, StoreId> = HashMap::new();
         for row in sqlx::query("SELECT code, id FROM stores WHERE tenant = $1")
             .bind(tenant.bytes().to_vec())
@@ -305,7 +306,7 @@ impl<'a> Work<'a> {
             Some(first) => begun_with(&mut transaction, tenant, *first).await?,
             None => Ids::Placed,
         };
-        admin::tell(&mut transaction, random, tenant, &news).await?;
+        deed::tell(&mut transaction, random, tenant, &news).await?;
         transaction.commit("seed.begin").await?;
         drop(lease);
         Ok(Self {
@@ -354,7 +355,7 @@ impl<'a> Work<'a> {
             for clerk in chunk.iter().filter(|clerk| new.contains(&clerk.id)) {
                 news.entry(clerk.store).or_default().push(Item::Clerk(clerk.id));
             }
-            admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
+            deed::tell(&mut transaction, self.random, self.tenant, &news).await?;
             transaction.commit("seed.clerks").await?;
             self.added.clerks += new.len() as u64;
         }
@@ -403,7 +404,7 @@ impl<'a> Work<'a> {
         self.added.templates += items.len() as u64;
         if !items.is_empty() {
             let news = News::from([(TENANT_FEED, items)]);
-            admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
+            deed::tell(&mut transaction, self.random, self.tenant, &news).await?;
         }
         transaction.commit("seed.templates").await?;
         Ok(())
@@ -454,7 +455,7 @@ impl<'a> Work<'a> {
                 news.entry(*store).or_default().push(Item::Member(member.id));
             }
         }
-        admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
+        deed::tell(&mut transaction, self.random, self.tenant, &news).await?;
         transaction.commit("seed.members").await?;
         self.added.members += new.len() as u64;
         Ok(())
@@ -482,7 +483,7 @@ impl<'a> Work<'a> {
         for (batch, (made, claimed)) in grown {
             coupons::rows::grow_batch(&mut transaction, self.tenant, batch, made, claimed).await?;
         }
-        admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
+        deed::tell(&mut transaction, self.random, self.tenant, &news).await?;
         transaction.commit("seed.coupons").await?;
         self.added.coupons += new.len() as u64;
         Ok(())
@@ -508,7 +509,7 @@ impl<'a> Work<'a> {
         let mut candidates = Vec::new();
         for &index in &missing {
             let mut numbers = Numbers::of(self.plan.seed, Kind::PickupCode, index);
-            let code = admin::first_code(&mut numbers)?;
+            let code = pickups::by_hand::first_code(&mut numbers)?;
             candidates.push((index, numbers, code));
         }
         let codes: Vec<String> = candidates.iter().map(|(_, _, code)| code.clone()).collect();
@@ -517,7 +518,7 @@ impl<'a> Work<'a> {
         let mut orders = Vec::new();
         for (index, mut numbers, code) in candidates {
             let code = if taken.contains(&code) || promised.contains(&code) {
-                admin::free_code(&mut transaction, self.tenant, &promised, &mut numbers)
+                pickups::by_hand::free_code(&mut transaction, self.tenant, &promised, &mut numbers)
                     .await
                     .map_err(as_database_error)?
             } else {
@@ -540,7 +541,7 @@ impl<'a> Work<'a> {
         for order in &orders {
             news.entry(order.store).or_default().push(Item::Order(order.id));
         }
-        admin::tell(&mut transaction, self.random, self.tenant, &news).await?;
+        deed::tell(&mut transaction, self.random, self.tenant, &news).await?;
         transaction.commit("seed.pickups").await?;
         self.added.pickups += orders.len() as u64;
         Ok(())

@@ -2,7 +2,7 @@
 
 use counterfoil_domain::{ids::Place, time::Millis};
 
-use crate::{admin::Candidates, db::DbError};
+use crate::{db::DbError, pickups::by_hand::Candidates};
 
 /// When demo data's ids say it was made: 2026-01-01. Fixed, so that the same seed gives the same ids.
 const BASE_TIME: Millis = 1_767_225_600_000;

@@ -11,7 +11,7 @@ use counterfoil_domain::{
 use super::{
     Seeded, SeededClerk, SeededCoupon, SeededMember, SeededProduct, SeededStore, TENANT, Work, products, words,
 };
-use crate::{admin, coupons, db::DbError, members, pickups};
+use crate::{coupons, db::DbError, members, pickups, tenants};
 
 const COUPONS: usize = 12;
 const PICKUPS: usize = 6;
@@ -54,7 +54,7 @@ impl Work<'_> {
         let wares = products::all(self.ids, &self.currency);
         let skus: Vec<&str> = wares.iter().map(|(_, _, product)| product.sku.as_str()).collect();
         let products = crate::products::rows::by_sku(&mut snapshot, self.tenant, &skus).await?;
-        let key = admin::rows::signing_key(&mut snapshot, self.tenant).await?;
+        let key = tenants::rows::signing_key(&mut snapshot, self.tenant).await?;
         drop(snapshot);
 
         let mut tokens = Vec::new();

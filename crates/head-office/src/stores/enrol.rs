@@ -14,9 +14,11 @@ use sqlx::Row;
 
 use super::rows;
 use crate::{
-    App,
+    app::App,
+    audit::note,
     clock::{self, Clock, Random},
     db::{self, Db, DbError, batch},
+    http,
     http::ApiError,
 };
 
@@ -58,7 +60,7 @@ pub async fn make_code(
     .bind(now + CODE_LASTS)
     .execute(&mut *transaction)
     .await?;
-    audit(
+    note(
         &mut transaction,
         random,
         tenant,
@@ -112,7 +114,7 @@ pub async fn enrol(app: &App, request: &EnrolRequest) -> Result<EnrolResponse, A
     let used_by = batch::id_or_null(&row, "device", DeviceId::from_bytes)?;
     let device = match used_by {
         Some(device) => {
-            let known = rows::device_key(&mut transaction, tenant, device).await?;
+            let known = http::device_key(&mut transaction, tenant, device).await?;
             if known.is_none_or(|(_, known, _)| known != key.to_bytes()) {
                 return Err(refused());
             }
@@ -132,7 +134,7 @@ pub async fn enrol(app: &App, request: &EnrolRequest) -> Result<EnrolResponse, A
                 return Err(refused());
             }
             rows::insert_device(&mut transaction, tenant, device, store, &name, &key.to_bytes(), now).await?;
-            audit(
+            note(
                 &mut transaction,
                 app.random.as_ref(),
                 tenant,
@@ -164,31 +166,4 @@ pub async fn enrol(app: &App, request: &EnrolRequest) -> Result<EnrolResponse, A
         server_time: now,
         place,
     })
-}
-
-/// Adds a line to the audit log; `detail` must hold no secret.
-///
-/// # Errors
-/// The database's.
-pub async fn audit(
-    connection: &mut sqlx::AnyConnection,
-    random: &dyn Random,
-    tenant: TenantId,
-    now: Millis,
-    actor: &str,
-    action: &str,
-    detail: &str,
-) -> Result<(), DbError> {
-    let random = clock::bytes(random).map_err(|error| DbError::config(error.to_string()))?;
-    let id = counterfoil_domain::ids::OperationId::new(now, random);
-    sqlx::query("INSERT INTO audit (tenant, id, at, actor, action, detail) VALUES ($1, $2, $3, $4, $5, $6)")
-        .bind(tenant.bytes().to_vec())
-        .bind(id.bytes().to_vec())
-        .bind(now)
-        .bind(actor.to_owned())
-        .bind(action.to_owned())
-        .bind(detail.to_owned())
-        .execute(connection)
-        .await?;
-    Ok(())
 }

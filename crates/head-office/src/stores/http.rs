@@ -1,6 +1,6 @@
 //! The route of enrolment: the only one that no signature protects, so the only one limited by address.
 
-use std::sync::Arc;
+use std::{net::IpAddr, num::NonZeroU32, sync::Arc};
 
 use axum::{Json, body::Bytes, extract::State};
 use counterfoil_domain::text::without_mark;
@@ -10,10 +10,25 @@ use counterfoil_protocol::{
 };
 
 use super::enrol;
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+
 use crate::{
-    App,
+    app::App,
     http::{ApiError, caller::Address},
 };
+
+/// Tries to enrol from one address in a minute.
+const ENROL_TRIES: NonZeroU32 = NonZeroU32::new(20).unwrap();
+
+/// Who tries to enrol, and how often.
+#[derive(Debug)]
+pub struct EnrolTries(pub DefaultKeyedRateLimiter<IpAddr>);
+
+impl Default for EnrolTries {
+    fn default() -> Self {
+        Self(RateLimiter::keyed(Quota::per_minute(ENROL_TRIES)))
+    }
+}
 
 /// `POST /v1/enrol`.
 ///
@@ -24,7 +39,7 @@ pub async fn enrol(
     Address(caller): Address,
     body: Bytes,
 ) -> Result<Json<EnrolResponse>, ApiError> {
-    if app.enrol_limit.check_key(&caller).is_err() {
+    if app.own.of::<EnrolTries>().0.check_key(&caller).is_err() {
         return Err(Problem {
             retry_after: Some(60),
             ..Problem::new(Code::RateLimited)

@@ -15,7 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::rows::{self, StoreRow};
 use crate::{
-    App,
+    app::App,
     db::{DbError, batch::id},
     http::{ApiError, Operator, Page, Paging, Query},
 };

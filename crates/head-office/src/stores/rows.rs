@@ -6,16 +6,17 @@ use counterfoil_domain::{
     people::{Clerk, Role, Store},
     time::Millis,
     tokens::TokenKey,
-    transition::{Device, DeviceStatus, genesis},
+    transition::{Device, genesis},
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use crate::{
+    db::batch::select_by_id,
     db::{
         DbError,
         batch::{Text, execute_all, fetch, hash, id},
     },
-    select_by_id,
+    http::device_status,
 };
 
 const SELECT_STORES: Text = select_by_id!(
@@ -246,11 +247,6 @@ pub async fn insert_new_clerks(
     .collect()
 }
 
-fn device_status(row: &AnyRow) -> Result<DeviceStatus, DbError> {
-    let status: String = row.try_get("status")?;
-    DeviceStatus::parse(&status).ok_or(DbError::Decode { column: "status" })
-}
-
 fn read_device(row: &AnyRow) -> Result<Device, DbError> {
     Ok(Device {
         id: id(row, "id", DeviceId::from_bytes)?,
@@ -359,27 +355,6 @@ pub async fn device_in_history<'c>(
         .transpose()
 }
 
-/// A device's store and public key, which never change: what a signature is checked with. And whether it may work.
-///
-/// # Errors
-/// The driver's, and [`DbError::Decode`].
-pub async fn device_key(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    device: DeviceId,
-) -> Result<Option<(StoreId, [u8; 32], DeviceStatus)>, DbError> {
-    let row = sqlx::query("SELECT store, public_key, status FROM devices WHERE tenant = $1 AND id = $2")
-        .bind(tenant.bytes().to_vec())
-        .bind(device.bytes().to_vec())
-        .fetch_optional(connection)
-        .await?;
-    row.map(|row| {
-        let store = id(&row, "store", StoreId::from_bytes)?;
-        Ok((store, hash(&row, "public_key")?, device_status(&row)?))
-    })
-    .transpose()
-}
-
 /// Loads public keys of tokens with the version of their row.
 ///
 /// # Errors
@@ -403,30 +378,6 @@ pub async fn load_token_keys(
         Ok((row.try_get("version")?, key))
     })
     .collect()
-}
-
-/// Finds a tenant by its code; with no code, the only one there is.
-///
-/// # Errors
-/// The driver's, and [`DbError::Config`] when there is none, or more than one and no code.
-pub async fn find_tenant(connection: &mut AnyConnection, code: Option<&str>) -> Result<TenantId, DbError> {
-    let rows = sqlx::query("SELECT tenant, code FROM tenants ORDER BY code")
-        .fetch_all(connection)
-        .await?;
-    let mut found = Vec::new();
-    for row in &rows {
-        if code.is_none_or(|code| row.try_get::<String, _>("code").is_ok_and(|found| found == code)) {
-            found.push(id(row, "tenant", TenantId::from_bytes)?);
-        }
-    }
-    match (found.as_slice(), code) {
-        ([one], _) => Ok(*one),
-        ([], Some(code)) => Err(DbError::config(format!("there is no tenant {code}"))),
-        ([], None) => Err(DbError::config(
-            "there is no tenant yet; add one with `admin tenant add`",
-        )),
-        _ => Err(DbError::config("there are several tenants; name one with --tenant")),
-    }
 }
 
 /// Finds a store by its code.

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{Json, extract::State};
 use counterfoil_domain::{
-    ids::HistoryId,
+    ids::{HistoryId, TenantId},
     planted,
     transition::{Answer, Command, Device, DeviceStatus},
 };
@@ -14,15 +14,16 @@ use counterfoil_protocol::{
     sync::{DeviceView, LONGEST_WAIT, OperationOutcome, Page, Stopped, SyncRequest, SyncResponse},
 };
 
-use super::{
-    feed::{self, Claim, TENANT_FEED},
-    marks::Feed,
-    page,
-};
+use super::page;
 use crate::{
-    App,
+    app::App,
     db::DbError,
     engine::Answered,
+    feed::{
+        self, Claim, TENANT_FEED,
+        images::{Gallery, Viewer},
+        marks::Feed,
+    },
     http::{ApiError, SignedRequest, barred},
     stores,
 };
@@ -107,7 +108,7 @@ async fn same_history(app: &App, request: &SignedRequest, asked: &SyncRequest) -
         let active = device.status == DeviceStatus::Active;
         if active && asked.epoch > device.epoch {
             // The epoch it was given is lost with the backup. Only a person can give it a new one.
-            app.freeze_device(request.tenant, &device).await?;
+            freeze_device(&app, request.tenant, &device).await?;
             return Err(barred(DeviceStatus::Frozen));
         }
         let more = active && asked.epoch == device.epoch && asked.acknowledged_seq > device.last_seq;
@@ -248,9 +249,10 @@ async fn pull(app: &App, request: &SignedRequest, asked: &SyncRequest) -> Result
             DeviceStatus::Revoked => None,
             _ => Some(
                 page::read(
+                    app.own.of::<Gallery>(),
                     &mut snapshot,
                     request.tenant,
-                    page::Viewer {
+                    Viewer {
                         store: request.store,
                         device: request.device,
                         now: app.clock.now(),
@@ -330,7 +332,7 @@ pub async fn watch_other_processes(app: Arc<App>) {
             () = app.stopping.cancelled() => return,
             () = app.clock.sleep(Duration::from_millis(300)) => {}
         }
-        app.enrol_limit.retain_recent();
+        app.own.of::<stores::http::EnrolTries>().0.retain_recent();
         let listened = app.watch.listened();
         if listened.is_empty() {
             continue;
@@ -344,5 +346,24 @@ pub async fn watch_other_processes(app: Arc<App>) {
                 Err(error) => tracing::warn!(%error, "can't look at a feed"),
             }
         }
+    }
+}
+
+/// Freezes a device until a person has decided; one that changed meanwhile is left to its next request.
+///
+/// # Errors
+/// The database's.
+async fn freeze_device(app: &App, tenant: TenantId, device: &Device) -> Result<(), DbError> {
+    let frozen = Device {
+        status: DeviceStatus::Frozen,
+        version: device.version + 1,
+        ..device.clone()
+    };
+    let mut lease = app.db.lease().await?;
+    let mut transaction = lease.begin().await?;
+    match stores::rows::update_devices(&mut transaction, tenant, &[(device.version, &frozen)]).await {
+        Ok(()) => transaction.commit("freeze_device").await,
+        Err(DbError::RowCount { .. }) => Ok(()),
+        Err(error) => Err(error),
     }
 }

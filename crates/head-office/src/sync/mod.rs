@@ -1,10 +1,9 @@
 //! Journals, feeds, freezes: what head office and counters exchange.
 
-pub mod feed;
+mod capability;
 pub mod http;
-pub mod marks;
 pub mod page;
 pub mod rows;
 pub mod table;
-pub mod told;
-pub mod watch;
+
+pub use capability::CAPABILITY;

@@ -9,12 +9,12 @@ use counterfoil_domain::{
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
 use crate::{
+    db::batch::select_by_id,
     db::{
         DbError,
         batch::{Text, execute, execute_all, fetch, hash, id},
         subjects::{read_subject, subject_columns},
     },
-    select_by_id,
 };
 
 const SELECT: Text =

@@ -127,7 +127,7 @@ async fn settled(
     tenant: TenantId,
     ids: &[OperationId],
 ) -> Result<BTreeMap<OperationId, (Sale, bool)>, DbError> {
-    const SELECT: Text = crate::select_by_id!("SELECT id, store, outcome, body FROM operations");
+    const SELECT: Text = crate::db::batch::select_by_id!("SELECT id, store, outcome, body FROM operations");
     let mut settled = BTreeMap::new();
     let found = fetch(connection, SELECT, "", tenant, ids, |b, id| {
         b.bytes(id.bytes());

@@ -12,11 +12,12 @@ use sqlx::{AnyConnection, Row};
 
 use super::Findings;
 use crate::{
+    db::told,
     db::{
         DbError,
         batch::{Text, fetch, id},
     },
-    sync::{rows, told},
+    sync::rows,
 };
 
 const PAGE: i64 = 500;
@@ -31,7 +32,7 @@ const CASES: Text = Text {
     tenant_first: false,
     pad: true,
 };
-const ONLINE: Text = crate::select_by_id!("SELECT id FROM order_freezes");
+const ONLINE: Text = crate::db::batch::select_by_id!("SELECT id FROM order_freezes");
 
 /// A coupon or an order that was used more than once.
 struct Used {

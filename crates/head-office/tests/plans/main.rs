@@ -20,7 +20,7 @@ use counterfoil_head_office::{
     grants, jobs,
     messages::notify::{Inbox, Notifier},
     online::{self, owner::OrderOwner},
-    site::{Caller, notices},
+    outbox::{Caller, notices},
     testing::{Chain, HOUR, MANY_END, On, START, many},
     verify::verify,
 };

@@ -16,7 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{Status, Terms, Validity, Version, Window, rows};
 use crate::{
-    App,
+    app::App,
     db::DbError,
     http::{ApiError, Asked, Body, Nothing, Operator, Page, Paging, Path, Query},
 };

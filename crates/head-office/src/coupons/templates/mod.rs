@@ -1,10 +1,14 @@
 //! Templates: written as drafts, published for ever, ended for claims and grants. A version that was published does not
 //! change; the next one is a new draft.
 
+mod capability;
 mod check;
 pub mod http;
+pub mod image;
 mod rows;
 pub mod table;
+
+pub use capability::CAPABILITY;
 
 pub(crate) use rows::insert;
 
@@ -22,11 +26,13 @@ use std::collections::BTreeMap;
 pub use check::Terms;
 
 use crate::{
-    App, admin,
+    app::App,
+    audit::note,
     db::DbError,
+    deed,
+    feed::{Item, TENANT_FEED},
     http::{ApiError, Operator},
-    stores::enrol::audit,
-    sync::feed::{Item, TENANT_FEED},
+    tenants,
 };
 
 /// Where a version stands.
@@ -167,7 +173,7 @@ pub async fn create(
 ) -> Result<Version, ApiError> {
     let checked = check::check(connection, operator.tenant, terms).await?;
     let now = app.clock.now();
-    let id = TemplateId::new(now, admin::fresh(app.random.as_ref())?);
+    let id = TemplateId::new(now, deed::fresh(app.random.as_ref())?);
     draft(app, connection, operator, (id, 1), &checked, "template.drafted").await
 }
 
@@ -204,7 +210,7 @@ async fn draft(
     action: &str,
 ) -> Result<Version, ApiError> {
     let now = app.clock.now();
-    let currency = admin::rows::load_tenant(connection, operator.tenant, "")
+    let currency = tenants::rows::load_tenant(connection, operator.tenant, "")
         .await?
         .currency;
     let of = (id, number);
@@ -255,7 +261,7 @@ pub async fn publish(
     log(app, connection, operator, "template.published", id, number).await?;
     let published = load(connection, operator, id, number).await?;
     let news = BTreeMap::from([(TENANT_FEED, vec![Item::Template(id, number)])]);
-    admin::tell(connection, app.random.as_ref(), operator.tenant, &news).await?;
+    deed::tell(connection, app.random.as_ref(), operator.tenant, &news).await?;
     Ok(published)
 }
 
@@ -319,7 +325,7 @@ async fn log(
     };
     let now = app.clock.now();
     let actor = operator.actor().name;
-    audit(
+    note(
         connection,
         app.random.as_ref(),
         operator.tenant,

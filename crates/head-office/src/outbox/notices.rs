@@ -1,22 +1,18 @@
 //! What the site must be told: a row that commits with what happened, sent until the site has taken it.
 
-use std::collections::BTreeMap;
-
 use counterfoil_domain::{
-    ids::{self, FreezeId, TenantId},
+    ids::{self, TenantId},
     time::{HOUR, Millis, SECOND},
-    transition::online::Taken,
 };
-use serde_json::json;
 use sqlx::AnyConnection;
 use uuid::Uuid;
 
 use super::{Caller, SiteError, rows};
 use crate::{
-    App,
+    app::App,
     clock::{self, Random},
     db::DbError,
-    online, retry,
+    retry,
 };
 
 /// First wait after a failure.
@@ -26,50 +22,33 @@ const MOST: Millis = HOUR;
 /// After so many tries somebody should look.
 pub const ALERT_AFTER: i64 = 8;
 
-/// A counter honoured coupons that orders hold: their owner must be told.
+/// Puts something in that the site must be told; it commits with what happened. `kind` is a word of the capability that says
+/// it, and `body` holds the same word and the same id.
 ///
 /// # Errors
 /// The driver's.
-pub(crate) async fn taken(
+pub async fn put(
     connection: &mut AnyConnection,
-    random: &dyn Random,
     tenant: TenantId,
-    taken: &[Taken],
+    id: Uuid,
+    kind: &'static str,
+    body: &serde_json::Value,
     now: Millis,
 ) -> Result<(), DbError> {
-    if !rows::has_webhook(connection, tenant).await? {
-        return Ok(());
-    }
-    let ids: Vec<FreezeId> = taken.iter().map(|taken| taken.order).collect();
-    let numbers: BTreeMap<FreezeId, String> = online::rows::load(connection, tenant, &ids, "")
-        .await?
-        .into_iter()
-        .map(|order| (order.id, order.number))
-        .collect();
-    for one in taken {
-        let id = fresh(random, now)?;
-        let body = json!({
-            "kind": "coupon_taken",
-            "id": id,
-            "order": numbers.get(&one.order),
-            "order_freeze": one.order,
-            "coupon": one.coupon,
-            "operation": one.operation,
-            "store": one.store,
-            "at": one.at,
-        });
-        let due = rows::Due {
-            id,
-            kind: "coupon_taken".into(),
-            body: body.to_string(),
-            tries: 0,
-        };
-        rows::insert_notice(connection, tenant, &due, now).await?;
-    }
-    Ok(())
+    let due = rows::Due {
+        id,
+        kind: kind.to_owned(),
+        body: body.to_string(),
+        tries: 0,
+    };
+    rows::insert_notice(connection, tenant, &due, now).await
 }
 
-fn fresh(random: &dyn Random, now: Millis) -> Result<Uuid, DbError> {
+/// The id of something to tell.
+///
+/// # Errors
+/// When there is no randomness.
+pub fn fresh(random: &dyn Random, now: Millis) -> Result<Uuid, DbError> {
     let random = clock::bytes::<10>(random).map_err(|error| DbError::config(error.to_string()))?;
     Ok(ids::make(ids::Place::ZERO, now, random))
 }

@@ -2,12 +2,12 @@
 
 use counterfoil_domain::ids::TenantId;
 
-use super::{ACTOR, AdminError, fresh};
+use super::rows;
 use crate::{
+    audit::note,
     clock::{Clock, Random},
     db::Db,
-    site,
-    stores::enrol::audit,
+    deed::{ACTOR, AdminError, fresh},
 };
 
 /// What the key of a site's signatures begins with, so that a leaked one can be recognised.
@@ -24,15 +24,15 @@ pub async fn set_webhook(
     tenant: TenantId,
     url: &str,
 ) -> Result<String, AdminError> {
-    let url = site::address(url).map_err(|what| AdminError::malformed("url", what))?;
+    let url = super::address(url).map_err(|what| AdminError::malformed("url", what))?;
     let secret = format!("{PREFIX}{}", hex::encode(fresh::<32>(random)?));
     let now = clock.now();
     let mut lease = db.lease().await?;
     let mut transaction = lease.begin().await?;
-    site::rows::set_webhook(&mut transaction, tenant, url.as_str(), secret.as_bytes(), now).await?;
+    rows::set_webhook(&mut transaction, tenant, url.as_str(), secret.as_bytes(), now).await?;
     // The address may hold a secret: the audit log has only its host.
     let host = url.host_str().unwrap_or_default();
-    audit(&mut transaction, random, tenant, now, ACTOR, "webhook.set", host).await?;
+    note(&mut transaction, random, tenant, now, ACTOR, "webhook.set", host).await?;
     transaction.commit("admin.set_webhook").await?;
     Ok(secret)
 }
@@ -45,8 +45,8 @@ pub async fn drop_webhook(db: &Db, clock: &dyn Clock, random: &dyn Random, tenan
     let now = clock.now();
     let mut lease = db.lease().await?;
     let mut transaction = lease.begin().await?;
-    site::rows::drop_webhook(&mut transaction, tenant).await?;
-    audit(&mut transaction, random, tenant, now, ACTOR, "webhook.dropped", "").await?;
+    rows::drop_webhook(&mut transaction, tenant).await?;
+    note(&mut transaction, random, tenant, now, ACTOR, "webhook.dropped", "").await?;
     transaction.commit("admin.drop_webhook").await?;
     Ok(())
 }

@@ -10,10 +10,17 @@
 //! Counterfoil-Signature: v1=<hex>     HMAC-SHA256 over "v1\n<time>\n<id>\n" and the body
 //! ```
 
+mod capability;
 pub mod notices;
 pub mod rows;
+pub mod setting;
 
-use std::{sync::Arc, time::Duration};
+pub use capability::CAPABILITY;
+
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use counterfoil_domain::time::Millis;
 use hmac::{Hmac, Mac};
@@ -52,6 +59,9 @@ impl std::fmt::Debug for Webhook {
         f.debug_struct("Webhook").finish_non_exhaustive()
     }
 }
+
+/// What calls sites; set once what is due at its time is done here.
+pub type Calling = OnceLock<Caller>;
 
 /// Why the site did not take it. Names no address: that may hold a secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,20 +1,13 @@
-//! SQL of tenants, their keys, and operators.
+//! SQL of tenants and their keys.
 
-use counterfoil_domain::{
-    ids::{OperatorId, TenantId},
-    people::OperatorRole,
-    time::Millis,
-};
+use counterfoil_domain::{ids::TenantId, time::Millis};
 use ed25519_dalek::SigningKey;
-use sqlx::{AnyConnection, Row, any::AnyRow};
+use sqlx::{AnyConnection, Row};
 
-use super::{KnownOperator, NewOperator, NewTenant};
-use crate::{
-    db::{
-        DbError,
-        batch::{hash, id},
-    },
-    http::Operator,
+use super::NewTenant;
+use crate::db::{
+    DbError,
+    batch::{hash, id},
 };
 
 pub(super) async fn insert_tenant(
@@ -54,28 +47,6 @@ pub(super) async fn insert_token_key(
         .bind(now)
         .execute(connection)
         .await?;
-    Ok(())
-}
-
-pub(super) async fn insert_operator(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    operator: OperatorId,
-    new: &NewOperator<'_>,
-    token_hash: &[u8; 32],
-    now: Millis,
-) -> Result<(), DbError> {
-    sqlx::query(
-        "INSERT INTO operators (tenant, id, name, role, token_hash, active, created_at) VALUES ($1, $2, $3, $4, $5, 1, $6)",
-    )
-    .bind(tenant.bytes().to_vec())
-    .bind(operator.bytes().to_vec())
-    .bind(new.name.to_owned())
-    .bind(new.role.as_str().to_owned())
-    .bind(token_hash.to_vec())
-    .bind(now)
-    .execute(connection)
-    .await?;
     Ok(())
 }
 
@@ -131,63 +102,6 @@ pub(crate) async fn signing_key(
     .transpose()
 }
 
-fn operator_role(row: &AnyRow) -> Result<OperatorRole, DbError> {
-    OperatorRole::parse(&row.try_get::<String, _>("role")?).ok_or(DbError::Decode { column: "role" })
-}
-
-/// The active operator whose token has this hash.
-pub(crate) async fn operator_by_token(
-    connection: &mut AnyConnection,
-    token_hash: &[u8; 32],
-) -> Result<Option<Operator>, DbError> {
-    sqlx::query("SELECT tenant, id, role FROM operators WHERE token_hash = $1 AND active = 1")
-        .bind(token_hash.to_vec())
-        .fetch_optional(connection)
-        .await?
-        .map(|row| {
-            Ok(Operator {
-                tenant: id(&row, "tenant", TenantId::from_bytes)?,
-                id: id(&row, "id", OperatorId::from_bytes)?,
-                role: operator_role(&row)?,
-            })
-        })
-        .transpose()
-}
-
-/// A tenant's operators, by name.
-pub(super) async fn operators(connection: &mut AnyConnection, tenant: TenantId) -> Result<Vec<KnownOperator>, DbError> {
-    sqlx::query("SELECT id, name, role, active, created_at FROM operators WHERE tenant = $1 ORDER BY name")
-        .bind(tenant.bytes().to_vec())
-        .fetch_all(connection)
-        .await?
-        .iter()
-        .map(|row| {
-            Ok(KnownOperator {
-                id: id(row, "id", OperatorId::from_bytes)?,
-                name: row.try_get("name")?,
-                role: operator_role(row)?,
-                active: row.try_get::<i64, _>("active")? == 1,
-                created_at: row.try_get("created_at")?,
-            })
-        })
-        .collect()
-}
-
-/// Takes an operator's token away; false when nobody active has this name.
-pub(super) async fn deactivate_operator(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    name: &str,
-) -> Result<Option<OperatorId>, DbError> {
-    sqlx::query("UPDATE operators SET active = 0 WHERE tenant = $1 AND name = $2 AND active = 1 RETURNING id")
-        .bind(tenant.bytes().to_vec())
-        .bind(name.to_owned())
-        .fetch_optional(connection)
-        .await?
-        .map(|row| id(&row, "id", OperatorId::from_bytes))
-        .transpose()
-}
-
 /// Sets the key that the shop's own site signs links with; false when there is one and `again` is not set.
 pub(super) async fn set_link_key(
     connection: &mut AnyConnection,
@@ -215,4 +129,28 @@ pub(crate) async fn link_key(
         .await?
         .map(|row| Ok((id(&row, "tenant", TenantId::from_bytes)?, hash(&row, "link_key")?)))
         .transpose()
+}
+
+/// Finds a tenant by its code; with no code, the only one there is.
+///
+/// # Errors
+/// The driver's, and [`DbError::Config`] when there is none, or more than one and no code.
+pub async fn find_tenant(connection: &mut AnyConnection, code: Option<&str>) -> Result<TenantId, DbError> {
+    let rows = sqlx::query("SELECT tenant, code FROM tenants ORDER BY code")
+        .fetch_all(connection)
+        .await?;
+    let mut found = Vec::new();
+    for row in &rows {
+        if code.is_none_or(|code| row.try_get::<String, _>("code").is_ok_and(|found| found == code)) {
+            found.push(id(row, "tenant", TenantId::from_bytes)?);
+        }
+    }
+    match (found.as_slice(), code) {
+        ([one], _) => Ok(*one),
+        ([], Some(code)) => Err(DbError::config(format!("there is no tenant {code}"))),
+        ([], None) => Err(DbError::config(
+            "there is no tenant yet; add one with `admin tenant add`",
+        )),
+        _ => Err(DbError::config("there are several tenants; name one with --tenant")),
+    }
 }

@@ -7,8 +7,7 @@ use counterfoil_domain::{
 };
 use sqlx::AnyConnection;
 
-use super::rows;
-use crate::db::DbError;
+use crate::{coupons::rows, db::DbError};
 
 // The member's own rows are found first, by the index on (tenant, member), and only then put into order: asked for in
 // the order of ids and with a limit, a planner may walk along the ids of the whole tenant instead. As the domain's

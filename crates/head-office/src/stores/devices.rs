@@ -6,11 +6,12 @@ use counterfoil_domain::{
 };
 use ed25519_dalek::VerifyingKey;
 
-use super::{ACTOR, AdminError, check_name, taken};
+use super::rows;
 use crate::{
+    audit::note,
     clock::{Clock, Random},
     db::{Db, DbError, batch::id},
-    stores::{enrol::audit, rows},
+    deed::{ACTOR, AdminError, check_name, taken},
 };
 
 /// A device after a decision.
@@ -130,7 +131,7 @@ pub async fn readmit(
         .await
         .map_err(|error| taken(error, "device", &lost.id.to_string()))?;
     let detail = lost.id.to_string();
-    audit(
+    note(
         &mut transaction,
         random,
         tenant,
@@ -199,7 +200,7 @@ async fn decide(
             .into());
         }
         let detail = device.to_string();
-        audit(&mut transaction, random, tenant, clock.now(), ACTOR, action, &detail).await?;
+        note(&mut transaction, random, tenant, clock.now(), ACTOR, action, &detail).await?;
         transaction.commit("admin.decide").await?;
     }
     Ok(Decided {

@@ -12,13 +12,15 @@ use counterfoil_domain::{
 };
 use sqlx::AnyConnection;
 
-use super::{ACTOR, AdminError, check_name, fresh, tell};
+use super::rows;
 use crate::{
+    audit::note,
     clock::{Clock, Random},
+    coupons::card,
     db::{Db, DbError, Trouble},
-    members, pickups,
-    stores::{self, enrol::audit},
-    sync::feed::Item,
+    deed::{ACTOR, AdminError, check_name, fresh, tell},
+    feed::Item,
+    members, stores,
 };
 
 /// The shard of this database: there is one so far.
@@ -91,7 +93,7 @@ async fn attempt(
 ) -> Result<AddedOrder, AdminError> {
     let mut lease = db.lease().await?;
     let mut transaction = lease.begin().await?;
-    if pickups::rows::number_exists(&mut transaction, tenant, new.number).await? {
+    if rows::number_exists(&mut transaction, tenant, new.number).await? {
         return Err(AdminError::Taken {
             what: "order",
             name: new.number.to_owned(),
@@ -105,10 +107,7 @@ async fn attempt(
         Some(code) => {
             let code = typed::pickup_code(code).ok_or_else(|| AdminError::malformed("code", "8 digits"))?;
             let wanted = [code.clone()];
-            if !pickups::rows::taken_codes(&mut transaction, tenant, &wanted)
-                .await?
-                .is_empty()
-            {
+            if !rows::taken_codes(&mut transaction, tenant, &wanted).await?.is_empty() {
                 return Err(AdminError::Taken {
                     what: "pickup code",
                     name: code,
@@ -134,7 +133,7 @@ async fn attempt(
         told: Vec::new(),
     };
     let id = order.id;
-    pickups::rows::insert(&mut transaction, tenant, &[order], now).await?;
+    rows::insert(&mut transaction, tenant, &[order], now).await?;
     let mut news: BTreeMap<StoreId, Vec<Item>> = BTreeMap::new();
     let lock = db.dialect().lock_suffix();
     if let Some(member) = member
@@ -142,10 +141,10 @@ async fn attempt(
             .await?
             .pop()
     {
-        members::card::hold(&mut transaction, tenant, (version, member), new.store, &mut news).await?;
+        card::hold(&mut transaction, tenant, (version, member), new.store, &mut news).await?;
     }
     news.entry(new.store).or_default().push(Item::Order(id));
-    audit(&mut transaction, random, tenant, now, ACTOR, "order.added", new.number).await?;
+    note(&mut transaction, random, tenant, now, ACTOR, "order.added", new.number).await?;
     tell(&mut transaction, random, tenant, &news).await?;
     transaction.commit("admin.attempt").await?;
     Ok(AddedOrder { id, code })
@@ -172,7 +171,7 @@ fn check_lines(lines: &[OrderLine]) -> Result<(), AdminError> {
 }
 
 /// The member with this number.
-pub(super) async fn find_member(
+pub(crate) async fn find_member(
     connection: &mut AnyConnection,
     tenant: TenantId,
     number: &str,
@@ -214,7 +213,7 @@ pub(crate) async fn free_code(
         for _ in 0..FIRST_CANDIDATES << query {
             codes.extend(pickup_code(candidates.next()?, SHARD));
         }
-        let taken = pickups::rows::taken_codes(connection, tenant, &codes).await?;
+        let taken = rows::taken_codes(connection, tenant, &codes).await?;
         if let Some(free) = codes
             .into_iter()
             .find(|code| !taken.contains(code) && !promised.contains(code))

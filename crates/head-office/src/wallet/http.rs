@@ -15,9 +15,10 @@ use sqlx::{AnyConnection, Row};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{mine, rows};
+use super::mine;
 use crate::{
-    App,
+    app::App,
+    coupons,
     db::{
         DbError,
         batch::{id, id_or_null},
@@ -229,6 +230,19 @@ async fn page(
     Ok(Json(paging.page(views, |coupon| coupon.id)))
 }
 
+/// Template versions kept in memory for people who look at coupons.
+const TEMPLATES: u64 = 10_000;
+
+/// Template versions that were read; a published one never changes.
+#[derive(Debug)]
+struct Templates(moka::sync::Cache<(TenantId, TemplateId, i64), Arc<Template>>);
+
+impl Default for Templates {
+    fn default() -> Self {
+        Self(moka::sync::Cache::new(TEMPLATES))
+    }
+}
+
 /// The templates of these coupons. A published version does not change, so it is read once.
 async fn templates(
     app: &App,
@@ -240,7 +254,7 @@ async fn templates(
     let mut missing = Vec::new();
     for coupon in coupons {
         let (template, version) = (coupon.template, coupon.template_version);
-        match app.templates.get(&(tenant, template, version)) {
+        match app.own.of::<Templates>().0.get(&(tenant, template, version)) {
             Some(known) => {
                 found.insert((template, version), known);
             }
@@ -250,9 +264,12 @@ async fn templates(
     missing.sort_unstable();
     missing.dedup();
     if !missing.is_empty() {
-        for (_, template) in rows::load_templates(connection, tenant, &missing).await? {
+        for (_, template) in coupons::rows::load_templates(connection, tenant, &missing).await? {
             let key = (template.id, template.version);
-            app.templates.insert((tenant, key.0, key.1), Arc::clone(&template));
+            app.own
+                .of::<Templates>()
+                .0
+                .insert((tenant, key.0, key.1), Arc::clone(&template));
             found.insert(key, template);
         }
     }
@@ -262,8 +279,8 @@ async fn templates(
 /// The coupon with this id or code, if it was issued.
 async fn named(connection: &mut AnyConnection, tenant: TenantId, name: &str) -> Result<Coupon, ApiError> {
     let found = match text::plain(name).parse::<CouponId>() {
-        Ok(id) => rows::load(connection, tenant, &[id], "").await?.pop(),
-        Err(_) => rows::by_code(connection, tenant, name).await?,
+        Ok(id) => coupons::rows::load(connection, tenant, &[id], "").await?.pop(),
+        Err(_) => coupons::rows::by_code(connection, tenant, name).await?,
     };
     found.filter(Coupon::is_issued).ok_or_else(ApiError::not_found)
 }

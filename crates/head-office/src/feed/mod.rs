@@ -3,6 +3,10 @@
 //! Numbers are given in the last statements before a commit, stores in sorted order, so a reader never sees a number
 //! without the rows behind it and never skips a late commit.
 
+pub mod images;
+pub mod marks;
+pub mod watch;
+
 use std::collections::BTreeMap;
 
 use counterfoil_domain::{
@@ -12,7 +16,7 @@ use counterfoil_domain::{
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
 
-use super::marks::{Feed, MarkKey};
+use self::marks::{Feed, MarkKey};
 use crate::db::{
     DbError,
     batch::{Text, execute_all, fetch, hash, id},
@@ -117,7 +121,7 @@ const INSERT: Text = Text {
 pub struct Head {
     /// The last number given.
     pub number: i64,
-    /// Its mark; see [`super::marks`]. Of a feed's head what was random about the commit that gave it.
+    /// Its mark; see [`marks`]. Of a feed's head what was random about the commit that gave it.
     pub mark: i64,
 }
 

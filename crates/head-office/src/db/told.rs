@@ -3,7 +3,7 @@
 use counterfoil_domain::{ids::StoreId, surplus::Surplus};
 use sqlx::{Row, any::AnyRow};
 
-use crate::db::DbError;
+use super::DbError;
 
 const ID: usize = 16;
 

@@ -8,8 +8,7 @@ use counterfoil_domain::{
 };
 use sqlx::AnyConnection;
 
-use super::rows;
-use crate::{coupons, db::DbError, sync::feed::Item};
+use crate::{coupons, db::DbError, feed::Item, members};
 
 /// Coupons that a member's card shows at most, those that may be used first.
 const COUPONS: i64 = 200;
@@ -70,5 +69,5 @@ pub async fn hold(
         recent_stores,
         ..member
     };
-    rows::update_stores(connection, tenant, &[(version, &held)]).await
+    members::rows::update_stores(connection, tenant, &[(version, &held)]).await
 }

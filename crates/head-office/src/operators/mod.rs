@@ -1,4 +1,6 @@
-//! People of head office and the key that links of members are signed with: each secret is shown once.
+//! People of head office: the token of each is shown once.
+
+pub mod rows;
 
 use counterfoil_domain::{
     ids::{OperatorId, TenantId},
@@ -7,12 +9,12 @@ use counterfoil_domain::{
 };
 use sha2::{Digest, Sha256};
 
-use super::{ACTOR, AdminError, check_name, fresh, rows, taken};
 use crate::{
+    audit::note,
     clock::{Clock, Random},
     db::Db,
+    deed::{ACTOR, AdminError, check_name, fresh, taken},
     http::caller::OPERATOR_TOKEN,
-    stores::enrol::audit,
 };
 
 /// An operator to be.
@@ -61,7 +63,7 @@ pub async fn add_operator(
         .await
         .map_err(|error| taken(error, "operator", new.name))?;
     let detail = id.to_string();
-    audit(&mut transaction, random, tenant, now, ACTOR, "operator.added", &detail).await?;
+    note(&mut transaction, random, tenant, now, ACTOR, "operator.added", &detail).await?;
     transaction.commit("admin.add_operator").await?;
     Ok((id, token))
 }
@@ -93,7 +95,7 @@ pub async fn deactivate_operator(
         .ok_or_else(|| AdminError::NotFound(format!("there is no active operator {name}")))?;
     let detail = id.to_string();
     let now = clock.now();
-    audit(
+    note(
         &mut transaction,
         random,
         tenant,
@@ -105,28 +107,4 @@ pub async fn deactivate_operator(
     .await?;
     transaction.commit("admin.deactivate_operator").await?;
     Ok(id)
-}
-
-/// Makes the key that the shop's own site signs links with: 64 hexadecimal digits, shown once. With `again`, links
-/// signed with the one before are no longer good.
-///
-/// # Errors
-/// [`AdminError::LinkKeyExists`] when there is one and `again` is not set.
-pub async fn make_link_key(
-    db: &Db,
-    clock: &dyn Clock,
-    random: &dyn Random,
-    tenant: TenantId,
-    again: bool,
-) -> Result<String, AdminError> {
-    let key = fresh::<32>(random)?;
-    let now = clock.now();
-    let mut lease = db.lease().await?;
-    let mut transaction = lease.begin().await?;
-    if !rows::set_link_key(&mut transaction, tenant, &key, again).await? {
-        return Err(AdminError::LinkKeyExists);
-    }
-    audit(&mut transaction, random, tenant, now, ACTOR, "tenant.link_key_made", "").await?;
-    transaction.commit("admin.make_link_key").await?;
-    Ok(hex::encode(key))
 }

@@ -1,6 +1,6 @@
 //! Why something was not added or decided.
 
-use crate::{coupons::codes::NoCode, db::DbError};
+use crate::db::DbError;
 
 /// An error of the commands that add and decide.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +56,7 @@ pub enum AdminError {
 }
 
 impl AdminError {
-    pub(super) fn malformed(field: &'static str, wanted: impl Into<String>) -> Self {
+    pub(crate) fn malformed(field: &'static str, wanted: impl Into<String>) -> Self {
         Self::Malformed {
             field,
             wanted: wanted.into(),
@@ -92,14 +92,5 @@ impl AdminError {
                 | Self::LinkKeyExists
                 | Self::DeviceStatus { .. }
         )
-    }
-}
-
-impl From<NoCode> for AdminError {
-    fn from(error: NoCode) -> Self {
-        match error {
-            NoCode::Full => Self::CouponsFull,
-            NoCode::Db(error) => Self::Db(error),
-        }
     }
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{ACTOR, AdminError, fresh, orders::find_member, tell};
 use crate::{
+    audit::note,
     batches::{self, Purpose, rows::NewBatch},
     clock::{Clock, Random},
     coupons::{
@@ -12,9 +12,10 @@ use crate::{
         terms::Latest,
     },
     db::{Db, DbError},
+    deed::{ACTOR, AdminError, fresh, tell},
+    feed::Item,
     grants::{NotMade, granted},
-    stores::enrol::audit,
-    sync::feed::Item,
+    pickups::by_hand::find_member,
 };
 use counterfoil_domain::{
     code_policy::CodePolicy,
@@ -126,7 +127,7 @@ pub async fn grant_coupons(
         .iter()
         .map(|store| (*store, items.clone()))
         .collect();
-    audit(
+    note(
         &mut transaction,
         random,
         tenant,
@@ -162,7 +163,7 @@ pub async fn code_policy(
         codes::set_policy(&mut transaction, tenant, new).await?;
         let detail = serde_json::to_string(new).unwrap_or_default();
         let action = "tenant.code_policy_set";
-        audit(&mut transaction, random, tenant, clock.now(), ACTOR, action, &detail).await?;
+        note(&mut transaction, random, tenant, clock.now(), ACTOR, action, &detail).await?;
     }
     let codes = Codes::load(&mut transaction, tenant).await?;
     transaction.commit("admin.code_policy").await?;

@@ -1,0 +1,45 @@
+//! What a capability brings along.
+
+use std::sync::Arc;
+
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::{
+    app::App,
+    engine::{Settled, tables::Table},
+    feed::images::Images,
+    http::Aside,
+    jobs::{Due, Forget, Works},
+};
+
+/// What a capability brings along: what it does not name it has not.
+#[derive(Debug, Clone, Copy)]
+pub struct Capability {
+    /// The tables that commands read and change. Their order is their own, see [`Place`](crate::engine::tables::Place).
+    pub tables: fn(&Settled) -> Vec<Box<dyn Table>>,
+    /// What operators, members and the shop's own site may call.
+    pub people: fn() -> OpenApiRouter<Arc<App>>,
+    /// What counters call.
+    pub counters: &'static [Aside],
+    /// Kinds of work in the background.
+    pub works: &'static [&'static dyn Works],
+    /// What is done by itself at its time.
+    pub due: &'static [Due],
+    /// What is forgotten after a while.
+    pub forgets: &'static [Forget],
+    /// Rows that counters are told of.
+    pub images: &'static [&'static dyn Images],
+}
+
+impl Capability {
+    /// Nothing.
+    pub const NONE: Self = Self {
+        tables: |_| Vec::new(),
+        people: OpenApiRouter::new,
+        counters: &[],
+        works: &[],
+        due: &[],
+        forgets: &[],
+        images: &[],
+    };
+}

@@ -1,0 +1,12 @@
+//! What templates bring along.
+
+use super::{http, image, table};
+use crate::capability::Capability;
+
+/// The line in the list of capabilities.
+pub const CAPABILITY: Capability = Capability {
+    tables: |_| vec![Box::<table::Templates>::default()],
+    people: http::routes,
+    images: &[&image::Templates],
+    ..Capability::NONE
+};

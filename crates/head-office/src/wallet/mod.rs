@@ -1,0 +1,7 @@
+//! Coupons as their members and operators see them.
+
+mod capability;
+pub mod http;
+pub mod mine;
+
+pub use capability::CAPABILITY;
