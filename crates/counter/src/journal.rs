@@ -1,12 +1,14 @@
 //! The journal: what happened at this counter, in order, as a hash chain. Written once, never edited.
 
+use std::collections::BTreeSet;
+
 use counterfoil_domain::{
     ids::{ClerkId, CouponId, DeviceId, MemberId, OperationId, TenantId},
     offline::OfflineUsage,
     operations::{Action, Outcome},
     planted,
     time::{DAY, Millis},
-    transition::{Fingerprint, genesis},
+    transition::{Fingerprint, Subject, genesis},
 };
 use counterfoil_protocol::{
     operation::{ACTION_VERSION, Envelope, Evidence, seal},
@@ -18,7 +20,7 @@ use sqlx::{Row, SqliteConnection};
 use crate::{
     db::Fault,
     error::{Error, Result},
-    replica::Key,
+    replica::RowKey,
 };
 
 /// How long delivered operations are kept, by head office's clock.
@@ -66,8 +68,6 @@ pub struct Draft {
     pub clerk_name: String,
     /// What it is called in the queue, Chinese and English.
     pub title: Title,
-    /// What it is about.
-    pub subjects: Vec<Key>,
     /// Whose it was.
     pub member: Option<MemberId>,
     /// What was shown.
@@ -108,7 +108,7 @@ pub struct Title {
 }
 
 /// An operation as it was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     /// Its id.
     pub op_id: OperationId,
@@ -116,6 +116,8 @@ pub struct Written {
     pub place: Place,
     /// When.
     pub at: Millis,
+    /// What it is about.
+    pub subjects: Vec<Subject>,
 }
 
 fn fingerprint(bytes: &[u8]) -> Result<Fingerprint> {
@@ -193,18 +195,27 @@ pub async fn append(
     .bind(draft.alone.worth)
     .execute(&mut *db)
     .await?;
-    for subject in &draft.subjects {
-        note_subject(db, head.next, subject).await?;
+    let subjects = about(db, op_id, &draft.action).await?;
+    for subject in &subjects {
+        note_subject(db, head.next, &RowKey::of_subject(*subject)).await?;
+    }
+    if let Action::VoidRedemption { target, .. } = &draft.action {
+        sqlx::query("UPDATE journal SET voided_by = ? WHERE op_id = ?")
+            .bind(op_id.bytes().as_slice())
+            .bind(target.bytes().as_slice())
+            .execute(db)
+            .await?;
     }
     Ok(Written {
         op_id,
         place: head.next,
         at: moment.at,
+        subjects,
     })
 }
 
 /// Notes what an operation is about, and that it lies over that row.
-pub async fn note_subject(db: &mut SqliteConnection, place: Place, subject: &Key) -> Result<()> {
+async fn note_subject(db: &mut SqliteConnection, place: Place, subject: &RowKey) -> Result<()> {
     sqlx::query("INSERT INTO subjects (entity, id, epoch, seq) VALUES (?, ?, ?, ?)")
         .bind(subject.entity)
         .bind(subject.id.as_slice())
@@ -223,35 +234,38 @@ pub async fn note_subject(db: &mut SqliteConnection, place: Place, subject: &Key
 }
 
 /// What an operation is about.
-pub async fn subjects(db: &mut SqliteConnection, place: Place) -> Result<Vec<Key>> {
+pub async fn subjects(db: &mut SqliteConnection, place: Place) -> Result<Vec<Subject>> {
     let rows: Vec<(String, Vec<u8>)> =
         sqlx::query_as("SELECT entity, id FROM subjects WHERE epoch = ? AND seq = ? ORDER BY entity, id")
             .bind(place.epoch)
             .bind(place.seq)
             .fetch_all(db)
             .await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|(entity, id)| Key::read(&entity, id))
-        .collect())
+    let mut subjects = Vec::with_capacity(rows.len());
+    for (entity, id) in rows {
+        if let Some(key) = RowKey::read(&entity, id) {
+            subjects.extend(key.subject()?);
+        }
+    }
+    Ok(subjects)
 }
 
 /// The rows that an operation says it is about.
-pub async fn about(db: &mut SqliteConnection, operation: OperationId, action: &Action) -> Result<Vec<Key>> {
+pub async fn about(db: &mut SqliteConnection, operation: OperationId, action: &Action) -> Result<Vec<Subject>> {
     Ok(match action {
-        Action::RedeemCoupon { coupon, .. } => vec![Key::coupon(*coupon)],
-        Action::CollectOrder { order, .. } => vec![Key::order(*order)],
+        Action::RedeemCoupon { coupon, .. } => vec![Subject::Coupon(*coupon)],
+        Action::CollectOrder { order, .. } => vec![Subject::Order(*order)],
         Action::SettleSale(settled) => settled
             .coupons
             .iter()
-            .map(|used| Key::coupon(used.coupon))
-            .chain([Key::sale(operation)])
+            .map(|used| Subject::Coupon(used.coupon))
+            .chain([Subject::Sale(operation)])
             .collect(),
         Action::ReturnSale(back) => back
             .coupons
             .iter()
-            .map(|id| Key::coupon(*id))
-            .chain([Key::sale(back.target)])
+            .map(|id| Subject::Coupon(*id))
+            .chain([Subject::Sale(back.target)])
             .collect(),
         Action::VoidRedemption { target, .. } => match place_of(db, *target).await? {
             Some(place) => subjects(db, place).await?,
@@ -385,6 +399,47 @@ pub async fn settle(db: &mut SqliteConnection, outcomes: &[OperationOutcome], se
     .execute(db)
     .await?;
     Ok(done.rows_affected())
+}
+
+/// Operations that lie over rows although the cursor has passed their outcomes.
+#[derive(Debug, Default)]
+pub struct Passed {
+    /// Their places.
+    pub places: BTreeSet<Place>,
+    /// There are others.
+    pub more: bool,
+}
+
+/// The first of them, those that lie over `most` rows or a few more. They end in order, so none stands behind one that
+/// waits: that keeps the thousands that may wait from being looked through.
+pub async fn passed(db: &mut SqliteConnection, store_seq: i64, most: usize) -> Result<Passed> {
+    let waits: Option<(i64, i64)> = sqlx::query_as(
+        "SELECT epoch, seq FROM journal INDEXED BY journal_pending WHERE state = 'pending' ORDER BY epoch, seq LIMIT 1",
+    )
+    .fetch_optional(&mut *db)
+    .await?;
+    let (epoch, seq) = waits.unwrap_or((i64::MAX, i64::MAX));
+    let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
+    // CROSS JOIN: SQLite keeps this order. The other way round it reads the whole journal.
+    let rows: Vec<(i64, i64)> = sqlx::query_as(
+        "SELECT t.epoch, t.seq FROM touches AS t INDEXED BY touches_operation CROSS JOIN journal AS j \
+         ON j.epoch = t.epoch AND j.seq = t.seq WHERE (t.epoch, t.seq) < (?1, ?2) AND j.state = 'settled' \
+         AND j.feed <= ?3 ORDER BY t.epoch, t.seq LIMIT ?4",
+    )
+    .bind(epoch)
+    .bind(seq)
+    .bind(store_seq)
+    .bind(limit)
+    .fetch_all(db)
+    .await?;
+    let places = rows.iter().take(most).map(|(epoch, seq)| Place {
+        epoch: *epoch,
+        seq: *seq,
+    });
+    Ok(Passed {
+        places: places.collect(),
+        more: rows.len() > most,
+    })
 }
 
 /// Head office lost what it had from here on: these operations wait again, and lie over their rows again.

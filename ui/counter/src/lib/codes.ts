@@ -85,6 +85,7 @@ export const PROBLEM_CODES = {
   camera_unavailable: [],
   camera_failed: [],
   data_dir_locked: [],
+  panicked: [],
   operation_not_voidable: [],
   reason_missing: [],
   receipt_missing: [],

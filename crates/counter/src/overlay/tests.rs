@@ -1,0 +1,732 @@
+//! What is seen of rows is what the transition makes of them, whatever lies over them and however they are computed.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use counterfoil_domain::{
+    coupons::{Coupon, CouponState},
+    ids::{CouponId, OperationId},
+    operations::{Action, ExceptionKind, Outcome, Times},
+    pickups::OrderState,
+    sales::{Return, ReturnLine, ReturnPolicy, Sale, SaleLine, Settlement, UsedCoupon},
+    time::MINUTE,
+    transition::{Applied, Doing, NeedKeys, State, Subject, effect, genesis},
+};
+use counterfoil_protocol::{
+    operation::Evidence,
+    sync::{Image, Page, Row as PageRow},
+};
+use proptest::prelude::*;
+use sqlx::{Row, SqliteConnection};
+
+use super::{
+    Here, gather,
+    lay::{Ground, Laid, Seen, lay_over},
+};
+use crate::{
+    Clock, QueueState,
+    honour::act,
+    identity, intake,
+    journal::{self, Alone, Draft, Place, Title},
+    queue, replica,
+    testing::{
+        HeadOffice, NOW, Shop, bytes, clerk_id, coupon, coupon_id, device, member_id, order, order_id, store_id,
+        template_id,
+    },
+};
+
+const COUPONS: u8 = 4;
+const ORDERS: u8 = 2;
+
+/// Something that happens here; numbers name coupons, orders, or operations that went before.
+#[derive(Debug, Clone)]
+enum Deed {
+    Redeem(u8),
+    Collect(u8),
+    Settle(Vec<u8>),
+    Void(u8),
+    Return(u8, u8),
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        3 => (0..COUPONS).prop_map(Deed::Redeem),
+        1 => (0..ORDERS).prop_map(Deed::Collect),
+        4 => prop::collection::btree_set(0..COUPONS, 0..=3).prop_map(|coupons| Deed::Settle(coupons.into_iter().collect())),
+        4 => any::<u8>().prop_map(Deed::Void),
+        3 => (any::<u8>(), any::<u8>()).prop_map(|(sale, coupons)| Deed::Return(sale, coupons)),
+    ]
+}
+
+fn redemption(coupon: CouponId) -> Action {
+    Action::RedeemCoupon {
+        coupon,
+        template: template_id(1),
+        template_version: 1,
+        worth: 2_000,
+        member: None,
+        freeze: None,
+    }
+}
+
+/// 5 x 20.00, and 20.00 off for each coupon.
+fn settlement(coupons: &[CouponId]) -> Settlement {
+    let discount = 2_000 * i64::try_from(coupons.len()).unwrap();
+    Settlement {
+        currency: "CNY".into(),
+        lines: vec![SaleLine {
+            sku: "P2".into(),
+            name_zh: "商品2".into(),
+            name_en: "Product 2".into(),
+            category: None,
+            merchant: None,
+            unit_price: 2_000,
+            quantity: 5,
+        }],
+        coupons: coupons
+            .iter()
+            .map(|coupon| UsedCoupon {
+                coupon: *coupon,
+                template: template_id(1),
+                template_version: 1,
+                discount: 2_000,
+                shares: vec![2_000],
+                freeze: None,
+            })
+            .collect(),
+        member: Some(member_id(1)),
+        payable: 10_000 - discount,
+        tender: "cash".into(),
+        receipt: "R-1".into(),
+    }
+}
+
+/// One unit comes back.
+fn goods_back(target: OperationId, coupons: Vec<CouponId>) -> Action {
+    Action::ReturnSale(Return {
+        target,
+        lines: vec![ReturnLine {
+            line: 0,
+            quantity: 1,
+            refund: 1_000,
+        }],
+        policy: ReturnPolicy::Keep,
+        coupons,
+        approved_by: clerk_id(2),
+        reason: "too small".into(),
+    })
+}
+
+fn void_of(target: OperationId) -> Action {
+    Action::VoidRedemption {
+        target,
+        reason: "wrong one".into(),
+        approved_by: clerk_id(2),
+    }
+}
+
+fn nth<T>(items: &[T], n: u8) -> Option<&T> {
+    (!items.is_empty()).then(|| &items[usize::from(n) % items.len()])
+}
+
+/// What the deed is, after those that went before.
+fn action(deed: &Deed, before: &[(OperationId, Action)]) -> Option<Action> {
+    let ids = |coupons: &[u8]| coupons.iter().map(|n| coupon_id(*n)).collect::<Vec<_>>();
+    Some(match deed {
+        Deed::Redeem(n) => redemption(coupon_id(*n)),
+        Deed::Collect(n) => Action::CollectOrder {
+            order: order_id(*n),
+            worth: 1_000,
+            freeze: None,
+        },
+        Deed::Settle(coupons) => Action::SettleSale(settlement(&ids(coupons))),
+        Deed::Void(n) => {
+            let undone: BTreeSet<OperationId> = before.iter().filter_map(|(_, action)| undoes(action)).collect();
+            let candidates: Vec<OperationId> = before
+                .iter()
+                .filter(|(id, action)| can_be_undone(action) && !undone.contains(id))
+                .map(|(id, _)| *id)
+                .collect();
+            void_of(*nth(&candidates, *n)?)
+        }
+        Deed::Return(n, which) => {
+            let sales: Vec<(OperationId, Vec<CouponId>)> = before
+                .iter()
+                .filter_map(|(id, action)| match action {
+                    Action::SettleSale(settled) => {
+                        Some((*id, settled.coupons.iter().map(|used| used.coupon).collect()))
+                    }
+                    _ => None,
+                })
+                .collect();
+            let (sale, coupons) = nth(&sales, *n)?.clone();
+            let some = coupons
+                .into_iter()
+                .enumerate()
+                .filter(|(place, _)| which & (1 << place) != 0);
+            goods_back(sale, some.map(|(_, id)| id).collect())
+        }
+    })
+}
+
+fn undoes(action: &Action) -> Option<OperationId> {
+    match action {
+        Action::VoidRedemption { target, .. } => Some(*target),
+        _ => None,
+    }
+}
+
+fn can_be_undone(action: &Action) -> bool {
+    matches!(
+        action,
+        Action::RedeemCoupon { .. } | Action::CollectOrder { .. } | Action::SettleSale { .. }
+    )
+}
+
+fn over(id: OperationId, action: &Action, before: &[Laid]) -> Vec<Subject> {
+    match action {
+        Action::RedeemCoupon { coupon, .. } => vec![Subject::Coupon(*coupon)],
+        Action::CollectOrder { order, .. } => vec![Subject::Order(*order)],
+        Action::SettleSale(settled) => {
+            let coupons = settled.coupons.iter().map(|used| Subject::Coupon(used.coupon));
+            coupons.chain([Subject::Sale(id)]).collect()
+        }
+        Action::ReturnSale(back) => {
+            let coupons = back.coupons.iter().map(|id| Subject::Coupon(*id));
+            coupons.chain([Subject::Sale(back.target)]).collect()
+        }
+        Action::VoidRedemption { target, .. } => {
+            let undone = before.iter().find(|laid| laid.doing.operation == *target);
+            undone.map(|laid| laid.over.clone()).unwrap_or_default()
+        }
+        Action::FailedAttempt { .. } => Vec::new(),
+    }
+}
+
+fn operation(n: usize) -> OperationId {
+    OperationId::new(NOW, bytes(20, u8::try_from(n).unwrap()))
+}
+
+fn doing(operation: OperationId) -> Doing {
+    Doing {
+        operation,
+        device: device(1),
+        store: store_id(1),
+        actor: Some(clerk_id(1)),
+        times: Times {
+            occurred_at: NOW,
+            received_at: NOW,
+            settled_at: None,
+        },
+    }
+}
+
+/// These deeds as operations that nobody has heard of yet.
+fn laid(deeds: &[Deed]) -> Vec<Laid> {
+    let mut done: Vec<(OperationId, Action)> = Vec::new();
+    let mut laid: Vec<Laid> = Vec::new();
+    for deed in deeds {
+        let Some(action) = action(deed, &done) else { continue };
+        let id = operation(done.len());
+        let over = over(id, &action, &laid);
+        laid.push(Laid {
+            place: Place {
+                epoch: 1,
+                seq: i64::try_from(done.len()).unwrap() + 1,
+            },
+            doing: doing(id),
+            action: action.clone(),
+            over,
+            outcome: None,
+        });
+        done.push((id, action));
+    }
+    laid
+}
+
+/// Head office's rows: everything is here, some of it used elsewhere. Of a sale there is no row yet.
+fn bases(used: u8, laid: &[Laid]) -> BTreeMap<Subject, Ground> {
+    let elsewhere = OperationId::new(NOW, bytes(21, 0));
+    let coupons = (0..COUPONS).map(|n| {
+        let mut row = coupon(n, 1);
+        if used & (1 << n) != 0 {
+            row.state = CouponState::Redeemed {
+                operation: elsewhere,
+                at: NOW,
+                store: store_id(2),
+            };
+        }
+        (Subject::Coupon(row.id), Ground::Coupon(row))
+    });
+    let orders = (0..ORDERS).map(|n| {
+        let mut row = order(n);
+        if used & (16 << n) != 0 {
+            row.state = OrderState::Collected {
+                operation: elsewhere,
+                at: NOW,
+                store: store_id(2),
+            };
+        }
+        (Subject::Order(row.id), Ground::Order(row))
+    });
+    let sales = laid
+        .iter()
+        .flat_map(|laid| &laid.over)
+        .filter_map(|subject| match subject {
+            Subject::Sale(_) => Some((*subject, Ground::Sale(None))),
+            Subject::Coupon(_) | Subject::Order(_) => None,
+        });
+    coupons.chain(orders).chain(sales).collect()
+}
+
+/// Every operation done to all rows at once, by the transition and nothing else.
+fn by_the_transition(rows: &BTreeMap<Subject, Ground>, laid: &[Laid]) -> Seen {
+    let mut state = State::default();
+    for (subject, row) in rows {
+        row.clone().put(*subject, &mut state);
+    }
+    let mut conflicts = BTreeSet::new();
+    for laid in laid {
+        let id = laid.doing.operation;
+        let (outcome, changes) = loop {
+            match effect(&state, &laid.action, &laid.doing) {
+                Ok(done) => break done,
+                Err(NeedKeys(keys)) => keys.into_iter().for_each(|key| state.note_missing(key)),
+            }
+        };
+        state.absorb(&changes);
+        if outcome != Outcome::Applied {
+            conflicts.insert(laid.place);
+        }
+        state.operations.insert(
+            id,
+            Some(Applied {
+                id,
+                device: laid.doing.device,
+                epoch: laid.place.epoch,
+                seq: laid.place.seq,
+                fingerprint: genesis(),
+                subject: laid.action.subject(id),
+                outcome,
+            }),
+        );
+    }
+    Seen {
+        rows: rows
+            .keys()
+            .map(|subject| (*subject, Ground::take(*subject, &state).unwrap()))
+            .collect(),
+        conflicts,
+    }
+}
+
+/// The rows that operations link, group by group.
+fn groups(rows: &BTreeMap<Subject, Ground>, laid: &[Laid]) -> Vec<BTreeSet<Subject>> {
+    let mut groups: Vec<BTreeSet<Subject>> = rows.keys().map(|subject| BTreeSet::from([*subject])).collect();
+    for laid in laid {
+        let (touched, mut others): (Vec<_>, Vec<_>) = groups
+            .into_iter()
+            .partition(|group| laid.over.iter().any(|subject| group.contains(subject)));
+        if !touched.is_empty() {
+            others.push(touched.into_iter().flatten().collect());
+        }
+        groups = others;
+    }
+    groups
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+    #[test]
+    fn group_by_group_it_is_what_the_transition_makes_of_all_rows(
+        deeds in prop::collection::vec(deed(), 0..14),
+        used in any::<u8>(),
+    ) {
+        let laid = laid(&deeds);
+        let rows = bases(used, &laid);
+        let all = by_the_transition(&rows, &laid);
+        let mut seen = Seen::default();
+        for group in groups(&rows, &laid) {
+            let theirs = |subject: &Subject| group.contains(subject);
+            let rows = rows.iter().filter(|(subject, _)| theirs(subject)).map(|(key, row)| (*key, row.clone()));
+            let laid: Vec<Laid> = laid.iter().filter(|laid| laid.over.iter().any(theirs)).cloned().collect();
+            let mut part = lay_over(rows.collect(), &laid, &[]).unwrap();
+            seen.rows.append(&mut part.rows);
+            seen.conflicts.append(&mut part.conflicts);
+        }
+        prop_assert_eq!(seen, all);
+    }
+}
+
+fn state_of(seen: &Seen, n: u8) -> CouponState {
+    match &seen.rows[&Subject::Coupon(coupon_id(n))] {
+        Ground::Coupon(row) => row.state.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn sale_of(seen: &Seen, id: OperationId) -> Sale {
+    match &seen.rows[&Subject::Sale(id)] {
+        Ground::Sale(Some(row)) => (**row).clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn redeemed_by(operation: OperationId) -> CouponState {
+    CouponState::Redeemed {
+        operation,
+        at: NOW,
+        store: store_id(1),
+    }
+}
+
+#[test]
+fn rows_that_show_an_operation_stay_and_its_other_rows_get_it() {
+    let laid = laid(&[Deed::Settle(vec![0, 1])]);
+    let sale = operation(0);
+    let bare = bases(0, &laid);
+    let plain = lay_over(bare.clone(), &laid, &[]).unwrap();
+    let row_of = |subject| plain.rows[&subject].clone();
+    // The rows of one page may come in any order, and in several pages.
+    for shown in [
+        vec![Subject::Coupon(coupon_id(0))],
+        vec![Subject::Sale(sale)],
+        vec![Subject::Coupon(coupon_id(1)), Subject::Sale(sale)],
+        laid[0].over.clone(),
+    ] {
+        let mut rows = bare.clone();
+        for subject in &shown {
+            rows.insert(*subject, row_of(*subject));
+        }
+        let seen = lay_over(rows, &laid, &[]).unwrap();
+        assert_eq!(seen, plain, "{shown:?}");
+        assert_eq!(state_of(&seen, 0), redeemed_by(sale));
+        assert!(seen.conflicts.is_empty());
+    }
+}
+
+#[test]
+fn a_sale_that_is_undone_at_head_office_already_is_undone_once_more_on_what_does_not_show_it() {
+    let laid = laid(&[Deed::Settle(vec![0]), Deed::Void(0)]);
+    let sale = operation(0);
+    let plain = lay_over(bases(0, &laid), &laid, &[]).unwrap();
+    assert_eq!(sale_of(&plain, sale).voided_by, Some(operation(1)));
+    let mut rows = bases(0, &laid);
+    rows.insert(Subject::Sale(sale), plain.rows[&Subject::Sale(sale)].clone());
+    let Some(Ground::Coupon(row)) = rows.get_mut(&Subject::Coupon(coupon_id(0))) else {
+        panic!("no coupon");
+    };
+    row.state = redeemed_by(sale);
+    let seen = lay_over(rows, &laid, &[]).unwrap();
+    assert_eq!(state_of(&seen, 0), CouponState::Available);
+    assert_eq!(sale_of(&seen, sale).voided_by, Some(operation(1)));
+}
+
+#[test]
+fn of_rows_that_are_not_here_nothing_is_foretold() {
+    let laid = laid(&[Deed::Settle(vec![0, 1]), Deed::Return(0, 3)]);
+    let sale = operation(0);
+    // Both coupons were known by their tokens alone.
+    let mut rows = bases(0, &laid);
+    rows.remove(&Subject::Coupon(coupon_id(0)));
+    rows.remove(&Subject::Coupon(coupon_id(1)));
+    let seen = lay_over(rows, &laid, &[]).unwrap();
+    assert!(seen.conflicts.is_empty(), "{:?}", seen.conflicts);
+    let row = sale_of(&seen, sale);
+    assert!(
+        row.coupons
+            .iter()
+            .all(|sold| sold.exception.is_none() && sold.given_back)
+    );
+    assert_eq!(row.paid_back(), 1_000);
+    // One of them; the other is used up elsewhere, which is known.
+    let laid = self::laid(&[Deed::Settle(vec![0, 1])]);
+    let mut rows = bases(2, &laid);
+    rows.remove(&Subject::Coupon(coupon_id(0)));
+    let seen = lay_over(rows, &laid, &[]).unwrap();
+    assert_eq!(seen.conflicts, BTreeSet::from([laid[0].place]));
+    let exceptions: Vec<_> = sale_of(&seen, sale).coupons.iter().map(|sold| sold.exception).collect();
+    assert_eq!(exceptions, [None, Some(ExceptionKind::DoubleRedeem)]);
+}
+
+#[test]
+fn what_is_in_quarantine_has_no_effect_and_a_known_outcome_is_no_forecast() {
+    let mut laid = laid(&[Deed::Settle(vec![0])]);
+    laid[0].outcome = Some(Outcome::Quarantined {
+        reason: counterfoil_domain::operations::QuarantineReason::HandlerFailed,
+    });
+    let bare = bases(0, &laid);
+    assert_eq!(lay_over(bare.clone(), &laid, &[]).unwrap().rows, bare);
+    laid[0].outcome = Some(Outcome::AppliedWithException {
+        exception: ExceptionKind::DoubleRedeem,
+    });
+    let seen = lay_over(bases(1, &laid), &laid, &[]).unwrap();
+    assert!(seen.conflicts.is_empty());
+}
+
+async fn who(shop: &Shop) -> identity::Identity {
+    identity::load(&mut shop.inner.db.read().await.unwrap()).await.unwrap()
+}
+
+fn draft(action: Action) -> Draft {
+    Draft {
+        action,
+        clerk: Some(clerk_id(1)),
+        clerk_name: "clerk 1".into(),
+        title: Title::default(),
+        member: None,
+        evidence: Evidence::Code,
+        confirmed: true,
+        alone: Alone::default(),
+    }
+}
+
+async fn act_here(shop: &Shop, action: Action) -> OperationId {
+    let who = who(shop).await;
+    let mut writer = shop.inner.db.write().await;
+    let tx = writer.begin().await.unwrap();
+    let receipt = act(&shop.inner, tx, &who, shop.clock.now(), draft(action), "test").await;
+    receipt.unwrap().op_id
+}
+
+/// What is stored is what comes of all operations done to all rows at once.
+async fn assert_laid(shop: &Shop) {
+    let here = Here::of(&who(shop).await);
+    let db: &mut SqliteConnection = &mut *shop.inner.db.read().await.unwrap();
+    let all: Vec<Subject> = gather::all_touched(db).await.unwrap().into_iter().collect();
+    let group = gather::gather(db, &all, here).await.unwrap();
+    let seen = lay_over(group.bases().unwrap(), &group.laid, &group.earlier).unwrap();
+    for (subject, row) in &seen.rows {
+        let key = replica::RowKey::of_subject(*subject);
+        let stored: String = sqlx::query_scalar("SELECT image FROM replica WHERE entity = ? AND id = ?")
+            .bind(key.entity)
+            .bind(key.id)
+            .fetch_one(&mut *db)
+            .await
+            .unwrap();
+        assert_eq!(stored, row.write().unwrap(), "{subject:?}");
+    }
+    let marked: Vec<(i64, i64)> = sqlx::query_as("SELECT epoch, seq FROM journal WHERE conflict = 1")
+        .fetch_all(&mut *db)
+        .await
+        .unwrap();
+    let marked: BTreeSet<Place> = marked.into_iter().map(|(epoch, seq)| Place { epoch, seq }).collect();
+    assert_eq!(marked, seen.conflicts);
+    let bare: i64 = sqlx::query_scalar(
+        "SELECT COUNT(*) FROM replica WHERE (base IS NULL) = EXISTS (SELECT 1 FROM touches t \
+         WHERE t.entity = replica.entity AND t.id = replica.id)",
+    )
+    .fetch_one(db)
+    .await
+    .unwrap();
+    assert_eq!(
+        bare, 0,
+        "a row has a base where, and only where, operations lie over it"
+    );
+}
+
+#[derive(Debug, Clone)]
+enum Happening {
+    Here(Deed),
+    RedeemElsewhere(u8),
+    Exchange { push: u8, rows: u8, answered: bool },
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    prop_oneof![
+        5 => deed().prop_map(Happening::Here),
+        1 => (0..COUPONS).prop_map(Happening::RedeemElsewhere),
+        4 => (0u8..4, 1u8..6, prop::bool::weighted(0.8))
+            .prop_map(|(push, rows, answered)| Happening::Exchange { push, rows, answered }),
+    ]
+}
+
+async fn run(happenings: Vec<Happening>) {
+    let mut office = HeadOffice::new(COUPONS, ORDERS);
+    let shop = Shop::of(&mut office).await;
+    let mut done = Vec::new();
+    for happening in happenings {
+        shop.clock.advance(MINUTE);
+        office.now = shop.clock.now();
+        match happening {
+            Happening::Here(deed) => {
+                let Some(action) = action(&deed, &done) else { continue };
+                let id = act_here(&shop, action.clone()).await;
+                done.push((id, action));
+            }
+            Happening::RedeemElsewhere(n) => office.elsewhere(redemption(coupon_id(n))),
+            Happening::Exchange { push, rows, answered } => {
+                shop.exchange(&mut office, push.into(), rows.into(), true, answered)
+                    .await;
+            }
+        }
+        assert_laid(&shop).await;
+    }
+    shop.settle(&mut office).await;
+    assert_laid(&shop).await;
+    let db: &mut SqliteConnection = &mut *shop.inner.db.read().await.unwrap();
+    let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM touches")
+        .fetch_one(&mut *db)
+        .await
+        .unwrap();
+    assert_eq!(left, 0);
+    for coupon in office.state.coupons.values().flatten() {
+        let held = replica::coupon(db, coupon.id).await.unwrap().unwrap();
+        assert_eq!(held.row.state, coupon.state);
+    }
+    for sale in office.state.sales.values().flatten() {
+        let held = replica::sale(db, sale.id).await.unwrap();
+        assert_eq!(
+            held.map(|row| Sale {
+                told: sale.told.clone(),
+                ..row
+            }),
+            Some(sale.clone())
+        );
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #[test]
+    fn what_is_stored_is_what_all_operations_make_of_all_rows(
+        happenings in prop::collection::vec(happening(), 1..30),
+    ) {
+        tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(run(happenings));
+    }
+}
+
+fn many(n: u16) -> CouponId {
+    let [high, low] = n.to_be_bytes();
+    CouponId::new(NOW - 1_000_000, [6, 0, 0, 0, 0, high, low, 0, 0, 1])
+}
+
+fn row(n: u16) -> PageRow {
+    PageRow {
+        version: i64::from(n) + 2,
+        image: Image::Coupon(Coupon {
+            id: many(n),
+            code: format!("{:018}", u64::from(n) + 220_024_060_512_345_000),
+            member: None,
+            ..coupon(0, 1)
+        }),
+    }
+}
+
+/// A counter with so many operations that wait, each about a coupon of its own.
+async fn with_pending(count: u16) -> Shop {
+    let shop = Shop::new().await;
+    let who = who(&shop).await;
+    let mut writer = shop.inner.db.write().await;
+    let mut tx = writer.begin().await.unwrap();
+    for first in (0..count).step_by(500) {
+        let rows: Vec<PageRow> = (first..count.min(first + 500))
+            .map(|n| PageRow { version: 1, ..row(n) })
+            .collect();
+        replica::store(&mut tx, &rows, who.generation, false).await.unwrap();
+    }
+    for n in 0..count {
+        let head = journal::head(&mut tx, who.epoch).await.unwrap();
+        let mut moment = shop.inner.moment(&who, NOW).unwrap();
+        moment.at += i64::from(n);
+        journal::append(
+            &mut tx,
+            who.tenant,
+            who.device,
+            head,
+            moment,
+            &draft(redemption(many(n))),
+        )
+        .await
+        .unwrap();
+    }
+    super::renew_all(&mut tx, Here::of(&who)).await.unwrap();
+    tx.commit("test").await.unwrap();
+    drop(writer);
+    shop
+}
+
+/// Head office has applied the first of them, and said so.
+async fn applied(shop: &Shop, count: i64) {
+    let mut writer = shop.inner.db.write().await;
+    let mut tx = writer.begin().await.unwrap();
+    sqlx::query("UPDATE journal SET state = 'settled', outcome = 'applied', feed = 5, delivered_at = 1 WHERE seq <= ?")
+        .bind(count)
+        .execute(&mut *tx)
+        .await
+        .unwrap();
+    tx.commit("test").await.unwrap();
+}
+
+/// How many steps SQLite takes to apply the page.
+async fn steps(shop: &Shop, page: &Page) -> u64 {
+    let count = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&count);
+    {
+        let mut writer = shop.inner.db.write().await;
+        let mut tx = writer.begin().await.unwrap();
+        tx.lock_handle().await.unwrap().set_progress_handler(1, move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+            true
+        });
+        tx.commit("test").await.unwrap();
+    }
+    intake::apply_page(&shop.inner.db, page, NOW).await.unwrap();
+    count.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn a_page_costs_what_is_in_it_however_many_operations_wait() {
+    // The first operations were taken; rows of theirs and of others that wait come with the page.
+    let page = Page {
+        rows: (0..150).map(row).collect(),
+        cursor: counterfoil_protocol::sync::Cursor {
+            store_seq: 7,
+            ..who(&Shop::new().await).await.cursor
+        },
+        more: false,
+    };
+    let mut costs = Vec::new();
+    for pending in [300_u16, 10_000] {
+        let shop = with_pending(pending).await;
+        applied(&shop, 100).await;
+        costs.push(steps(&shop, &page).await);
+        let entries = queue::page(&mut shop.inner.db.read().await.unwrap(), None, None, 1)
+            .await
+            .unwrap();
+        assert_eq!(entries[0].state, QueueState::Pending);
+    }
+    let [few, many] = costs[..] else { panic!("{costs:?}") };
+    assert!(few > 1_000, "{costs:?}");
+    assert!(many < few + few / 10, "{costs:?}");
+}
+
+/// How many operations each transaction lets go of, and how many rows it writes, at most.
+#[tokio::test]
+async fn a_long_page_is_written_in_many_short_transactions() {
+    let shop = with_pending(300).await;
+    applied(&shop, 300).await;
+    let mut left = Vec::new();
+    let mut more = true;
+    while more {
+        let who = who(&shop).await;
+        let mut writer = shop.inner.db.write().await;
+        let mut tx = writer.begin().await.unwrap();
+        more = super::release(&mut tx, 5, Here::of(&who), who.generation, 50)
+            .await
+            .unwrap();
+        let count = sqlx::query("SELECT COUNT(*) FROM touches")
+            .fetch_one(&mut *tx)
+            .await
+            .unwrap();
+        left.push(count.get::<i64, _>(0));
+        tx.commit("test").await.unwrap();
+    }
+    assert_eq!(left, [250, 200, 150, 100, 50, 0]);
+    assert_laid(&shop).await;
+}
