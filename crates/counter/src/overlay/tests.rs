@@ -497,7 +497,7 @@ async fn act_here(shop: &Shop, action: Action) -> OperationId {
 /// What is stored is what comes of all operations done to all rows at once.
 async fn assert_laid(shop: &Shop) {
     let here = Here::of(&who(shop).await);
-    let db: &mut SqliteConnection = &mut *shop.inner.db.read().await.unwrap();
+    let db: &mut SqliteConnection = &mut shop.inner.db.read().await.unwrap();
     let all: Vec<Subject> = gather::all_touched(db).await.unwrap().into_iter().collect();
     let group = gather::gather(db, &all, here).await.unwrap();
     let seen = lay_over(group.bases().unwrap(), &group.laid, &group.earlier).unwrap();
@@ -569,7 +569,7 @@ async fn run(happenings: Vec<Happening>) {
     }
     shop.settle(&mut office).await;
     assert_laid(&shop).await;
-    let db: &mut SqliteConnection = &mut *shop.inner.db.read().await.unwrap();
+    let db: &mut SqliteConnection = &mut shop.inner.db.read().await.unwrap();
     let left: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM touches")
         .fetch_one(&mut *db)
         .await

@@ -58,11 +58,11 @@ impl SyncHandle {
     /// Stops, and waits until it has. What was not written down yet is asked for again next time.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
-        if let Some(task) = self.task.take() {
-            if let Err(error) = task.await {
-                let error = Error::from(error);
-                tracing::error!(code = error.code(), %error, "sync did not end by itself");
-            }
+        if let Some(task) = self.task.take()
+            && let Err(error) = task.await
+        {
+            let error = Error::from(error);
+            tracing::error!(code = error.code(), %error, "sync did not end by itself");
         }
     }
 }
