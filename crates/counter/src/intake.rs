@@ -27,8 +27,8 @@ use crate::{
 /// Rows written in one transaction: some 5 ms, so that a clerk never waits long for the writer.
 const SLICE: usize = 200;
 
-/// Rows that operations lie over and that are computed again in one transaction: they cost several times as much.
-const TOUCHED: usize = 50;
+/// How many rows one costs that operations lie over and that is computed again.
+const LAID: usize = 3;
 
 /// What an answer came to.
 #[derive(Debug)]
@@ -154,7 +154,7 @@ pub async fn apply_page(db: &Database, page: &Page, now: Millis) -> Result<()> {
         let mut writer = db.write().await;
         let mut tx = writer.begin().await?;
         let who = identity::load(&mut tx).await?;
-        let (size, touched) = slice(&mut tx, rows).await?;
+        let (size, left) = slice(&mut tx, rows).await?;
         let (slice, rest) = rows.split_at(size);
         let keys = replica::store(&mut tx, slice, who.generation, false).await?;
         overlay::renew_touched(&mut tx, &keys, Here::of(&who)).await?;
@@ -168,7 +168,7 @@ pub async fn apply_page(db: &Database, page: &Page, now: Millis) -> Result<()> {
         }
         let mut more = !rest.is_empty();
         if !more {
-            more = finish_page(&mut tx, page, &who, now, TOUCHED.saturating_sub(touched)).await?;
+            more = finish_page(&mut tx, page, &who, now, left / LAID).await?;
         }
         tx.commit("page").await?;
         drop(writer);
@@ -184,22 +184,22 @@ pub async fn apply_page(db: &Database, page: &Page, now: Millis) -> Result<()> {
     }
 }
 
-/// How many of these rows one transaction takes, and how many of those operations lie over.
+/// How many of these rows one transaction takes, and for how many more there is room in it.
 async fn slice(db: &mut sqlx::SqliteConnection, rows: &[Row]) -> Result<(usize, usize)> {
     let rows = rows.get(..SLICE).unwrap_or(rows);
     let subjects: Vec<Option<Subject>> = rows.iter().map(|row| replica::subject_of(&row.image)).collect();
     let known: Vec<Subject> = subjects.iter().copied().flatten().collect();
     let touched = overlay::touched(db, &known).await?;
-    let mut count = 0;
+    let mut left = SLICE;
     for (place, subject) in subjects.iter().enumerate() {
-        if subject.is_some_and(|subject| touched.contains(&subject)) {
-            if count == TOUCHED {
-                return Ok((place, count));
-            }
-            count += 1;
+        let laid = subject.is_some_and(|subject| touched.contains(&subject));
+        let cost = if laid { LAID } else { 1 };
+        if cost > left {
+            return Ok((place, 0));
         }
+        left -= cost;
     }
-    Ok((rows.len(), count))
+    Ok((rows.len(), left))
 }
 
 /// Moves the cursor, and lets operations go that it has passed: so many now. Whether others are left.
@@ -238,7 +238,14 @@ async fn release(db: &Database, page: &Page) -> Result<()> {
         let mut writer = db.write().await;
         let mut tx = writer.begin().await?;
         let who = identity::load(&mut tx).await?;
-        let more = overlay::release(&mut tx, page.cursor.store_seq, Here::of(&who), who.generation, TOUCHED).await?;
+        let more = overlay::release(
+            &mut tx,
+            page.cursor.store_seq,
+            Here::of(&who),
+            who.generation,
+            SLICE / LAID,
+        )
+        .await?;
         tx.commit("page").await?;
         drop(writer);
         if !more {

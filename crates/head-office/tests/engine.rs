@@ -30,6 +30,7 @@ counterfoil_head_office::on_both! {
     the_second_shop_to_redeem_gets_a_case,
     a_freeze_holds_lapses_and_is_confirmed,
     a_cancel_that_overtakes_its_freeze_closes_the_door,
+    a_handler_that_panics_has_said_neither_yes_nor_no,
     an_operation_that_breaks_a_constraint_is_set_aside_alone,
     what_can_never_be_stored_is_set_aside_and_the_journal_goes_on,
     what_fails_for_no_known_reason_is_narrowed_down_and_not_tried_for_ever,
@@ -218,6 +219,28 @@ async fn a_cancel_that_overtakes_its_freeze_closes_the_door(on: On) {
     };
     assert_eq!(chain.submit(vec![cancel]).await[0].answer, Answer::Cancelled);
     assert_eq!(chain.coupon(chain.coupons[0]).await.state, CouponState::Available);
+}
+
+async fn a_handler_that_panics_has_said_neither_yes_nor_no(on: On) {
+    let chain = chain(on, 2).await;
+    let counter = chain.counter().await;
+    let id = hex::encode(chain.coupons[0].bytes());
+    let id = match on {
+        On::Sqlite => format!("X'{id}'"),
+        On::Postgres => format!("'\\x{id}'"),
+    };
+    // No version ever gets there. Counting on from it panics, where overflows are looked for.
+    chain
+        .run(format!("UPDATE coupons SET version = {} WHERE id = {id}", i64::MAX))
+        .await;
+    let failed = chain
+        .freeze(&counter, FreezeId::new(START, random10()), chain.coupons[0])
+        .await;
+    assert_eq!(failed, Answer::Failed);
+    let granted = chain
+        .freeze(&counter, FreezeId::new(START, random10()), chain.coupons[1])
+        .await;
+    assert!(matches!(granted, Answer::Granted { .. }), "{granted:?}");
 }
 
 async fn an_operation_that_breaks_a_constraint_is_set_aside_alone(on: On) {

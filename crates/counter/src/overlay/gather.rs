@@ -294,10 +294,11 @@ impl Group {
             .map(|(place, _, conflict)| (place.epoch, place.seq, i64::from(conflict)))
             .collect();
         if !marks.is_empty() {
-            // touches.conflict said it row by row; nobody reads it any more.
+            // touches.conflict said it row by row; nobody reads it any more. The plus: by its state SQLite would find all that
+            // wait.
             sqlx::query(
                 "UPDATE journal SET conflict = mark.value ->> 2 FROM json_each(?1) AS mark \
-                 WHERE journal.epoch = mark.value ->> 0 AND journal.seq = mark.value ->> 1 AND state = 'pending'",
+                 WHERE journal.epoch = mark.value ->> 0 AND journal.seq = mark.value ->> 1 AND +state = 'pending'",
             )
             .bind(list(&marks)?)
             .execute(db)
@@ -335,8 +336,8 @@ pub async fn free(db: &mut SqliteConnection, subjects: &[Subject], generation: i
     // Head office set the sale aside and has no row of it; or the feed, read from zero, no longer mentions the row, which
     // was kept for the operation's sake.
     sqlx::query(
-        "DELETE FROM replica WHERE (entity, id) IN (SELECT name.value ->> 0, unhex(name.value ->> 1) \
-         FROM json_each(?1) AS name) AND (COALESCE(base, image) = ?2 \
+        "DELETE FROM replica WHERE rowid IN (SELECT freed.rowid FROM json_each(?1) AS name CROSS JOIN replica AS freed \
+         ON freed.entity = name.value ->> 0 AND freed.id = unhex(name.value ->> 1)) AND (COALESCE(base, image) = ?2 \
          OR (generation < ?3 AND NOT EXISTS (SELECT 1 FROM identity WHERE resyncing = 1)))",
     )
     .bind(&names)
@@ -345,8 +346,8 @@ pub async fn free(db: &mut SqliteConnection, subjects: &[Subject], generation: i
     .execute(&mut *db)
     .await?;
     sqlx::query(
-        "UPDATE replica SET image = base, base = NULL WHERE (entity, id) IN \
-         (SELECT name.value ->> 0, unhex(name.value ->> 1) FROM json_each(?1) AS name) AND base IS NOT NULL",
+        "UPDATE replica SET image = base, base = NULL FROM json_each(?1) AS name WHERE replica.entity = name.value ->> 0 \
+         AND replica.id = unhex(name.value ->> 1) AND base IS NOT NULL",
     )
     .bind(names)
     .execute(db)

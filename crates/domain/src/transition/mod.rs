@@ -665,6 +665,8 @@ pub enum Answer {
     Swept(Swept),
     /// It is noted.
     Noted,
+    /// Deciding it panicked, so nothing was decided: neither a yes nor a no.
+    Failed,
 }
 
 /// Decides one command on the loaded rows. Changes nothing itself.

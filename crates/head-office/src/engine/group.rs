@@ -705,7 +705,10 @@ fn decide_all(mut state: State, errands: &[Errand], care: &Care, now: Millis) ->
                 Err(_) => match command {
                     // The handler panicked. The operation is a fact all the same: it is kept, without effect.
                     Command::Operation(arrival) => isolate(&state, arrival, now, true),
-                    _ => Ok((Answer::Refused { reasons: Vec::new() }, Changes::default())),
+                    _ => {
+                        tracing::error!("deciding a command panicked");
+                        Ok((Answer::Failed, Changes::default()))
+                    }
                 },
             },
         };

@@ -79,8 +79,7 @@ async fn decide(app: &App, request: &SignedRequest, command: Command) -> Result<
     let answer = answers.pop().ok_or_else(ApiError::internal)?.answer;
     match answer {
         Answer::Granted { until } => Ok(Json(FreezeResponse::Granted { until })),
-        // An empty list of reasons is a handler that failed, not a refusal.
-        Answer::Refused { reasons } if !reasons.is_empty() => Ok(Json(FreezeResponse::Refused { reasons })),
+        Answer::Refused { reasons } => Ok(Json(FreezeResponse::Refused { reasons })),
         Answer::Cancelled => Ok(Json(FreezeResponse::Cancelled)),
         Answer::AnotherQuestion => Err(ApiError::new(Code::IdempotencyKeyReused)),
         Answer::DeviceBarred { status } => Err(barred(status)),
