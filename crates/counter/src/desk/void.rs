@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use counterfoil_domain::{
     ids::{ClerkId, MemberId, OperationId},
-    operations::Action,
+    operations::{Action, VoidRedemption},
     people::Role,
     text::clean,
 };
@@ -65,11 +65,11 @@ pub async fn void(
     }
     let member = member_of(&mut tx, target, entry.place).await?;
     let draft = Draft {
-        action: Action::VoidRedemption {
+        action: Action::VoidRedemption(VoidRedemption {
             target,
             reason,
             approved_by: manager.id,
-        },
+        }),
         clerk: Some(manager.id),
         clerk_name: manager.name.clone(),
         title: entry.title,

@@ -5,7 +5,7 @@ mod delivery;
 use counterfoil_domain::{
     ids::{ClerkId, CouponId, DeviceId, MemberId, OperationId, TenantId},
     offline::OfflineUsage,
-    operations::{Action, Outcome},
+    operations::{Action, OperationKind, Outcome},
     time::Millis,
     transition::{Fingerprint, Subject, genesis},
 };
@@ -193,7 +193,7 @@ pub async fn append(
     for subject in &subjects {
         note_subject(db, head.next, &RowKey::of_subject(*subject)).await?;
     }
-    if let Action::VoidRedemption { target, .. } = &draft.action {
+    if let Some(target) = draft.action.undoes() {
         sqlx::query("UPDATE journal SET voided_by = ? WHERE op_id = ?")
             .bind(op_id.bytes().as_slice())
             .bind(target.bytes().as_slice())
@@ -246,27 +246,13 @@ pub async fn subjects(db: &mut SqliteConnection, place: Place) -> Result<Vec<Sub
 
 /// The rows that an operation says it is about.
 pub async fn about(db: &mut SqliteConnection, operation: OperationId, action: &Action) -> Result<Vec<Subject>> {
-    Ok(match action {
-        Action::RedeemCoupon { coupon, .. } => vec![Subject::Coupon(*coupon)],
-        Action::CollectOrder { order, .. } => vec![Subject::Order(*order)],
-        Action::SettleSale(settled) => settled
-            .coupons
-            .iter()
-            .map(|used| Subject::Coupon(used.coupon))
-            .chain([Subject::Sale(operation)])
-            .collect(),
-        Action::ReturnSale(back) => back
-            .coupons
-            .iter()
-            .map(|id| Subject::Coupon(*id))
-            .chain([Subject::Sale(back.target)])
-            .collect(),
-        Action::VoidRedemption { target, .. } => match place_of(db, *target).await? {
-            Some(place) => subjects(db, place).await?,
-            None => Vec::new(),
-        },
-        Action::FailedAttempt { .. } => Vec::new(),
-    })
+    let mut rows = action.touches(operation);
+    if let Some(undone) = action.undoes()
+        && let Some(place) = place_of(db, undone).await?
+    {
+        rows.extend(subjects(db, place).await?);
+    }
+    Ok(rows)
 }
 
 /// Where an operation stands.

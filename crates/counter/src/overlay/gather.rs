@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use counterfoil_domain::{
     ids::OperationId,
-    operations::{Action, Outcome, Times},
+    operations::{OperationKind, Outcome, Times},
     transition::{Applied, Doing, Subject, genesis},
 };
 use counterfoil_protocol::operation::open;
@@ -233,12 +233,8 @@ impl Group {
         let targets: BTreeSet<String> = self
             .laid
             .iter()
-            .filter_map(|laid| {
-                let Action::VoidRedemption { target, .. } = &laid.action else {
-                    return None;
-                };
-                (!known.contains(target)).then(|| hex::encode(target.bytes()))
-            })
+            .filter_map(|laid| laid.action.undoes().filter(|target| !known.contains(target)))
+            .map(|target| hex::encode(target.bytes()))
             .collect();
         if targets.is_empty() {
             return Ok(());

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use counterfoil_domain::{
     coupons::{Coupon, CouponState},
     ids::OperationId,
-    operations::{Action, Outcome},
+    operations::{Action, OperationKind, Outcome},
     pickups::{Order, OrderState},
     sales::Sale,
     transition::{Applied, Changes, Doing, NeedKeys, State, Subject, effect, genesis},

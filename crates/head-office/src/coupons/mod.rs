@@ -7,4 +7,5 @@ pub mod http;
 pub mod mine;
 pub mod reminders;
 pub mod rows;
+pub mod table;
 pub mod templates;

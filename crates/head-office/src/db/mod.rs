@@ -6,6 +6,7 @@
 pub mod batch;
 mod error;
 mod place;
+pub mod subjects;
 mod tx;
 pub mod upgrade;
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use counterfoil_domain::{
     coupons::CouponState,
     ids::{CouponId, OperationId},
-    operations::{Action, ExceptionKind, Outcome, Times},
+    operations::{Action, CollectOrder, ExceptionKind, OperationKind, Outcome, RedeemCoupon, Times, VoidRedemption},
     pickups::OrderState,
     sales::{Return, ReturnLine, ReturnPolicy, Sale, SaleLine, Settlement, UsedCoupon},
     transition::{Applied, Doing, NeedKeys, State, Subject, effect, genesis},
@@ -44,14 +44,14 @@ fn deed() -> impl Strategy<Value = Deed> {
 }
 
 fn redemption(coupon: CouponId) -> Action {
-    Action::RedeemCoupon {
+    Action::RedeemCoupon(RedeemCoupon {
         coupon,
         template: template_id(1),
         template_version: 1,
         worth: 2_000,
         member: None,
         freeze: None,
-    }
+    })
 }
 
 /// 5 x 20.00, and 20.00 off for each coupon.
@@ -103,11 +103,11 @@ fn goods_back(target: OperationId, coupons: Vec<CouponId>) -> Action {
 }
 
 fn void_of(target: OperationId) -> Action {
-    Action::VoidRedemption {
+    Action::VoidRedemption(VoidRedemption {
         target,
         reason: "wrong one".into(),
         approved_by: clerk_id(2),
-    }
+    })
 }
 
 fn nth<T>(items: &[T], n: u8) -> Option<&T> {
@@ -119,14 +119,14 @@ fn action(deed: &Deed, before: &[(OperationId, Action)]) -> Option<Action> {
     let ids = |coupons: &[u8]| coupons.iter().map(|n| coupon_id(*n)).collect::<Vec<_>>();
     Some(match deed {
         Deed::Redeem(n) => redemption(coupon_id(*n)),
-        Deed::Collect(n) => Action::CollectOrder {
+        Deed::Collect(n) => Action::CollectOrder(CollectOrder {
             order: order_id(*n),
             worth: 1_000,
             freeze: None,
-        },
+        }),
         Deed::Settle(coupons) => Action::SettleSale(settlement(&ids(coupons))),
         Deed::Void(n) => {
-            let undone: BTreeSet<OperationId> = before.iter().filter_map(|(_, action)| undoes(action)).collect();
+            let undone: BTreeSet<OperationId> = before.iter().filter_map(|(_, action)| action.undoes()).collect();
             let candidates: Vec<OperationId> = before
                 .iter()
                 .filter(|(id, action)| can_be_undone(action) && !undone.contains(id))
@@ -154,13 +154,6 @@ fn action(deed: &Deed, before: &[(OperationId, Action)]) -> Option<Action> {
     })
 }
 
-fn undoes(action: &Action) -> Option<OperationId> {
-    match action {
-        Action::VoidRedemption { target, .. } => Some(*target),
-        _ => None,
-    }
-}
-
 fn can_be_undone(action: &Action) -> bool {
     matches!(
         action,
@@ -169,22 +162,12 @@ fn can_be_undone(action: &Action) -> bool {
 }
 
 fn over(id: OperationId, action: &Action, before: &[Laid]) -> Vec<Subject> {
-    match action {
-        Action::RedeemCoupon { coupon, .. } => vec![Subject::Coupon(*coupon)],
-        Action::CollectOrder { order, .. } => vec![Subject::Order(*order)],
-        Action::SettleSale(settled) => {
-            let coupons = settled.coupons.iter().map(|used| Subject::Coupon(used.coupon));
-            coupons.chain([Subject::Sale(id)]).collect()
-        }
-        Action::ReturnSale(back) => {
-            let coupons = back.coupons.iter().map(|id| Subject::Coupon(*id));
-            coupons.chain([Subject::Sale(back.target)]).collect()
-        }
-        Action::VoidRedemption { target, .. } => {
-            let undone = before.iter().find(|laid| laid.doing.operation == *target);
+    match action.undoes() {
+        None => action.touches(id),
+        Some(target) => {
+            let undone = before.iter().find(|laid| laid.doing.operation == target);
             undone.map(|laid| laid.over.clone()).unwrap_or_default()
         }
-        Action::FailedAttempt { .. } => Vec::new(),
     }
 }
 
