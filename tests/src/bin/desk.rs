@@ -14,11 +14,11 @@ use counterfoil_counter::{
     Tender,
 };
 use counterfoil_domain::{ids::ClerkId, sales::ReturnPolicy, settlement::returns::Units};
-use counterfoil_scan::{Input as Read, Source, classify};
+use counterfoil_scan::{Scanned as Read, Source, classify};
 use serde_json::{Value, json};
 
 fn scanned(code: &str) -> Input {
-    match classify(code, Source::Input) {
+    match classify(code, Source::Scanned) {
         Read::Coupon(text) => Input::CouponCode(text),
         Read::Pickup(text) => Input::PickupCode(text),
         Read::Token(text) => Input::Token(text),
