@@ -1,6 +1,6 @@
 //! What a text at the desk is: a code, a member, goods.
 
-use counterfoil_counter::{Counter, MemberAnswer, Scanned, Subject};
+use counterfoil_counter::{Counter, Input, MemberAnswer, Thing};
 use counterfoil_domain::products::{By, Meant, Product};
 use counterfoil_domain::scans::without_aim;
 use counterfoil_scan::{self as scan, Format, classify};
@@ -30,11 +30,11 @@ pub fn form_of(shell: &Shell, text: &str, source: Source) -> scan::Scanned {
 }
 
 /// The same, for what a coupon was scanned or typed as.
-pub fn coupon_of(text: &str) -> Scanned {
+pub fn coupon_of(text: &str) -> Input {
     match classify(text, scan::Source::Pasted) {
-        scan::Scanned::Coupon(code) => Scanned::CouponCode(code),
-        scan::Scanned::Token(token) => Scanned::Token(token),
-        _ => Scanned::Other(text.to_owned()),
+        scan::Scanned::Coupon(code) => Input::CouponCode(code),
+        scan::Scanned::Token(token) => Input::Token(token),
+        _ => Input::Other(text.to_owned()),
     }
 }
 
@@ -47,25 +47,25 @@ pub async fn find(counter: &Counter, form: scan::Scanned, source: Source) -> Res
         return Ok(goods(&meant));
     }
     match form {
-        scan::Scanned::Coupon(code) => verdict(counter, Scanned::CouponCode(code)).await,
-        scan::Scanned::Pickup(code) => verdict(counter, Scanned::PickupCode(code)).await,
+        scan::Scanned::Coupon(code) => verdict(counter, Input::CouponCode(code)).await,
+        scan::Scanned::Pickup(code) => verdict(counter, Input::PickupCode(code)).await,
         scan::Scanned::Token(token) => {
-            let scanned = Scanned::Token(token);
+            let scanned = Input::Token(token);
             let shown = counter.look_up(&scanned, None).await?;
-            if matches!(shown.subject, Subject::Member { .. }) {
+            if matches!(shown.subject, Thing::Member { .. }) {
                 return member(counter, scanned).await;
             }
             Ok((&shown).into())
         }
-        scan::Scanned::Member(number) => somebody(counter, Scanned::MemberNumber(number)).await,
-        scan::Scanned::Phone(phone) => somebody(counter, Scanned::Phone(phone)).await,
+        scan::Scanned::Member(number) => somebody(counter, Input::MemberNumber(number)).await,
+        scan::Scanned::Phone(phone) => somebody(counter, Input::Phone(phone)).await,
         scan::Scanned::Product(barcode) => match counter.product_named(&barcode).await? {
             Some(meant) => Ok(goods(&meant)),
             // Of twelve digits one in ten has the check digit of a product by chance.
             None => digits(counter, barcode.strip_prefix('0').unwrap_or(&barcode)).await,
         },
         scan::Scanned::Unknown(text) => named(counter, text).await,
-        scan::Scanned::Enrolment(text) => verdict(counter, Scanned::Other(text)).await,
+        scan::Scanned::Enrolment(text) => verdict(counter, Input::Other(text)).await,
     }
 }
 
@@ -97,11 +97,11 @@ pub async fn product_of(counter: &Counter, text: &str) -> Result<Option<Product>
     Ok(meant.and_then(|meant| meant.only().cloned()))
 }
 
-async fn verdict(counter: &Counter, scanned: Scanned) -> Result<Found> {
+async fn verdict(counter: &Counter, scanned: Input) -> Result<Found> {
     Ok((&counter.look_up(&scanned, None).await?).into())
 }
 
-async fn member(counter: &Counter, scanned: Scanned) -> Result<Found> {
+async fn member(counter: &Counter, scanned: Input) -> Result<Found> {
     Ok(match counter.find_member(&scanned).await? {
         MemberAnswer::Found(card) => Found::Member {
             card: Box::new(card.as_ref().into()),
@@ -111,7 +111,7 @@ async fn member(counter: &Counter, scanned: Scanned) -> Result<Found> {
 }
 
 /// A number that is nobody's is no unknown code: it was a person's number that was asked for.
-async fn somebody(counter: &Counter, scanned: Scanned) -> Result<Found> {
+async fn somebody(counter: &Counter, scanned: Input) -> Result<Found> {
     let mut found = member(counter, scanned).await?;
     if let Found::Verdict { verdict } = &mut found {
         for reason in &mut verdict.reasons {
@@ -137,8 +137,8 @@ fn goods(meant: &Meant) -> Found {
 async fn digits(counter: &Counter, digits: &str) -> Result<Found> {
     let digits = digits.to_owned();
     let scanned = match digits.len() {
-        PHONE_DIGITS => return somebody(counter, Scanned::Phone(digits)).await,
-        _ => Scanned::MemberNumber(digits),
+        PHONE_DIGITS => return somebody(counter, Input::Phone(digits)).await,
+        _ => Input::MemberNumber(digits),
     };
     member(counter, scanned).await
 }
@@ -152,7 +152,7 @@ async fn named(counter: &Counter, text: String) -> Result<Found> {
         [] if text.len() >= LEAST_DIGITS && text.bytes().all(|byte| byte.is_ascii_digit()) => {
             digits(counter, &text).await
         }
-        [] => verdict(counter, Scanned::Other(text)).await,
+        [] => verdict(counter, Input::Other(text)).await,
         found => Ok(Found::Products {
             products: found.iter().map(Into::into).collect(),
             exact: false,

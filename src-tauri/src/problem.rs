@@ -101,6 +101,6 @@ impl From<counterfoil_scan::frames::CameraError> for Problem {
 /// A worker that panicked or was stopped.
 impl From<tokio::task::JoinError> for Problem {
     fn from(error: tokio::task::JoinError) -> Self {
-        Self::internal(error)
+        counterfoil_counter::Error::from(error).into()
     }
 }

@@ -340,7 +340,7 @@ fn device_name() -> String {
 
 #[cfg(test)]
 mod tests {
-    use counterfoil_counter::{Confirmation, Decision, Scanned};
+    use counterfoil_counter::{Confirmation, Decision, Input};
 
     use super::*;
     use crate::single_shop::Plan;
@@ -372,7 +372,7 @@ mod tests {
         counter.sign_in(clerk.id, pin).await.unwrap();
         assert_eq!(first.state().await.unwrap().phase, Phase::Desk);
 
-        let code = Scanned::PickupCode(hints.pickups[0].clone());
+        let code = Input::PickupCode(hints.pickups[0].clone());
         let verdict = counter.look_up(&code, None).await.unwrap();
         assert_eq!(verdict.decision, Decision::Honour, "{verdict:?}");
         let done = counter.confirm(&verdict.ticket.unwrap(), clerk.id).await.unwrap();

@@ -40,7 +40,16 @@ const HOUSES: &[House] = &[
             "retry",
             "turns",
         ],
-        top: &["admin", "capabilities", "cli", "lib", "outside", "seed", "testing", "verify"],
+        top: &[
+            "admin",
+            "capabilities",
+            "cli",
+            "lib",
+            "outside",
+            "seed",
+            "testing",
+            "verify",
+        ],
     },
     House {
         path: "crates/counter/src",

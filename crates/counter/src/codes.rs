@@ -70,6 +70,8 @@ pub enum Code {
     DiskFull,
     /// Somebody else holds it for too long.
     Busy,
+    /// A part of the program panicked.
+    Panicked,
     /// A mistake in the program, or a fault without a code of its own.
     Internal,
 }

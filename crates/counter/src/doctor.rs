@@ -18,10 +18,11 @@ use uuid::Uuid;
 use crate::{
     Inner,
     ambient::{Clock, Random},
-    enrol::{KEY_FILE, load_key},
     error::Error,
     http::{Failure, Sending},
-    identity, queue,
+    identity,
+    key::{KEY_FILE, load_key},
+    queue,
 };
 
 /// Below this a counter soon can't write any more.

@@ -20,17 +20,16 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     ambient::{Clock, Random, random_bytes},
-    basket::SaleTicket,
     db::{Database, Faults},
-    desk::tickets::{Ticket, Tickets},
-    enrol,
-    error::{Error, Result},
+    error::{Error, Result, caught},
     http::{Credentials, Failure, Http, parse_address},
     identity::Identity,
     journal::Moment,
-    people::Session,
+    key::{KEY_FILE, load_key},
+    line::{Now, SyncEngine},
     queue::QueueCounts,
-    sync::engine::{Engine, Now},
+    session::Session,
+    tickets::Tickets,
     transport::{Network, Transport},
 };
 
@@ -72,8 +71,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) http: Http,
-    pub(crate) tickets: Tickets<Ticket>,
-    pub(crate) sale_tickets: Tickets<SaleTicket>,
+    pub(crate) tickets: Tickets,
     pub(crate) session: Session,
     /// What goes on in the background.
     tasks: TaskTracker,
@@ -84,7 +82,7 @@ pub(crate) struct Inner {
     pub(crate) wake: Notify,
     /// Somebody wants the line tried at once.
     pub(crate) hurry: Notify,
-    engine: Mutex<Engine>,
+    engine: Mutex<SyncEngine>,
     key: Mutex<Option<Arc<SigningKey>>>,
     drains: AtomicBool,
     last_contact: AtomicI64,
@@ -116,7 +114,7 @@ impl Inner {
             None => Database::open(folder).await?,
             Some(readers) => Database::open_with(folder, readers, faults).await?,
         };
-        let key = enrol::load_key(folder)?.map(Arc::new);
+        let key = load_key(folder)?.map(Arc::new);
         Ok(Self {
             folder: folder.to_owned(),
             db,
@@ -126,12 +124,11 @@ impl Inner {
             tasks: TaskTracker::new(),
             ending: CancellationToken::new(),
             tickets: Tickets::default(),
-            sale_tickets: Tickets::default(),
             session: Session::default(),
             pin_turn: AsyncMutex::new(()),
             wake: Notify::new(),
             hurry: Notify::new(),
-            engine: Mutex::new(Engine::default()),
+            engine: Mutex::new(SyncEngine::default()),
             key: Mutex::new(key),
             drains: AtomicBool::new(false),
             last_contact: AtomicI64::new(Millis::MIN),
@@ -146,7 +143,8 @@ impl Inner {
     pub(crate) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
         let ending = self.ending.clone();
         tokio::spawn(self.tasks.track_future(async move {
-            ending.run_until_cancelled(work).await;
+            // A panic is logged where it is caught; whoever waits for what this was to do hears of it as of a silence.
+            let _ = caught(ending.run_until_cancelled(work)).await;
         }))
     }
 
@@ -170,7 +168,7 @@ impl Inner {
         }
     }
 
-    pub(crate) fn engine(&self) -> MutexGuard<'_, Engine> {
+    pub(crate) fn engine(&self) -> MutexGuard<'_, SyncEngine> {
         locked(&self.engine)
     }
 
@@ -229,8 +227,7 @@ impl Inner {
             Some(key) => key,
             // Another process enrolled this folder meanwhile.
             None => {
-                let key = enrol::load_key(&self.folder)?
-                    .ok_or_else(|| Error::Key(format!("{} is missing", enrol::KEY_FILE)))?;
+                let key = load_key(&self.folder)?.ok_or_else(|| Error::Key(format!("{} is missing", KEY_FILE)))?;
                 let key = Arc::new(key);
                 *locked(&self.key) = Some(Arc::clone(&key));
                 key

@@ -4,7 +4,7 @@
 //! ```no_run
 //! # async fn demo() -> Result<(), counterfoil_counter::Error> {
 //! use std::sync::Arc;
-//! use counterfoil_counter::{Confirmation, Counter, Scanned, System};
+//! use counterfoil_counter::{Confirmation, Counter, Input, System};
 //!
 //! let system = Arc::new(System::new());
 //! let counter = Counter::open("data".as_ref(), system.clone(), system).await?;
@@ -12,7 +12,7 @@
 //! let sync = counter.start_sync();
 //!
 //! let clerk = counter.clerks().await?.remove(0);
-//! let verdict = counter.look_up(&Scanned::CouponCode("110024060512345678".into()), None).await?;
+//! let verdict = counter.look_up(&Input::CouponCode("110024060512345678".into()), None).await?;
 //! if let Some(ticket) = verdict.ticket {
 //!     match counter.confirm(&ticket, clerk.id).await? {
 //!         Confirmation::Done(receipt) => println!("done: {}", receipt.op_id),
@@ -38,10 +38,14 @@ pub mod doctor;
 pub mod enrol;
 pub mod error;
 mod guessing;
+mod honour;
 pub mod http;
 mod identity;
 mod inner;
+mod intake;
 mod journal;
+pub mod key;
+mod line;
 mod members;
 mod overlay;
 pub mod people;
@@ -50,11 +54,13 @@ mod queue;
 mod replica;
 mod sales;
 mod salvage;
+mod session;
 mod status;
 mod steady;
 pub mod sync;
 #[cfg(test)]
 mod testing;
+mod tickets;
 pub mod transport;
 
 use std::{path::Path, sync::Arc, time::Duration};
@@ -72,23 +78,22 @@ use counterfoil_domain::{
     settlement::returns::Units,
 };
 pub use db::{Crash, Faults};
-pub use desk::{Confirmation, Decision, Delivery, DeskAction, Explained, Receipt, Scanned, Subject, Verdict};
+pub use desk::{Confirmation, Decision, DeskAction, Explained, Input, Thing, Verdict};
 pub use doctor::{Check, doctor};
 pub use error::{Error, Result};
 pub use guessing::{BlockedClerk, Guessing};
+pub use honour::{Delivery, Receipt};
 pub(crate) use inner::Inner;
 pub use inner::Parts;
 pub use journal::{Place, Title};
+pub use line::{Link, LinkState};
 pub use members::{CardCoupon, CardState, MemberAnswer, MemberCard};
-pub use people::Person;
 pub use queue::{QueueCounts, QueueEntry, QueueState};
 pub use sales::{Language, ReturnPreview, ReturnedLine, SaleCoupon, SaleDetail, SaleEntry, SoldLine};
 pub use salvage::{Salvaged, salvage};
+pub use session::Person;
 pub use status::{LimitsUsage, Status};
-pub use sync::{
-    driver::{Report, SyncHandle, Turn},
-    engine::{Link, LinkState},
-};
+pub use sync::driver::{Report, SyncHandle, Turn};
 use tokio::sync::watch;
 
 /// One counter. Cheap to clone; all clones are the same counter.
@@ -215,7 +220,7 @@ impl Counter {
     ///
     /// # Errors
     /// `not_enrolled`, `device_revoked`, and those of the database. A line that is down is no error: the verdict says.
-    pub async fn look_up(&self, scanned: &Scanned, presented_by: Option<MemberId>) -> Result<Verdict> {
+    pub async fn look_up(&self, scanned: &Input, presented_by: Option<MemberId>) -> Result<Verdict> {
         desk::look_up(&self.0, scanned, presented_by).await
     }
 
@@ -250,7 +255,7 @@ impl Counter {
     ///
     /// # Errors
     /// As [`Counter::look_up`].
-    pub async fn find_member(&self, scanned: &Scanned) -> Result<MemberAnswer> {
+    pub async fn find_member(&self, scanned: &Input) -> Result<MemberAnswer> {
         members::find(&self.0, scanned).await
     }
 

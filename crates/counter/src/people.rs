@@ -1,9 +1,4 @@
-//! Clerks, their PINs, and who is signed in.
-
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+//! Clerks and their PINs.
 
 use argon2::{
     Argon2,
@@ -11,87 +6,18 @@ use argon2::{
 };
 use counterfoil_domain::{
     ids::{ClerkId, StoreId},
-    people::{Clerk, PIN_LOCK, PIN_TRIES, Role, pin_is_well_formed},
-    time::{MINUTE, Millis},
+    people::{Clerk, PIN_LOCK, PIN_TRIES, pin_is_well_formed},
+    time::Millis,
 };
-use serde::Serialize;
 use sqlx::SqliteConnection;
 
+pub use crate::session::Person;
 use crate::{
     Inner,
     db::Fault,
     error::{Error, Result},
     identity, replica, steady,
 };
-
-/// How long nobody may touch the counter before it locks.
-const AUTO_LOCK: Millis = 10 * MINUTE;
-
-/// A person at this store, for the sign-in screen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Person {
-    /// Their id.
-    pub id: ClerkId,
-    /// Their name.
-    pub name: String,
-    /// Clerk or manager.
-    pub role: Role,
-    /// After too many wrong PINs: until when, by this device's clock.
-    pub locked_until: Option<Millis>,
-}
-
-impl Person {
-    fn of(clerk: &Clerk, locked_until: Option<Millis>) -> Self {
-        Self {
-            id: clerk.id,
-            name: clerk.name.clone(),
-            role: clerk.role,
-            locked_until,
-        }
-    }
-}
-
-/// Who is signed in. In memory only.
-#[derive(Debug)]
-pub(crate) struct Session {
-    state: Mutex<(Option<(Person, Millis)>, Millis)>,
-}
-
-impl Default for Session {
-    fn default() -> Self {
-        Self {
-            state: Mutex::new((None, AUTO_LOCK)),
-        }
-    }
-}
-
-impl Session {
-    pub(crate) fn set(&self, person: Option<Person>, monotonic: Millis) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.0 = person.map(|person| (person, monotonic));
-    }
-
-    pub(crate) fn set_auto_lock(&self, after: Duration) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.1 = Millis::try_from(after.as_millis()).unwrap_or(Millis::MAX);
-    }
-
-    /// Who is signed in; `touch` counts as a sign of life.
-    pub(crate) fn current(&self, monotonic: Millis, touch: bool) -> Option<Person> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let lasts = state.1;
-        let (person, used) = state.0.as_mut()?;
-        if monotonic.saturating_sub(*used) > lasts {
-            state.0 = None;
-            return None;
-        }
-        if touch {
-            *used = monotonic;
-        }
-        Some(person.clone())
-    }
-}
 
 /// Wrong PINs in a row, and when the lock that they brought ends, in [`steady`] time.
 async fn failures(db: &mut SqliteConnection, clerk: ClerkId) -> Result<(i64, Option<Millis>)> {
@@ -108,7 +34,7 @@ async fn failures(db: &mut SqliteConnection, clerk: ClerkId) -> Result<(i64, Opt
 pub(crate) async fn everybody(inner: &Inner) -> Result<Vec<Person>> {
     let db = &mut *inner.db.read().await?;
     let who = identity::load(db).await?;
-    let now = steady::now(db, inner).await?;
+    let now = steady::now(db, &*inner.clock).await?;
     let mut people = Vec::new();
     for clerk in replica::clerks(db, who.store.id).await? {
         let (_, lock_ends) = failures(db, clerk.id).await?;
@@ -142,7 +68,7 @@ async fn check_pin(inner: &Inner, id: ClerkId, pin: &str) -> Result<Clerk> {
     let who = identity::load(&mut db).await?;
     let clerk = known(&mut db, id, who.store.id).await?;
     let (failed, lock_ends) = failures(&mut db, id).await?;
-    let now = steady::now(&mut db, inner).await?;
+    let now = steady::now(&mut db, &*inner.clock).await?;
     drop(db);
     if let Some(until) = still_locked(inner, lock_ends, now) {
         return Err(Error::PinLocked { until });
@@ -169,7 +95,7 @@ async fn check_pin(inner: &Inner, id: ClerkId, pin: &str) -> Result<Clerk> {
 async fn note(inner: &Inner, id: ClerkId, failed: i64, locked: bool) -> Result<()> {
     let mut writer = inner.db.write().await;
     let mut tx = writer.begin().await?;
-    let now = steady::mark(&mut tx, inner).await?;
+    let now = steady::mark(&mut tx, &*inner.clock).await?;
     sqlx::query(
         "INSERT INTO pin_failures (clerk, failures, lock_ends) VALUES (?1, ?2, ?3) \
          ON CONFLICT (clerk) DO UPDATE SET failures = ?2, lock_ends = ?3",
@@ -190,8 +116,7 @@ async fn verify(pin: &str, hash: String) -> Result<bool> {
             .map_err(|error| Error::database(Fault::Corrupt, format!("a PIN's hash: {error}")))?;
         Ok(Argon2::default().verify_password(pin.as_bytes(), &hash).is_ok())
     })
-    .await
-    .map_err(|error| Error::Internal(error.to_string()))?
+    .await?
 }
 
 /// Signs somebody in.

@@ -24,7 +24,7 @@ pub const NOTHING: &str = "null";
 
 /// Where a row is kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Key {
+pub struct RowKey {
     /// The kind of row.
     pub entity: &'static str,
     /// Its id, as bytes.
@@ -42,7 +42,7 @@ pub struct Held<T> {
     pub touched: bool,
 }
 
-impl Key {
+impl RowKey {
     /// Of what an operation is about.
     pub fn of_subject(subject: Subject) -> Self {
         match subject {
@@ -90,8 +90,24 @@ impl Key {
     }
 }
 
+/// What operations may be about: the coupon, pickup order or sale that an image shows.
+pub fn subject_of(image: &Image) -> Option<Subject> {
+    match image {
+        Image::Coupon(row) => Some(Subject::Coupon(row.id)),
+        Image::Order(row) => Some(Subject::Order(row.id)),
+        Image::Sale(row) => Some(Subject::Sale(row.id)),
+        Image::Store(_)
+        | Image::Clerk(_)
+        | Image::Member(_)
+        | Image::Template(_)
+        | Image::Product(_)
+        | Image::TokenKey(_)
+        | Image::Limits { .. } => None,
+    }
+}
+
 struct Filed {
-    key: Key,
+    key: RowKey,
     lookup: Option<String>,
     lookup2: Option<String>,
     image: String,
@@ -100,61 +116,61 @@ struct Filed {
 fn file(image: &Image) -> Result<Filed> {
     let (key, lookup, lookup2, image) = match image {
         Image::Store(row) => (
-            Key::new("store", row.id.bytes()),
+            RowKey::new("store", row.id.bytes()),
             None,
             None,
             serde_json::to_string(row)?,
         ),
         Image::Clerk(row) => (
-            Key::new("clerk", row.id.bytes()),
+            RowKey::new("clerk", row.id.bytes()),
             Some(row.store.to_string()),
             None,
             serde_json::to_string(row)?,
         ),
         Image::Member(row) => (
-            Key::new("member", row.id.bytes()),
+            RowKey::new("member", row.id.bytes()),
             Some(row.number.clone()),
             Some(row.phone.clone()),
             serde_json::to_string(row)?,
         ),
         Image::Template(row) => (
-            Key::template(row.id, row.version),
+            RowKey::template(row.id, row.version),
             None,
             None,
             serde_json::to_string(row)?,
         ),
         Image::Coupon(row) => (
-            Key::coupon(row.id),
+            RowKey::coupon(row.id),
             Some(row.code.clone()),
             row.member.map(|member| member.to_string()),
             serde_json::to_string(row)?,
         ),
         Image::Order(row) => (
-            Key::order(row.id),
+            RowKey::order(row.id),
             Some(row.code.clone()),
             row.member.map(|member| member.to_string()),
             serde_json::to_string(row)?,
         ),
         Image::Product(row) => (
-            Key::new("product", row.sku.as_bytes()),
+            RowKey::new("product", row.sku.as_bytes()),
             None,
             None,
             serde_json::to_string(row)?,
         ),
         Image::Sale(row) => (
-            Key::sale(row.id),
+            RowKey::sale(row.id),
             Some(row.receipt.clone()),
             None,
             serde_json::to_string(row)?,
         ),
         Image::TokenKey(row) => (
-            Key::new("token_key", &row.key_id.to_be_bytes()),
+            RowKey::new("token_key", &row.key_id.to_be_bytes()),
             None,
             None,
             serde_json::to_string(row)?,
         ),
         Image::Limits { store, limits } => (
-            Key::new("limits", store.bytes()),
+            RowKey::new("limits", store.bytes()),
             None,
             None,
             serde_json::to_string(limits)?,
@@ -171,7 +187,7 @@ fn file(image: &Image) -> Result<Filed> {
 /// Writes rows as head office sent them: never an older version over a newer one of the same generation, and never what
 /// was asked for over what was told, which may say more. A row with
 /// operations over it takes them as its base; lay the operations over it again afterwards.
-pub async fn store(db: &mut SqliteConnection, rows: &[Row], generation: i64, asked: bool) -> Result<Vec<Key>> {
+pub async fn store(db: &mut SqliteConnection, rows: &[Row], generation: i64, asked: bool) -> Result<Vec<RowKey>> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }
@@ -179,7 +195,7 @@ pub async fn store(db: &mut SqliteConnection, rows: &[Row], generation: i64, ask
     let mut query = QueryBuilder::<Sqlite>::new(
         "INSERT INTO replica (entity, id, lookup, lookup2, version, generation, asked, image) ",
     );
-    let keys: Vec<Key> = filed.iter().map(|filed| filed.key.clone()).collect();
+    let keys: Vec<RowKey> = filed.iter().map(|filed| filed.key.clone()).collect();
     query.push_values(filed.into_iter().zip(rows), |mut values, (filed, row)| {
         values
             .push_bind(filed.key.entity)
@@ -269,7 +285,7 @@ fn held<T: DeserializeOwned>(row: &SqliteRow) -> Result<Held<T>> {
     })
 }
 
-async fn by_id<T: DeserializeOwned>(db: &mut SqliteConnection, key: &Key) -> Result<Option<Held<T>>> {
+async fn by_id<T: DeserializeOwned>(db: &mut SqliteConnection, key: &RowKey) -> Result<Option<Held<T>>> {
     sqlx::query("SELECT image, asked, base IS NOT NULL FROM replica WHERE entity = ? AND id = ?")
         .bind(key.entity)
         .bind(key.id.as_slice())
@@ -293,7 +309,7 @@ async fn by_lookup<T: DeserializeOwned>(db: &mut SqliteConnection, entity: &str,
 
 /// A coupon.
 pub async fn coupon(db: &mut SqliteConnection, id: CouponId) -> Result<Option<Held<Coupon>>> {
-    by_id(db, &Key::coupon(id)).await
+    by_id(db, &RowKey::coupon(id)).await
 }
 
 /// A coupon by its code.
@@ -303,7 +319,7 @@ pub async fn coupon_by_code(db: &mut SqliteConnection, code: &str) -> Result<Opt
 
 /// A pickup order.
 pub async fn order(db: &mut SqliteConnection, id: OrderId) -> Result<Option<Held<Order>>> {
-    by_id(db, &Key::order(id)).await
+    by_id(db, &RowKey::order(id)).await
 }
 
 /// A pickup order by its code. Codes are used again after a rest: one that waits here goes before one that waits
@@ -319,7 +335,7 @@ pub async fn order_by_code(db: &mut SqliteConnection, code: &str, here: StoreId)
 
 /// A template version.
 pub async fn template(db: &mut SqliteConnection, id: TemplateId, version: i64) -> Result<Option<Template>> {
-    Ok(by_id(db, &Key::template(id, version)).await?.map(|held| held.row))
+    Ok(by_id(db, &RowKey::template(id, version)).await?.map(|held| held.row))
 }
 
 /// A member.
@@ -329,7 +345,7 @@ pub async fn member(db: &mut SqliteConnection, id: MemberId) -> Result<Option<Me
 
 /// A member, and whether they were asked for.
 pub async fn held_member(db: &mut SqliteConnection, id: MemberId) -> Result<Option<Held<Member>>> {
-    by_id(db, &Key::new("member", id.bytes())).await
+    by_id(db, &RowKey::new("member", id.bytes())).await
 }
 
 /// A member by number.
@@ -365,12 +381,12 @@ pub async fn coupons_of(db: &mut SqliteConnection, member: MemberId) -> Result<V
 
 /// A shop of the chain.
 pub async fn shop(db: &mut SqliteConnection, id: StoreId) -> Result<Option<Store>> {
-    Ok(by_id(db, &Key::new("store", id.bytes())).await?.map(|held| held.row))
+    Ok(by_id(db, &RowKey::new("store", id.bytes())).await?.map(|held| held.row))
 }
 
 /// A person at this store.
 pub async fn clerk(db: &mut SqliteConnection, id: ClerkId) -> Result<Option<Clerk>> {
-    Ok(by_id(db, &Key::new("clerk", id.bytes())).await?.map(|held| held.row))
+    Ok(by_id(db, &RowKey::new("clerk", id.bytes())).await?.map(|held| held.row))
 }
 
 /// Everybody who may work at this store.
@@ -387,14 +403,15 @@ pub async fn clerks(db: &mut SqliteConnection, store: StoreId) -> Result<Vec<Cle
 
 /// A product.
 pub async fn product(db: &mut SqliteConnection, sku: &str) -> Result<Option<Product>> {
-    Ok(by_id(db, &Key::new("product", sku.as_bytes()))
+    Ok(by_id(db, &RowKey::new("product", sku.as_bytes()))
         .await?
         .map(|held| held.row))
 }
 
-/// A sale of this store.
+/// A sale of this store. One that was set aside before head office had a row of it is none.
 pub async fn sale(db: &mut SqliteConnection, id: OperationId) -> Result<Option<Sale>> {
-    Ok(by_id(db, &Key::sale(id)).await?.map(|held| held.row))
+    let held: Option<Held<Option<Sale>>> = by_id(db, &RowKey::sale(id)).await?;
+    Ok(held.and_then(|held| held.row))
 }
 
 /// Sales of this store from `from` until before `to`, latest first.
@@ -411,8 +428,8 @@ pub async fn sales(db: &mut SqliteConnection, from: Millis, to: Millis) -> Resul
 }
 
 /// Makes room for a sale that head office does not know yet; what is seen of it is what operations lay over that.
-pub async fn begin_sale(db: &mut SqliteConnection, id: OperationId, generation: i64) -> Result<Key> {
-    let key = Key::sale(id);
+pub async fn begin_sale(db: &mut SqliteConnection, id: OperationId, generation: i64) -> Result<()> {
+    let key = RowKey::sale(id);
     sqlx::query(
         "INSERT INTO replica (entity, id, version, generation, asked, image, base) VALUES (?, ?, 0, ?, 0, ?4, ?4)",
     )
@@ -422,7 +439,7 @@ pub async fn begin_sale(db: &mut SqliteConnection, id: OperationId, generation: 
     .bind(NOTHING)
     .execute(db)
     .await?;
-    Ok(key)
+    Ok(())
 }
 
 /// Sales that no return will need any more go, as the journal's operations do.
@@ -447,7 +464,7 @@ pub async fn token_keys(db: &mut SqliteConnection) -> Result<Vec<TokenKey>> {
 
 /// What this store's counters may do alone.
 pub async fn limits(db: &mut SqliteConnection, store: StoreId) -> Result<OfflineLimits> {
-    Ok(by_id(db, &Key::new("limits", store.bytes()))
+    Ok(by_id(db, &RowKey::new("limits", store.bytes()))
         .await?
         .map(|held| held.row)
         .unwrap_or_default())

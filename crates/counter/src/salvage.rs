@@ -21,7 +21,7 @@ use crate::{
     identity::{self, Identity},
     journal,
     overlay::{self, Here},
-    replica,
+    replica::{self, RowKey},
     sync::DrainLock,
 };
 
@@ -229,9 +229,10 @@ async fn rebuild(db: &mut SqliteConnection, who: &Identity) -> Result<()> {
             replica::begin_sale(db, arrival.id, who.generation).await?;
         }
         for subject in journal::about(db, arrival.id, &action).await? {
+            let key = RowKey::of_subject(subject);
             sqlx::query("INSERT OR IGNORE INTO subjects (entity, id, epoch, seq) VALUES (?, ?, ?, ?)")
-                .bind(subject.entity)
-                .bind(subject.id)
+                .bind(key.entity)
+                .bind(key.id)
                 .bind(epoch)
                 .bind(seq)
                 .execute(&mut *db)
@@ -244,11 +245,7 @@ async fn rebuild(db: &mut SqliteConnection, who: &Identity) -> Result<()> {
     )
     .execute(&mut *db)
     .await?;
-    let here = Here {
-        device: who.device,
-        store: who.store.id,
-    };
-    overlay::renew_all(db, here, who.generation).await
+    overlay::renew_all(db, Here::of(who)).await
 }
 
 /// Copies row by row, stepping over what can't be read.

@@ -17,9 +17,9 @@ use crate::{
     http::{is_exposed, parse_address},
     identity::{self, Identity},
     journal,
+    line::Link,
     queue::{self, QueueCounts},
     replica,
-    sync::engine::Link,
 };
 
 /// What was done alone, and how much may be.

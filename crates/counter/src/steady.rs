@@ -7,7 +7,7 @@
 use counterfoil_domain::time::Millis;
 use sqlx::SqliteConnection;
 
-use crate::{Inner, error::Result};
+use crate::{ambient::Clock, error::Result};
 
 /// A mark: so much time had gone by at that moment.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -35,31 +35,26 @@ async fn server_time(db: &mut SqliteConnection) -> Result<Millis> {
 }
 
 /// How much time has gone by.
-pub async fn now(db: &mut SqliteConnection, inner: &Inner) -> Result<Millis> {
+pub async fn now(db: &mut SqliteConnection, clock: &dyn Clock) -> Result<Millis> {
     let mark: Option<Mark> = sqlx::query_as("SELECT total, boot_id, awake, server_time FROM steady")
         .fetch_optional(&mut *db)
         .await?;
     let Some(mark) = mark else { return Ok(0) };
     let heard = server_time(db).await?;
-    Ok(since(
-        &mark,
-        &inner.clock.boot_id(),
-        inner.clock.awake_or_asleep(),
-        heard,
-    ))
+    Ok(since(&mark, &clock.boot_id(), clock.awake_or_asleep(), heard))
 }
 
 /// The same, written down: for whoever writes down what is counted by it.
-pub async fn mark(db: &mut SqliteConnection, inner: &Inner) -> Result<Millis> {
-    let total = now(db, inner).await?;
+pub async fn mark(db: &mut SqliteConnection, clock: &dyn Clock) -> Result<Millis> {
+    let total = now(db, clock).await?;
     let heard = server_time(db).await?;
     sqlx::query(
         "INSERT INTO steady (one, total, boot_id, awake, server_time) VALUES (1, ?1, ?2, ?3, ?4) \
          ON CONFLICT (one) DO UPDATE SET total = ?1, boot_id = ?2, awake = ?3, server_time = ?4",
     )
     .bind(total)
-    .bind(inner.clock.boot_id())
-    .bind(inner.clock.awake_or_asleep())
+    .bind(clock.boot_id())
+    .bind(clock.awake_or_asleep())
     .bind(heard)
     .execute(db)
     .await?;

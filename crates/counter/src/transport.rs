@@ -5,10 +5,7 @@ use std::{error::Error as _, fmt::Debug, future::Future, pin::Pin, time::Duratio
 use reqwest::{Method, header::CONTENT_TYPE};
 use url::Url;
 
-use crate::{
-    error::{Error, Result},
-    http::Unanswered,
-};
+use crate::error::{Error, Result, Unanswered};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// No answer of head office is larger; whatever is, isn't head office.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, Result};
 use axum::http::Method;
 use counterfoil_counter::{
-    Basket, BasketLine, Confirmation, Error, MemberAnswer, Scanned, Selection, Settled, Tender, Turn,
+    Basket, BasketLine, Confirmation, Error, Input, MemberAnswer, Selection, Settled, Tender, Turn,
 };
 use counterfoil_domain::{
     ids::{OperationId, TemplateId},
@@ -64,11 +64,11 @@ async fn what(world: &mut World, what: &What) -> Result<String> {
     match what {
         What::Redeem { till, coupon } => {
             let code = pick(&world.coupons, *coupon).to_owned();
-            redeem(world, till % tills, Scanned::CouponCode(code), "redeem").await
+            redeem(world, till % tills, Input::CouponCode(code), "redeem").await
         }
         What::Collect { till, order } => {
             let code = pick(&world.orders, *order).to_owned();
-            redeem(world, till % tills, Scanned::PickupCode(code), "collect").await
+            redeem(world, till % tills, Input::PickupCode(code), "collect").await
         }
         What::Sell {
             till,
@@ -79,7 +79,7 @@ async fn what(world: &mut World, what: &What) -> Result<String> {
         What::Void { till, back } => void(world, till % tills, *back).await,
         What::Return { till, back, units } => take_back(world, till % tills, *back, *units).await,
         What::Guess { till, code } => {
-            redeem(world, till % tills, Scanned::PickupCode(format!("{code:08}")), "guess").await
+            redeem(world, till % tills, Input::PickupCode(format!("{code:08}")), "guess").await
         }
         What::Greet { till, member } => {
             let place = till % tills;
@@ -87,7 +87,7 @@ async fn what(world: &mut World, what: &What) -> Result<String> {
             let Some(counter) = world.counter(place) else {
                 return Ok("down".into());
             };
-            let found = counter.find_member(&Scanned::MemberNumber(number)).await;
+            let found = counter.find_member(&Input::MemberNumber(number)).await;
             Ok(match found {
                 Ok(MemberAnswer::Found(card)) => format!("{} coupons", card.coupons.len()),
                 Ok(MemberAnswer::Unknown(_)) => "unknown".into(),
@@ -195,7 +195,7 @@ fn said(error: &Error) -> String {
     format!("error {}", error.code())
 }
 
-async fn redeem(world: &mut World, place: usize, scanned: Scanned, what: &'static str) -> Result<String> {
+async fn redeem(world: &mut World, place: usize, scanned: Input, what: &'static str) -> Result<String> {
     let Some(counter) = world.counter(place) else {
         return Ok("down".into());
     };
@@ -233,7 +233,7 @@ async fn sell(
         None => None,
         Some(member) => {
             let number = base.members[member % base.members.len()].1.clone();
-            match counter.find_member(&Scanned::MemberNumber(number)).await {
+            match counter.find_member(&Input::MemberNumber(number)).await {
                 Ok(MemberAnswer::Found(card)) => Some(card.member.id),
                 Ok(MemberAnswer::Unknown(_)) => None,
                 Err(error) => return Ok(said(&error)),
@@ -252,7 +252,7 @@ async fn sell(
         member,
         coupons: coupons
             .iter()
-            .map(|coupon| Scanned::CouponCode(pick(&world.coupons, *coupon).to_owned()))
+            .map(|coupon| Input::CouponCode(pick(&world.coupons, *coupon).to_owned()))
             .collect(),
         select: Selection::Best,
     };

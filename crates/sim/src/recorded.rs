@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use axum::http::Method;
-use counterfoil_counter::enrol;
+use counterfoil_counter::key;
 use counterfoil_domain::{ids::HistoryId, time::Millis};
 use counterfoil_head_office::{App, db::Db, http, verify};
 use counterfoil_protocol::{
@@ -115,7 +115,7 @@ pub async fn record(seed: u64, events: usize, folder: &Path) -> Result<usize> {
     let lines = world.net.recorded();
     let mut keys = BTreeMap::new();
     for till in &world.tills {
-        let key = enrol::load_key(&till.folder)?.context("a counter without a key")?;
+        let key = key::load_key(&till.folder)?.context("a counter without a key")?;
         keys.insert(till.device.to_string(), hex::encode(key.to_bytes()));
     }
     world.end().await?;

@@ -204,8 +204,8 @@ impl From<&counter::Quote> for QuoteView {
         };
         let unread = |verdict: &counter::Verdict| Unread {
             text: match &verdict.subject {
-                counter::Subject::Unknown { text } => text.clone(),
-                counter::Subject::Coupon { coupon, .. } => coupon.code.clone(),
+                counter::Thing::Unknown { text } => text.clone(),
+                counter::Thing::Coupon { coupon, .. } => coupon.code.clone(),
                 _ => String::new(),
             },
             reasons: reasons(&verdict.reasons),

@@ -342,7 +342,7 @@ impl From<counter::Decision> for Decision {
 impl From<&counter::Verdict> for Verdict {
     fn from(verdict: &counter::Verdict) -> Self {
         let subject = match &verdict.subject {
-            counter::Subject::Coupon {
+            counter::Thing::Coupon {
                 coupon,
                 template,
                 member,
@@ -354,11 +354,11 @@ impl From<&counter::Verdict> for Verdict {
                     verdict.shown_at,
                 )),
             },
-            counter::Subject::Order { order, member, store } => Subject::Order {
+            counter::Thing::Order { order, member, store } => Subject::Order {
                 order: Box::new(order_view(order, member.as_ref(), store.as_ref())),
             },
-            counter::Subject::Member { member } => Subject::Member { member: member.into() },
-            counter::Subject::Unknown { text } => Subject::Unknown { text: text.clone() },
+            counter::Thing::Member { member } => Subject::Member { member: member.into() },
+            counter::Thing::Unknown { text } => Subject::Unknown { text: text.clone() },
         };
         Self {
             ticket: verdict.ticket.clone(),

@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use counterfoil_counter::{Counter, Decision, Scanned, System};
+use counterfoil_counter::{Counter, Decision, Input, System};
 use counterfoil_head_office::{
     clock::{SystemClock, SystemRandom},
     db::Db,
@@ -172,7 +172,7 @@ async fn of_a_counter_nothing_that_was_acknowledged() {
 
 async fn honourable(counter: &Counter, code: &str) -> bool {
     let verdict = counter
-        .look_up(&Scanned::CouponCode(code.to_owned()), None)
+        .look_up(&Input::CouponCode(code.to_owned()), None)
         .await
         .unwrap();
     matches!(verdict.decision, Decision::Honour | Decision::HonourOffline)

@@ -10,21 +10,21 @@ use std::{
 
 use anyhow::Context;
 use counterfoil_counter::{
-    Basket, BasketLine, Confirmation, Counter, Language, MemberAnswer, Scanned, Selection, Settled, SyncHandle, System,
+    Basket, BasketLine, Confirmation, Counter, Input, Language, MemberAnswer, Selection, Settled, SyncHandle, System,
     Tender,
 };
 use counterfoil_domain::{ids::ClerkId, sales::ReturnPolicy, settlement::returns::Units};
 use counterfoil_scan::{Scanned as Read, Source, classify};
 use serde_json::{Value, json};
 
-fn scanned(code: &str) -> Scanned {
+fn scanned(code: &str) -> Input {
     match classify(code, Source::Scanned) {
-        Read::Coupon(text) => Scanned::CouponCode(text),
-        Read::Pickup(text) => Scanned::PickupCode(text),
-        Read::Token(text) => Scanned::Token(text),
-        Read::Phone(text) => Scanned::Phone(text),
-        Read::Member(text) => Scanned::MemberNumber(text),
-        other => Scanned::Other(format!("{other:?}")),
+        Read::Coupon(text) => Input::CouponCode(text),
+        Read::Pickup(text) => Input::PickupCode(text),
+        Read::Token(text) => Input::Token(text),
+        Read::Phone(text) => Input::Phone(text),
+        Read::Member(text) => Input::MemberNumber(text),
+        other => Input::Other(format!("{other:?}")),
     }
 }
 
@@ -53,7 +53,7 @@ impl Desk {
             None => None,
             Some(number) => match self
                 .counter
-                .find_member(&Scanned::MemberNumber(number.to_owned()))
+                .find_member(&Input::MemberNumber(number.to_owned()))
                 .await?
             {
                 MemberAnswer::Found(card) => Some(card.member.id),

@@ -19,7 +19,8 @@ pub(crate) use settle::settle;
 use tokio::sync::Mutex as AsyncMutex;
 
 use crate::{
-    desk::{Decision, Explained, Receipt, Scanned, Verdict},
+    desk::{Decision, Explained, Input, Verdict},
+    honour::Receipt,
     journal::Title,
 };
 
@@ -31,7 +32,7 @@ pub struct Basket {
     /// Whose basket it is, when known: their coupons are looked at too.
     pub member: Option<MemberId>,
     /// Coupons typed or scanned beside the member's.
-    pub coupons: Vec<Scanned>,
+    pub coupons: Vec<Input>,
     /// Which coupons to use.
     pub select: Selection,
 }

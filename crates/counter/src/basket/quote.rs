@@ -120,7 +120,7 @@ pub(crate) async fn quote(inner: &Inner, basket: &Basket) -> Result<Quote> {
             evidence,
             done: Default::default(),
         };
-        inner.sale_tickets.keep(name.clone(), ticket, inner.clock.monotonic());
+        inner.tickets.keep(name.clone(), ticket, inner.clock.monotonic());
         quote.ticket = Some(name);
     }
     Ok(quote)

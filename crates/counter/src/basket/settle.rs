@@ -19,19 +19,21 @@ use super::{RefusedCoupon, SaleRefusal, SaleTicket, Settled, ShownCoupon, Tender
 use crate::{
     Inner,
     desk::{
-        Decision, Delivery, Receipt,
-        confirm::{current_coupon, may_work},
-        freezes::{self, Lease, Word},
+        Decision,
+        ask::refresh,
+        confirm::current_coupon,
         judge::{self, Judgement, Setting},
-        lookup::refresh,
         reasons::explain,
     },
     error::{Error, Result},
+    honour::{
+        act,
+        freezes::{self, Lease, Word},
+        may_work,
+    },
     identity::{self, Identity},
-    journal::{self, Alone, Draft, Title},
-    overlay::{self, Here},
+    journal::{Alone, Draft, Title},
     people,
-    replica::{self, Key},
 };
 
 /// Longest words of a tender and longest receipt number, in characters.
@@ -48,8 +50,8 @@ struct Held {
 /// Settles what a ticket showed. Twice is once.
 pub(crate) async fn settle(inner: &Arc<Inner>, name: &str, tender: &Tender, clerk: ClerkId) -> Result<Settled> {
     let ticket = inner
-        .sale_tickets
-        .find(name, inner.clock.monotonic())
+        .tickets
+        .find::<SaleTicket>(name, inner.clock.monotonic())
         .ok_or(Error::TicketStale)?;
     let mut done = ticket.done.lock().await;
     if let Some(receipt) = &*done {
@@ -77,7 +79,6 @@ pub(crate) async fn settle(inner: &Arc<Inner>, name: &str, tender: &Tender, cler
     match &written {
         Ok(Settled::Done(receipt)) => {
             *done = Some(receipt.clone());
-            inner.journaled();
         }
         // Nothing was written, so the freezes would only be in somebody's way.
         Ok(Settled::Refused(_)) | Err(_) => {
@@ -118,7 +119,7 @@ async fn ask_for_all(inner: &Arc<Inner>, who: &Identity, ticket: &SaleTicket) ->
         let (place, word) = match answer {
             Ok(answer) => answer,
             Err(error) => {
-                failed = Some(Error::Internal(error.to_string()));
+                failed = Some(error.into());
                 continue;
             }
         };
@@ -228,7 +229,6 @@ async fn write(inner: &Inner, ticket: &SaleTicket, tender: &Tender, clerk: &Cler
         clerk: Some(clerk.id),
         clerk_name: clerk.name.clone(),
         title: title(&ticket.settlement.lines),
-        subjects: used.iter().map(|used| Key::coupon(used.coupon)).collect(),
         // Whose limits it counts against.
         member: ticket
             .settlement
@@ -241,31 +241,7 @@ async fn write(inner: &Inner, ticket: &SaleTicket, tender: &Tender, clerk: &Cler
             worth: alone.amount,
         },
     };
-    let head = journal::head(&mut tx, who.epoch).await?;
-    let moment = inner.moment(&who, now)?;
-    let written = journal::append(&mut tx, who.tenant, who.device, head, moment, &draft).await?;
-    let sale = replica::begin_sale(&mut tx, written.op_id, who.generation).await?;
-    journal::note_subject(&mut tx, written.place, &sale).await?;
-    let here = Here {
-        device: who.device,
-        store: who.store.id,
-    };
-    for key in draft.subjects.iter().chain([&sale]) {
-        overlay::renew(&mut tx, key, here, who.generation).await?;
-    }
-    identity::saw_time(&mut tx, &who, now).await?;
-    tx.commit("settle").await?;
-    Ok(Settled::Done(Receipt {
-        op_id: written.op_id,
-        place: written.place,
-        at: written.at,
-        delivery: if confirmed {
-            Delivery::Confirmed
-        } else {
-            Delivery::ToBeDelivered
-        },
-        title: draft.title,
-    }))
+    act(inner, tx, &who, now, draft, "settle").await.map(Settled::Done)
 }
 
 /// What a sale is called in the queue: its first product, and how many units more.

@@ -16,7 +16,7 @@ use tokio::sync::Barrier;
 use super::*;
 use crate::{
     Error,
-    desk::Delivery,
+    honour::Delivery,
     journal, queue,
     testing::{HeadOffice, Line, Shop, clerk_id, coupon, coupon_id, member_id, template},
 };
@@ -201,9 +201,9 @@ async fn a_quote_says_what_each_coupon_does_and_why_the_others_do_not() {
     other.member = None;
     other.lines[0].unit_price = Some(1);
     other.coupons = vec![
-        Scanned::CouponCode(coupon(12, 12).code),
-        Scanned::CouponCode(coupon(12, 12).code),
-        Scanned::Other("4006381333931".into()),
+        Input::CouponCode(coupon(12, 12).code),
+        Input::CouponCode(coupon(12, 12).code),
+        Input::Other("4006381333931".into()),
     ];
     let quote = see(&shop, &other).await;
     assert_eq!((quote.subtotal, quote.discount), (3_002, 200));

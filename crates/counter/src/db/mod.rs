@@ -1,6 +1,5 @@
 //! The counter's database: one writer, a few readers, and the settings that durability rests on.
 
-mod fault;
 mod place;
 mod tx;
 
@@ -11,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-pub use fault::Fault;
 use fs4::fs_std::FileExt;
 use place::Made;
 pub(crate) use place::{as_a_file, lock_file, make_folder};
@@ -24,6 +22,7 @@ use sqlx::{
 use tokio::sync::{Mutex, MutexGuard};
 pub use tx::{Crash, Faults, Tx};
 
+pub use crate::error::Fault;
 use crate::{
     error::{Error, Result},
     products,
@@ -267,7 +266,7 @@ impl OpeningLock {
         match locked {
             Ok(Ok(file)) => Ok(Self(file)),
             Ok(Err(error)) => Err(Error::file(format!("locking {}", path.display()))(error)),
-            Err(error) => Err(Error::Internal(error.to_string())),
+            Err(error) => Err(error.into()),
         }
     }
 }

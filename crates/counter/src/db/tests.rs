@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::{
-    Confirmation, Counter, Scanned,
+    Confirmation, Counter, Input,
     desk::{confirm, look_up},
     salvage,
     testing::{HeadOffice, NOW, Shop, Shut, clerk_id, coupon},
@@ -29,7 +29,7 @@ async fn run(folder: &Path, sql: &'static str) {
 
 async fn redeem(shop: &Shop, n: u8) {
     shop.go_offline();
-    let scanned = Scanned::CouponCode(coupon(n, 1).code);
+    let scanned = Input::CouponCode(coupon(n, 1).code);
     let ticket = look_up(&shop.inner, &scanned, None).await.unwrap().ticket.unwrap();
     assert!(matches!(
         confirm(&shop.inner, &ticket, clerk_id(1)).await.unwrap(),
@@ -179,7 +179,7 @@ async fn a_journal_whose_newest_page_is_torn_is_saved_up_to_it_and_says_so() {
     let shop = Shop::of(&mut office).await;
     shop.go_offline();
     for n in (0..90).filter(|n| n % 3 != 2) {
-        let scanned = Scanned::CouponCode(coupon(n, 1).code);
+        let scanned = Input::CouponCode(coupon(n, 1).code);
         let ticket = look_up(&shop.inner, &scanned, None).await.unwrap().ticket.unwrap();
         let done = confirm(&shop.inner, &ticket, clerk_id(1)).await.unwrap();
         assert!(matches!(done, Confirmation::Done(_)));

@@ -8,25 +8,28 @@ use counterfoil_domain::{
     operations::{Action, CollectOrder, RedeemCoupon},
     people::Clerk,
     pickups::{Order, OrderState},
-    planted,
-    transition::{DeviceStatus, Subject as Key},
+    transition::Subject,
 };
 use sqlx::SqliteConnection;
 
 use super::{
-    Confirmation, Decision, Delivery, Receipt, Subject, Verdict,
-    freezes::{self, Lease, Word},
+    Confirmation, Decision, Thing, Verdict,
+    ask::refresh,
     judge::{self, Judgement, Setting},
-    lookup::{own_state, refresh},
+    lookup::own_state,
     reasons::explain,
-    tickets::{Shown, Ticket},
+    ticket::{Shown, Ticket},
 };
 use crate::{
     Inner,
     error::{Error, Result},
+    honour::{
+        act,
+        freezes::{self, Lease, Word},
+        may_work,
+    },
     identity::{self, Identity},
-    journal::{self, Alone, Draft, Title},
-    overlay::{self, Here},
+    journal::{Alone, Draft, Title},
     replica,
 };
 
@@ -34,7 +37,7 @@ use crate::{
 pub async fn confirm(inner: &Arc<Inner>, name: &str, clerk: ClerkId) -> Result<Confirmation> {
     let ticket = inner
         .tickets
-        .find(name, inner.clock.monotonic())
+        .find::<Ticket>(name, inner.clock.monotonic())
         .ok_or(Error::TicketStale)?;
     let mut done = ticket.done.lock().await;
     if let Some(receipt) = &*done {
@@ -46,7 +49,7 @@ pub async fn confirm(inner: &Arc<Inner>, name: &str, clerk: ClerkId) -> Result<C
     let clerk = crate::people::known(&mut db, clerk, who.store.id).await?;
     drop(db);
 
-    let word = freezes::ask(inner, &who, key_of(&ticket.shown), ticket.presented_by).await?;
+    let word = freezes::ask(inner, &who, subject_of(&ticket.shown), ticket.presented_by).await?;
     let (held, lease) = match &word {
         Word::Granted(freeze, lease) => (Some(*freeze), Some(*lease)),
         Word::None(freeze) => (*freeze, None),
@@ -56,7 +59,7 @@ pub async fn confirm(inner: &Arc<Inner>, name: &str, clerk: ClerkId) -> Result<C
                 reasons: reasons.clone(),
             };
             // The local copy is evidently behind: the next look should not promise it again.
-            refresh(inner, &who, key_of(&ticket.shown)).await?;
+            refresh(inner, &who, subject_of(&ticket.shown)).await?;
             let mut db = inner.db.read().await?;
             return refused(inner, &mut db, &ticket.shown, judged).await;
         }
@@ -65,7 +68,6 @@ pub async fn confirm(inner: &Arc<Inner>, name: &str, clerk: ClerkId) -> Result<C
     match &written {
         Ok(Confirmation::Done(receipt)) => {
             *done = Some(receipt.clone());
-            inner.journaled();
         }
         // Nothing was written, so the freeze would only be in somebody's way.
         Ok(Confirmation::Refused(_)) | Err(_) => {
@@ -77,18 +79,10 @@ pub async fn confirm(inner: &Arc<Inner>, name: &str, clerk: ClerkId) -> Result<C
     written
 }
 
-pub fn may_work(who: &Identity) -> Result<()> {
-    match who.device_status {
-        DeviceStatus::Active => Ok(()),
-        DeviceStatus::Frozen => Err(Error::DeviceFrozen),
-        DeviceStatus::Revoked => Err(Error::DeviceRevoked),
-    }
-}
-
-fn key_of(shown: &Shown) -> Key {
+fn subject_of(shown: &Shown) -> Subject {
     match shown {
-        Shown::Coupon { coupon, .. } => Key::Coupon(coupon.id),
-        Shown::Order { order } => Key::Order(order.id),
+        Shown::Coupon { coupon, .. } => Subject::Coupon(coupon.id),
+        Shown::Order { order } => Subject::Order(order.id),
     }
 }
 
@@ -152,29 +146,7 @@ async fn write(
         drop(writer);
         return refused(inner, &mut *inner.db.read().await?, &ticket.shown, judged).await;
     }
-    let head = journal::head(&mut tx, who.epoch).await?;
-    let moment = inner.moment(&who, now)?;
-    let written = journal::append(&mut tx, who.tenant, who.device, head, moment, &draft).await?;
-    let here = Here {
-        device: who.device,
-        store: who.store.id,
-    };
-    let key = replica::Key::of_subject(key_of(&ticket.shown));
-    overlay::renew(&mut tx, &key, here, who.generation).await?;
-    identity::saw_time(&mut tx, &who, now).await?;
-    let kept = tx.commit("redeem").await;
-    planted!("green_before_the_disk", Ok(()), kept)?;
-    Ok(Confirmation::Done(Receipt {
-        op_id: written.op_id,
-        place: written.place,
-        at: written.at,
-        delivery: if granted {
-            Delivery::Confirmed
-        } else {
-            Delivery::ToBeDelivered
-        },
-        title: draft.title,
-    }))
+    act(inner, tx, &who, now, draft, "redeem").await.map(Confirmation::Done)
 }
 
 /// The coupon as it is now, and whether operations of this counter lie over it.
@@ -244,7 +216,6 @@ fn redeem(
             zh: template.name_zh.clone(),
             en: template.name_en.clone(),
         },
-        subjects: vec![replica::Key::coupon(coupon.id)],
         member,
         evidence: ticket.evidence,
         confirmed,
@@ -265,7 +236,6 @@ fn collect(order: &Order, ticket: &Ticket, clerk: &Clerk, freeze: Option<FreezeI
             zh: order.number.clone(),
             en: order.number.clone(),
         },
-        subjects: vec![replica::Key::order(order.id)],
         member: order.member,
         evidence: ticket.evidence,
         confirmed,
@@ -275,7 +245,7 @@ fn collect(order: &Order, ticket: &Ticket, clerk: &Clerk, freeze: Option<FreezeI
 
 async fn refused(inner: &Inner, db: &mut SqliteConnection, shown: &Shown, judged: Judgement) -> Result<Confirmation> {
     let subject = match shown {
-        Shown::Coupon { coupon, template, .. } => Subject::Coupon {
+        Shown::Coupon { coupon, template, .. } => Thing::Coupon {
             member: match coupon.member {
                 Some(id) => replica::member(db, id).await?,
                 None => None,
@@ -286,7 +256,7 @@ async fn refused(inner: &Inner, db: &mut SqliteConnection, shown: &Shown, judged
             },
             template: Some(template.clone()),
         },
-        Shown::Order { order } => Subject::Order {
+        Shown::Order { order } => Thing::Order {
             member: match order.member {
                 Some(id) => replica::member(db, id).await?,
                 None => None,

@@ -1,42 +1,33 @@
 //! What is this, and may it be honoured? The local copy first; head office where the local copy can't say yes.
 
-use std::time::Duration;
-
 use counterfoil_domain::{
     coupons::{Coupon, CouponState, Template},
     ids::{BatchId, CouponId, MemberId, OrderId, StoreId},
-    people::mask_phone,
     time::Millis,
     tokens::{Bearer, Token, TokenError},
-    transition::{DeviceStatus, Subject as Key},
+    transition::DeviceStatus,
     verdict::Reason,
 };
-use counterfoil_protocol::{
-    paths,
-    questions::{ASK_TIMEOUT, LookupRequest, LookupResponse},
-    sync::{Image, Row},
-};
+use counterfoil_protocol::questions::LookupRequest;
 use ed25519_dalek::VerifyingKey;
 use sqlx::SqliteConnection;
 use uuid::Uuid;
 
 use super::{
-    Decision, DeskAction, PresentedBy, Scanned, Subject, Verdict,
+    Decision, DeskAction, Input, PresentedBy, Thing, Verdict,
+    ask::ask,
     judge::{self, Judgement, Setting},
     reasons::explain,
-    tickets::{Shown, Ticket},
+    ticket::{Shown, Ticket},
 };
 use crate::{
     Inner,
     ambient::random_bytes,
     error::{Error, Result},
     guessing,
-    http::{Failure, Sending},
     identity::{self, Identity},
     journal,
-    overlay::{self, Here},
     replica::{self, Held},
-    sync::apply,
 };
 
 /// What to look for.
@@ -54,7 +45,7 @@ pub enum Sought {
 /// What was found.
 #[derive(Debug)]
 struct Found {
-    subject: Subject,
+    subject: Thing,
     judged: Judgement,
     shown: Option<Shown>,
     /// Head office may know better than the local copy.
@@ -82,7 +73,7 @@ impl Sought {
 }
 
 /// Looks something up.
-pub async fn look_up(inner: &Inner, scanned: &Scanned, presented_by: PresentedBy) -> Result<Verdict> {
+pub async fn look_up(inner: &Inner, scanned: &Input, presented_by: PresentedBy) -> Result<Verdict> {
     let mut db = inner.db.read().await?;
     let who = identity::load(&mut db).await?;
     if who.device_status == DeviceStatus::Revoked {
@@ -148,17 +139,17 @@ pub async fn look_up(inner: &Inner, scanned: &Scanned, presented_by: PresentedBy
 
 pub async fn recognise(
     db: &mut SqliteConnection,
-    scanned: &Scanned,
+    scanned: &Input,
     who: &Identity,
     now: Millis,
 ) -> Result<Result<Sought, Reason>> {
     Ok(match scanned {
-        Scanned::CouponCode(code) => Ok(Sought::CouponCode(code.clone())),
-        Scanned::PickupCode(code) => Ok(Sought::PickupCode(code.clone())),
-        Scanned::MemberNumber(number) => Ok(Sought::MemberNumber(number.clone())),
-        Scanned::Phone(phone) => Ok(Sought::Phone(phone.clone())),
-        Scanned::Other(_) => Err(Reason::NotACode),
-        Scanned::Token(text) => {
+        Input::CouponCode(code) => Ok(Sought::CouponCode(code.clone())),
+        Input::PickupCode(code) => Ok(Sought::PickupCode(code.clone())),
+        Input::MemberNumber(number) => Ok(Sought::MemberNumber(number.clone())),
+        Input::Phone(phone) => Ok(Sought::Phone(phone.clone())),
+        Input::Other(_) => Err(Reason::NotACode),
+        Input::Token(text) => {
             let keys = replica::token_keys(db).await?;
             let key = |id: u32| {
                 let held = keys.iter().find(|key| key.key_id == id)?;
@@ -221,7 +212,7 @@ async fn find(db: &mut SqliteConnection, sought: &Sought, setting: Setting<'_>) 
         Sought::Phone(phone) => replica::member_by_phone(db, phone).await?,
     };
     Ok(member.map(|held| Found {
-        subject: Subject::Member { member: held.row },
+        subject: Thing::Member { member: held.row },
         judged: Judgement {
             decision: Decision::Info,
             reasons: Vec::new(),
@@ -250,7 +241,7 @@ async fn found_coupon(db: &mut SqliteConnection, held: Held<Coupon>, setting: Se
     });
     Ok(Found {
         doubtful: doubtful(&held, &judged),
-        subject: Subject::Coupon {
+        subject: Thing::Coupon {
             coupon: Box::new(held.row),
             template: template.map(Box::new),
             member,
@@ -276,7 +267,7 @@ async fn found_order(
         shown: Some(Shown::Order {
             order: Box::new(held.row.clone()),
         }),
-        subject: Subject::Order {
+        subject: Thing::Order {
             order: Box::new(held.row),
             member,
             store,
@@ -335,7 +326,7 @@ async fn by_token(db: &mut SqliteConnection, id: CouponId, token: &Token, settin
         by_token_only: true,
     });
     Ok(Found {
-        subject: Subject::Coupon {
+        subject: Thing::Coupon {
             coupon: Box::new(coupon),
             template: template.map(Box::new),
             member: None,
@@ -360,7 +351,7 @@ pub struct Presented {
 /// Finds a coupon that is presented beside a basket: here, else at head office. `Err` = what else it is, or why not.
 pub async fn present(
     inner: &Inner,
-    scanned: &Scanned,
+    scanned: &Input,
     presented_by: PresentedBy,
 ) -> Result<Result<Presented, Box<Verdict>>> {
     let mut db = inner.db.read().await?;
@@ -387,7 +378,7 @@ pub async fn present(
         None => {
             let verdict = look_up(inner, scanned, presented_by).await?;
             match verdict.subject {
-                Subject::Coupon { coupon, .. } => {
+                Thing::Coupon { coupon, .. } => {
                     let known = replica::coupon(&mut *inner.db.read().await?, coupon.id).await?;
                     (*coupon, known.is_none())
                 }
@@ -415,73 +406,9 @@ async fn barred(inner: &Inner, db: &mut SqliteConnection) -> Result<Option<Reaso
     guessing::against(db, inner, clerk.as_ref().map(|clerk| clerk.id)).await
 }
 
-/// Asks head office, and keeps what it says. Whether it answered.
-pub async fn ask(inner: &Inner, who: &Identity, question: &LookupRequest) -> Result<bool> {
-    let credentials = inner.credentials(who)?;
-    let sending = Sending {
-        time: who.true_time(inner.clock.now()),
-        timeout: Duration::from_millis(u64::try_from(ASK_TIMEOUT).unwrap_or(1_000)),
-        idempotency_key: None,
-    };
-    let key = Uuid::from_bytes(random_bytes::<16>(&*inner.random)?).to_string();
-    let sending = Sending {
-        idempotency_key: Some(&key),
-        ..sending
-    };
-    let answer: Result<LookupResponse, Failure> =
-        inner.http.post(&credentials, paths::LOOKUPS, question, sending).await;
-    inner.question_heard(answer.as_ref().err())?;
-    let mut response = match answer {
-        Ok(response) => response,
-        Err(failure) => {
-            tracing::info!(?failure, "a look-up went unanswered");
-            if let Failure::Problem(problem) = &failure {
-                apply::problem(&inner.db, problem, inner.clock.now()).await?;
-            }
-            return Ok(false);
-        }
-    };
-    if let LookupRequest::Phone(phone) = question {
-        unmask(&mut response.rows, phone);
-    }
-    let mut writer = inner.db.write().await;
-    let mut tx = writer.begin().await?;
-    let who = identity::load(&mut tx).await?;
-    let keys = replica::store(&mut tx, &response.rows, who.generation, true).await?;
-    let here = Here {
-        device: who.device,
-        store: who.store.id,
-    };
-    overlay::renew_touched(&mut tx, &keys, here, who.generation).await?;
-    tx.commit("look_up").await?;
-    Ok(true)
-}
-
-/// Head office masks the number of a member whom this store does not hold; here it was just typed.
-fn unmask(rows: &mut [Row], phone: &str) {
-    for row in rows {
-        if let Image::Member(member) = &mut row.image
-            && member.phone == mask_phone(phone)
-        {
-            phone.clone_into(&mut member.phone);
-        }
-    }
-}
-
-/// Brings one row in line with head office, if it answers.
-pub async fn refresh(inner: &Inner, who: &Identity, key: Key) -> Result<()> {
-    let question = match key {
-        Key::Coupon(id) => LookupRequest::Coupon(id),
-        Key::Order(id) => LookupRequest::Order(id),
-        // A sale is a fact; there is nothing to ask about it.
-        Key::Sale(_) => return Ok(()),
-    };
-    ask(inner, who, &question).await.map(drop)
-}
-
 pub async fn unknown(
     db: &mut SqliteConnection,
-    scanned: &Scanned,
+    scanned: &Input,
     decision: Decision,
     reason: Reason,
     now: Millis,
@@ -489,7 +416,7 @@ pub async fn unknown(
     Ok(Verdict {
         ticket: None,
         decision,
-        subject: Subject::Unknown {
+        subject: Thing::Unknown {
             text: scanned.text().chars().take(200).collect(),
         },
         reasons: explain(db, vec![reason]).await?,
@@ -502,7 +429,7 @@ async fn show(
     inner: &Inner,
     db: &mut SqliteConnection,
     found: Found,
-    scanned: &Scanned,
+    scanned: &Input,
     presented_by: PresentedBy,
     now: Millis,
 ) -> Result<Verdict> {

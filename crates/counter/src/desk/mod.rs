@@ -1,17 +1,16 @@
 //! What a clerk does: look something up, confirm what was shown, undo it.
 
+pub(crate) mod ask;
 pub(crate) mod confirm;
-pub(crate) mod freezes;
 pub(crate) mod judge;
 pub(crate) mod lookup;
 pub(crate) mod reasons;
-pub(crate) mod tickets;
+pub(crate) mod ticket;
 pub(crate) mod void;
 
 pub(crate) use confirm::confirm;
 use counterfoil_domain::{
     coupons::{Coupon, Template},
-    ids::{MemberId, OperationId},
     people::{Member, Store},
     pickups::Order,
     time::Millis,
@@ -22,11 +21,12 @@ pub use reasons::Explained;
 use serde::Serialize;
 pub(crate) use void::void;
 
-use crate::journal::{Place, Title};
+pub(crate) use crate::honour::PresentedBy;
+use crate::honour::Receipt;
 
 /// What was read or typed, once somebody has said what form it has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scanned {
+pub enum Input {
     /// 18 digits.
     CouponCode(String),
     /// 8 digits.
@@ -41,7 +41,7 @@ pub enum Scanned {
     Other(String),
 }
 
-impl Scanned {
+impl Input {
     /// The text itself.
     pub fn text(&self) -> &str {
         match self {
@@ -91,7 +91,7 @@ pub enum DeskAction {
 /// What it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "camelCase")]
-pub enum Subject {
+pub enum Thing {
     /// A coupon.
     #[serde(rename_all = "camelCase")]
     Coupon {
@@ -134,39 +134,13 @@ pub struct Verdict {
     /// May it be honoured.
     pub decision: Decision,
     /// What it is.
-    pub subject: Subject,
+    pub subject: Thing,
     /// All of them. Beside a decision to honour: what is worth knowing all the same.
     pub reasons: Vec<Explained>,
     /// What confirming does.
     pub action: Option<DeskAction>,
     /// When, UTC ms.
     pub shown_at: Millis,
-}
-
-/// Whether head office knows already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Delivery {
-    /// Head office had said yes before.
-    Confirmed,
-    /// It was decided here; head office will be told.
-    ToBeDelivered,
-}
-
-/// What was done. It is on the disk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Receipt {
-    /// The operation.
-    pub op_id: OperationId,
-    /// Its place in the journal.
-    pub place: Place,
-    /// When, UTC ms.
-    pub at: Millis,
-    /// Whether head office knows already.
-    pub delivery: Delivery,
-    /// What was redeemed or handed over.
-    pub title: Title,
 }
 
 /// What confirming came to.
@@ -177,9 +151,6 @@ pub enum Confirmation {
     /// Not done, and why; nothing was written.
     Refused(Box<Verdict>),
 }
-
-/// A member who is known to stand there, if any.
-pub(crate) type PresentedBy = Option<MemberId>;
 
 #[cfg(test)]
 mod tests;

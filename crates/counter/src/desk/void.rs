@@ -10,15 +10,13 @@ use counterfoil_domain::{
 use counterfoil_protocol::operation::Evidence;
 use sqlx::{Row, SqliteConnection};
 
-use super::{Delivery, Receipt, confirm::may_work};
 use crate::{
     Inner,
     error::{Error, Result},
+    honour::{Receipt, act, may_work},
     identity,
     journal::{self, Alone, Draft, Place},
-    overlay::{self, Here},
-    people, queue,
-    replica::{self, Key},
+    people, queue, replica,
 };
 
 /// Longest reason kept, in characters.
@@ -61,7 +59,7 @@ pub async fn void(
     {
         return Err(Error::OperationNotVoidable("something of it came back before"));
     }
-    let (subjects, member) = subjects_and_member(&mut tx, target, entry.place).await?;
+    let member = member_of(&mut tx, target, entry.place).await?;
     let draft = Draft {
         action: Action::VoidRedemption(VoidRedemption {
             target,
@@ -71,57 +69,27 @@ pub async fn void(
         clerk: Some(manager.id),
         clerk_name: manager.name.clone(),
         title: entry.title,
-        subjects,
         member,
         evidence: Evidence::None,
         confirmed: false,
         alone: Alone::default(),
     };
     let now = inner.clock.now();
-    let head = journal::head(&mut tx, who.epoch).await?;
-    let moment = inner.moment(&who, now)?;
-    let written = journal::append(&mut tx, who.tenant, who.device, head, moment, &draft).await?;
-    sqlx::query("UPDATE journal SET voided_by = ? WHERE op_id = ?")
-        .bind(written.op_id.bytes().as_slice())
-        .bind(target.bytes().as_slice())
-        .execute(&mut *tx)
-        .await?;
-    let here = Here {
-        device: who.device,
-        store: who.store.id,
-    };
-    for subject in &draft.subjects {
-        overlay::renew(&mut tx, subject, here, who.generation).await?;
-    }
-    identity::saw_time(&mut tx, &who, now).await?;
-    tx.commit("void").await?;
-    drop(writer);
-    inner.journaled();
-    Ok(Receipt {
-        op_id: written.op_id,
-        place: written.place,
-        at: written.at,
-        delivery: Delivery::ToBeDelivered,
-        title: draft.title,
-    })
+    act(inner, tx, &who, now, draft, "void").await
 }
 
-async fn subjects_and_member(
-    db: &mut SqliteConnection,
-    target: OperationId,
-    place: Place,
-) -> Result<(Vec<Key>, Option<MemberId>)> {
+/// Whose it was; an error when it is about nothing.
+async fn member_of(db: &mut SqliteConnection, target: OperationId, place: Place) -> Result<Option<MemberId>> {
     let row = sqlx::query("SELECT member FROM journal WHERE op_id = ?")
         .bind(target.bytes().as_slice())
         .fetch_one(&mut *db)
         .await?;
     let member: Option<&[u8]> = row.try_get(0)?;
     let member = member.map(MemberId::from_bytes).transpose()?;
-    let subjects = journal::subjects(db, place).await?;
-    if subjects.is_empty() {
+    if journal::subjects(db, place).await?.is_empty() {
         return Err(Error::OperationNotVoidable(
             "it is about nothing that could be given back",
         ));
     }
-    Ok((subjects, member))
+    Ok(member)
 }

@@ -18,6 +18,7 @@ use sqlx::SqliteConnection;
 use crate::{
     Inner,
     error::Result,
+    honour::act,
     identity::{self, Identity},
     journal::{self, Draft, Title},
     people::{self, Person},
@@ -79,7 +80,7 @@ async fn full_until(
 
 /// Why a typed code of this clerk is not looked up now, if so. Times are by the device's clock, for people.
 pub async fn against(db: &mut SqliteConnection, inner: &Inner, clerk: Option<ClerkId>) -> Result<Option<Reason>> {
-    let now = steady::now(db, inner).await?;
+    let now = steady::now(db, &*inner.clock).await?;
     let wall = |until: Millis| inner.clock.now().saturating_add(until.saturating_sub(now));
     if let Some(until) = full_until(db, None, now, DEVICE_LIMIT, DEVICE_WINDOW).await? {
         return Ok(Some(Reason::GuessingLimited {
@@ -101,7 +102,7 @@ pub async fn note(inner: &Inner, who: &Identity, clerk: Option<&Person>, code: &
     let digest = hex::encode(Sha256::digest(code.as_bytes()));
     let mut writer = inner.db.write().await;
     let mut tx = writer.begin().await?;
-    let now = steady::mark(&mut tx, inner).await?;
+    let now = steady::mark(&mut tx, &*inner.clock).await?;
     sqlx::query("DELETE FROM guesses WHERE at <= ?")
         .bind(now.saturating_sub(DEVICE_WINDOW))
         .execute(&mut *tx)
@@ -127,26 +128,19 @@ pub async fn note(inner: &Inner, who: &Identity, clerk: Option<&Person>, code: &
             zh: "未知编码".into(),
             en: "Unknown code".into(),
         },
-        subjects: Vec::new(),
         member: None,
         evidence: Evidence::Code,
         confirmed: false,
         alone: journal::Alone::default(),
     };
     let wall = inner.clock.now();
-    let head = journal::head(&mut tx, who.epoch).await?;
-    let moment = inner.moment(who, wall)?;
-    journal::append(&mut tx, who.tenant, who.device, head, moment, &draft).await?;
-    identity::saw_time(&mut tx, who, wall).await?;
-    tx.commit("guess").await?;
-    drop(writer);
-    inner.journaled();
+    act(inner, tx, who, wall, draft, "guess").await?;
     Ok(())
 }
 
 /// What was guessed at this device lately.
 pub async fn guessing(db: &mut SqliteConnection, inner: &Inner) -> Result<Guessing> {
-    let now = steady::now(db, inner).await?;
+    let now = steady::now(db, &*inner.clock).await?;
     let device_today: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM guesses WHERE lifted_by IS NULL AND at > ?")
         .bind(now.saturating_sub(DEVICE_WINDOW))
         .fetch_one(&mut *db)

@@ -4,16 +4,16 @@ use counterfoil_domain::time::HOUR;
 
 use super::*;
 use crate::{
-    Decision, Scanned,
+    Decision, Input,
     desk::{look_up, void},
     testing::{HeadOffice, PIN, Shop, clerk_id, coupon},
 };
 
-fn code(n: i64) -> Scanned {
-    Scanned::CouponCode(format!("9{n:017}"))
+fn code(n: i64) -> Input {
+    Input::CouponCode(format!("9{n:017}"))
 }
 
-async fn sees(inner: &Inner, scanned: &Scanned) -> String {
+async fn sees(inner: &Inner, scanned: &Input) -> String {
     let verdict = look_up(inner, scanned, None).await.unwrap();
     assert!(verdict.ticket.is_none() || verdict.decision != Decision::Refuse);
     match verdict.reasons.first() {
@@ -60,15 +60,15 @@ async fn five_unknown_codes_block_a_clerk_until_time_or_a_manager_lets_them_pass
     }
     assert_eq!(pending(&shop).await, 5);
     // What exists is not looked up either: that is the point. Others and other ways go on.
-    let known = Scanned::CouponCode(coupon(0, 1).code);
-    let token = Scanned::Token("CF1:RUBBISH".into());
+    let known = Input::CouponCode(coupon(0, 1).code);
+    let token = Input::Token("CF1:RUBBISH".into());
     assert_eq!(sees(&shop.inner, &known).await, "guessing_limited clerk");
     assert_eq!(
-        sees(&shop.inner, &Scanned::PickupCode("00000000".into())).await,
+        sees(&shop.inner, &Input::PickupCode("00000000".into())).await,
         "guessing_limited clerk"
     );
     assert_eq!(sees(&shop.inner, &token).await, "malformed_code");
-    assert_eq!(sees(&shop.inner, &Scanned::Phone("13800000001".into())).await, "fine");
+    assert_eq!(sees(&shop.inner, &Input::Phone("13800000001".into())).await, "fine");
     sign_in(&shop, 2).await;
     assert_eq!(sees(&shop.inner, &known).await, "fine");
     sign_in(&shop, 1).await;

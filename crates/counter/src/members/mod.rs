@@ -14,9 +14,10 @@ use sqlx::SqliteConnection;
 use crate::{
     Inner,
     desk::{
-        Decision, Explained, Scanned, Verdict,
+        Decision, Explained, Input, Verdict,
+        ask::ask,
         judge::{self, Setting},
-        lookup::{Sought, ask, recognise, unknown},
+        lookup::{Sought, recognise, unknown},
         reasons::explain,
     },
     error::{Error, Result},
@@ -90,7 +91,7 @@ pub enum MemberAnswer {
 }
 
 /// Finds a member by number, phone number or token: here, else at head office.
-pub(crate) async fn find(inner: &Inner, scanned: &Scanned) -> Result<MemberAnswer> {
+pub(crate) async fn find(inner: &Inner, scanned: &Input) -> Result<MemberAnswer> {
     let mut db = inner.db.read().await?;
     let who = identity::load(&mut db).await?;
     if who.device_status == DeviceStatus::Revoked {

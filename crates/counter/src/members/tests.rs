@@ -5,22 +5,22 @@ use counterfoil_domain::{ids::FreezeId, people::mask_phone, time::DAY};
 use super::*;
 use crate::testing::{HeadOffice, Line, NOW, Shop, coupon, coupon_id, device, member, member_id, store_id};
 
-async fn found(shop: &Shop, scanned: &Scanned) -> MemberCard {
+async fn found(shop: &Shop, scanned: &Input) -> MemberCard {
     match find(&shop.inner, scanned).await.unwrap() {
         MemberAnswer::Found(card) => *card,
         MemberAnswer::Unknown(verdict) => panic!("{verdict:?}"),
     }
 }
 
-async fn unknown_as(shop: &Shop, scanned: &Scanned) -> (Decision, String) {
+async fn unknown_as(shop: &Shop, scanned: &Input) -> (Decision, String) {
     match find(&shop.inner, scanned).await.unwrap() {
         MemberAnswer::Found(card) => panic!("{card:?}"),
         MemberAnswer::Unknown(verdict) => (verdict.decision, verdict.reasons[0].code.clone()),
     }
 }
 
-fn number(n: u8) -> Scanned {
-    Scanned::MemberNumber(member(n).number)
+fn number(n: u8) -> Input {
+    Input::MemberNumber(member(n).number)
 }
 
 #[tokio::test]
@@ -82,7 +82,7 @@ async fn a_member_is_found_by_number_and_phone_with_coupons_by_state() {
         ]
     );
     assert_eq!(card.coupons[3].reasons[0].code, "not_started");
-    let by_phone = found(&shop, &Scanned::Phone(member(1).phone)).await;
+    let by_phone = found(&shop, &Input::Phone(member(1).phone)).await;
     assert_eq!(by_phone.coupons.len(), card.coupons.len());
     assert_eq!(
         local_card(&shop.inner, member_id(1)).await.unwrap().unwrap().coupons,
@@ -94,9 +94,9 @@ async fn a_member_is_found_by_number_and_phone_with_coupons_by_state() {
         unknown_as(&shop, &number(7)).await,
         (Decision::Unconfirmed, "unknown_offline".into())
     );
-    let other = Scanned::CouponCode(coupon(1, 1).code);
+    let other = Input::CouponCode(coupon(1, 1).code);
     assert_eq!(unknown_as(&shop, &other).await, (Decision::Refuse, "not_a_code".into()));
-    let forged = Scanned::Token("CF1:RUBBISH".into());
+    let forged = Input::Token("CF1:RUBBISH".into());
     assert_eq!(
         unknown_as(&shop, &forged).await,
         (Decision::Refuse, "malformed_code".into())
@@ -121,7 +121,7 @@ async fn one_who_is_not_here_is_asked_for_and_stays_without_being_counted_as_a_g
         );
     }
     // Whoever typed the phone number knows it; head office does not say it.
-    let card = found(&shop, &Scanned::Phone(member(3).phone)).await;
+    let card = found(&shop, &Input::Phone(member(3).phone)).await;
     assert_eq!(
         (card.member.phone.clone(), card.asked, card.coupons.len()),
         (member(3).phone, true, 1)
@@ -132,7 +132,7 @@ async fn one_who_is_not_here_is_asked_for_and_stays_without_being_counted_as_a_g
     found(&shop, &number(3)).await;
     assert_eq!(line.count("POST /v1/lookups"), asked + 1);
     shop.go_offline();
-    let card = found(&shop, &Scanned::Phone(member(3).phone)).await;
+    let card = found(&shop, &Input::Phone(member(3).phone)).await;
     assert_eq!((card.asked, card.coupons.len()), (false, 1));
     assert_eq!(line.count("POST /v1/lookups"), asked + 1);
     let guessed = crate::status::status(&shop.inner)

@@ -18,13 +18,12 @@ use sqlx::SqliteConnection;
 use super::{SaleCoupon, coupon_title, known, title};
 use crate::{
     Inner,
-    desk::{Delivery, Receipt, confirm::may_work, void::reason_of},
+    desk::void::reason_of,
     error::{Error, Result},
+    honour::{Receipt, act, may_work},
     identity,
-    journal::{self, Alone, Draft},
-    overlay::{self, Here},
-    people,
-    replica::{self, Key},
+    journal::{Alone, Draft},
+    people, replica,
 };
 
 /// A line of a return.
@@ -197,8 +196,6 @@ pub(crate) async fn take_back(
         return Err(Error::TicketStale);
     }
     let now = inner.clock.now();
-    let mut subjects: Vec<Key> = preview.coupons.iter().map(|id| Key::coupon(*id)).collect();
-    subjects.push(Key::sale(id));
     let draft = Draft {
         action: Action::ReturnSale(Return {
             target: id,
@@ -211,31 +208,10 @@ pub(crate) async fn take_back(
         clerk: Some(manager.id),
         clerk_name: manager.name.clone(),
         title: title(&sale),
-        subjects,
         member: sale.member,
         evidence: Evidence::None,
         confirmed: false,
         alone: Alone::default(),
     };
-    let head = journal::head(&mut tx, who.epoch).await?;
-    let moment = inner.moment(&who, now)?;
-    let written = journal::append(&mut tx, who.tenant, who.device, head, moment, &draft).await?;
-    let here = Here {
-        device: who.device,
-        store: who.store.id,
-    };
-    for key in &draft.subjects {
-        overlay::renew(&mut tx, key, here, who.generation).await?;
-    }
-    identity::saw_time(&mut tx, &who, now).await?;
-    tx.commit("return").await?;
-    drop(writer);
-    inner.journaled();
-    Ok(Receipt {
-        op_id: written.op_id,
-        place: written.place,
-        at: written.at,
-        delivery: Delivery::ToBeDelivered,
-        title: draft.title,
-    })
+    act(inner, tx, &who, now, draft, "return").await
 }

@@ -8,16 +8,15 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{
-    DrainLock, apply,
-    engine::{Heard, LinkState, Plan, Step, View},
-};
+use super::DrainLock;
 use crate::{
     Inner,
-    error::{Error, Result},
+    error::{Error, Result, caught},
     http::{Failure, Sending},
     identity::{self, Identity},
-    journal, replica,
+    intake, journal,
+    line::{Heard, LinkState, Plan, Step, View},
+    replica,
 };
 
 /// Beyond the wait that head office was asked for: the way there and back.
@@ -59,8 +58,11 @@ impl SyncHandle {
     /// Stops, and waits until it has. What was not written down yet is asked for again next time.
     pub async fn stop(mut self) {
         let _ = self.stop.send(true);
-        if let Some(task) = self.task.take() {
-            let _ = task.await;
+        if let Some(task) = self.task.take()
+            && let Err(error) = task.await
+        {
+            let error = Error::from(error);
+            tracing::error!(code = error.code(), %error, "sync did not end by itself");
         }
     }
 }
@@ -90,7 +92,7 @@ pub(crate) fn start(inner: Arc<Inner>) -> SyncHandle {
 
 async fn drain_for_ever(inner: &Arc<Inner>) {
     loop {
-        match drain(inner).await {
+        match caught(drain(inner)).await.flatten() {
             Ok(()) => {}
             // Another process may enrol this folder, so look now and then.
             Err(Error::NotEnrolled) => {}
@@ -107,7 +109,7 @@ async fn drain_for_ever(inner: &Arc<Inner>) {
 async fn checkpoint_for_ever(inner: &Inner) {
     loop {
         inner.clock.sleep(CHECKPOINT_EVERY).await;
-        if let Err(error) = inner.db.checkpoint().await {
+        if let Err(error) = caught(inner.db.checkpoint()).await.flatten() {
             // Nothing is lost: the log is as durable as the file, and the next round tries again.
             tracing::warn!(code = error.code(), %error, "the write-ahead log could not be folded back");
         }
@@ -263,16 +265,16 @@ pub(crate) async fn take_in(
     let mut done = Exchanged::default();
     let heard = match heard {
         Ok(response) => {
-            let applied = apply::answer(&inner.db, sent, &response, inner.clock.now()).await?;
-            done.pushed = applied.pushed;
-            done.pulled = applied.pulled as u64;
-            done.changed = applied.changed;
-            done.more = applied.answered.more_rows || applied.answered.history_changed;
-            Heard::Answer(applied.answered)
+            let taken = intake::answer(&inner.db, sent, &response, inner.clock.now()).await?;
+            done.pushed = taken.pushed;
+            done.pulled = taken.pulled as u64;
+            done.changed = taken.changed;
+            done.more = taken.summary.more_rows || taken.summary.history_changed;
+            Heard::Answer(taken.summary)
         }
         Err(failure) => {
             if let Failure::Problem(problem) = &failure {
-                done.changed = apply::problem(&inner.db, problem, inner.clock.now()).await?;
+                done.changed = intake::problem(&inner.db, problem, inner.clock.now()).await?;
             }
             tracing::info!(?failure, "no exchange");
             Heard::Failed(failure)

@@ -1,8 +1,6 @@
 //! Delivering the journal and reading the feeds.
 
-pub mod apply;
 pub mod driver;
-pub mod engine;
 #[cfg(test)]
 mod tests;
 

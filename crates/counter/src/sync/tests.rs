@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use sqlx::Row as _;
 
 use crate::{
-    Confirmation, Decision, QueueState, Scanned,
+    Confirmation, Decision, Input, QueueState,
     desk::{confirm, look_up, void},
     identity, journal, queue,
     testing::{
@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-async fn redeem_here(shop: &Shop, scanned: Scanned) -> Option<crate::Receipt> {
+async fn redeem_here(shop: &Shop, scanned: Input) -> Option<crate::Receipt> {
     shop.go_offline();
     let verdict = look_up(&shop.inner, &scanned, None).await.unwrap();
     let ticket = verdict.ticket?;
@@ -135,13 +135,11 @@ async fn assert_same(shop: &Shop, office: &HeadOffice) {
 async fn an_offline_redemption_is_delivered_and_the_rows_agree() {
     let mut office = HeadOffice::new(4, 2);
     let shop = Shop::of(&mut office).await;
-    let receipt = redeem_here(&shop, Scanned::CouponCode(coupon(0, 1).code))
-        .await
-        .unwrap();
+    let receipt = redeem_here(&shop, Input::CouponCode(coupon(0, 1).code)).await.unwrap();
     assert_eq!(receipt.place.seq, 1);
-    redeem_here(&shop, Scanned::PickupCode(order(1).code)).await.unwrap();
+    redeem_here(&shop, Input::PickupCode(order(1).code)).await.unwrap();
     // It is used up at once, here, before anybody was told.
-    let again = look_up(&shop.inner, &Scanned::CouponCode(coupon(0, 1).code), None)
+    let again = look_up(&shop.inner, &Input::CouponCode(coupon(0, 1).code), None)
         .await
         .unwrap();
     assert_eq!(
@@ -164,9 +162,7 @@ async fn an_offline_redemption_is_delivered_and_the_rows_agree() {
 async fn a_coupon_used_elsewhere_meanwhile_becomes_an_exception_and_is_announced_before() {
     let mut office = HeadOffice::new(2, 0);
     let shop = Shop::of(&mut office).await;
-    redeem_here(&shop, Scanned::CouponCode(coupon(0, 1).code))
-        .await
-        .unwrap();
+    redeem_here(&shop, Input::CouponCode(coupon(0, 1).code)).await.unwrap();
     office.elsewhere(redeem_elsewhere(0));
     // Only pulled: the operation has not been delivered, but the row has come.
     shop.exchange(&mut office, 0, 1_000, true, true).await;
@@ -186,9 +182,7 @@ async fn a_coupon_used_elsewhere_meanwhile_becomes_an_exception_and_is_announced
 async fn a_row_that_comes_before_its_outcome_is_no_conflict() {
     let mut office = HeadOffice::new(1, 0);
     let shop = Shop::of(&mut office).await;
-    redeem_here(&shop, Scanned::CouponCode(coupon(0, 1).code))
-        .await
-        .unwrap();
+    redeem_here(&shop, Input::CouponCode(coupon(0, 1).code)).await.unwrap();
     shop.exchange(&mut office, 200, 1_000, true, false).await;
     shop.exchange(&mut office, 0, 1_000, true, true).await;
     let entries = queue::page(&mut shop.inner.db.read().await.unwrap(), None, None, 50)
@@ -203,17 +197,11 @@ async fn a_row_that_comes_before_its_outcome_is_no_conflict() {
 async fn head_office_restored_from_a_backup_gets_everything_again() {
     let mut office = HeadOffice::new(5, 0);
     let shop = Shop::of(&mut office).await;
-    redeem_here(&shop, Scanned::CouponCode(coupon(0, 1).code))
-        .await
-        .unwrap();
+    redeem_here(&shop, Input::CouponCode(coupon(0, 1).code)).await.unwrap();
     shop.settle(&mut office).await;
     let backup = office.clone();
-    redeem_here(&shop, Scanned::CouponCode(coupon(1, 1).code))
-        .await
-        .unwrap();
-    redeem_here(&shop, Scanned::CouponCode(coupon(3, 1).code))
-        .await
-        .unwrap();
+    redeem_here(&shop, Input::CouponCode(coupon(1, 1).code)).await.unwrap();
+    redeem_here(&shop, Input::CouponCode(coupon(3, 1).code)).await.unwrap();
     shop.settle(&mut office).await;
     office.restored_from(&backup, 2);
     assert_eq!(
@@ -222,7 +210,7 @@ async fn head_office_restored_from_a_backup_gets_everything_again() {
     );
     shop.exchange(&mut office, 200, 1_000, true, true).await;
     // Sent again, not usable again meanwhile.
-    let verdict = look_up(&shop.inner, &Scanned::CouponCode(coupon(1, 1).code), None)
+    let verdict = look_up(&shop.inner, &Input::CouponCode(coupon(1, 1).code), None)
         .await
         .unwrap();
     assert_eq!(verdict.decision, Decision::Refuse);
@@ -250,9 +238,7 @@ async fn head_office_restored_from_a_backup_gets_everything_again() {
 async fn a_forked_journal_goes_on_in_a_new_epoch() {
     let mut office = HeadOffice::new(6, 0);
     let shop = Shop::of(&mut office).await;
-    redeem_here(&shop, Scanned::CouponCode(coupon(0, 1).code))
-        .await
-        .unwrap();
+    redeem_here(&shop, Input::CouponCode(coupon(0, 1).code)).await.unwrap();
     // A clone of this disk delivered something else as number 1.
     let cloned = {
         let who = identity::load(&mut shop.inner.db.read().await.unwrap()).await.unwrap();
@@ -270,7 +256,7 @@ async fn a_forked_journal_goes_on_in_a_new_epoch() {
     shop.settle(&mut office).await;
     let who = identity::load(&mut shop.inner.db.read().await.unwrap()).await.unwrap();
     assert_eq!(who.device_status, DeviceStatus::Frozen);
-    let scanned = Scanned::CouponCode(coupon(1, 1).code);
+    let scanned = Input::CouponCode(coupon(1, 1).code);
     let ticket = look_up(&shop.inner, &scanned, None).await.unwrap().ticket.unwrap();
     assert_eq!(
         confirm(&shop.inner, &ticket, clerk_id(1)).await.unwrap_err().code(),
@@ -314,9 +300,7 @@ async fn a_forked_journal_goes_on_in_a_new_epoch() {
 async fn a_revoked_device_delivers_into_quarantine_and_forgets_its_members() {
     let mut office = HeadOffice::new(2, 1);
     let shop = Shop::of(&mut office).await;
-    redeem_here(&shop, Scanned::CouponCode(coupon(0, 1).code))
-        .await
-        .unwrap();
+    redeem_here(&shop, Input::CouponCode(coupon(0, 1).code)).await.unwrap();
     office
         .state
         .devices
@@ -335,7 +319,7 @@ async fn a_revoked_device_delivers_into_quarantine_and_forgets_its_members() {
     let entries = queue::page(&mut db, None, None, 50).await.unwrap();
     assert_eq!(entries[0].state, QueueState::Quarantined);
     drop(db);
-    let refused = look_up(&shop.inner, &Scanned::CouponCode(coupon(1, 1).code), None).await;
+    let refused = look_up(&shop.inner, &Input::CouponCode(coupon(1, 1).code), None).await;
     assert_eq!(refused.unwrap_err().code(), "device_revoked");
 }
 
@@ -343,12 +327,8 @@ async fn a_revoked_device_delivers_into_quarantine_and_forgets_its_members() {
 async fn delivered_operations_go_after_ninety_days_and_not_before() {
     let mut office = HeadOffice::new(3, 0);
     let shop = Shop::of(&mut office).await;
-    redeem_here(&shop, Scanned::CouponCode(coupon(0, 1).code))
-        .await
-        .unwrap();
-    redeem_here(&shop, Scanned::CouponCode(coupon(1, 1).code))
-        .await
-        .unwrap();
+    redeem_here(&shop, Input::CouponCode(coupon(0, 1).code)).await.unwrap();
+    redeem_here(&shop, Input::CouponCode(coupon(1, 1).code)).await.unwrap();
     shop.settle(&mut office).await;
     let prune = async || {
         let mut writer = shop.inner.db.write().await;
@@ -394,7 +374,7 @@ async fn an_old_row_never_overwrites_a_newer_one() {
             .cursor,
         more: false,
     };
-    super::apply::apply_page(&shop.inner.db, &page, 0).await.unwrap();
+    crate::intake::apply_page(&shop.inner.db, &page, 0).await.unwrap();
     assert_same(&shop, &office).await;
 }
 
@@ -431,7 +411,7 @@ async fn a_member_whom_the_store_holds_no_more_goes_with_their_coupons_but_not_w
         Image::Coupon(everywhere.clone()),
         Image::Coupon(own.clone()),
     ];
-    super::apply::apply_page(&shop.inner.db, &page(rows), 0).await.unwrap();
+    crate::intake::apply_page(&shop.inner.db, &page(rows), 0).await.unwrap();
     let bytes = |coupon: &Coupon| coupon.id.bytes().to_vec();
     assert_eq!((held(bytes(&everywhere)).await, held(bytes(&own)).await), (1, 1));
 
@@ -440,7 +420,7 @@ async fn a_member_whom_the_store_holds_no_more_goes_with_their_coupons_but_not_w
         ..member(1)
     };
     let rows = vec![Image::Member(elsewhere)];
-    super::apply::apply_page(&shop.inner.db, &page(rows), 0).await.unwrap();
+    crate::intake::apply_page(&shop.inner.db, &page(rows), 0).await.unwrap();
     assert_eq!((held(bytes(&everywhere)).await, held(bytes(&own)).await), (0, 1));
     let mut db = shop.inner.db.read().await.unwrap();
     let members: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM replica WHERE entity = 'member'")
@@ -468,7 +448,7 @@ fn nothing_new(last_applied_seq: i64) -> SyncResponse {
 
 /// Whether it says that something changed, and how many operations wait afterwards.
 async fn takes(shop: &Shop, response: &SyncResponse) -> (bool, i64) {
-    let applied = super::apply::answer(&shop.inner.db, 0, response, NOW).await.unwrap();
+    let applied = crate::intake::answer(&shop.inner.db, 0, response, NOW).await.unwrap();
     let mut reader = shop.inner.db.read().await.unwrap();
     (applied.changed, journal::pending_count(&mut reader).await.unwrap())
 }
@@ -476,9 +456,7 @@ async fn takes(shop: &Shop, response: &SyncResponse) -> (bool, i64) {
 async fn delivered_one() -> (HeadOffice, Shop) {
     let mut office = HeadOffice::new(2, 0);
     let shop = Shop::of(&mut office).await;
-    redeem_here(&shop, Scanned::CouponCode(coupon(0, 1).code))
-        .await
-        .unwrap();
+    redeem_here(&shop, Input::CouponCode(coupon(0, 1).code)).await.unwrap();
     shop.settle(&mut office).await;
     (office, shop)
 }
@@ -512,13 +490,11 @@ async fn an_answer_says_whether_anything_that_is_shown_changed() {
     let who = identity::load(&mut shop.inner.db.read().await.unwrap()).await.unwrap();
     assert_eq!(who.cursor.store_seq, cursor.store_seq + 5);
     // An outcome is news once.
-    redeem_here(&shop, Scanned::CouponCode(coupon(1, 1).code))
-        .await
-        .unwrap();
+    redeem_here(&shop, Input::CouponCode(coupon(1, 1).code)).await.unwrap();
     let outcome = {
         let mut office = office.clone();
         let who = identity::load(&mut shop.inner.db.read().await.unwrap()).await.unwrap();
-        let plan = super::engine::Plan {
+        let plan = crate::line::Plan {
             push: 1,
             page_rows: 0,
             wait: 0,
@@ -612,7 +588,7 @@ async fn its_own_store_is_as_head_office_says_and_no_other_is() {
 #[tokio::test]
 async fn a_problem_that_says_what_to_do_is_followed() {
     let (_, shop) = delivered_one().await;
-    let follows = async |problem: &Problem| super::apply::problem(&shop.inner.db, problem, NOW).await.unwrap();
+    let follows = async |problem: &Problem| crate::intake::problem(&shop.inner.db, problem, NOW).await.unwrap();
     let waiting = async || {
         journal::pending_count(&mut shop.inner.db.read().await.unwrap())
             .await
@@ -645,6 +621,46 @@ async fn a_problem_that_says_what_to_do_is_followed() {
     assert!(follows(&revoked).await && !follows(&revoked).await);
     assert_eq!(state().await, (DeviceStatus::Revoked, 0));
     assert!(!follows(&Problem::new(Code::Busy)).await);
+}
+
+/// A line on which the program itself fails at first.
+#[derive(Debug, Default)]
+struct Panicking {
+    sent: std::sync::atomic::AtomicUsize,
+    again: tokio::sync::Notify,
+}
+
+impl crate::transport::Transport for Panicking {
+    fn send(&self, _: crate::transport::Outgoing) -> crate::transport::Answering<'_> {
+        Box::pin(async {
+            if self.sent.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 {
+                panic!("no such header");
+            }
+            self.again.notify_one();
+            Err(crate::error::Unanswered::TimedOut)
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_panic_of_the_sync_is_shown_and_the_sync_goes_on() {
+    let shut = Shop::new().await.shut().await;
+    let line = std::sync::Arc::new(Panicking::default());
+    let parts = crate::Parts {
+        transport: line.clone(),
+        ..crate::Parts::new(shut.clock.clone(), shut.random.clone()).unwrap()
+    };
+    let inner = std::sync::Arc::new(crate::Inner::open_with(shut.folder.path(), parts).await.unwrap());
+    inner.set_key(ed25519_dalek::SigningKey::from_bytes(&[7; 32]));
+    let mut changes = inner.changes();
+    let sync = super::driver::start(inner.clone());
+    while inner.trouble().is_none() {
+        changes.changed().await.unwrap();
+    }
+    assert_eq!(inner.trouble().unwrap().0, "panicked");
+    inner.wake.notify_one();
+    line.again.notified().await;
+    sync.stop().await;
 }
 
 #[derive(Debug, Clone)]
@@ -693,10 +709,10 @@ async fn run(happenings: Vec<Happening>) {
         office.now = crate::Clock::now(&*shop.clock);
         match happening {
             Happening::Redeem(n) => {
-                redeem_here(&shop, Scanned::CouponCode(coupon(n, 1).code)).await;
+                redeem_here(&shop, Input::CouponCode(coupon(n, 1).code)).await;
             }
             Happening::Collect(n) => {
-                redeem_here(&shop, Scanned::PickupCode(order(n).code)).await;
+                redeem_here(&shop, Input::PickupCode(order(n).code)).await;
             }
             Happening::Void(n) => {
                 let entries = queue::page(&mut shop.inner.db.read().await.unwrap(), None, None, 50)

@@ -310,7 +310,7 @@ impl Shop {
     pub async fn exchange(&self, office: &mut HeadOffice, push: usize, rows: i64, arrives: bool, answered: bool) {
         office.now = self.clock.now();
         let who = identity::load(&mut self.inner.db.read().await.unwrap()).await.unwrap();
-        let plan = crate::sync::engine::Plan {
+        let plan = crate::line::Plan {
             push,
             page_rows: rows,
             wait: 0,

@@ -67,7 +67,7 @@ fn json_of(verdict: &counter::Verdict) -> Value {
     serde_json::to_value(Verdict::from(verdict)).unwrap()
 }
 
-fn showing(subject: counter::Subject) -> counter::Verdict {
+fn showing(subject: counter::Thing) -> counter::Verdict {
     counter::Verdict {
         ticket: Some("t".into()),
         decision: counter::Decision::HonourOffline,
@@ -84,7 +84,7 @@ fn showing(subject: counter::Subject) -> counter::Verdict {
 
 #[test]
 fn a_coupon_is_shown_with_its_rule_and_a_masked_member() {
-    let subject = counter::Subject::Coupon {
+    let subject = counter::Thing::Coupon {
         coupon: Box::new(coupon(State::Available)),
         template: Some(Box::new(template())),
         member: Some(member()),

@@ -71,7 +71,7 @@ fn granted(left: Millis) -> (u16, String) {
     yes(&FreezeResponse::Granted { until: NOW + left })
 }
 
-async fn confirmed(answers: Vec<(u16, String)>, scanned: &Scanned) -> (Confirmation, Shop, Arc<Mutex<Vec<String>>>) {
+async fn confirmed(answers: Vec<(u16, String)>, scanned: &Input) -> (Confirmation, Shop, Arc<Mutex<Vec<String>>>) {
     let mut office = HeadOffice::new(3, 0);
     let shop = Shop::of(&mut office).await;
     let asked = scripted(&shop, answers).await;

@@ -16,8 +16,9 @@ use counterfoil_protocol::sync::{Image, Page, Row};
 use ed25519_dalek::SigningKey;
 use tempfile::TempDir;
 
-use super::{Confirmation, Decision, Delivery, Scanned, Subject, Verdict, confirm, look_up, void};
+use super::{Confirmation, Decision, Input, Thing, Verdict, confirm, look_up, void};
 use crate::{
+    honour::Delivery,
     identity, journal,
     testing::{
         HeadOffice, NOW, PIN, Shop, clerk, clerk_id, coupon, coupon_id, member_id, order, order_id, store_id, template,
@@ -25,8 +26,8 @@ use crate::{
     },
 };
 
-fn code(coupon: &Coupon) -> Scanned {
-    Scanned::CouponCode(coupon.code.clone())
+fn code(coupon: &Coupon) -> Input {
+    Input::CouponCode(coupon.code.clone())
 }
 
 fn codes(verdict: &Verdict) -> Vec<&str> {
@@ -39,11 +40,11 @@ async fn offline_shop(office: &mut HeadOffice) -> Shop {
     shop
 }
 
-async fn see(shop: &Shop, scanned: &Scanned) -> Verdict {
+async fn see(shop: &Shop, scanned: &Input) -> Verdict {
     look_up(&shop.inner, scanned, None).await.unwrap()
 }
 
-async fn redeem(shop: &Shop, scanned: &Scanned) -> Confirmation {
+async fn redeem(shop: &Shop, scanned: &Input) -> Confirmation {
     let ticket = see(shop, scanned).await.ticket.unwrap();
     confirm(&shop.inner, &ticket, clerk_id(1)).await.unwrap()
 }
@@ -62,7 +63,7 @@ async fn receive(shop: &Shop, images: Vec<Image>) {
         cursor: who.cursor,
         more: false,
     };
-    crate::sync::apply::apply_page(&shop.inner.db, &page, shop.inner.clock.now())
+    crate::intake::apply_page(&shop.inner.db, &page, shop.inner.clock.now())
         .await
         .unwrap();
 }
@@ -287,7 +288,7 @@ async fn a_ticket_stands_for_what_was_shown_and_not_for_long() {
     };
     assert_eq!(stale("made up").await, "ticket_stale");
 
-    let ticket = see(&shop, &Scanned::PickupCode(order(0).code)).await.ticket.unwrap();
+    let ticket = see(&shop, &Input::PickupCode(order(0).code)).await.ticket.unwrap();
     let mut fuller = order(0);
     fuller.lines[0].quantity = 2;
     receive(&shop, vec![Image::Order(fuller)]).await;
@@ -312,18 +313,18 @@ async fn unknown_things_are_told_apart() {
     receive(&shop, vec![Image::Order(there.clone())]).await;
     for (scanned, decision, reason) in [
         (
-            Scanned::CouponCode("999999999999999999".into()),
+            Input::CouponCode("999999999999999999".into()),
             Decision::Unconfirmed,
             "unknown_offline",
         ),
         (
-            Scanned::PickupCode("99999999".into()),
+            Input::PickupCode("99999999".into()),
             Decision::Unconfirmed,
             "unknown_offline",
         ),
-        (Scanned::Token("CF1:RUBBISH".into()), Decision::Refuse, "malformed_code"),
-        (Scanned::Other("4006381333931".into()), Decision::Refuse, "not_a_code"),
-        (Scanned::PickupCode(there.code.clone()), Decision::Refuse, "other_store"),
+        (Input::Token("CF1:RUBBISH".into()), Decision::Refuse, "malformed_code"),
+        (Input::Other("4006381333931".into()), Decision::Refuse, "not_a_code"),
+        (Input::PickupCode(there.code.clone()), Decision::Refuse, "other_store"),
     ] {
         let verdict = see(&shop, &scanned).await;
         assert_eq!(
@@ -333,15 +334,12 @@ async fn unknown_things_are_told_apart() {
         );
         assert_eq!(verdict.ticket, None);
     }
-    let verdict = see(&shop, &Scanned::PickupCode(there.code)).await;
+    let verdict = see(&shop, &Input::PickupCode(there.code)).await;
     assert_eq!(verdict.reasons[0].params["store_zh"], "门店2");
-    for scanned in [
-        Scanned::MemberNumber("M00001".into()),
-        Scanned::Phone("13800000001".into()),
-    ] {
+    for scanned in [Input::MemberNumber("M00001".into()), Input::Phone("13800000001".into())] {
         let verdict = see(&shop, &scanned).await;
         assert_eq!(verdict.decision, Decision::Info);
-        assert!(matches!(verdict.subject, Subject::Member { member } if member.id == member_id(1)));
+        assert!(matches!(verdict.subject, Thing::Member { member } if member.id == member_id(1)));
     }
 }
 
@@ -352,7 +350,7 @@ async fn a_void_gives_back_what_this_counter_took() {
     let Confirmation::Done(receipt) = redeem(&shop, &code(&coupon(0, 1))).await else {
         panic!()
     };
-    let Confirmation::Done(handed) = redeem(&shop, &Scanned::PickupCode(order(0).code)).await else {
+    let Confirmation::Done(handed) = redeem(&shop, &Input::PickupCode(order(0).code)).await else {
         panic!()
     };
     let refused = async |operation, reason: &str, person: u8, pin: &str| {
@@ -382,7 +380,7 @@ async fn a_void_gives_back_what_this_counter_took() {
         .unwrap();
     assert_eq!(see(&shop, &code(&coupon(0, 1))).await.decision, Decision::HonourOffline);
     assert_eq!(
-        see(&shop, &Scanned::PickupCode(order(0).code)).await.decision,
+        see(&shop, &Input::PickupCode(order(0).code)).await.decision,
         Decision::HonourOffline
     );
     let usage = crate::status::limits_usage(&mut shop.inner.db.read().await.unwrap(), NOW)

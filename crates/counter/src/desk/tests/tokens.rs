@@ -63,7 +63,7 @@ async fn tokens_are_checked_without_asking_anybody() {
             vec!["token_expired"],
         ),
     ] {
-        let verdict = see(&shop, &Scanned::Token(text)).await;
+        let verdict = see(&shop, &Input::Token(text)).await;
         assert_eq!((verdict.decision, codes(&verdict)), (decision, reasons));
     }
 }
@@ -88,7 +88,7 @@ async fn a_coupon_known_by_its_token_only_goes_by_its_policy_once() {
         .templates
         .insert((floor.id, 1), Some(std::sync::Arc::new(floor)));
     let unheard = coupon(77, 3);
-    let at = |template| Scanned::Token(token(coupon_bearer(unheard.id, template), NOW).sign(&key));
+    let at = |template| Input::Token(token(coupon_bearer(unheard.id, template), NOW).sign(&key));
     assert_eq!(codes(&see(&shop, &at(2)).await), ["online_only"]);
     assert_eq!(codes(&see(&shop, &at(1)).await), ["not_home_store"]);
     let strange = see(&shop, &at(50)).await;

@@ -123,7 +123,7 @@ async fn enrolment_keeps_its_key_and_says_what_is_wrong() {
         .await
         .unwrap_err();
     assert_eq!(nowhere.code(), "unreachable");
-    let key = std::fs::read_to_string(folder.path().join(crate::enrol::KEY_FILE)).unwrap();
+    let key = std::fs::read_to_string(folder.path().join(crate::key::KEY_FILE)).unwrap();
     assert_eq!(
         counter
             .enrol(crate::testing::NOWHERE, "ABCD-EFGH", "till")
@@ -133,7 +133,7 @@ async fn enrolment_keeps_its_key_and_says_what_is_wrong() {
         "unreachable"
     );
     assert_eq!(
-        std::fs::read_to_string(folder.path().join(crate::enrol::KEY_FILE)).unwrap(),
+        std::fs::read_to_string(folder.path().join(crate::key::KEY_FILE)).unwrap(),
         key
     );
     let checks = crate::doctor(folder.path(), counter.0.clock.clone(), counter.0.random.clone()).await;

@@ -34,9 +34,7 @@ pub(crate) async fn slip(inner: &Inner, id: OperationId, language: Language) -> 
     let (title, rows) = rows(&mut db, &who, id, language).await?;
     drop(db);
     // The font alone is some 20 MB to read.
-    tokio::task::spawn_blocking(move || Paper::new()?.print(&rows, title, language))
-        .await
-        .map_err(|error| Error::Internal(error.to_string()))?
+    tokio::task::spawn_blocking(move || Paper::new()?.print(&rows, title, language)).await?
 }
 
 /// What is printed, row by row, and what the whole is called.

@@ -121,7 +121,7 @@ pub enum Step {
 
 /// What an answer held, once it is written down.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answered {
+pub struct AnswerSummary {
     /// Operations that were sent.
     pub sent: usize,
     /// Operations whose outcome came.
@@ -140,14 +140,14 @@ pub struct Answered {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Heard {
     /// An answer.
-    Answer(Answered),
+    Answer(AnswerSummary),
     /// None, or one that says no.
     Failed(Failure),
 }
 
 /// The state machine.
 #[derive(Debug)]
-pub struct Engine {
+pub struct SyncEngine {
     link: Link,
     failures: u32,
     /// Corrections in a row without progress: something is wrong that can't be corrected.
@@ -161,7 +161,7 @@ pub struct Engine {
     driven: bool,
 }
 
-impl Default for Engine {
+impl Default for SyncEngine {
     fn default() -> Self {
         Self {
             link: Link {
@@ -181,7 +181,7 @@ impl Default for Engine {
     }
 }
 
-impl Engine {
+impl SyncEngine {
     /// The line as it is shown.
     pub fn link(&self) -> &Link {
         &self.link
@@ -230,7 +230,7 @@ impl Engine {
         }
     }
 
-    fn answered(&mut self, now: Now, answer: &Answered, jitter: u64) {
+    fn answered(&mut self, now: Now, answer: &AnswerSummary, jitter: u64) {
         self.online(now);
         self.unsure = answer.history_changed;
         self.more_rows = answer.more_rows;

@@ -1,28 +1,24 @@
 //! The journal: what happened at this counter, in order, as a hash chain. Written once, never edited.
 
+mod delivery;
+
 use counterfoil_domain::{
     ids::{self, ClerkId, CouponId, DeviceId, MemberId, OperationId, TenantId},
     offline::OfflineUsage,
     operations::{Action, OperationKind, Outcome},
-    planted,
-    time::{DAY, Millis},
-    transition::{Fingerprint, genesis},
+    time::Millis,
+    transition::{Fingerprint, Subject, genesis},
 };
-use counterfoil_protocol::{
-    operation::{ACTION_VERSION, Envelope, Evidence, seal},
-    sync::OperationOutcome,
-};
+use counterfoil_protocol::operation::{ACTION_VERSION, Envelope, Evidence, seal};
+pub use delivery::{Batch, KEPT, acknowledged, passed, pending, pending_count, prune, rewind, settle};
 use serde::Serialize;
 use sqlx::{Row, SqliteConnection};
 
 use crate::{
     db::Fault,
     error::{Error, Result},
-    replica::Key,
+    replica::RowKey,
 };
-
-/// How long delivered operations are kept, by head office's clock.
-pub const KEPT: Millis = 90 * DAY;
 
 /// A place in the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -68,8 +64,6 @@ pub struct Draft {
     pub clerk_name: String,
     /// What it is called in the queue, Chinese and English.
     pub title: Title,
-    /// What it is about.
-    pub subjects: Vec<Key>,
     /// Whose it was.
     pub member: Option<MemberId>,
     /// What was shown.
@@ -110,7 +104,7 @@ pub struct Title {
 }
 
 /// An operation as it was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
     /// Its id.
     pub op_id: OperationId,
@@ -118,6 +112,8 @@ pub struct Written {
     pub place: Place,
     /// When.
     pub at: Millis,
+    /// What it is about.
+    pub subjects: Vec<Subject>,
 }
 
 fn fingerprint(bytes: &[u8]) -> Result<Fingerprint> {
@@ -195,18 +191,27 @@ pub async fn append(
     .bind(draft.alone.worth)
     .execute(&mut *db)
     .await?;
-    for subject in &draft.subjects {
-        note_subject(db, head.next, subject).await?;
+    let subjects = about(db, op_id, &draft.action).await?;
+    for subject in &subjects {
+        note_subject(db, head.next, &RowKey::of_subject(*subject)).await?;
+    }
+    if let Some(target) = draft.action.undoes() {
+        sqlx::query("UPDATE journal SET voided_by = ? WHERE op_id = ?")
+            .bind(op_id.bytes().as_slice())
+            .bind(target.bytes().as_slice())
+            .execute(db)
+            .await?;
     }
     Ok(Written {
         op_id,
         place: head.next,
         at: moment.at,
+        subjects,
     })
 }
 
 /// Notes what an operation is about, and that it lies over that row.
-pub async fn note_subject(db: &mut SqliteConnection, place: Place, subject: &Key) -> Result<()> {
+async fn note_subject(db: &mut SqliteConnection, place: Place, subject: &RowKey) -> Result<()> {
     sqlx::query("INSERT INTO subjects (entity, id, epoch, seq) VALUES (?, ?, ?, ?)")
         .bind(subject.entity)
         .bind(subject.id.as_slice())
@@ -225,22 +230,25 @@ pub async fn note_subject(db: &mut SqliteConnection, place: Place, subject: &Key
 }
 
 /// What an operation is about.
-pub async fn subjects(db: &mut SqliteConnection, place: Place) -> Result<Vec<Key>> {
+pub async fn subjects(db: &mut SqliteConnection, place: Place) -> Result<Vec<Subject>> {
     let rows: Vec<(String, Vec<u8>)> =
         sqlx::query_as("SELECT entity, id FROM subjects WHERE epoch = ? AND seq = ? ORDER BY entity, id")
             .bind(place.epoch)
             .bind(place.seq)
             .fetch_all(db)
             .await?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|(entity, id)| Key::read(&entity, id))
-        .collect())
+    let mut subjects = Vec::with_capacity(rows.len());
+    for (entity, id) in rows {
+        if let Some(key) = RowKey::read(&entity, id) {
+            subjects.extend(key.subject()?);
+        }
+    }
+    Ok(subjects)
 }
 
 /// The rows that an operation says it is about.
-pub async fn about(db: &mut SqliteConnection, operation: OperationId, action: &Action) -> Result<Vec<Key>> {
-    let mut rows: Vec<Key> = action.touches(operation).into_iter().map(Key::of_subject).collect();
+pub async fn about(db: &mut SqliteConnection, operation: OperationId, action: &Action) -> Result<Vec<Subject>> {
+    let mut rows = action.touches(operation);
     if let Some(undone) = action.undoes()
         && let Some(place) = place_of(db, undone).await?
     {
@@ -264,153 +272,6 @@ pub async fn text(db: &mut SqliteConnection, id: OperationId) -> Result<Option<(
         .bind(id.bytes().as_slice())
         .fetch_optional(db)
         .await?)
-}
-
-/// Operations to be delivered next.
-#[derive(Debug, Default)]
-pub struct Batch {
-    /// Their canonical texts, in order.
-    pub texts: Vec<String>,
-    /// Whether others wait behind them.
-    pub more: bool,
-}
-
-/// The oldest pending operations of one epoch, at most so many and so many bytes.
-pub async fn pending(db: &mut SqliteConnection, most: usize, most_bytes: usize) -> Result<Batch> {
-    let limit = i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1);
-    let rows = sqlx::query("SELECT epoch, body FROM journal INDEXED BY journal_pending WHERE state = 'pending' ORDER BY epoch, seq LIMIT ?")
-        .bind(limit)
-        .fetch_all(db)
-        .await?;
-    let mut batch = Batch::default();
-    let mut first_epoch = None;
-    let mut bytes = 0usize;
-    for row in &rows {
-        let (epoch, text): (i64, String) = (row.try_get(0)?, row.try_get(1)?);
-        bytes = bytes.saturating_add(text.len() + 1);
-        let another_epoch = *first_epoch.get_or_insert(epoch) != epoch;
-        // One operation is always sent: alone it can't be split.
-        if another_epoch || batch.texts.len() >= most || (bytes > most_bytes && !batch.texts.is_empty()) {
-            batch.more = true;
-            break;
-        }
-        batch.texts.push(text);
-    }
-    Ok(batch)
-}
-
-/// How many wait.
-pub async fn pending_count(db: &mut SqliteConnection) -> Result<i64> {
-    Ok(
-        sqlx::query_scalar("SELECT COUNT(*) FROM journal WHERE state = 'pending'")
-            .fetch_one(db)
-            .await?,
-    )
-}
-
-/// The highest sequence number of this epoch up to which every operation held is settled, without a hole; 0 = none.
-///
-/// Head office takes a number beyond its own for proof that it was restored from a backup. So no place that is not in
-/// the journal is claimed, except before the oldest that is: those were pruned after their outcomes had come.
-pub async fn acknowledged(db: &mut SqliteConnection, epoch: i64) -> Result<i64> {
-    // The settled ones before the first that waits: counted in an index, because this is asked at every exchange.
-    let (first, last, held): (Option<i64>, Option<i64>, i64) = sqlx::query_as(
-        "SELECT MIN(seq), MAX(seq), COUNT(*) FROM journal WHERE epoch = ?1 AND seq < COALESCE(\
-         (SELECT MIN(seq) FROM journal WHERE state = 'pending' AND epoch = ?1), 9223372036854775807)",
-    )
-    .bind(epoch)
-    .fetch_one(&mut *db)
-    .await?;
-    let (Some(first), Some(last)) = (first, last) else {
-        return Ok(0);
-    };
-    if last - first + 1 == held {
-        return Ok(last);
-    }
-    Ok(sqlx::query_scalar(
-        "SELECT MIN(seq) FROM journal AS held WHERE epoch = ?1 AND seq >= ?2 AND NOT EXISTS \
-         (SELECT 1 FROM journal AS after WHERE after.epoch = held.epoch AND after.seq = held.seq + 1)",
-    )
-    .bind(epoch)
-    .bind(first)
-    .fetch_one(db)
-    .await?)
-}
-
-#[derive(Serialize)]
-struct OutcomeRow<'a> {
-    epoch: i64,
-    seq: i64,
-    outcome: &'a str,
-    detail: Option<&'a str>,
-    feed: i64,
-}
-
-/// Notes how operations ended. Returns how many were news.
-pub async fn settle(db: &mut SqliteConnection, outcomes: &[OperationOutcome], server_time: Millis) -> Result<u64> {
-    if outcomes.is_empty() {
-        return Ok(0);
-    }
-    let rows: Vec<OutcomeRow<'_>> = outcomes
-        .iter()
-        .map(|ended| OutcomeRow {
-            epoch: ended.epoch,
-            seq: ended.seq,
-            outcome: ended.outcome.as_str(),
-            detail: ended.outcome.detail(),
-            feed: ended.feed,
-        })
-        .collect();
-    let rows = serde_json::to_string(&rows).map_err(|error| Error::Internal(error.to_string()))?;
-    let done = sqlx::query(
-        "UPDATE journal SET state = 'settled', conflict = 0, outcome = ended.value ->> 'outcome', \
-         detail = ended.value ->> 'detail', feed = ended.value ->> 'feed', delivered_at = ?2 \
-         FROM json_each(?1) AS ended WHERE journal.epoch = ended.value ->> 'epoch' \
-         AND journal.seq = ended.value ->> 'seq' AND journal.state = 'pending'",
-    )
-    .bind(rows)
-    .bind(server_time)
-    .execute(db)
-    .await?;
-    Ok(done.rows_affected())
-}
-
-/// Head office lost what it had from here on: these operations wait again, and lie over their rows again.
-pub async fn rewind(db: &mut SqliteConnection, from: Place) -> Result<u64> {
-    if planted!("nothing_sent_again", true, false) {
-        return Ok(0);
-    }
-    let done = sqlx::query(
-        "UPDATE journal SET state = 'pending', earlier_outcome = outcome, earlier_detail = detail, outcome = NULL, \
-         detail = NULL, feed = NULL, delivered_at = NULL \
-         WHERE state = 'settled' AND (epoch > ?1 OR (epoch = ?1 AND seq >= ?2))",
-    )
-    .bind(from.epoch)
-    .bind(from.seq)
-    .execute(&mut *db)
-    .await?;
-    sqlx::query(
-        "INSERT OR IGNORE INTO touches (entity, id, epoch, seq) SELECT entity, id, epoch, seq FROM subjects \
-         WHERE epoch > ?1 OR (epoch = ?1 AND seq >= ?2)",
-    )
-    .bind(from.epoch)
-    .bind(from.seq)
-    .execute(db)
-    .await?;
-    Ok(done.rows_affected())
-}
-
-/// Removes what was delivered long ago. The head stays: the chain goes on from it.
-pub async fn prune(db: &mut SqliteConnection, server_time: Millis) -> Result<u64> {
-    let done = sqlx::query(
-        "DELETE FROM journal WHERE state = 'settled' AND delivered_at < ? \
-         AND (epoch, seq) < (SELECT epoch, seq FROM journal ORDER BY epoch DESC, seq DESC LIMIT 1) \
-         AND NOT EXISTS (SELECT 1 FROM touches WHERE touches.epoch = journal.epoch AND touches.seq = journal.seq)",
-    )
-    .bind(server_time.saturating_sub(KEPT))
-    .execute(db)
-    .await?;
-    Ok(done.rows_affected())
 }
 
 /// What this counter did alone and has not delivered yet, and how much of it for this member.

@@ -21,8 +21,8 @@ fn view(pending: i64) -> View {
     }
 }
 
-fn answer() -> Answered {
-    Answered {
+fn answer() -> AnswerSummary {
+    AnswerSummary {
         sent: 0,
         settled: 0,
         stopped: None,
@@ -47,8 +47,8 @@ fn plan(step: Step) -> Plan {
     }
 }
 
-fn online() -> Engine {
-    let mut engine = Engine::default();
+fn online() -> SyncEngine {
+    let mut engine = SyncEngine::default();
     engine.set_driven(true);
     engine.heard(now(0), &Heard::Answer(answer()), 0);
     assert_eq!(engine.link().state, LinkState::Online);
@@ -67,7 +67,7 @@ fn what_is_sent_depends_on_what_waits() {
     ];
     for (pending, more_rows, push, wait) in cases {
         let mut engine = online();
-        engine.heard(now(1), &Heard::Answer(Answered { more_rows, ..answer() }), 0);
+        engine.heard(now(1), &Heard::Answer(AnswerSummary { more_rows, ..answer() }), 0);
         let sent = plan(engine.next(now(1), view(pending)));
         assert_eq!(
             sent,
@@ -80,7 +80,7 @@ fn what_is_sent_depends_on_what_waits() {
         );
     }
     // The first request of all does not wait: the clerk does.
-    assert_eq!(plan(Engine::default().next(now(0), view(0))).wait, 0);
+    assert_eq!(plan(SyncEngine::default().next(now(0), view(0))).wait, 0);
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn an_answer_closes_the_breaker() {
     assert_eq!(plan(engine.next(now(51), view(1))).push, PUSH_OPERATIONS);
     engine.heard(
         now(60),
-        &Heard::Answer(Answered {
+        &Heard::Answer(AnswerSummary {
             sent: 1,
             settled: 1,
             ..answer()
@@ -225,7 +225,7 @@ fn a_request_that_is_too_large_is_halved_and_grows_again() {
     }
     engine.heard(
         now(2),
-        &Heard::Answer(Answered {
+        &Heard::Answer(AnswerSummary {
             sent: 25,
             settled: 25,
             ..answer()
@@ -241,12 +241,12 @@ fn what_can_be_put_right_is_tried_again_at_once_but_not_for_ever() {
         problem(Code::HistoryChanged),
         problem(Code::JournalGap),
         problem(Code::ClockSkew),
-        Heard::Answer(Answered {
+        Heard::Answer(AnswerSummary {
             sent: 3,
             stopped: Some(Stopped::Gap { expected_seq: 1 }),
             ..answer()
         }),
-        Heard::Answer(Answered { sent: 3, ..answer() }),
+        Heard::Answer(AnswerSummary { sent: 3, ..answer() }),
     ] {
         let mut engine = online();
         let mut slept = false;
@@ -259,7 +259,7 @@ fn what_can_be_put_right_is_tried_again_at_once_but_not_for_ever() {
         // Progress wipes the slate.
         engine.heard(
             now(7),
-            &Heard::Answer(Answered {
+            &Heard::Answer(AnswerSummary {
                 sent: 1,
                 settled: 1,
                 ..answer()
@@ -274,7 +274,7 @@ fn what_can_be_put_right_is_tried_again_at_once_but_not_for_ever() {
 #[test]
 fn a_forked_journal_stops_the_push_and_keeps_asking_slowly() {
     let mut engine = online();
-    let fork = Answered {
+    let fork = AnswerSummary {
         sent: 3,
         stopped: Some(Stopped::Fork),
         device: DeviceStatus::Frozen,
@@ -307,7 +307,7 @@ fn a_revoked_device_delivers_and_learns_nothing() {
     };
     engine.heard(
         now(1),
-        &Heard::Answer(Answered {
+        &Heard::Answer(AnswerSummary {
             device: DeviceStatus::Revoked,
             ..answer()
         }),
@@ -315,7 +315,7 @@ fn a_revoked_device_delivers_and_learns_nothing() {
     );
     let asked = plan(engine.next(now(1 + BARRED_PACE), revoked));
     assert_eq!((asked.push, asked.page_rows), (PUSH_OPERATIONS, 0));
-    let delivered = Answered {
+    let delivered = AnswerSummary {
         sent: 3,
         settled: 3,
         device: DeviceStatus::Revoked,
@@ -338,7 +338,7 @@ fn waits_are_what_head_office_and_people_were_told() {
 #[test]
 fn only_where_nobody_drives_do_questions_try_a_broken_line() {
     for driven in [false, true] {
-        let mut engine = Engine::default();
+        let mut engine = SyncEngine::default();
         engine.set_driven(driven);
         engine.question_failed(now(0), &Unanswered::Unreachable("nobody".into()), 0);
         assert_eq!(engine.link().state, LinkState::Offline);
@@ -359,7 +359,7 @@ fn a_frozen_device_and_a_fork_each_stop_the_push() {
     };
     assert_eq!(plan(online().next(now(1), frozen)).push, 0);
 
-    let fork = |device| Answered {
+    let fork = |device| AnswerSummary {
         sent: 3,
         stopped: Some(Stopped::Fork),
         device,
@@ -386,7 +386,7 @@ fn an_answer_that_settles_nothing_says_nothing_about_how_much_fits() {
 #[test]
 fn a_device_that_was_frozen_says_so_and_asks_slowly() {
     let mut engine = online();
-    let frozen = Answered {
+    let frozen = AnswerSummary {
         device: DeviceStatus::Frozen,
         ..answer()
     };
@@ -400,7 +400,7 @@ fn a_device_that_was_frozen_says_so_and_asks_slowly() {
 
 #[test]
 fn what_can_not_be_put_right_is_named_and_waited_for_longer_each_time() {
-    let named = |engine: &Engine| engine.link().problem.as_ref().map(|(code, _)| code.clone());
+    let named = |engine: &SyncEngine| engine.link().problem.as_ref().map(|(code, _)| code.clone());
     let mut engine = online();
     // (what is heard, how long it waits, what is shown)
     let cases = [

@@ -3,18 +3,23 @@
 //! Every step is its own short transaction and can be done twice, so a crash between two of them loses nothing: what
 //! was not written down is asked for again.
 
-use counterfoil_domain::{ids::HistoryId, planted, time::Millis, transition::DeviceStatus};
+use counterfoil_domain::{
+    ids::HistoryId,
+    planted,
+    time::Millis,
+    transition::{DeviceStatus, Subject},
+};
 use counterfoil_protocol::{
     problem::{Code, Problem},
-    sync::{Image, Page, Stopped, SyncResponse},
+    sync::{Image, Page, Row, Stopped, SyncResponse},
 };
 
-use super::engine::Answered;
 use crate::{
     db::Database,
     error::Result,
     identity::{self, Identity},
     journal::{self, Place},
+    line::AnswerSummary,
     overlay::{self, Here},
     replica,
 };
@@ -22,11 +27,14 @@ use crate::{
 /// Rows written in one transaction: some 5 ms, so that a clerk never waits long for the writer.
 const SLICE: usize = 200;
 
+/// How many rows one costs that operations lie over and that is computed again.
+const LAID: usize = 3;
+
 /// What an answer came to.
 #[derive(Debug)]
-pub struct Applied {
+pub struct TakenIn {
     /// For the engine.
-    pub answered: Answered,
+    pub summary: AnswerSummary,
     /// Outcomes that were news.
     pub pushed: u64,
     /// Rows in the page.
@@ -35,15 +43,8 @@ pub struct Applied {
     pub changed: bool,
 }
 
-fn here(who: &Identity) -> Here {
-    Here {
-        device: who.device,
-        store: who.store.id,
-    }
-}
-
 /// Writes a whole answer down.
-pub async fn answer(db: &Database, sent: usize, response: &SyncResponse, now: Millis) -> Result<Applied> {
+pub async fn answer(db: &Database, sent: usize, response: &SyncResponse, now: Millis) -> Result<TakenIn> {
     let mut writer = db.write().await;
     let mut tx = writer.begin().await?;
     let who = identity::load(&mut tx).await?;
@@ -59,8 +60,8 @@ pub async fn answer(db: &Database, sent: usize, response: &SyncResponse, now: Mi
             seq: response.device.last_applied_seq.saturating_add(1),
         };
         change_history(db, response.history_id, Some(from)).await?;
-        return Ok(Applied {
-            answered: answered(sent, 0, response, true),
+        return Ok(TakenIn {
+            summary: summary(sent, 0, response, true),
             pushed: 0,
             pulled: 0,
             changed: true,
@@ -106,16 +107,16 @@ pub async fn answer(db: &Database, sent: usize, response: &SyncResponse, now: Mi
         changed |= pulled > 0;
         apply_page(db, page, now).await?;
     }
-    Ok(Applied {
-        answered: answered(sent, usize::try_from(pushed).unwrap_or(usize::MAX), response, false),
+    Ok(TakenIn {
+        summary: summary(sent, usize::try_from(pushed).unwrap_or(usize::MAX), response, false),
         pushed,
         pulled,
         changed,
     })
 }
 
-fn answered(sent: usize, settled: usize, response: &SyncResponse, history_changed: bool) -> Answered {
-    Answered {
+fn summary(sent: usize, settled: usize, response: &SyncResponse, history_changed: bool) -> AnswerSummary {
+    AnswerSummary {
         sent,
         settled,
         stopped: response.stopped.clone(),
@@ -134,7 +135,7 @@ async fn rewind(db: &mut sqlx::SqliteConnection, who: &Identity, from: Place) ->
             again,
             "head office asks for operations again"
         );
-        overlay::renew_all(db, here(who), who.generation).await?;
+        overlay::renew_all(db, Here::of(who)).await?;
     }
     Ok(again)
 }
@@ -146,17 +147,17 @@ async fn wipe(db: &mut sqlx::SqliteConnection, who: &Identity) -> Result<()> {
     identity::begin_resync(db, who.history_id).await
 }
 
-/// Applies a page in short transactions. The cursor moves with the last of them.
+/// Applies a page in short transactions. The cursor moves with the last of its rows.
 pub async fn apply_page(db: &Database, page: &Page, now: Millis) -> Result<()> {
-    let mut slices = page.rows.chunks(SLICE).peekable();
+    let mut rows = page.rows.as_slice();
     loop {
-        let slice = slices.next().unwrap_or_default();
-        let last = slices.peek().is_none();
         let mut writer = db.write().await;
         let mut tx = writer.begin().await?;
         let who = identity::load(&mut tx).await?;
+        let (size, left) = slice(&mut tx, rows).await?;
+        let (slice, rest) = rows.split_at(size);
         let keys = replica::store(&mut tx, slice, who.generation, false).await?;
-        overlay::renew_touched(&mut tx, &keys, here(&who), who.generation).await?;
+        overlay::renew_touched(&mut tx, &keys, Here::of(&who)).await?;
         for row in slice {
             if let Image::Store(store) = &row.image
                 && store.id == who.store.id
@@ -165,20 +166,50 @@ pub async fn apply_page(db: &Database, page: &Page, now: Millis) -> Result<()> {
                 identity::set_store(&mut tx, store).await?;
             }
         }
-        if last {
-            finish_page(&mut tx, page, &who, now).await?;
+        let mut more = !rest.is_empty();
+        if !more {
+            more = finish_page(&mut tx, page, &who, now, left / LAID).await?;
         }
         tx.commit("page").await?;
-        if last {
+        drop(writer);
+        if !more {
             return Ok(());
         }
-        drop(writer);
         // The clerk comes first: whoever waits for the writer gets it before the next slice.
         tokio::task::yield_now().await;
+        if rest.is_empty() {
+            return release(db, page).await;
+        }
+        rows = rest;
     }
 }
 
-async fn finish_page(db: &mut sqlx::SqliteConnection, page: &Page, who: &Identity, now: Millis) -> Result<()> {
+/// How many of these rows one transaction takes, and for how many more there is room in it.
+async fn slice(db: &mut sqlx::SqliteConnection, rows: &[Row]) -> Result<(usize, usize)> {
+    let rows = rows.get(..SLICE).unwrap_or(rows);
+    let subjects: Vec<Option<Subject>> = rows.iter().map(|row| replica::subject_of(&row.image)).collect();
+    let known: Vec<Subject> = subjects.iter().copied().flatten().collect();
+    let touched = overlay::touched(db, &known).await?;
+    let mut left = SLICE;
+    for (place, subject) in subjects.iter().enumerate() {
+        let laid = subject.is_some_and(|subject| touched.contains(&subject));
+        let cost = if laid { LAID } else { 1 };
+        if cost > left {
+            return Ok((place, 0));
+        }
+        left -= cost;
+    }
+    Ok((rows.len(), left))
+}
+
+/// Moves the cursor, and lets operations go that it has passed: so many now. Whether others are left.
+async fn finish_page(
+    db: &mut sqlx::SqliteConnection,
+    page: &Page,
+    who: &Identity,
+    now: Millis,
+    most: usize,
+) -> Result<bool> {
     // Told for the last time: they were seen at other stores since. Their coupons may stand anywhere in the page.
     for row in &page.rows {
         if let Image::Member(member) = &row.image
@@ -191,13 +222,37 @@ async fn finish_page(db: &mut sqlx::SqliteConnection, page: &Page, who: &Identit
         identity::set_cursor(db, &page.cursor).await?;
     }
     if page.more {
-        return Ok(());
+        return Ok(false);
     }
     if who.resyncing {
         replica::drop_older_generations(db, who.generation).await?;
     }
     identity::pulled_all(db, now).await?;
-    overlay::release(db, page.cursor.store_seq, here(who), who.generation).await
+    overlay::release(db, page.cursor.store_seq, Here::of(who), who.generation, most).await
+}
+
+/// Lets the other operations go that the cursor has passed. A crash in between leaves them to the end of the next page:
+/// until then they are seen done once more to rows that show them.
+async fn release(db: &Database, page: &Page) -> Result<()> {
+    loop {
+        let mut writer = db.write().await;
+        let mut tx = writer.begin().await?;
+        let who = identity::load(&mut tx).await?;
+        let more = overlay::release(
+            &mut tx,
+            page.cursor.store_seq,
+            Here::of(&who),
+            who.generation,
+            SLICE / LAID,
+        )
+        .await?;
+        tx.commit("page").await?;
+        drop(writer);
+        if !more {
+            return Ok(());
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Head office has another history: read the feeds from zero under a new generation, and wait again with what it

@@ -22,10 +22,8 @@ use crate::{
     error::{Error, Result},
     http::{Failure, Sending},
     identity::{self, Identity},
-    sync::{
-        apply,
-        engine::{Retry, classify},
-    },
+    intake,
+    line::{Retry, classify},
 };
 
 /// When to try again to give a freeze back: it lapses by itself after five minutes.
@@ -99,7 +97,7 @@ pub async fn ask(inner: &Inner, who: &Identity, subject: Subject, presented_by: 
     let mut answer = send(inner, who, &question).await?;
     if let Err(Failure::Problem(problem)) = &answer {
         // What it says of this device and of the time is worth keeping, whatever comes of the question.
-        apply::problem(&inner.db, problem, inner.clock.now()).await?;
+        intake::problem(&inner.db, problem, inner.clock.now()).await?;
         if Code::parse(&problem.code) == Some(Code::ClockSkew) {
             let who = identity::load(&mut *inner.db.read().await?).await?;
             (at, awake) = asked(&who);
@@ -183,7 +181,7 @@ pub fn give_back(inner: &Arc<Inner>, mut who: Identity, freeze: FreezeId) {
 
 /// Who this counter is after a problem: the next try is signed by the clock that head office told.
 async fn relearn(inner: &Inner, problem: &Problem) -> Result<Identity> {
-    apply::problem(&inner.db, problem, inner.clock.now()).await?;
+    intake::problem(&inner.db, problem, inner.clock.now()).await?;
     identity::load(&mut *inner.db.read().await?).await
 }
 

@@ -1,11 +1,17 @@
 //! What can go wrong, each with a stable code for people and programs.
 
+mod fault;
+mod panicked;
+mod unanswered;
+
 use std::collections::BTreeMap;
 
 use counterfoil_domain::{settlement, time::Millis};
 use counterfoil_protocol::problem::Problem;
 
-use crate::{ambient::NoRandomness, codes::Code, db::Fault, http::Unanswered};
+pub(crate) use self::panicked::caught;
+pub use self::{fault::Fault, unanswered::Unanswered};
+use crate::{ambient::NoRandomness, codes::Code};
 
 /// What went wrong. Nothing that was confirmed before is lost by any of them.
 #[derive(Debug, thiserror::Error)]
@@ -113,6 +119,9 @@ pub enum Error {
     /// No random bytes.
     #[error(transparent)]
     NoRandomness(#[from] NoRandomness),
+    /// A part of the program panicked: nothing is known of what it was to do but what is on the disk.
+    #[error("a part of the program failed: {0}")]
+    Panicked(String),
     /// A mistake in the program.
     #[error("internal: {0}")]
     Internal(String),
@@ -148,6 +157,7 @@ impl Error {
             Self::FontMissing { .. } => Code::FontMissing,
             Self::DataDirLocked => Code::DataDirLocked,
             Self::Database { fault, .. } => return fault.code(),
+            Self::Panicked(_) => Code::Panicked,
             Self::File { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => Code::DiskFull,
             Self::File { .. } | Self::Key(_) | Self::NoRandomness(_) | Self::Internal(_) => Code::Internal,
         };

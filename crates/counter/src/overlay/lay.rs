@@ -1,0 +1,247 @@
+//! What rows look like with operations laid over: pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use counterfoil_domain::{
+    coupons::{Coupon, CouponState},
+    ids::OperationId,
+    operations::{Action, OperationKind, Outcome},
+    pickups::{Order, OrderState},
+    sales::Sale,
+    transition::{Applied, Changes, Doing, NeedKeys, State, Subject, effect, genesis},
+};
+
+use crate::{
+    error::{Error, Result},
+    journal::Place,
+};
+
+/// How often an operation may need rows that are not here. One asks for a row at a time, and has at most some hundred.
+const ROUNDS: usize = 256;
+
+/// An operation that lies over rows.
+#[derive(Debug, Clone)]
+pub struct Laid {
+    /// Its place.
+    pub place: Place,
+    /// What, by whom, when.
+    pub doing: Doing,
+    /// What happened.
+    pub action: Action,
+    /// The rows it lies over, also those that are not here.
+    pub over: Vec<Subject>,
+    /// How it ended, once that is known.
+    pub outcome: Option<Outcome>,
+}
+
+impl Laid {
+    fn applied(&self, outcome: Outcome) -> Applied {
+        let id = self.doing.operation;
+        Applied {
+            id,
+            device: self.doing.device,
+            epoch: self.place.epoch,
+            seq: self.place.seq,
+            fingerprint: genesis(),
+            subject: self.action.subject(id),
+            outcome,
+        }
+    }
+}
+
+/// A row that operations can lie over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ground {
+    /// A coupon.
+    Coupon(Coupon),
+    /// A pickup order.
+    Order(Order),
+    /// A sale; `None` = head office does not know it yet.
+    Sale(Option<Box<Sale>>),
+}
+
+impl Ground {
+    /// Reads a stored row.
+    pub fn read(subject: Subject, text: &str) -> Result<Self> {
+        Ok(match subject {
+            Subject::Coupon(_) => Self::Coupon(serde_json::from_str(text)?),
+            Subject::Order(_) => Self::Order(serde_json::from_str(text)?),
+            Subject::Sale(_) => Self::Sale(serde_json::from_str(text)?),
+        })
+    }
+
+    /// The row as it is stored.
+    pub fn write(&self) -> Result<String> {
+        Ok(match self {
+            Self::Coupon(row) => serde_json::to_string(row)?,
+            Self::Order(row) => serde_json::to_string(row)?,
+            Self::Sale(row) => serde_json::to_string(row)?,
+        })
+    }
+
+    /// Whether the row shows this very operation's effect: head office applied it, and the row came before the
+    /// outcome did. A sale does not name the operations by which something came back of it:
+    /// until the outcome of such a one is known it may be seen twice, which promises nobody too much.
+    fn shows(&self, operation: OperationId) -> bool {
+        match self {
+            Self::Sale(row) => row
+                .as_ref()
+                .is_some_and(|row| row.id == operation || row.voided_by == Some(operation)),
+            Self::Coupon(row) => matches!(row.state, CouponState::Redeemed { operation: by, .. } if by == operation),
+            Self::Order(row) => matches!(row.state, OrderState::Collected { operation: by, .. } if by == operation),
+        }
+    }
+
+    /// A row that shows this operation's effect, as it was before it: what the operation does to its other rows begins
+    /// there.
+    fn before(&self, operation: OperationId) -> Self {
+        match self.clone() {
+            Self::Coupon(row) => Self::Coupon(Coupon {
+                state: CouponState::Available,
+                ..row
+            }),
+            Self::Order(row) => Self::Order(Order {
+                state: OrderState::Ready { freeze: None },
+                ..row
+            }),
+            Self::Sale(row) => Self::Sale(row.filter(|row| row.id != operation).map(|mut row| {
+                row.voided_by = None;
+                row
+            })),
+        }
+    }
+
+    /// Puts the row where the transition finds it.
+    pub fn put(self, subject: Subject, state: &mut State) {
+        // Where members were seen is head office's business; here nothing follows from it.
+        let mut stranger = |member: Option<_>| {
+            if let Some(member) = member {
+                state.members.insert(member, None);
+            }
+        };
+        match (self, subject) {
+            (Self::Coupon(row), _) => {
+                stranger(row.member);
+                state.coupons.insert(row.id, Some(row));
+            }
+            (Self::Order(row), _) => {
+                stranger(row.member);
+                state.orders.insert(row.id, Some(row));
+            }
+            (Self::Sale(Some(row)), _) => {
+                state.sales.insert(row.id, Some(*row));
+            }
+            (Self::Sale(None), Subject::Sale(id)) => {
+                state.sales.insert(id, None);
+            }
+            (Self::Sale(None), Subject::Coupon(_) | Subject::Order(_)) => {}
+        }
+    }
+
+    /// The row as the transition left it.
+    pub fn take(subject: Subject, state: &State) -> Option<Self> {
+        match subject {
+            Subject::Coupon(id) => state.coupons.get(&id).cloned().flatten().map(Self::Coupon),
+            Subject::Order(id) => state.orders.get(&id).cloned().flatten().map(Self::Order),
+            Subject::Sale(id) => state.sales.get(&id).map(|row| Self::Sale(row.clone().map(Box::new))),
+        }
+    }
+}
+
+/// Rows with the operations laid over.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Seen {
+    /// As the desk sees them.
+    pub rows: BTreeMap<Subject, Ground>,
+    /// Operations that are expected to end in an exception.
+    pub conflicts: BTreeSet<Place>,
+}
+
+/// Does the operations to the rows once more, each once, in the journal's order.
+///
+/// `rows` are head office's, and all of those here that the operations lie over. `earlier` are operations that a void
+/// among `laid` undoes and that are not among `laid` themselves.
+pub fn lay_over(rows: BTreeMap<Subject, Ground>, laid: &[Laid], earlier: &[Applied]) -> Result<Seen> {
+    let mut state = State::default();
+    let here: BTreeSet<Subject> = rows.keys().copied().collect();
+    for (subject, row) in rows {
+        row.put(subject, &mut state);
+    }
+    for applied in earlier {
+        state.operations.insert(applied.id, Some(applied.clone()));
+    }
+    let mut conflicts = BTreeSet::new();
+    for operation in laid {
+        if matches!(operation.outcome, Some(Outcome::Quarantined { .. })) {
+            continue;
+        }
+        let forecast = redo(&mut state, operation, &here)?;
+        if operation.outcome.is_none() && forecast != Outcome::Applied {
+            conflicts.insert(operation.place);
+        }
+        let applied = operation.applied(operation.outcome.unwrap_or(forecast));
+        state.operations.insert(applied.id, Some(applied));
+    }
+    let rows = here
+        .into_iter()
+        .filter_map(|subject| Some((subject, Ground::take(subject, &state)?)))
+        .collect();
+    Ok(Seen { rows, conflicts })
+}
+
+/// Does one operation to the rows that don't show its effect yet, and says how it is expected to end.
+fn redo(state: &mut State, operation: &Laid, here: &BTreeSet<Subject>) -> Result<Outcome> {
+    let id = operation.doing.operation;
+    let (held, absent): (Vec<Subject>, Vec<Subject>) = operation.over.iter().partition(|over| here.contains(over));
+    let rows = held
+        .into_iter()
+        .filter_map(|subject| Some((subject, Ground::take(subject, state)?)));
+    let (shown, open): (Vec<_>, Vec<_>) = rows.partition(|(_, row)| row.shows(id));
+    if open.is_empty() {
+        return Ok(Outcome::Applied);
+    }
+    for (subject, row) in &shown {
+        row.before(id).put(*subject, state);
+    }
+    let (outcome, mut changes) = forecast(state, &operation.action, &operation.doing)?;
+    let outcome = if absent.is_empty() {
+        outcome
+    } else {
+        without(&absent, operation, &mut changes)
+    };
+    state.absorb(&changes);
+    for (subject, row) in shown {
+        row.put(subject, state);
+    }
+    Ok(outcome)
+}
+
+/// What an operation does here. A row that it would need besides is not held at this counter: then there is none.
+fn forecast(state: &mut State, action: &Action, doing: &Doing) -> Result<(Outcome, Changes)> {
+    for _ in 0..ROUNDS {
+        match effect(state, action, doing) {
+            Ok(done) => return Ok(done),
+            Err(NeedKeys(keys)) => keys.into_iter().for_each(|key| state.note_missing(key)),
+        }
+    }
+    Err(Error::Internal("an operation needs ever more rows".into()))
+}
+
+/// How an operation is expected to end some of whose rows are not here: a coupon known by its token alone, one that was
+/// forgotten with its member. Of these nothing is foretold, least of all that they don't fit.
+fn without(absent: &[Subject], operation: &Laid, changes: &mut Changes) -> Outcome {
+    let id = operation.doing.operation;
+    let settled = matches!(operation.action, Action::SettleSale { .. });
+    let Some(sale) = changes.sales.iter_mut().find(|sale| settled && sale.id == id) else {
+        return Outcome::Applied;
+    };
+    for sold in &mut sale.coupons {
+        if absent.contains(&Subject::Coupon(sold.used.coupon)) {
+            sold.exception = None;
+        }
+    }
+    match sale.coupons.iter().find_map(|sold| sold.exception) {
+        Some(exception) => Outcome::AppliedWithException { exception },
+        None => Outcome::Applied,
+    }
+}
