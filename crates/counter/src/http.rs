@@ -18,7 +18,6 @@ use url::{Host, Url};
 
 pub use crate::error::Unanswered;
 use crate::{
-    codes::Code,
     error::{Error, Result},
     transport::{Outgoing, Transport},
 };

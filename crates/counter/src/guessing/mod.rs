@@ -19,7 +19,7 @@ use crate::{
     Inner,
     error::Result,
     honour::act,
-    identity::{self, Identity},
+    identity::Identity,
     journal::{self, Draft, Title},
     people::{self, Person},
     steady,
