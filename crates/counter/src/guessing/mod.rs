@@ -17,7 +17,7 @@ use sqlx::SqliteConnection;
 
 use crate::{
     Inner,
-    error::{Error, Result},
+    error::Result,
     identity::{self, Identity},
     journal::{self, Draft, Title},
     people::{self, Person},

@@ -109,7 +109,7 @@ impl Random for TestRandom {
 
 /// An id that only depends on a number.
 pub fn bytes(kind: u8, n: u8) -> [u8; 10] {
-    [kind, n, 0, 0, 0, 0, 0, 0, 0, 1]
+    [0, 0, kind, n, 0, 0, 0, 0, 0, 1]
 }
 macro_rules! id {
     ($type:ident, $kind:literal, $n:expr) => {

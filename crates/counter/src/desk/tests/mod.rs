@@ -212,11 +212,12 @@ async fn what_happens_here_is_named_with_the_stores_place_and_a_freeze_with_its_
     let shop = offline_shop(&mut office).await;
     let place = |number: i64| Place::try_from(number).unwrap();
     for (n, number) in [(0, 0), (1, 700)] {
-        sqlx::query("UPDATE identity SET place = ?")
-            .bind(number)
-            .execute(&mut *shop.inner.db.write().await)
-            .await
-            .unwrap();
+        let mut writer = shop.inner.db.write().await;
+        let mut tx = writer.begin().await.unwrap();
+        let told = sqlx::query("UPDATE identity SET place = ?").bind(number);
+        told.execute(&mut *tx).await.unwrap();
+        tx.commit("test").await.unwrap();
+        drop(writer);
         let Confirmation::Done(receipt) = redeem(&shop, &code(&coupon(n, 1))).await else {
             panic!()
         };
