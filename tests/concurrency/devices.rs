@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use counterfoil_domain::{
     ids::{ClerkId, CouponId, FreezeId, OperationId, TemplateId},
-    operations::Action,
+    operations::{Action, RedeemCoupon, VoidRedemption},
     transition::{Subject, genesis},
 };
 use counterfoil_protocol::{
@@ -304,11 +304,11 @@ pub async fn work(world: Arc<World>, device: Arc<Device>, coupons: Arc<Vec<Wante
             device.look(&world, &mut work.random, coupon).await;
         } else if work.mine.len() > 1 && work.random.percent(55) {
             let (target, place) = work.mine.remove(0);
-            let action = Action::VoidRedemption {
+            let action = Action::VoidRedemption(VoidRedemption {
                 target,
                 reason: "test".to_owned(),
                 approved_by: ClerkId::new(1, [0; 10]),
-            };
+            });
             let deed = |_| Deed::Undo(target.to_string());
             if device.journal(&world, &mut work, place, action, deed).await.is_some() {
                 world.count("undone");
@@ -389,13 +389,13 @@ fn stood(world: &World, device: &Device, asked: u64, body: &Value) -> Cursor {
 
 impl Wanted {
     fn redeemed_with(&self, freeze: FreezeId) -> Action {
-        Action::RedeemCoupon {
+        Action::RedeemCoupon(RedeemCoupon {
             coupon: CouponId::from_bytes(self.id.bytes()).unwrap(),
             template: TemplateId::from_bytes(&self.template).unwrap(),
             template_version: self.template_version,
             worth: 100,
             member: None,
             freeze: Some(freeze),
-        }
+        })
     }
 }

@@ -3,7 +3,7 @@
 use counterfoil_domain::{
     ids::{self, ClerkId, CouponId, DeviceId, MemberId, OperationId, TenantId},
     offline::OfflineUsage,
-    operations::{Action, Outcome},
+    operations::{Action, OperationKind, Outcome},
     planted,
     time::{DAY, Millis},
     transition::{Fingerprint, genesis},
@@ -240,27 +240,13 @@ pub async fn subjects(db: &mut SqliteConnection, place: Place) -> Result<Vec<Key
 
 /// The rows that an operation says it is about.
 pub async fn about(db: &mut SqliteConnection, operation: OperationId, action: &Action) -> Result<Vec<Key>> {
-    Ok(match action {
-        Action::RedeemCoupon { coupon, .. } => vec![Key::coupon(*coupon)],
-        Action::CollectOrder { order, .. } => vec![Key::order(*order)],
-        Action::SettleSale(settled) => settled
-            .coupons
-            .iter()
-            .map(|used| Key::coupon(used.coupon))
-            .chain([Key::sale(operation)])
-            .collect(),
-        Action::ReturnSale(back) => back
-            .coupons
-            .iter()
-            .map(|id| Key::coupon(*id))
-            .chain([Key::sale(back.target)])
-            .collect(),
-        Action::VoidRedemption { target, .. } => match place_of(db, *target).await? {
-            Some(place) => subjects(db, place).await?,
-            None => Vec::new(),
-        },
-        Action::FailedAttempt { .. } => Vec::new(),
-    })
+    let mut rows: Vec<Key> = action.touches(operation).into_iter().map(Key::of_subject).collect();
+    if let Some(undone) = action.undoes()
+        && let Some(place) = place_of(db, undone).await?
+    {
+        rows.extend(subjects(db, place).await?);
+    }
+    Ok(rows)
 }
 
 /// Where an operation stands.

@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use counterfoil_domain::{
     coupons::{Coupon, CouponState},
     ids::{BatchId, DeviceId, OperationId, StoreId},
-    operations::{Action, Outcome, Times},
+    operations::{Action, Outcome, RedeemCoupon, Times, VoidRedemption},
     pickups::{Order, OrderState},
     planted,
     sales::{Sale, UsedCoupon},
@@ -130,22 +130,22 @@ fn as_seen_by(subject: Subject, operation: &Laid, state: &mut State) -> Action {
     match (&operation.action, subject) {
         (Action::SettleSale(settled), Subject::Coupon(id)) => {
             match settled.coupons.iter().find(|used| used.coupon == id) {
-                Some(used) => Action::RedeemCoupon {
+                Some(used) => Action::RedeemCoupon(RedeemCoupon {
                     coupon: id,
                     template: used.template,
                     template_version: used.template_version,
                     worth: used.discount,
                     member: settled.member,
                     freeze: used.freeze,
-                },
+                }),
                 None => operation.action.clone(),
             }
         }
-        (Action::ReturnSale(back), Subject::Coupon(_)) => Action::VoidRedemption {
+        (Action::ReturnSale(back), Subject::Coupon(_)) => Action::VoidRedemption(VoidRedemption {
             target: back.target,
             reason: String::new(),
             approved_by: back.approved_by,
-        },
+        }),
         (Action::SettleSale(settled), Subject::Sale(_)) => {
             for used in &settled.coupons {
                 let coupon = stand_in(used, CouponState::Available);
@@ -156,8 +156,9 @@ fn as_seen_by(subject: Subject, operation: &Laid, state: &mut State) -> Action {
             }
             operation.action.clone()
         }
-        (Action::ReturnSale(_) | Action::VoidRedemption { .. }, Subject::Sale(id)) => {
-            let sale = state.sales.entry(id).or_insert(None).clone();
+        (Action::ReturnSale(_) | Action::VoidRedemption(_), Subject::Sale(id)) => {
+            state.sales.note_missing(id);
+            let sale = state.sales[&id].clone();
             for sold in sale.iter().flat_map(|sale| &sale.coupons) {
                 let redeemed = CouponState::Redeemed {
                     operation: id,
@@ -217,8 +218,8 @@ pub fn lay_over(
             Outcome::Applied
         } else {
             let action = as_seen_by(subject, operation, &mut state);
-            if let Action::VoidRedemption { target, .. } = action {
-                state.operations.entry(target).or_insert(None);
+            if let Action::VoidRedemption(VoidRedemption { target, .. }) = action {
+                state.operations.note_missing(target);
             }
             let (outcome, changes) = forecast_of(&mut state, &action, &operation.doing)?;
             state.absorb(&changes);
@@ -361,7 +362,7 @@ pub async fn renew(db: &mut SqliteConnection, key: &Key, here: Here, generation:
     let mut undone = Vec::new();
     for operation in &laid {
         let target = match &operation.action {
-            Action::VoidRedemption { target, .. } => Some(*target),
+            Action::VoidRedemption(VoidRedemption { target, .. }) => Some(*target),
             Action::ReturnSale(back) => Some(back.target),
             _ => None,
         };

@@ -3,114 +3,84 @@
 //! An operation is always a fact: it happened at a counter. It is never refused, only applied, applied with an
 //! exception, or quarantined.
 
+use enum_dispatch::enum_dispatch;
 use serde::{Deserialize, Serialize};
 
+pub use crate::transition::{CollectOrder, FailedAttempt, RedeemCoupon, VoidRedemption};
 use crate::{
-    ids::{ClerkId, CouponId, FreezeId, MemberId, OperationId, OrderId, TemplateId},
-    planted,
+    ids::{FreezeId, OperationId},
     sales::{Return, Settlement},
     time::Millis,
-    transition::Subject,
+    transition::{Changes, Doing, Key, NeedKeys, State, Subject},
 };
 
-/// The payload of an operation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What every kind of operation says of itself.
+#[enum_dispatch]
+pub trait OperationKind {
+    /// What it is about. A sale is known by the operation that settles it, so that one's `own` id is given.
+    fn subject(&self, own: OperationId) -> Option<Subject>;
+
+    /// All rows that it changes and counters hold copies of.
+    fn touches(&self, own: OperationId) -> Vec<Subject> {
+        self.subject(own).into_iter().collect()
+    }
+
+    /// The operation that it undoes: what that one touched, this one touches too.
+    fn undoes(&self) -> Option<OperationId> {
+        None
+    }
+
+    /// The rows it is sure to read, its freezes aside.
+    fn keys(&self) -> Vec<Key> {
+        Vec::new()
+    }
+
+    /// The freezes it confirms.
+    fn freezes(&self) -> Vec<FreezeId> {
+        Vec::new()
+    }
+
+    /// What the shop gives away by it, minor units.
+    fn worth(&self) -> i64 {
+        0
+    }
+
+    /// Whether its numbers go together. One whose numbers don't is as good as unreadable.
+    fn is_sound(&self) -> bool {
+        true
+    }
+
+    /// What it does; the rule that this broke, if any, whose case is among the changes.
+    ///
+    /// # Errors
+    /// [`NeedKeys`] when a row that matters was not loaded.
+    fn effect(&self, state: &State, doing: &Doing, changes: &mut Changes) -> Result<Option<ExceptionKind>, NeedKeys>;
+}
+
+/// The payload of an operation: one line a kind.
+#[enum_dispatch(OperationKind)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::VariantNames)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Action {
     /// A coupon was honoured.
-    RedeemCoupon {
-        coupon: CouponId,
-        template: TemplateId,
-        template_version: i64,
-        /// What it is worth, minor units; the loss if it turns out to be used twice.
-        worth: i64,
-        /// The member who presented it, when known.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        member: Option<MemberId>,
-        /// Head office's word, when the line was up.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        freeze: Option<FreezeId>,
-    },
+    RedeemCoupon(RedeemCoupon),
     /// A pickup order was handed over, whole.
-    CollectOrder {
-        order: OrderId,
-        /// What the goods are worth, minor units.
-        worth: i64,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        freeze: Option<FreezeId>,
-    },
+    CollectOrder(CollectOrder),
     /// A basket was settled: coupons honoured, money taken by the till.
     SettleSale(Settlement),
     /// Goods of a sale came back.
     ReturnSale(Return),
     /// A redemption, a hand-over or a sale made on this device was undone.
-    VoidRedemption {
-        /// The operation that is undone.
-        target: OperationId,
-        /// Why, in the manager's words.
-        reason: String,
-        /// The manager who approved it.
-        approved_by: ClerkId,
-    },
+    VoidRedemption(VoidRedemption),
     /// Somebody tried codes that don't exist.
-    FailedAttempt {
-        /// SHA-256 of the code, hex: enough to see repetition, too little to learn a code.
-        digest: String,
-    },
+    FailedAttempt(FailedAttempt),
 }
 
 impl Action {
     /// The word of the kind in journals, databases and messages.
     pub fn kind(&self) -> &'static str {
-        match self {
-            Self::RedeemCoupon { .. } => "redeem_coupon",
-            Self::CollectOrder { .. } => "collect_order",
-            Self::SettleSale(_) => "settle_sale",
-            Self::ReturnSale(_) => "return_sale",
-            Self::VoidRedemption { .. } => "void_redemption",
-            Self::FailedAttempt { .. } => "failed_attempt",
-        }
-    }
-
-    /// The freezes it confirms.
-    pub fn freezes(&self) -> Vec<FreezeId> {
-        match self {
-            Self::RedeemCoupon { freeze, .. } | Self::CollectOrder { freeze, .. } => freeze.iter().copied().collect(),
-            Self::SettleSale(settled) => settled.coupons.iter().filter_map(|used| used.freeze).collect(),
-            _ => Vec::new(),
-        }
-    }
-
-    /// What the shop gives away by it, minor units.
-    pub fn worth(&self) -> i64 {
-        match self {
-            Self::RedeemCoupon { worth, .. } | Self::CollectOrder { worth, .. } => *worth,
-            Self::SettleSale(settled) => settled.discount(),
-            _ => 0,
-        }
-    }
-
-    /// What it is about. A sale is known by the operation that settles it, so that one's own id is asked for.
-    pub fn subject(&self, operation: OperationId) -> Option<Subject> {
-        match self {
-            Self::RedeemCoupon { coupon, .. } => Some(Subject::Coupon(*coupon)),
-            Self::CollectOrder { order, .. } => Some(Subject::Order(*order)),
-            Self::SettleSale(_) => Some(Subject::Sale(operation)),
-            Self::ReturnSale(back) => Some(Subject::Sale(back.target)),
-            Self::VoidRedemption { .. } | Self::FailedAttempt { .. } => None,
-        }
-    }
-
-    /// Whether its numbers go together. One whose numbers don't is as good as unreadable.
-    pub fn is_sound(&self) -> bool {
-        match self {
-            Self::SettleSale(settled) => settled.nets().is_some(),
-            Self::ReturnSale(back) => back.refund().is_some(),
-            Self::RedeemCoupon { worth, .. } | Self::CollectOrder { worth, .. } => {
-                *worth >= 0 || planted!("worth_not_checked", true, false)
-            }
-            Self::VoidRedemption { .. } | Self::FailedAttempt { .. } => true,
-        }
+        self.into()
     }
 }
 

@@ -5,6 +5,7 @@
 pub mod admin;
 pub mod audit;
 pub mod batches;
+pub mod capabilities;
 pub mod claims;
 pub mod cli;
 pub mod clock;
@@ -51,7 +52,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     clock::{Clock, Random},
     db::{Db, DbError},
-    engine::{Engine, Parts},
+    engine::{Engine, Parts, Settled},
     http::connections::{self, Limits},
     sync::watch::Watch,
     turns::Turns,
@@ -133,13 +134,16 @@ impl App {
     pub fn on(db: Db, clock: Arc<dyn Clock>, random: Arc<dyn Random>, tended: bool) -> Arc<Self> {
         let db = Arc::new(db);
         let watch = Arc::new(Watch::default());
-        let engine = Engine::start(Parts {
+        let parts = Parts {
             db: Arc::clone(&db),
             clock: Arc::clone(&clock),
             random: Arc::clone(&random),
             watch: Arc::clone(&watch),
             tended,
-        });
+        };
+        let settled = Settled::default();
+        let tables = capabilities::tables(&settled);
+        let engine = Engine::start(parts, settled, tables);
         Arc::new(Self {
             db,
             clock,

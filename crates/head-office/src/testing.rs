@@ -28,11 +28,11 @@ use crate::{
 use counterfoil_domain::{
     coupons::{Coupon, CouponState, OfflinePolicy},
     ids::{BatchId, CouponId, DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId},
-    operations::Action,
+    operations::{Action, CollectOrder, RedeemCoupon},
     people::{Member, OperatorRole, Store},
     pickups::{Order, OrderLine, OrderState},
     settlement::{Kind, Rule},
-    transition::{Answer, Arrival, Command, genesis},
+    transition::{Answer, Arrival, AskFreeze, Command, genesis},
 };
 use counterfoil_protocol::operation::{ACTION_VERSION, Envelope, Evidence, open, seal};
 use ed25519_dalek::SigningKey;
@@ -249,22 +249,22 @@ impl Chain {
     }
 
     pub fn redeem(&self, coupon: CouponId, freeze: Option<FreezeId>) -> Action {
-        Action::RedeemCoupon {
+        Action::RedeemCoupon(RedeemCoupon {
             coupon,
             template: self.template,
             template_version: 1,
             worth: 2_000,
             member: None,
             freeze,
-        }
+        })
     }
 
     pub fn collect(&self, order: OrderId) -> Action {
-        Action::CollectOrder {
+        Action::CollectOrder(CollectOrder {
             order,
             worth: 1_000,
             freeze: None,
-        }
+        })
     }
 
     pub async fn submit(&self, commands: Vec<Command>) -> Vec<Answered> {
@@ -282,13 +282,13 @@ impl Chain {
 
     pub async fn freeze(&self, counter: &Counter, id: FreezeId, coupon: CouponId) -> Answer {
         let subject = counterfoil_domain::transition::Subject::Coupon(coupon);
-        let command = Command::Freeze {
+        let command = Command::Freeze(AskFreeze {
             id,
             device: counter.device,
             subject,
             presented_by: None,
             now: self.clock.now(),
-        };
+        });
         self.submit(vec![command]).await.remove(0).answer
     }
 

@@ -15,7 +15,7 @@ use counterfoil_domain::{
     code_policy::CodePolicy,
     ids::{BatchId, CouponId, GrantId, JobId, MemberId, TemplateId},
     people::Member,
-    transition::{Answer, ClaimKey, Command, LimitCounts, NotClaimable},
+    transition::{Answer, ClaimCoupon, ClaimKey, Command, LimitCounts, NotClaimable},
 };
 use counterfoil_head_office::{
     App, admin,
@@ -131,11 +131,11 @@ impl Shop {
     }
 
     async fn claim(&self, who: MemberId, key: u8) -> Answered {
-        let command = Command::Claim {
+        let command = Command::Claim(ClaimCoupon {
             member: who,
             template: self.chain.template,
             key: ClaimKey([key; 16]),
-        };
+        });
         self.chain.submit(vec![command]).await.remove(0)
     }
 
@@ -247,10 +247,12 @@ async fn what_is_held_follows_redemption_and_time(on: On) {
     let mut counter = shop.chain.counter().await;
     let arrival = counter.make(shop.chain.redeem(first.id, None), START);
     shop.chain.push(std::slice::from_ref(&arrival)).await;
-    let both = [3, 4].map(|key| Command::Claim {
-        member: who,
-        template: shop.chain.template,
-        key: ClaimKey([key; 16]),
+    let both = [3, 4].map(|key| {
+        Command::Claim(ClaimCoupon {
+            member: who,
+            template: shop.chain.template,
+            key: ClaimKey([key; 16]),
+        })
     });
     let answers = shop.chain.submit(both.to_vec()).await;
     assert!(answers[0].given.is_some() && answers[1].given.is_none());
@@ -287,11 +289,11 @@ async fn a_replay_gives_the_same_answer(on: On) {
     );
     assert!(shop.claim(shop.people[1], 2).await.given.is_some());
     // The same name for something else.
-    let other = Command::Claim {
+    let other = Command::Claim(ClaimCoupon {
         member: shop.people[0],
         template: TemplateId::new(START, random10()),
         key: ClaimKey([1; 16]),
-    };
+    });
     assert_eq!(shop.chain.submit(vec![other]).await[0].answer, Answer::AnotherQuestion);
     let nobody = MemberId::new(START, random10());
     assert_eq!(shop.refusal(nobody, 1).await, vec![NotClaimable::UnknownMember]);

@@ -7,7 +7,7 @@ mod program;
 
 use common::{Fresh, On, START, chain, fresh};
 use counterfoil_domain::{
-    operations::Action,
+    operations::{Action, FailedAttempt},
     time::DAY,
     tokens::{Token, TokenError},
     transition::Answer,
@@ -409,7 +409,7 @@ async fn a_person_decides_about_a_device_while_another_process_serves_it(on: On)
     let url = &chain.fresh.url;
     let mut counter = chain.counter().await;
     let id = counter.device.to_string();
-    let attempt = || Action::FailedAttempt { digest: "00".into() };
+    let attempt = || Action::FailedAttempt(FailedAttempt { digest: "00".into() });
     let first = counter.make(attempt(), START);
     chain.push(&[first]).await;
     hq(url, &["admin", "device", "new-epoch", "--device", &id]).refused(2, "device_status");

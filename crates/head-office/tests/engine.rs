@@ -15,8 +15,8 @@ use common::{Chain, HOUR, On, START, chain, random10};
 use counterfoil_domain::{
     coupons::{CouponState, FREEZE_LASTS},
     ids::{FreezeId, OperationId},
-    operations::{Action, ExceptionKind, Outcome, QuarantineReason},
-    transition::{Answer, Arrival, Command, Subject},
+    operations::{Action, CollectOrder, ExceptionKind, Outcome, QuarantineReason, VoidRedemption},
+    transition::{Answer, Arrival, AskFreeze, CancelFreeze, Command, Subject},
     verdict::Reason,
 };
 use counterfoil_head_office::clock::Clock;
@@ -202,20 +202,20 @@ async fn a_cancel_that_overtakes_its_freeze_closes_the_door(on: On) {
     let chain = chain(on, 1).await;
     let counter = chain.counter().await;
     let id = FreezeId::new(START, random10());
-    let cancel = Command::CancelFreeze {
+    let cancel = Command::CancelFreeze(CancelFreeze {
         id,
         device: counter.device,
         now: START,
-    };
+    });
     assert_eq!(chain.submit(vec![cancel.clone()]).await[0].answer, Answer::Cancelled);
     assert_eq!(chain.freeze(&counter, id, chain.coupons[0]).await, Answer::Cancelled);
     let id = FreezeId::new(START, random10());
     chain.freeze(&counter, id, chain.coupons[0]).await;
-    let cancel = Command::CancelFreeze {
+    let cancel = Command::CancelFreeze(CancelFreeze {
         id,
         device: counter.device,
         now: START,
-    };
+    });
     assert_eq!(chain.submit(vec![cancel]).await[0].answer, Answer::Cancelled);
     assert_eq!(chain.coupon(chain.coupons[0]).await.state, CouponState::Available);
 }
@@ -446,11 +446,11 @@ async fn only_a_freeze_that_was_granted_excuses_lateness(on: On) {
 }
 
 fn void(target: OperationId) -> Action {
-    Action::VoidRedemption {
+    Action::VoidRedemption(VoidRedemption {
         target,
         reason: "wrong article".into(),
         approved_by: counterfoil_domain::ids::ClerkId::new(START, random10()),
-    }
+    })
 }
 
 async fn a_void_gives_back_what_its_own_operation_took(on: On) {
@@ -503,13 +503,13 @@ async fn an_order_is_handed_over_once(on: On) {
     let (mut first, mut second) = (chain.counter().await, chain.counter().await);
     let id = FreezeId::new(START, random10());
     let subject = Subject::Order(chain.orders[0]);
-    let ask = Command::Freeze {
+    let ask = Command::Freeze(AskFreeze {
         id,
         device: first.device,
         subject,
         presented_by: None,
         now: START,
-    };
+    });
     assert_eq!(
         chain.submit(vec![ask]).await[0].answer,
         Answer::Granted {
@@ -517,11 +517,11 @@ async fn an_order_is_handed_over_once(on: On) {
         }
     );
     let one = first.make(
-        Action::CollectOrder {
+        Action::CollectOrder(CollectOrder {
             order: chain.orders[0],
             worth: 1_000,
             freeze: Some(id),
-        },
+        }),
         START,
     );
     let two = second.make(chain.collect(chain.orders[0]), START);
@@ -536,12 +536,14 @@ async fn race(chain: &Chain, app: Arc<App>, counter: &common::Counter) -> usize 
     for coupons in chain.coupons.chunks(20) {
         let commands = coupons
             .iter()
-            .map(|id| Command::Freeze {
-                id: FreezeId::new(START, random10()),
-                device: counter.device,
-                subject: Subject::Coupon(*id),
-                presented_by: None,
-                now: chain.clock.now(),
+            .map(|id| {
+                Command::Freeze(AskFreeze {
+                    id: FreezeId::new(START, random10()),
+                    device: counter.device,
+                    subject: Subject::Coupon(*id),
+                    presented_by: None,
+                    now: chain.clock.now(),
+                })
             })
             .collect();
         let answers = app.engine.submit(chain.tenant, commands).await.unwrap();

@@ -18,7 +18,7 @@ use counterfoil_domain::{
     coupons::CouponState,
     ids::{FreezeId, MemberId, TenantId},
     people::{Member, OperatorRole},
-    transition::{Command, Subject},
+    transition::{AskFreeze, Command, Subject},
 };
 use counterfoil_head_office::{
     coupons::{days, expiry, reminders},
@@ -203,13 +203,13 @@ async fn a_coupon_in_use_at_its_end_is_looked_at_again(on: On) {
     let chain = chain(on, 2).await;
     let counter = chain.counter().await;
     chain.clock.advance(DAY - 60_000);
-    let command = Command::Freeze {
+    let command = Command::Freeze(AskFreeze {
         id: FreezeId::new(START, random10()),
         device: counter.device,
         subject: Subject::Coupon(chain.coupons[0]),
         presented_by: None,
         now: START + DAY - 60_000,
-    };
+    });
     chain.submit(vec![command]).await;
     chain.clock.advance(60_000);
     let counts = expiry::sweep(&chain.app, START + DAY, 1_000).await.unwrap();

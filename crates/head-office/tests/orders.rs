@@ -27,7 +27,7 @@ use counterfoil_domain::{
     people::OperatorRole,
     transition::{
         Answer, Command,
-        online::{AskedOrder, End, Named, OnlineOrder, OnlineStatus},
+        online::{AskedOrder, End, EndOnline, FreezeOnline, Named, OnlineOrder, OnlineStatus},
     },
 };
 use counterfoil_head_office::{
@@ -203,7 +203,7 @@ async fn a_cancel_that_overtakes_its_question_closes_the_door(on: On) {
 }
 
 fn asked(chain: &Chain, number: &str, coupon: usize, question: &str) -> Command {
-    Command::FreezeOrder {
+    Command::FreezeOnline(FreezeOnline {
         asked: Arc::new(AskedOrder {
             id: id_of(chain.tenant, number),
             number: number.into(),
@@ -218,17 +218,17 @@ fn asked(chain: &Chain, number: &str, coupon: usize, question: &str) -> Command 
             by: uuid::Uuid::from_u128(1),
         }),
         now: START,
-    }
+    })
 }
 
 fn ends(chain: &Chain, number: &str, end: End) -> Command {
-    Command::EndOrder {
+    Command::EndOnline(EndOnline {
         id: id_of(chain.tenant, number),
         number: Some(number.into()),
         end,
         by: None,
         now: START + MINUTE,
-    }
+    })
 }
 
 /// Another process on the same database.

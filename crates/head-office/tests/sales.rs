@@ -13,7 +13,7 @@ use common::{Chain, HOUR, On, START, chain, random10};
 use counterfoil_domain::{
     coupons::CouponState,
     ids::{ClerkId, CouponId, FreezeId, OperationId},
-    operations::{Action, ExceptionKind, Outcome, QuarantineReason},
+    operations::{Action, ExceptionKind, FailedAttempt, Outcome, QuarantineReason, VoidRedemption},
     sales::{Return, ReturnLine, ReturnPolicy, Sale, SaleLine, Settlement, UsedCoupon},
     transition::Answer,
 };
@@ -95,11 +95,11 @@ fn back(target: OperationId, lines: &[(i64, i64, i64)], coupons: &[CouponId]) ->
 }
 
 fn void(target: OperationId) -> Action {
-    Action::VoidRedemption {
+    Action::VoidRedemption(VoidRedemption {
         target,
         reason: "wrong basket".into(),
         approved_by: ClerkId::new(START, [9; 10]),
-    }
+    })
 }
 
 async fn sale(chain: &Chain, id: OperationId) -> Sale {
@@ -316,11 +316,11 @@ async fn a_text_that_no_column_holds_is_cleaned_and_the_sale_applies(on: On) {
     back.reason = nul("too bitter");
     let returned = odd.make(Action::ReturnSale(back), START);
     let mut undo = void(sold.id);
-    if let Action::VoidRedemption { reason, .. } = &mut undo {
+    if let Action::VoidRedemption(VoidRedemption { reason, .. }) = &mut undo {
         *reason = nul("wrong");
     }
     let undone = odd.make(undo, START);
-    let attempt = odd.make(Action::FailedAttempt { digest: nul("d") }, START);
+    let attempt = odd.make(Action::FailedAttempt(FailedAttempt { digest: nul("d") }), START);
     // Another device's work in the same group is none the worse for it.
     let beside = other.make(sell(&chain, &[]), START);
     let group = [sold.clone(), beside, returned, undone, attempt];

@@ -9,11 +9,11 @@ use std::{collections::BTreeSet, sync::Arc};
 use common::{Chain, Counter, HOUR, On, START, chain, random10};
 use counterfoil_domain::{
     ids::{FreezeId, MessageId},
-    operations::{Action, ExceptionKind, Outcome},
+    operations::{Action, ExceptionKind, FailedAttempt, Outcome, VoidRedemption},
     sales::{Return, ReturnLine, ReturnPolicy, SaleLine, Settlement},
     transition::{
-        Answer, Command, Subject,
-        online::{AskedOrder, End, Named},
+        Answer, AskFreeze, CancelFreeze, Command, Subject,
+        online::{AskedOrder, End, EndOnline, FreezeOnline, Named},
     },
 };
 use counterfoil_head_office::{
@@ -59,7 +59,7 @@ fn clone(counter: &Counter) -> Counter {
 }
 
 fn attempt() -> Action {
-    Action::FailedAttempt { digest: "00".into() }
+    Action::FailedAttempt(FailedAttempt { digest: "00".into() })
 }
 
 /// Every state and every outcome that there is.
@@ -67,10 +67,12 @@ async fn lived_in(on: On) -> Chain {
     let chain = chain(on, 12).await;
     let (mut a, mut b) = (chain.counter().await, chain.counter().await);
     let coupon = |n: usize| chain.coupons[n];
-    let void = |target| Action::VoidRedemption {
-        target,
-        reason: "by mistake".into(),
-        approved_by: counterfoil_domain::ids::ClerkId::new(START, random10()),
+    let void = |target| {
+        Action::VoidRedemption(VoidRedemption {
+            target,
+            reason: "by mistake".into(),
+            approved_by: counterfoil_domain::ids::ClerkId::new(START, random10()),
+        })
     };
 
     // Redeemed twice; redeemed and voided; redeemed, voided and redeemed again; the second of two voided.
@@ -104,11 +106,11 @@ async fn lived_in(on: On) -> Chain {
     chain.freeze(&b, held, coupon(4)).await;
     chain.freeze(&b, given_back, coupon(5)).await;
     chain
-        .submit(vec![Command::CancelFreeze {
+        .submit(vec![Command::CancelFreeze(CancelFreeze {
             id: given_back,
             device: b.device,
             now: START,
-        }])
+        })])
         .await;
     assert!(matches!(
         chain.freeze(&b, freeze(), coupon(0)).await,
@@ -123,13 +125,13 @@ async fn lived_in(on: On) -> Chain {
     let twice = b.make(chain.collect(chain.orders[0]), START);
     chain.push(&[twice]).await;
     chain
-        .submit(vec![Command::Freeze {
+        .submit(vec![Command::Freeze(AskFreeze {
             id: freeze(),
             device: b.device,
             subject: Subject::Order(chain.orders[2]),
             presented_by: None,
             now: START,
-        }])
+        })])
         .await;
 
     // A sale, and some of it back.
@@ -215,19 +217,19 @@ async fn lived_in(on: On) -> Chain {
             }],
             by: uuid::Uuid::from_u128(1),
         };
-        let asked = Command::FreezeOrder {
+        let asked = Command::FreezeOnline(FreezeOnline {
             asked: Arc::new(asked),
             now: START,
-        };
+        });
         chain.submit(vec![asked]).await;
     }
-    let paid = Command::EndOrder {
+    let paid = Command::EndOnline(EndOnline {
         id: online::id_of(chain.tenant, "W-2"),
         number: None,
         end: End::Confirm,
         by: None,
         now: START,
-    };
+    });
     chain.submit(vec![paid]).await;
     say_something(&chain).await;
 

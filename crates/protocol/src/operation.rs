@@ -152,7 +152,7 @@ pub mod hash {
 
 #[cfg(test)]
 mod tests {
-    use counterfoil_domain::ids::CouponId;
+    use counterfoil_domain::{ids::CouponId, operations::RedeemCoupon};
 
     use super::*;
 
@@ -170,14 +170,14 @@ mod tests {
             monotonic: 6,
             boot_id: "b".into(),
             evidence: Evidence::Code,
-            action: Action::RedeemCoupon {
+            action: Action::RedeemCoupon(RedeemCoupon {
                 coupon: CouponId::new(1, [4; 10]),
                 template: counterfoil_domain::ids::TemplateId::new(1, [5; 10]),
                 template_version: 1,
                 worth: 2_000,
                 member: None,
                 freeze: None,
-            },
+            }),
         }
     }
 

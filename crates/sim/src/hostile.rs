@@ -5,7 +5,7 @@ use anyhow::Result;
 use axum::http::Method;
 use counterfoil_domain::{
     ids::{CouponId, DeviceId, FreezeId, HistoryId, OperationId, TemplateId, TenantId},
-    operations::{Action, Outcome},
+    operations::{Action, Outcome, RedeemCoupon},
     sales::{SaleLine, Settlement},
     transition::genesis,
 };
@@ -169,14 +169,14 @@ pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<
         | Attack::Ended => {
             let (coupon, holder, of_order) = victim(world, coupon, attack).await?;
             let action = match attack {
-                Attack::NegativeWorth => Action::RedeemCoupon {
+                Attack::NegativeWorth => Action::RedeemCoupon(RedeemCoupon {
                     coupon,
                     template: TemplateId(uuid::Uuid::nil()),
                     template_version: 1,
                     worth: -5_000,
                     member: None,
                     freeze: None,
-                },
+                }),
                 Attack::Nul => Action::SettleSale(Settlement {
                     currency: "CNY".into(),
                     lines: vec![SaleLine {
@@ -194,14 +194,14 @@ pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<
                     tender: "ca\0sh".into(),
                     receipt: "R\0-1".into(),
                 }),
-                _ => Action::RedeemCoupon {
+                _ => Action::RedeemCoupon(RedeemCoupon {
                     coupon,
                     template: TemplateId(uuid::Uuid::nil()),
                     template_version: 1,
                     worth: 100,
                     member: None,
                     freeze: holder,
-                },
+                }),
             };
             over_an_order = of_order && attack == Attack::ForeignFreeze;
             let now = world.time.now();

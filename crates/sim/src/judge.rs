@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use counterfoil_counter::Turn;
 use counterfoil_domain::{
     ids::{CouponId, DeviceId, MemberId, OperationId, OrderId},
-    operations::Action,
+    operations::{Action, CollectOrder, RedeemCoupon, VoidRedemption},
     time::{MINUTE, Millis, SECOND},
     transition::DeviceStatus,
 };
@@ -228,7 +228,7 @@ impl Journals {
             .map(|(device, operation)| format!("{operation} of revoked device {device} has its effect"))
             .collect();
         for (id, (.., action)) in &self.actions {
-            if let Action::RedeemCoupon { worth, .. } = action
+            if let Action::RedeemCoupon(RedeemCoupon { worth, .. }) = action
                 && *worth < 0
             {
                 violations.push(format!("{id} gives away {worth}"));
@@ -241,7 +241,7 @@ impl Journals {
     fn voided(&self) -> BTreeSet<OperationId> {
         let mut voided = BTreeSet::new();
         for (device, _, action) in self.actions.values() {
-            if let Action::VoidRedemption { target, .. } = action
+            if let Action::VoidRedemption(VoidRedemption { target, .. }) = action
                 && self.actions.get(target).is_some_and(|(by, ..)| by == device)
             {
                 voided.insert(*target);
@@ -267,7 +267,7 @@ impl Journals {
                 continue;
             }
             match action {
-                Action::RedeemCoupon { coupon, .. } => coupons_used.extend([*coupon]),
+                Action::RedeemCoupon(RedeemCoupon { coupon, .. }) => coupons_used.extend([*coupon]),
                 Action::SettleSale(settled) => coupons_used.extend(settled.coupons.iter().map(|used| used.coupon)),
                 _ => {}
             }
@@ -309,8 +309,8 @@ impl Journals {
             }
             let used = Used { by: *id, at: *at };
             match action {
-                Action::RedeemCoupon { coupon, .. } => of_coupons.entry(*coupon).or_default().push(used),
-                Action::CollectOrder { order, .. } => of_orders.entry(*order).or_default().push(used),
+                Action::RedeemCoupon(RedeemCoupon { coupon, .. }) => of_coupons.entry(*coupon).or_default().push(used),
+                Action::CollectOrder(CollectOrder { order, .. }) => of_orders.entry(*order).or_default().push(used),
                 Action::SettleSale(settled) => {
                     for coupon in &settled.coupons {
                         if !given_back.contains(&(*id, coupon.coupon)) {
@@ -437,7 +437,7 @@ impl Journals {
             let late = is.ends.is_none_or(|end| used.at >= end - 10 * MINUTE);
             // Claimed by somebody else since a restore took the claim back.
             let foreign = match self.actions.get(&used.by) {
-                Some((.., Action::RedeemCoupon { member, .. })) => {
+                Some((.., Action::RedeemCoupon(RedeemCoupon { member, .. }))) => {
                     member.is_some() && is.owner.is_some() && *member != is.owner
                 }
                 _ => false,

@@ -5,7 +5,7 @@ use std::sync::{Arc, atomic::Ordering};
 use counterfoil_domain::{
     coupons::{CouponState, OfflinePolicy},
     ids::OperationId,
-    operations::{Action, Outcome},
+    operations::{Action, Outcome, RedeemCoupon},
     settlement::{Kind, Stacking},
     time::MINUTE,
     transition::Subject,
@@ -355,14 +355,14 @@ async fn one_coupon_refused_means_nothing_journaled_and_every_freeze_given_back(
     let mut office = office(&[HOME, HOME, HOME]);
     let shop = Shop::of(&mut office).await;
     // Used at another store since this counter last heard.
-    office.elsewhere(Action::RedeemCoupon {
+    office.elsewhere(Action::RedeemCoupon(RedeemCoupon {
         coupon: coupon_id(12),
         template: crate::testing::template_id(12),
         template_version: 1,
         worth: 200,
         member: None,
         freeze: None,
-    });
+    }));
     let line = Line::of(&shop, office).await;
     let quote = see(&shop, &basket(Selection::Best)).await;
     assert_eq!(used(&quote).len(), 3);
@@ -537,14 +537,14 @@ async fn a_coupon_that_two_counters_honour_alone_ends_in_one_exception_and_is_fo
     let shop = Shop::of(&mut office).await;
     shop.go_offline();
     let receipt = done(pay(&shop, &see(&shop, &basket(Selection::Best)).await).await);
-    office.elsewhere(Action::RedeemCoupon {
+    office.elsewhere(Action::RedeemCoupon(RedeemCoupon {
         coupon: coupon_id(12),
         template: crate::testing::template_id(12),
         template_version: 1,
         worth: 200,
         member: None,
         freeze: None,
-    });
+    }));
     // The page comes before the operation is sent.
     shop.exchange(&mut office, 0, 1_000, true, true).await;
     let entry = queue::find(&mut shop.inner.db.read().await.unwrap(), receipt.op_id)

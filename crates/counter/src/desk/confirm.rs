@@ -5,7 +5,7 @@ use std::sync::Arc;
 use counterfoil_domain::{
     coupons::{Coupon, CouponState, Template},
     ids::{ClerkId, FreezeId},
-    operations::Action,
+    operations::{Action, CollectOrder, RedeemCoupon},
     people::Clerk,
     pickups::{Order, OrderState},
     planted,
@@ -230,14 +230,14 @@ fn redeem(
 ) -> Draft {
     let member = judge::counted(ticket.presented_by, coupon);
     Draft {
-        action: Action::RedeemCoupon {
+        action: Action::RedeemCoupon(RedeemCoupon {
             coupon: coupon.id,
             template: template.id,
             template_version: template.version,
             worth: template.worth(),
             member,
             freeze,
-        },
+        }),
         clerk: Some(clerk.id),
         clerk_name: clerk.name.clone(),
         title: Title {
@@ -254,11 +254,11 @@ fn redeem(
 
 fn collect(order: &Order, ticket: &Ticket, clerk: &Clerk, freeze: Option<FreezeId>, confirmed: bool) -> Draft {
     Draft {
-        action: Action::CollectOrder {
+        action: Action::CollectOrder(CollectOrder {
             order: order.id,
             worth: order.worth(),
             freeze,
-        },
+        }),
         clerk: Some(clerk.id),
         clerk_name: clerk.name.clone(),
         title: Title {

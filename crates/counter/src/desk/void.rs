@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use counterfoil_domain::{
     ids::{ClerkId, MemberId, OperationId},
-    operations::Action,
+    operations::{Action, VoidRedemption},
     text::clean,
 };
 use counterfoil_protocol::operation::Evidence;
@@ -63,11 +63,11 @@ pub async fn void(
     }
     let (subjects, member) = subjects_and_member(&mut tx, target, entry.place).await?;
     let draft = Draft {
-        action: Action::VoidRedemption {
+        action: Action::VoidRedemption(VoidRedemption {
             target,
             reason,
             approved_by: manager.id,
-        },
+        }),
         clerk: Some(manager.id),
         clerk_name: manager.name.clone(),
         title: entry.title,

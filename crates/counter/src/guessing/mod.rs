@@ -6,7 +6,7 @@
 
 use counterfoil_domain::{
     ids::ClerkId,
-    operations::Action,
+    operations::{Action, FailedAttempt},
     time::{DAY, MINUTE, Millis},
     verdict::Reason,
 };
@@ -120,7 +120,7 @@ pub async fn note(inner: &Inner, who: &Identity, clerk: Option<&Person>, code: &
         return tx.rollback().await;
     }
     let draft = Draft {
-        action: Action::FailedAttempt { digest },
+        action: Action::FailedAttempt(FailedAttempt { digest }),
         clerk: clerk.map(|clerk| clerk.id),
         clerk_name: clerk.map(|clerk| clerk.name.clone()).unwrap_or_default(),
         title: Title {

@@ -2,7 +2,7 @@
 
 use counterfoil_domain::{
     coupons::{Coupon, CouponState},
-    operations::Action,
+    operations::{Action, CollectOrder, RedeemCoupon},
     people::{Member, Store},
     pickups::Order,
     time::{DAY, MINUTE},
@@ -38,14 +38,14 @@ async fn redeem_here(shop: &Shop, scanned: Scanned) -> Option<crate::Receipt> {
 }
 
 fn redeem_elsewhere(n: u8) -> Action {
-    Action::RedeemCoupon {
+    Action::RedeemCoupon(RedeemCoupon {
         coupon: coupon_id(n),
         template: template_id(1),
         template_version: 1,
         worth: 2_000,
         member: None,
         freeze: None,
-    }
+    })
 }
 
 /// The whole journal is one chain of untouched operations.
@@ -710,11 +710,11 @@ async fn run(happenings: Vec<Happening>) {
             }
             Happening::RedeemElsewhere(n) => office.elsewhere(redeem_elsewhere(n)),
             Happening::CollectElsewhere(n) => {
-                office.elsewhere(Action::CollectOrder {
+                office.elsewhere(Action::CollectOrder(CollectOrder {
                     order: order_id(n),
                     worth: 1_000,
                     freeze: None,
-                });
+                }));
             }
             Happening::Exchange {
                 push,

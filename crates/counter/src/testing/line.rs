@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicUsize},
 };
 
-use counterfoil_domain::transition::Subject;
+use counterfoil_domain::transition::{AskFreeze, CancelFreeze, Subject};
 use counterfoil_protocol::{
     paths,
     questions::{FreezeRequest, FreezeResponse, LookupResponse},
@@ -121,12 +121,14 @@ impl Line {
             if let Some(together) = together {
                 together.wait().await;
             }
-            let command = |office: &HeadOffice| Command::Freeze {
-                id: question.id,
-                device: device(1),
-                subject: question.subject,
-                presented_by: question.presented_by,
-                now: office.now,
+            let command = |office: &HeadOffice| {
+                Command::Freeze(AskFreeze {
+                    id: question.id,
+                    device: device(1),
+                    subject: question.subject,
+                    presented_by: question.presented_by,
+                    now: office.now,
+                })
             };
             let answer = {
                 let mut office = self.office.lock().unwrap();
@@ -146,11 +148,11 @@ impl Line {
         if let Some(id) = first.strip_prefix("DELETE /v1/freezes/") {
             let id = id.split_whitespace().next().unwrap().parse().unwrap();
             let mut office = self.office.lock().unwrap();
-            let command = Command::CancelFreeze {
+            let command = Command::CancelFreeze(CancelFreeze {
                 id,
                 device: device(1),
                 now: office.now,
-            };
+            });
             office.ask(&command);
             return Some(serde_json::to_value(FreezeResponse::Cancelled).unwrap());
         }

@@ -24,7 +24,7 @@ use counterfoil_domain::{
     products::Product,
     settlement::{Kind, Scope, Stacking},
     time::Millis,
-    transition::{Answer, Arrival, Changes, Command, Device, DeviceStatus, Entity, State, decide, genesis},
+    transition::{Answer, Arrival, Card, Changes, Command, Device, DeviceStatus, Entity, State, decide, genesis},
 };
 use counterfoil_protocol::{
     enrolment::EnrolResponse,

@@ -163,19 +163,15 @@ impl HeadOffice {
             .filter(|(store, _)| *store == store_id(1))
             .map(|(_, entity)| *entity)
             .collect();
-        for entity in ours {
-            match entity {
-                Entity::Card(member) => {
-                    self.tell(Entity::Member(member));
-                    let coupons = self.state.coupons.values().flatten();
-                    let theirs: Vec<CouponId> = coupons
-                        .filter(|coupon| coupon.member == Some(member))
-                        .map(|coupon| coupon.id)
-                        .collect();
-                    theirs.into_iter().for_each(|id| self.tell(Entity::Coupon(id)));
-                }
-                entity => self.tell(entity),
-            }
+        ours.into_iter().for_each(|entity| self.tell(entity));
+        for Card { member, .. } in changes.cards.iter().filter(|card| card.store == store_id(1)) {
+            self.tell(Entity::Member(*member));
+            let coupons = self.state.coupons.values().flatten();
+            let theirs: Vec<CouponId> = coupons
+                .filter(|coupon| coupon.member == Some(*member))
+                .map(|coupon| coupon.id)
+                .collect();
+            theirs.into_iter().for_each(|id| self.tell(Entity::Coupon(id)));
         }
         if let Answer::Done {
             outcome,
@@ -316,7 +312,7 @@ impl HeadOffice {
                     surplus: Vec::new(),
                     ..self.state.orders[id].clone().unwrap()
                 }),
-                Entity::Member(id) | Entity::Card(id) => Image::Member(self.state.members[id].clone().unwrap()),
+                Entity::Member(id) => Image::Member(self.state.members[id].clone().unwrap()),
                 Entity::Sale(id) => Image::Sale(self.state.sales[id].clone().unwrap()),
             };
             rows.push(Row {

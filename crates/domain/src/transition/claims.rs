@@ -4,11 +4,9 @@
 //! are decided here on rows that the caller holds locked: the batch says what is left, the holding what the member
 //! has had. See docs/adr/0009-claims-and-grants.md.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Changes, Entity, Key, NeedKeys, State};
+use super::{Answer, Changes, Decide, Entity, Fact, Key, NeedKeys, Row, Rows, State};
 use crate::{
     coupons::{Coupon, CouponState},
     ids::{BatchId, CouponId, GrantId, MemberId, TemplateId},
@@ -182,8 +180,10 @@ pub struct Batch {
 }
 
 /// What can be claimed of a template.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offer {
+    /// The template.
+    pub template: TemplateId,
     /// Its versions, the newest first; drafts are not among them.
     pub terms: Vec<Terms>,
     /// Its batches for claiming that are not closed and not all given, in the order in which they are used up.
@@ -278,11 +278,13 @@ pub struct Grant {
 
 /// A member's part in a grant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// On the list, nothing given yet.
-    Due,
-    /// This coupon was given.
-    Given(CouponId),
+pub struct Part {
+    /// The grant.
+    pub grant: GrantId,
+    /// The member.
+    pub member: MemberId,
+    /// The coupon that was given; `None` = on the list, nothing given yet.
+    pub given: Option<CouponId>,
 }
 
 /// A coupon on its way to its member.
@@ -306,12 +308,7 @@ pub enum Verdict {
 }
 
 /// Whether this member may claim now: the newest version that they may have, else why not the newest one.
-pub fn judge(
-    offer: Option<&Offer>,
-    batches: &BTreeMap<BatchId, Option<Batch>>,
-    holding: &Holding,
-    now: Millis,
-) -> Verdict {
+pub fn judge(offer: Option<&Offer>, batches: &Rows<Batch>, holding: &Holding, now: Millis) -> Verdict {
     let mut against = None;
     let mut wait = false;
     for terms in offer.iter().flat_map(|offer| &offer.terms) {
@@ -362,136 +359,238 @@ pub fn judge(
     Verdict::No(against.unwrap_or_else(|| vec![NotClaimable::NotOffered]))
 }
 
-pub(super) fn claim(
-    state: &State,
-    member: MemberId,
-    template: TemplateId,
-    key: ClaimKey,
-    now: Millis,
-) -> Result<(Answer, Changes), NeedKeys> {
-    let mut changes = Changes::default();
-    // Only claims known to this group are looked at here: the primary key finds the others, and then the group is
-    // decided again with them loaded.
-    if let Some(Some(known)) = state.claims.get(&(member, key)) {
-        let answer = match &known.ended {
-            _ if known.template != template => Answer::AnotherQuestion,
-            Ok(coupon) => Answer::Given {
-                coupon: *coupon,
-                replayed: true,
-            },
-            Err(reasons) => Answer::NotGiven {
-                reasons: reasons.clone(),
-                replayed: true,
-            },
-        };
-        return Ok((answer, changes));
+impl Row for Offer {
+    type Key = TemplateId;
+    type Version = ();
+    fn key(&self) -> TemplateId {
+        self.template
     }
-    let Some(person) = state.member(member)? else {
-        return Ok((no(vec![NotClaimable::UnknownMember]), changes));
-    };
-    let none = Holding::none(member, template);
-    let holding = state.holding(member, template)?.unwrap_or(&none);
-    let ended = match judge(state.offer(template)?, &state.batches, holding, now) {
-        Verdict::Wait => return Ok((Answer::ComeBack, changes)),
-        Verdict::No(reasons) => Err(reasons),
-        Verdict::Take(batch, terms) => {
-            let Some(batch) = state.batch(batch)? else {
-                return Ok((no(vec![NotClaimable::NotOffered]), changes));
-            };
-            let Ok(position) = u32::try_from(batch.claimed) else {
-                return Ok((no(vec![NotClaimable::OutOfStock]), changes));
-            };
-            let coupon = issue(batch, position, person, &terms, now);
-            changes.batches.push(Batch {
-                claimed: batch.claimed + 1,
-                ..batch.clone()
-            });
-            changes.holdings.push(Holding {
-                taken: holding.taken.saturating_add(1),
-                held: holding.held.saturating_add(1),
-                version: holding.version + 1,
-                ..holding.clone()
-            });
-            Ok(hand_over(coupon, None, person, &mut changes))
-        }
-    };
-    let answer = match &ended {
-        Ok(coupon) => Answer::Given {
-            coupon: *coupon,
-            replayed: false,
-        },
-        Err(reasons) => no(reasons.clone()),
-    };
-    changes.claims.push(Claim {
-        member,
-        key,
-        template,
-        ended,
-    });
-    Ok((answer, changes))
+    fn version(&self) {}
 }
 
-pub(super) fn take_grant(
-    state: &State,
-    id: GrantId,
-    member: MemberId,
-    now: Millis,
-) -> Result<(Answer, Changes), NeedKeys> {
-    let mut changes = Changes::default();
-    let Some(grant) = state.grant(id)? else {
-        return Ok((no(vec![NotClaimable::NotOffered]), changes));
-    };
-    match state.part(id, member)? {
-        Some(Part::Given(coupon)) => {
-            let answer = Answer::Given {
-                coupon: *coupon,
-                replayed: true,
+impl Row for Batch {
+    type Key = BatchId;
+    /// What is made and what is claimed: both only grow.
+    type Version = (i64, i64);
+    fn key(&self) -> BatchId {
+        self.id
+    }
+    fn version(&self) -> (i64, i64) {
+        (self.made, self.claimed)
+    }
+}
+
+impl Row for Holding {
+    type Key = (MemberId, TemplateId);
+    type Version = i64;
+    fn key(&self) -> (MemberId, TemplateId) {
+        (self.member, self.template)
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+impl Row for Claim {
+    type Key = (MemberId, ClaimKey);
+    type Version = ();
+    fn key(&self) -> (MemberId, ClaimKey) {
+        (self.member, self.key)
+    }
+    fn version(&self) {}
+}
+
+impl Row for Grant {
+    type Key = GrantId;
+    type Version = ();
+    fn key(&self) -> GrantId {
+        self.id
+    }
+    fn version(&self) {}
+}
+
+impl Row for Part {
+    type Key = (GrantId, MemberId);
+    type Version = ();
+    fn key(&self) -> (GrantId, MemberId) {
+        (self.grant, self.member)
+    }
+    fn version(&self) {}
+}
+
+impl Fact for Given {}
+
+/// A member claims a coupon.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimCoupon {
+    /// Who.
+    pub member: MemberId,
+    /// Of which template.
+    pub template: TemplateId,
+    /// The claim's name.
+    pub key: ClaimKey,
+}
+
+impl Decide for ClaimCoupon {
+    fn keys(&self) -> Vec<Key> {
+        vec![
+            Key::Offer(self.template),
+            Key::Holding((self.member, self.template)),
+            Key::Member(self.member),
+        ]
+    }
+
+    fn names(&self) -> Vec<Key> {
+        vec![Key::Claim((self.member, self.key))]
+    }
+
+    fn decide(&self, state: &State, now: Millis) -> Result<(Answer, Changes), NeedKeys> {
+        let Self { member, template, key } = *self;
+        let mut changes = Changes::default();
+        // Only claims known to this group are looked at here: the primary key finds the others, and then the group is
+        // decided again with them loaded.
+        if let Some(Some(known)) = state.claims.get(&(member, key)) {
+            let answer = match &known.ended {
+                _ if known.template != template => Answer::AnotherQuestion,
+                Ok(coupon) => Answer::Given {
+                    coupon: *coupon,
+                    replayed: true,
+                },
+                Err(reasons) => Answer::NotGiven {
+                    reasons: reasons.clone(),
+                    replayed: true,
+                },
             };
             return Ok((answer, changes));
         }
-        None if grant.audience == Audience::List => return Ok((no(vec![NotClaimable::NotListed]), changes)),
-        Some(Part::Due) | None => {}
+        let Some(person) = state.member(member)? else {
+            return Ok((no(vec![NotClaimable::UnknownMember]), changes));
+        };
+        let none = Holding::none(member, template);
+        let holding = state.holding((member, template))?.unwrap_or(&none);
+        let ended = match judge(state.offer(template)?, &state.batches, holding, now) {
+            Verdict::Wait => return Ok((Answer::ComeBack, changes)),
+            Verdict::No(reasons) => Err(reasons),
+            Verdict::Take(batch, terms) => {
+                let Some(batch) = state.batch(batch)? else {
+                    return Ok((no(vec![NotClaimable::NotOffered]), changes));
+                };
+                let Ok(position) = u32::try_from(batch.claimed) else {
+                    return Ok((no(vec![NotClaimable::OutOfStock]), changes));
+                };
+                let coupon = issue(batch, position, person, &terms, now);
+                changes.batches.push(Batch {
+                    claimed: batch.claimed + 1,
+                    ..batch.clone()
+                });
+                changes.holdings.push(Holding {
+                    taken: holding.taken.saturating_add(1),
+                    held: holding.held.saturating_add(1),
+                    version: holding.version + 1,
+                    ..holding.clone()
+                });
+                Ok(hand_over(coupon, None, person, &mut changes))
+            }
+        };
+        let answer = match &ended {
+            Ok(coupon) => Answer::Given {
+                coupon: *coupon,
+                replayed: false,
+            },
+            Err(reasons) => no(reasons.clone()),
+        };
+        changes.claims.push(Claim {
+            member,
+            key,
+            template,
+            ended,
+        });
+        Ok((answer, changes))
     }
-    let Some(person) = state.member(member)? else {
-        return Ok((no(vec![NotClaimable::UnknownMember]), changes));
-    };
-    let mut reasons = Vec::new();
-    if !grant.open {
-        reasons.push(NotClaimable::GrantNotOpen);
+}
+
+/// A member gets their part of a grant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TakeGrant {
+    /// The grant.
+    pub grant: GrantId,
+    /// Who.
+    pub member: MemberId,
+}
+
+impl Decide for TakeGrant {
+    fn keys(&self) -> Vec<Key> {
+        vec![
+            Key::Grant(self.grant),
+            Key::Part((self.grant, self.member)),
+            Key::Member(self.member),
+        ]
     }
-    let terms = state
-        .offer(grant.template)?
-        .and_then(|offer| offer.terms.iter().find(|terms| terms.version == grant.template_version));
-    match terms {
-        None => reasons.push(NotClaimable::NotOffered),
-        Some(terms) => terms.ended(now, &mut reasons),
-    }
-    let batch = state.batch(grant.batch)?;
-    let (Some(terms), Some(batch), true) = (terms, batch, reasons.is_empty()) else {
-        if reasons.is_empty() {
-            reasons.push(NotClaimable::NotOffered);
+
+    fn decide(&self, state: &State, now: Millis) -> Result<(Answer, Changes), NeedKeys> {
+        let Self { grant: id, member } = *self;
+        let mut changes = Changes::default();
+        let Some(grant) = state.grant(id)? else {
+            return Ok((no(vec![NotClaimable::NotOffered]), changes));
+        };
+        match state.part((id, member))? {
+            Some(Part {
+                given: Some(coupon), ..
+            }) => {
+                let answer = Answer::Given {
+                    coupon: *coupon,
+                    replayed: true,
+                };
+                return Ok((answer, changes));
+            }
+            None if grant.audience == Audience::List => return Ok((no(vec![NotClaimable::NotListed]), changes)),
+            Some(Part { given: None, .. }) | None => {}
         }
-        return Ok((no(reasons), changes));
-    };
-    let Ok(position) = u32::try_from(batch.made) else {
-        return Ok((no(vec![NotClaimable::OutOfStock]), changes));
-    };
-    let coupon = issue(batch, position, person, terms, now);
-    changes.batches.push(Batch {
-        size: batch.size + 1,
-        made: batch.made + 1,
-        claimed: batch.claimed + 1,
-        ..batch.clone()
-    });
-    let coupon = hand_over(coupon, Some(id), person, &mut changes);
-    changes.parts.push((id, member, coupon));
-    Ok((
-        Answer::Given {
-            coupon,
-            replayed: false,
-        },
-        changes,
-    ))
+        let Some(person) = state.member(member)? else {
+            return Ok((no(vec![NotClaimable::UnknownMember]), changes));
+        };
+        let mut reasons = Vec::new();
+        if !grant.open {
+            reasons.push(NotClaimable::GrantNotOpen);
+        }
+        let terms = state
+            .offer(grant.template)?
+            .and_then(|offer| offer.terms.iter().find(|terms| terms.version == grant.template_version));
+        match terms {
+            None => reasons.push(NotClaimable::NotOffered),
+            Some(terms) => terms.ended(now, &mut reasons),
+        }
+        let batch = state.batch(grant.batch)?;
+        let (Some(terms), Some(batch), true) = (terms, batch, reasons.is_empty()) else {
+            if reasons.is_empty() {
+                reasons.push(NotClaimable::NotOffered);
+            }
+            return Ok((no(reasons), changes));
+        };
+        let Ok(position) = u32::try_from(batch.made) else {
+            return Ok((no(vec![NotClaimable::OutOfStock]), changes));
+        };
+        let coupon = issue(batch, position, person, terms, now);
+        changes.batches.push(Batch {
+            size: batch.size + 1,
+            made: batch.made + 1,
+            claimed: batch.claimed + 1,
+            ..batch.clone()
+        });
+        let coupon = hand_over(coupon, Some(id), person, &mut changes);
+        changes.parts.push(Part {
+            grant: id,
+            member,
+            given: Some(coupon),
+        });
+        Ok((
+            Answer::Given {
+                coupon,
+                replayed: false,
+            },
+            changes,
+        ))
+    }
 }
 
 fn no(reasons: Vec<NotClaimable>) -> Answer {
@@ -528,18 +627,6 @@ fn hand_over(coupon: Coupon, grant: Option<GrantId>, person: &Member, changes: &
         .extend(person.recent_stores.iter().map(|store| (*store, Entity::Coupon(id))));
     changes.given.push(Given { coupon, grant });
     id
-}
-
-pub(super) fn claim_keys(member: MemberId, template: TemplateId) -> Vec<Key> {
-    vec![
-        Key::Offer(template),
-        Key::Holding(member, template),
-        Key::Member(member),
-    ]
-}
-
-pub(super) fn grant_keys(grant: GrantId, member: MemberId) -> Vec<Key> {
-    vec![Key::Grant(grant), Key::Part(grant, member), Key::Member(member)]
 }
 
 #[cfg(test)]

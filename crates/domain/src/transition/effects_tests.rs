@@ -13,7 +13,7 @@ use super::{
 use crate::{
     coupons::{CouponState, HELD_BY_ORDER, ONLINE_DEVICE},
     ids::{FreezeId, MemberId, OperationId, OrderId},
-    operations::{Action, ExceptionKind, Outcome},
+    operations::{Action, ExceptionKind, FailedAttempt, Outcome, RedeemCoupon},
     pickups::{OrderFreeze, OrderState},
     sales::{Sale, Till},
     surplus::Surplus,
@@ -187,21 +187,21 @@ fn who_had_head_office_s_word_for_this_is_not_late() {
 #[test]
 fn a_member_s_coupon_is_presented_by_its_member() {
     let by = |number: u128, presenter| match redeem(number, None) {
-        Action::RedeemCoupon {
+        Action::RedeemCoupon(RedeemCoupon {
             coupon,
             template,
             template_version,
             worth,
             freeze,
             ..
-        } => Action::RedeemCoupon {
+        }) => Action::RedeemCoupon(RedeemCoupon {
             coupon,
             template,
             template_version,
             worth,
             member: presenter,
             freeze,
-        },
+        }),
         other => other,
     };
     for (number, presenter, ends, broke) in [
@@ -258,7 +258,7 @@ fn what_head_office_never_heard_of_is_a_case_and_changes_no_row() {
         assert_eq!((changes.cases[0].subject, changes.cases[0].loss), (Some(subject), loss));
         assert!(changes.coupons.is_empty() && changes.orders.is_empty() && changes.feed.is_empty());
     }
-    let attempt = Action::FailedAttempt { digest: String::new() };
+    let attempt = Action::FailedAttempt(FailedAttempt { digest: String::new() });
     assert_eq!(does(&state, &attempt, &heard(0, NOW)), (None, Changes::default()));
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     Answer, Changes, Command, State, decide,
-    online::{AskedOrder, End, Named, OnlineOrder, OnlineStatus, redemption},
+    online::{AskedOrder, End, EndOnline, FreezeOnline, Named, OnlineOrder, OnlineStatus, redemption},
     testing::{NOW, chain, coupon, coupon_id, device_id, freeze_id, id, operation_id, store_of},
 };
 use crate::{
@@ -28,21 +28,21 @@ fn ask(state: &mut State, question: &str) -> Changes {
         }],
         by: id(8, 0),
     };
-    let command = Command::FreezeOrder {
+    let command = Command::FreezeOnline(FreezeOnline {
         asked: asked.into(),
         now: NOW,
-    };
+    });
     take(state, &command).1
 }
 
 fn end(state: &mut State, end: End) -> (OnlineOrder, Changes) {
-    let command = Command::EndOrder {
+    let command = Command::EndOnline(EndOnline {
         id: ORDER,
         number: None,
         end,
         by: Some(id(8, 1)),
         now: LATER,
-    };
+    });
     match take(state, &command) {
         (Answer::Order(order), changes) => (*order, changes),
         other => panic!("{other:?}"),

@@ -4,7 +4,7 @@
 use uuid::Uuid;
 
 use super::{
-    Answer, Changes, NeedKeys, State, Subject,
+    Answer, Changes, Decide, Key, NeedKeys, State, Subject,
     uses::{self, Heard, Step},
 };
 use crate::{
@@ -24,49 +24,67 @@ pub enum Swept {
     Later(Millis),
 }
 
-pub(super) fn expire(state: &State, id: CouponId, now: Millis) -> Result<(Answer, Changes), NeedKeys> {
-    let mut changes = Changes::default();
-    let Some(coupon) = state.coupon(id)? else {
-        return Ok((Answer::Swept(Swept::Settled), changes));
-    };
-    let coupon = &uses::settled(state, coupon, now, &mut changes)?;
-    let swept = match (&coupon.state, coupon.valid_until) {
-        (CouponState::Redeemed { .. } | CouponState::Expired, _) | (_, None) => Swept::Settled,
-        (_, Some(until)) if now < until => Swept::Later(until),
-        (state, _) => match coupon.frozen_by(now) {
-            // Given back, it goes straight to expired.
-            Some(_) if state.order().is_some() => Swept::Settled,
-            Some((_, until)) => Swept::Later(until),
-            None => Swept::Expired,
-        },
-    };
-    if swept == Swept::Expired {
-        let ended = Coupon {
-            state: CouponState::Expired,
-            ..coupon.clone()
-        };
-        // Nobody did it.
-        let step = Step::online(FreezeId(Uuid::nil()), None, now);
-        uses::write(state, ended, "expired", step, Heard::Everywhere, &mut changes)?;
-    }
-    Ok((Answer::Swept(swept), changes))
+/// A coupon's time is up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExpireCoupon {
+    /// Which.
+    pub coupon: CouponId,
+    /// Now.
+    pub now: Millis,
 }
 
-/// Looks at something that was used while a freeze was on it: once that has lapsed, it is the first use's.
-pub(super) fn lapse(state: &State, subject: Subject, now: Millis) -> Result<(Answer, Changes), NeedKeys> {
-    let mut changes = Changes::default();
-    match subject {
-        Subject::Coupon(id) => {
-            if let Some(coupon) = state.coupon(id)? {
-                uses::settled(state, coupon, now, &mut changes)?;
-            }
-        }
-        Subject::Order(id) => {
-            if let Some(order) = state.order(id)? {
-                uses::settled_order(state, order, now, &mut changes)?;
-            }
-        }
-        Subject::Sale(_) => {}
+impl Decide for ExpireCoupon {
+    fn keys(&self) -> Vec<Key> {
+        vec![Key::Coupon(self.coupon)]
     }
-    Ok((Answer::Swept(Swept::Settled), changes))
+
+    fn decide(&self, state: &State, _received_at: Millis) -> Result<(Answer, Changes), NeedKeys> {
+        let Self { coupon: id, now } = *self;
+        let mut changes = Changes::default();
+        let Some(coupon) = state.coupon(id)? else {
+            return Ok((Answer::Swept(Swept::Settled), changes));
+        };
+        let coupon = &uses::settled(state, coupon, now, &mut changes)?;
+        let swept = match (&coupon.state, coupon.valid_until) {
+            (CouponState::Redeemed { .. } | CouponState::Expired, _) | (_, None) => Swept::Settled,
+            (_, Some(until)) if now < until => Swept::Later(until),
+            (state, _) => match coupon.frozen_by(now) {
+                // Given back, it goes straight to expired.
+                Some(_) if state.order().is_some() => Swept::Settled,
+                Some((_, until)) => Swept::Later(until),
+                None => Swept::Expired,
+            },
+        };
+        if swept == Swept::Expired {
+            let ended = Coupon {
+                state: CouponState::Expired,
+                ..coupon.clone()
+            };
+            // Nobody did it.
+            let step = Step::online(FreezeId(Uuid::nil()), None, now);
+            uses::write(state, ended, "expired", step, Heard::Everywhere, &mut changes)?;
+        }
+        Ok((Answer::Swept(swept), changes))
+    }
+}
+
+/// A freeze may have lapsed over which something was used all the same: it is the first use's then.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lapse {
+    /// What was frozen.
+    pub subject: Subject,
+    /// Now.
+    pub now: Millis,
+}
+
+impl Decide for Lapse {
+    fn keys(&self) -> Vec<Key> {
+        vec![self.subject.key()]
+    }
+
+    fn decide(&self, state: &State, _received_at: Millis) -> Result<(Answer, Changes), NeedKeys> {
+        let mut changes = Changes::default();
+        self.subject.about().settle(state, self.now, &mut changes)?;
+        Ok((Answer::Swept(Swept::Settled), changes))
+    }
 }

@@ -1,7 +1,7 @@
 //! The question before a redemption: one answer, for who asked, for as long as it holds.
 
 use super::{
-    Answer, Changes, Command, DeviceStatus, Freeze, FreezeStatus, State, Subject, decide,
+    Answer, AskFreeze, CancelFreeze, Changes, Command, DeviceStatus, Freeze, FreezeStatus, State, Subject, decide,
     testing::{NOW, PICKUP, chain, coupon, coupon_id, device, device_id, freeze, freeze_id, hold, operation_id, order},
 };
 use crate::{
@@ -15,22 +15,22 @@ const UNTIL: Millis = NOW + FREEZE_LASTS;
 const COUPON: Subject = Subject::Coupon(coupon_id(1));
 
 fn ask(state: &State, n: u128, by: u128, subject: Subject, now: Millis) -> (Answer, Changes) {
-    let command = Command::Freeze {
+    let command = Command::Freeze(AskFreeze {
         id: freeze_id(n),
         device: device_id(by),
         subject,
         presented_by: None,
         now,
-    };
+    });
     decide(state, &command, now).unwrap()
 }
 
 fn give_back(state: &State, n: u128, by: u128, now: Millis) -> (Answer, Changes) {
-    let command = Command::CancelFreeze {
+    let command = Command::CancelFreeze(CancelFreeze {
         id: freeze_id(n),
         device: device_id(by),
         now,
-    };
+    });
     decide(state, &command, now).unwrap()
 }
 

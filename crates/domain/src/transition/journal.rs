@@ -1,16 +1,240 @@
 //! The journal on arrival: dedupe, order, forks; then the effect.
 
-use super::{
-    Answer, Applied, Arrival, Changes, Device, DeviceStatus, Doing, FreezeStatus, NeedKeys, State, Stored, effect,
-    freezes,
-};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, Changes, Decide, Fact, FreezeStatus, Key, NeedKeys, Row, State, Subject, freezes};
 use crate::{
-    operations::{Action, Outcome, QuarantineReason, Times},
+    ids::{ClerkId, DeviceId, OperationId, StoreId},
+    operations::{Action, OperationKind, Outcome, QuarantineReason, Times},
     planted,
     time::Millis,
 };
 
-pub(super) fn arrive(state: &State, arrival: &Arrival, received_at: Millis) -> Result<(Answer, Changes), NeedKeys> {
+/// SHA-256 of an operation's canonical bytes.
+pub type Fingerprint = [u8; 32];
+
+/// Whether a device may work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeviceStatus {
+    /// It works.
+    Active,
+    /// Its journal forked: a person decides.
+    Frozen,
+    /// It was revoked: what it still delivers is quarantined.
+    Revoked,
+}
+
+impl DeviceStatus {
+    /// The word in databases and messages.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Frozen => "frozen",
+            Self::Revoked => "revoked",
+        }
+    }
+    /// Reads [`DeviceStatus::as_str`] back.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Active, Self::Frozen, Self::Revoked]
+            .into_iter()
+            .find(|status| status.as_str() == word)
+    }
+}
+
+/// A device and the head of its journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Which.
+    pub id: DeviceId,
+    /// Where it stands.
+    pub store: StoreId,
+    /// May it work.
+    pub status: DeviceStatus,
+    /// The epoch of its journal, from 1; a fork closes one and opens the next.
+    pub epoch: i64,
+    /// Last applied sequence number of that epoch, 0 = none.
+    pub last_seq: i64,
+    /// Fingerprint of that operation; of an epoch's beginning see [`genesis`].
+    pub last_hash: Fingerprint,
+    /// Last instant at which it had nothing left to deliver and pulled.
+    pub settled_at: Option<Millis>,
+    /// Grows by one with every stored change.
+    pub version: i64,
+}
+
+/// What the first operation of the first epoch names as its predecessor.
+pub const fn genesis() -> Fingerprint {
+    [0; 32]
+}
+
+/// An operation as it arrives: its place in the journal, and what it says, already read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// Its id.
+    pub id: OperationId,
+    /// Who made it.
+    pub device: DeviceId,
+    /// Epoch of the journal.
+    pub epoch: i64,
+    /// Place in the journal, from 1, gapless.
+    pub seq: i64,
+    /// Fingerprint of its predecessor.
+    pub prev_hash: Fingerprint,
+    /// Its own fingerprint.
+    pub fingerprint: Fingerprint,
+    /// The clerk or manager who did it.
+    pub actor: Option<ClerkId>,
+    /// The device's clock when it happened.
+    pub occurred_at: Millis,
+    /// What happened; `None` when the payload does not read here.
+    pub action: Option<Action>,
+    /// Its exact bytes, which are stored as they came.
+    pub body: Arc<[u8]>,
+}
+
+/// An operation as head office has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Its id.
+    pub id: OperationId,
+    /// Who made it.
+    pub device: DeviceId,
+    /// Epoch of the journal.
+    pub epoch: i64,
+    /// Place in the journal.
+    pub seq: i64,
+    /// Its fingerprint.
+    pub fingerprint: Fingerprint,
+    /// What it is about.
+    pub subject: Option<Subject>,
+    /// How it ended.
+    pub outcome: Outcome,
+}
+
+/// An operation that goes into head office's copy of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// What later commands need to know of it.
+    pub applied: Applied,
+    /// As it arrived.
+    pub arrival: Arrival,
+    /// Where it was made.
+    pub store: StoreId,
+}
+
+/// Who has a place in a journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Whose journal.
+    pub device: DeviceId,
+    /// Its epoch.
+    pub epoch: i64,
+    /// The place.
+    pub seq: i64,
+    /// The operation there.
+    pub operation: OperationId,
+}
+
+impl Applied {
+    /// Its place in the journal.
+    pub fn position(&self) -> Position {
+        Position {
+            device: self.device,
+            epoch: self.epoch,
+            seq: self.seq,
+            operation: self.id,
+        }
+    }
+}
+
+impl Row for Device {
+    type Key = DeviceId;
+    type Version = i64;
+    fn key(&self) -> DeviceId {
+        self.id
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+impl Row for Applied {
+    type Key = OperationId;
+    type Version = ();
+    fn key(&self) -> OperationId {
+        self.id
+    }
+    fn version(&self) {}
+}
+
+impl Row for Position {
+    type Key = (DeviceId, i64, i64);
+    type Version = ();
+    fn key(&self) -> (DeviceId, i64, i64) {
+        (self.device, self.epoch, self.seq)
+    }
+    fn version(&self) {}
+}
+
+impl Fact for Stored {}
+
+/// Of a second branch.
+impl Fact for Arrival {}
+
+/// Who does it, where, when: what an effect needs to know besides the rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Doing {
+    /// The operation.
+    pub operation: OperationId,
+    /// On which device.
+    pub device: DeviceId,
+    /// In which store.
+    pub store: StoreId,
+    /// By whom.
+    pub actor: Option<ClerkId>,
+    /// When.
+    pub times: Times,
+}
+
+impl Decide for Arrival {
+    fn keys(&self) -> Vec<Key> {
+        let mut keys = vec![Key::Device(self.device)];
+        if let Some(action) = &self.action {
+            keys.extend(action.keys());
+            keys.extend(action.freezes().into_iter().map(Key::Freeze));
+        }
+        keys
+    }
+
+    fn names(&self) -> Vec<Key> {
+        vec![Key::Operation(self.id)]
+    }
+
+    fn decide(&self, state: &State, received_at: Millis) -> Result<(Answer, Changes), NeedKeys> {
+        arrive(state, self, received_at)
+    }
+}
+
+/// Applies one fact: the outcome and the rows as they are afterwards.
+///
+/// At head office the outcome is final. At a counter it is a forecast: an exception means "conflict expected".
+///
+/// # Errors
+/// [`NeedKeys`] when a row that matters was not loaded.
+pub fn effect(state: &State, action: &Action, doing: &Doing) -> Result<(Outcome, Changes), NeedKeys> {
+    let mut changes = Changes::default();
+    let exception = action.effect(state, doing, &mut changes)?;
+    let outcome = match exception {
+        None => Outcome::Applied,
+        Some(exception) => Outcome::AppliedWithException { exception },
+    };
+    Ok((outcome, changes))
+}
+
+fn arrive(state: &State, arrival: &Arrival, received_at: Millis) -> Result<(Answer, Changes), NeedKeys> {
     let Some(device) = state.device(arrival.device)? else {
         return Ok((Answer::UnknownDevice, Changes::default()));
     };
@@ -28,9 +252,9 @@ pub(super) fn arrive(state: &State, arrival: &Arrival, received_at: Millis) -> R
     }
     let closed_epoch = arrival.epoch < device.epoch;
     if closed_epoch || arrival.seq <= device.last_seq {
-        match state.position(arrival.device, arrival.epoch, arrival.seq)? {
-            Some(id) => {
-                let id = *id;
+        match state.position((arrival.device, arrival.epoch, arrival.seq))? {
+            Some(found) => {
+                let id = found.operation;
                 return Ok(match state.operation(id)? {
                     Some(known) if known.id == arrival.id && known.fingerprint == arrival.fingerprint => (
                         Answer::Done {
@@ -47,7 +271,7 @@ pub(super) fn arrive(state: &State, arrival: &Arrival, received_at: Millis) -> R
                             replayed: false,
                         },
                         Changes {
-                            branch: Some(arrival.clone()),
+                            branches: vec![arrival.clone()],
                             ..Changes::default()
                         },
                     ),
@@ -177,7 +401,7 @@ fn store(
     advance: bool,
 ) -> (Answer, Changes) {
     if advance {
-        changes.device = Some(Device {
+        changes.devices.push(Device {
             last_seq: arrival.seq,
             last_hash: arrival.fingerprint,
             version: device.version + 1,
@@ -185,16 +409,19 @@ fn store(
         });
     }
     let subject = arrival.action.as_ref().and_then(|action| action.subject(arrival.id));
-    changes.stored = Some(Stored {
-        applied: Applied {
-            id: arrival.id,
-            device: arrival.device,
-            epoch: arrival.epoch,
-            seq: arrival.seq,
-            fingerprint: arrival.fingerprint,
-            subject,
-            outcome,
-        },
+    let applied = Applied {
+        id: arrival.id,
+        device: arrival.device,
+        epoch: arrival.epoch,
+        seq: arrival.seq,
+        fingerprint: arrival.fingerprint,
+        subject,
+        outcome,
+    };
+    changes.positions.push(applied.position());
+    changes.operations.push(applied.clone());
+    changes.stored.push(Stored {
+        applied,
         arrival: arrival.clone(),
         store: device.store,
     });
@@ -209,11 +436,11 @@ fn store(
 
 fn fork(device: &Device, arrival: &Arrival) -> (Answer, Changes) {
     let mut changes = Changes {
-        branch: Some(arrival.clone()),
+        branches: vec![arrival.clone()],
         ..Changes::default()
     };
     if device.status == DeviceStatus::Active {
-        changes.device = Some(Device {
+        changes.devices.push(Device {
             status: DeviceStatus::Frozen,
             version: device.version + 1,
             ..device.clone()

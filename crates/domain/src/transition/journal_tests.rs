@@ -1,7 +1,7 @@
 //! The journal on arrival: what each place, each branch and each state of the device is answered, and what it leaves.
 
 use super::{
-    Answer, Applied, Arrival, Changes, Command, Device, DeviceStatus, FreezeStatus, Key, NeedKeys, State, Stored,
+    Answer, Applied, Arrival, Changes, Command, Device, DeviceStatus, FreezeStatus, Key, NeedKeys, Rows, State, Stored,
     Subject, decide, genesis, isolate,
     testing::{
         NOW, arrival, basket, chain, coupon, coupon_id, device, device_id, fingerprint, hold, operation_id, redeem,
@@ -11,7 +11,7 @@ use super::{
 use crate::{
     coupons::CouponState,
     ids::{ClerkId, OperationId},
-    operations::{Action, ExceptionKind, Outcome, QuarantineReason},
+    operations::{Action, ExceptionKind, FailedAttempt, OperationKind, Outcome, QuarantineReason},
     time::MINUTE,
 };
 
@@ -33,15 +33,19 @@ fn journal() -> State {
             subject: None,
             outcome,
         };
-        state.operations.insert(known.id, Some(applied));
-        state.positions.insert((known.device, epoch, seq), Some(known.id));
+        state.positions.found(applied.position());
+        state.operations.found(applied);
     }
     state.positions.insert((device_id(0), 1, 2), None);
     state
 }
 
 fn attempt(epoch: i64, seq: i64) -> Arrival {
-    arrival(epoch, seq, Action::FailedAttempt { digest: String::new() })
+    arrival(
+        epoch,
+        seq,
+        Action::FailedAttempt(FailedAttempt { digest: String::new() }),
+    )
 }
 
 fn with(mut arrival: Arrival, edit: impl FnOnce(&mut Arrival)) -> Arrival {
@@ -110,9 +114,9 @@ fn expect(rule: &str, state: &State, arrived: &Arrival, answer: Answer, leaves: 
             ..before
         }),
     };
-    assert_eq!(changes.device, device, "{rule}");
+    assert_eq!(changes.devices, Vec::from_iter(device), "{rule}");
     let branch = matches!(leaves, Leaves::Branch | Leaves::Frozen).then(|| arrived.clone());
-    assert_eq!(changes.branch, branch, "{rule}");
+    assert_eq!(changes.branches, Vec::from_iter(branch), "{rule}");
     let stored = match answer {
         Answer::Done { outcome, .. } if matches!(leaves, Leaves::Head | Leaves::Tail) => Some(Stored {
             applied: Applied {
@@ -129,7 +133,7 @@ fn expect(rule: &str, state: &State, arrived: &Arrival, answer: Answer, leaves: 
         }),
         _ => None,
     };
-    assert_eq!(changes.stored, stored, "{rule}");
+    assert_eq!(changes.stored, Vec::from_iter(stored), "{rule}");
 }
 
 #[test]
@@ -366,11 +370,8 @@ fn what_breaks_its_handler_is_set_aside_only_where_it_has_an_effect() {
     for release in [false, true] {
         let (answer, changes) = broke(release, &next);
         assert_eq!(answer, set_aside(QuarantineReason::HandlerFailed));
-        assert_eq!(changes.device.map(|device| device.last_seq), Some(3));
-        assert_eq!(
-            changes.stored.map(|stored| stored.applied.subject),
-            Some(Some(Subject::Coupon(coupon_id(1))))
-        );
+        assert_eq!(changes.devices[0].last_seq, 3);
+        assert_eq!(changes.stored[0].applied.subject, Some(Subject::Coupon(coupon_id(1))));
         assert_eq!(
             (changes.freezes.len(), changes.coupons.len()),
             if release { (1, 1) } else { (0, 0) }
@@ -398,10 +399,13 @@ fn a_row_that_was_not_looked_for_is_asked_for() {
     let mut state = journal();
     let decided = |state: &State, arrived: Arrival| decide(state, &Command::Operation(arrived), NOW).map(|it| it.0);
     let need = |key| Err(NeedKeys(vec![key]));
-    state.operations.clear();
+    state.operations = Rows::default();
     assert_eq!(decided(&state, attempt(2, 2)), need(Key::Operation(attempt(2, 2).id)));
-    state.positions.clear();
-    assert_eq!(decided(&state, attempt(2, 2)), need(Key::Position(device_id(0), 2, 2)));
-    state.devices.clear();
+    state.positions = Rows::default();
+    assert_eq!(
+        decided(&state, attempt(2, 2)),
+        need(Key::Position((device_id(0), 2, 2)))
+    );
+    state.devices = Rows::default();
     assert_eq!(decided(&state, attempt(2, 2)), need(Key::Device(device_id(0))));
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Answer, Changes, NeedKeys, State,
+    Answer, Changes, Decide, Fact, Key, NeedKeys, Row, State,
     uses::{self, Heard, Step},
 };
 use crate::{
@@ -209,166 +209,225 @@ pub struct Taken {
     pub at: Millis,
 }
 
-pub(super) fn freeze(state: &State, asked: &Arc<AskedOrder>, now: Millis) -> Result<(Answer, Changes), NeedKeys> {
-    let mut changes = Changes::default();
-    let mut version = 1;
-    if let Some(known) = state.online(asked.id)? {
-        match known.status {
-            // The cancel may have overtaken the question, and then knows nothing of it: the door stays closed.
-            OnlineStatus::Cancelled => return Ok((Answer::Order(Box::new(known.clone())), changes)),
-            // The same question gets the same answer; a new one is judged by how things stand now.
-            OnlineStatus::Refused if known.question != asked.question => version = known.version + 1,
-            _ if asked.is_same(known) => return Ok((Answer::Order(Box::new(known.clone())), changes)),
-            _ => return Ok((Answer::OrderTaken, changes)),
+impl Row for OnlineOrder {
+    type Key = FreezeId;
+    type Version = i64;
+    fn key(&self) -> FreezeId {
+        self.id
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
+impl Fact for Taken {
+    /// Where the order is known here, it has to hear of it as its row will.
+    fn absorbed(&self, state: &mut State) {
+        if let Some(Some(order)) = state.online.get_mut(&self.order) {
+            for held in &mut order.coupons {
+                if held.coupon == self.coupon {
+                    held.taken = Some((self.operation, self.at));
+                }
+            }
         }
     }
-    let at = Circumstances {
-        now,
-        store: ONLINE_STORE,
-        presented_by: asked.member,
-    };
-    let mut refusals = Vec::new();
-    let mut found: Vec<Coupon> = Vec::new();
-    let mut missing = Vec::new();
-    for named in &asked.coupons {
-        let reasons = match named.coupon.map(|id| state.coupon(id)).transpose() {
-            Ok(Some(Some(coupon))) => match judge(state, coupon, at, &mut changes) {
-                Ok((coupon, reasons)) => {
-                    found.push(coupon);
-                    reasons
-                }
+}
+
+/// An order placed online asks for its coupons.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FreezeOnline {
+    /// What it asks for.
+    pub asked: Arc<AskedOrder>,
+    /// Now.
+    pub now: Millis,
+}
+
+impl Decide for FreezeOnline {
+    fn keys(&self) -> Vec<Key> {
+        let coupons = self.asked.coupons.iter();
+        let coupons = coupons.filter_map(|named| named.coupon.map(Key::Coupon));
+        [Key::Online(self.asked.id)].into_iter().chain(coupons).collect()
+    }
+
+    fn decide(&self, state: &State, _received_at: Millis) -> Result<(Answer, Changes), NeedKeys> {
+        let Self { asked, now } = self;
+        let now = *now;
+        let mut changes = Changes::default();
+        let mut version = 1;
+        if let Some(known) = state.online(asked.id)? {
+            match known.status {
+                // The cancel may have overtaken the question, and then knows nothing of it: the door stays closed.
+                OnlineStatus::Cancelled => return Ok((Answer::Order(Box::new(known.clone())), changes)),
+                // The same question gets the same answer; a new one is judged by how things stand now.
+                OnlineStatus::Refused if known.question != asked.question => version = known.version + 1,
+                _ if asked.is_same(known) => return Ok((Answer::Order(Box::new(known.clone())), changes)),
+                _ => return Ok((Answer::OrderTaken, changes)),
+            }
+        }
+        let at = Circumstances {
+            now,
+            store: ONLINE_STORE,
+            presented_by: asked.member,
+        };
+        let mut refusals = Vec::new();
+        let mut found: Vec<Coupon> = Vec::new();
+        let mut missing = Vec::new();
+        for named in &asked.coupons {
+            let reasons = match named.coupon.map(|id| state.coupon(id)).transpose() {
+                Ok(Some(Some(coupon))) => match judge(state, coupon, at, &mut changes) {
+                    Ok((coupon, reasons)) => {
+                        found.push(coupon);
+                        reasons
+                    }
+                    Err(NeedKeys(more)) => {
+                        missing.extend(more);
+                        continue;
+                    }
+                },
+                Ok(_) => vec![Reason::UnknownCode],
                 Err(NeedKeys(more)) => {
                     missing.extend(more);
                     continue;
                 }
-            },
-            Ok(_) => vec![Reason::UnknownCode],
-            Err(NeedKeys(more)) => {
-                missing.extend(more);
-                continue;
-            }
-        };
-        if !reasons.is_empty() {
-            refusals.push(Refusal {
-                coupon: named.as_given.clone(),
-                reasons,
-            });
-        }
-    }
-    if !missing.is_empty() {
-        return Err(NeedKeys(missing));
-    }
-    let granted = refusals.is_empty();
-    let mut coupons = Vec::new();
-    if granted {
-        for coupon in found {
-            coupons.push(Held {
-                coupon: coupon.id,
-                taken: None,
-            });
-            let frozen = Coupon {
-                state: CouponState::Frozen {
-                    freeze: asked.id,
-                    until: HELD_BY_ORDER,
-                    device: ONLINE_DEVICE,
-                },
-                ..coupon
             };
-            let step = Step::online(asked.id, Some(asked.by), now);
-            uses::write(state, frozen, "frozen", step, Heard::Everywhere, &mut changes)?;
+            if !reasons.is_empty() {
+                refusals.push(Refusal {
+                    coupon: named.as_given.clone(),
+                    reasons,
+                });
+            }
         }
-        coupons.sort_unstable_by_key(|held| held.coupon);
+        if !missing.is_empty() {
+            return Err(NeedKeys(missing));
+        }
+        let granted = refusals.is_empty();
+        let mut coupons = Vec::new();
+        if granted {
+            for coupon in found {
+                coupons.push(Held {
+                    coupon: coupon.id,
+                    taken: None,
+                });
+                let frozen = Coupon {
+                    state: CouponState::Frozen {
+                        freeze: asked.id,
+                        until: HELD_BY_ORDER,
+                        device: ONLINE_DEVICE,
+                    },
+                    ..coupon
+                };
+                let step = Step::online(asked.id, Some(asked.by), now);
+                uses::write(state, frozen, "frozen", step, Heard::Everywhere, &mut changes)?;
+            }
+            coupons.sort_unstable_by_key(|held| held.coupon);
+        }
+        let order = OnlineOrder {
+            id: asked.id,
+            number: asked.number.clone(),
+            status: if granted {
+                OnlineStatus::Frozen
+            } else {
+                OnlineStatus::Refused
+            },
+            question: asked.question.clone(),
+            member: asked.member,
+            amount: asked.amount,
+            deadline: asked.deadline,
+            asked_at: now,
+            asked_by: asked.by,
+            coupons,
+            refusals,
+            ended: None,
+            ask_at: granted.then(|| asked.deadline.saturating_add(ASK_AFTER)),
+            asks: 0,
+            version,
+        };
+        changes.online.push(order.clone());
+        Ok((Answer::Order(Box::new(order)), changes))
     }
-    let order = OnlineOrder {
-        id: asked.id,
-        number: asked.number.clone(),
-        status: if granted {
-            OnlineStatus::Frozen
-        } else {
-            OnlineStatus::Refused
-        },
-        question: asked.question.clone(),
-        member: asked.member,
-        amount: asked.amount,
-        deadline: asked.deadline,
-        asked_at: now,
-        asked_by: asked.by,
-        coupons,
-        refusals,
-        ended: None,
-        ask_at: granted.then(|| asked.deadline.saturating_add(ASK_AFTER)),
-        asks: 0,
-        version,
-    };
-    changes.online.push(order.clone());
-    Ok((Answer::Order(Box::new(order)), changes))
 }
 
-pub(super) fn end(
-    state: &State,
-    id: FreezeId,
-    number: Option<&str>,
-    end: End,
-    by: Option<Uuid>,
-    now: Millis,
-) -> Result<(Answer, Changes), NeedKeys> {
-    let mut changes = Changes::default();
-    let Some(known) = state.online(id)? else {
-        let (Some(number), End::Cancel) = (number, end) else {
-            return Ok((Answer::UnknownOrder, changes));
+/// An order placed online was paid, came to nothing, or is refunded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndOnline {
+    /// Which.
+    pub id: FreezeId,
+    /// Its number, where that is how it was named.
+    pub number: Option<String>,
+    /// How it ends.
+    pub end: End,
+    /// The operator; `None` = head office itself, told by the order's owner.
+    pub by: Option<Uuid>,
+    /// Now.
+    pub now: Millis,
+}
+
+impl Decide for EndOnline {
+    fn keys(&self) -> Vec<Key> {
+        vec![Key::Online(self.id)]
+    }
+
+    fn decide(&self, state: &State, _received_at: Millis) -> Result<(Answer, Changes), NeedKeys> {
+        let Self { id, end, by, now, .. } = *self;
+        let number = self.number.as_deref();
+        let mut changes = Changes::default();
+        let Some(known) = state.online(id)? else {
+            let (Some(number), End::Cancel) = (number, end) else {
+                return Ok((Answer::UnknownOrder, changes));
+            };
+            // The cancel overtook its question: remember it, so that the question finds the door closed.
+            let order = OnlineOrder {
+                id,
+                number: number.to_owned(),
+                status: OnlineStatus::Cancelled,
+                question: String::new(),
+                member: None,
+                amount: 0,
+                deadline: now,
+                asked_at: now,
+                asked_by: by.unwrap_or_default(),
+                coupons: Vec::new(),
+                refusals: Vec::new(),
+                ended: Some((now, by)),
+                ask_at: None,
+                asks: 0,
+                version: 1,
+            };
+            changes.online.push(order.clone());
+            return Ok((Answer::Order(Box::new(order)), changes));
         };
-        // The cancel overtook its question: remember it, so that the question finds the door closed.
+        match (known.status, end) {
+            (status, end) if status == end.status() => return Ok((Answer::Order(Box::new(known.clone())), changes)),
+            (OnlineStatus::Frozen, End::Confirm | End::Cancel)
+            | (OnlineStatus::Refused, End::Cancel)
+            | (OnlineStatus::Confirmed, End::Void) => {}
+            (status, _) => return Ok((Answer::OrderEnded { status }, changes)),
+        }
+        let mut missing = Vec::new();
+        for held in &known.coupons {
+            let done = match state.coupon(held.coupon) {
+                Ok(Some(coupon)) => step(state, coupon, known.id, end, by, now, &mut changes),
+                Ok(None) => Ok(()),
+                Err(need) => Err(need),
+            };
+            if let Err(NeedKeys(more)) = done {
+                missing.extend(more);
+            }
+        }
+        if !missing.is_empty() {
+            return Err(NeedKeys(missing));
+        }
         let order = OnlineOrder {
-            id,
-            number: number.to_owned(),
-            status: OnlineStatus::Cancelled,
-            question: String::new(),
-            member: None,
-            amount: 0,
-            deadline: now,
-            asked_at: now,
-            asked_by: by.unwrap_or_default(),
-            coupons: Vec::new(),
+            status: end.status(),
             refusals: Vec::new(),
             ended: Some((now, by)),
             ask_at: None,
-            asks: 0,
-            version: 1,
+            version: known.version + 1,
+            ..known.clone()
         };
         changes.online.push(order.clone());
-        return Ok((Answer::Order(Box::new(order)), changes));
-    };
-    match (known.status, end) {
-        (status, end) if status == end.status() => return Ok((Answer::Order(Box::new(known.clone())), changes)),
-        (OnlineStatus::Frozen, End::Confirm | End::Cancel)
-        | (OnlineStatus::Refused, End::Cancel)
-        | (OnlineStatus::Confirmed, End::Void) => {}
-        (status, _) => return Ok((Answer::OrderEnded { status }, changes)),
+        Ok((Answer::Order(Box::new(order)), changes))
     }
-    let mut missing = Vec::new();
-    for held in &known.coupons {
-        let done = match state.coupon(held.coupon) {
-            Ok(Some(coupon)) => step(state, coupon, known.id, end, by, now, &mut changes),
-            Ok(None) => Ok(()),
-            Err(need) => Err(need),
-        };
-        if let Err(NeedKeys(more)) = done {
-            missing.extend(more);
-        }
-    }
-    if !missing.is_empty() {
-        return Err(NeedKeys(missing));
-    }
-    let order = OnlineOrder {
-        status: end.status(),
-        refusals: Vec::new(),
-        ended: Some((now, by)),
-        ask_at: None,
-        version: known.version + 1,
-        ..known.clone()
-    };
-    changes.online.push(order.clone());
-    Ok((Answer::Order(Box::new(order)), changes))
 }
 
 /// What the end of an order does to one of its coupons.
@@ -422,7 +481,9 @@ fn judge(
     at: Circumstances,
     changes: &mut Changes,
 ) -> Result<(Coupon, Vec<Reason>), NeedKeys> {
-    let template = state.template(coupon.template, coupon.template_version)?;
+    let template = state
+        .template((coupon.template, coupon.template_version))?
+        .map(AsRef::as_ref);
     let coupon = uses::settled(state, coupon, at.now, changes)?;
     let reasons = judge_coupon(&coupon, template, at);
     Ok((coupon, reasons))

@@ -7,13 +7,13 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    Answer, Applied, Changes, Command, Doing, NeedKeys, State, Subject, decide, effect,
-    online::{AskedOrder, End, Named, OnlineOrder, OnlineStatus, redemption},
+    Answer, Applied, Changes, Command, Doing, ExpireCoupon, NeedKeys, State, Subject, decide, effect,
+    online::{AskedOrder, End, EndOnline, FreezeOnline, Named, OnlineOrder, OnlineStatus, redemption},
 };
 use crate::{
     coupons::{Coupon, CouponState, HELD_BY_ORDER, ONLINE_DEVICE, ONLINE_STORE, Template},
     ids::{BatchId, CouponId, DeviceId, FreezeId, MemberId, OperationId, StoreId, TemplateId},
-    operations::{Action, ExceptionKind, Outcome, Times},
+    operations::{Action, ExceptionKind, Outcome, RedeemCoupon, Times, VoidRedemption},
     people::Member,
     time::{DAY, MINUTE, Millis},
     transition::Swept,
@@ -76,7 +76,7 @@ fn state(coupons: u128) -> State {
 }
 
 fn asked(order: u128, coupons: &[u128], question: &str) -> Command {
-    Command::FreezeOrder {
+    Command::FreezeOnline(FreezeOnline {
         asked: Arc::new(AskedOrder {
             id: order_id(order),
             number: format!("W-{order}"),
@@ -94,17 +94,17 @@ fn asked(order: u128, coupons: &[u128], question: &str) -> Command {
             by: BY,
         }),
         now: NOW,
-    }
+    })
 }
 
 fn ends(order: u128, end: End) -> Command {
-    Command::EndOrder {
+    Command::EndOnline(EndOnline {
         id: order_id(order),
         number: Some(format!("W-{order}")),
         end,
         by: Some(BY),
         now: NOW + MINUTE,
-    }
+    })
 }
 
 fn run(state: &mut State, command: &Command) -> (Answer, Changes) {
@@ -115,14 +115,14 @@ fn run(state: &mut State, command: &Command) -> (Answer, Changes) {
 
 /// A counter that honours a coupon, as head office hears of it.
 fn redeem(state: &mut State, coupon: u128, operation: OperationId) -> (Outcome, Changes) {
-    let action = Action::RedeemCoupon {
+    let action = Action::RedeemCoupon(RedeemCoupon {
         coupon: coupon_id(coupon),
         template: TEMPLATE,
         template_version: 1,
         worth: 100,
         member: None,
         freeze: None,
-    };
+    });
     let (outcome, changes) = effect(state, &action, &doing(operation)).unwrap();
     state.absorb(&changes);
     let applied = Applied {
@@ -350,7 +350,7 @@ fn one_bad_coupon_refuses_all_and_names_every_reason() {
         coupon.valid_until = Some(NOW);
         coupon.member = Some(MemberId(Uuid::from_u128(9)));
     }
-    let Command::FreezeOrder { asked: order, now } = asked(0, &[0, 1, 2], "q") else {
+    let Command::FreezeOnline(FreezeOnline { asked: order, now }) = asked(0, &[0, 1, 2], "q") else {
         panic!()
     };
     let mut order = (*order).clone();
@@ -360,10 +360,10 @@ fn one_bad_coupon_refuses_all_and_names_every_reason() {
     });
     let (answer, changes) = run(
         &mut state,
-        &Command::FreezeOrder {
+        &Command::FreezeOnline(FreezeOnline {
             asked: Arc::new(order),
             now,
-        },
+        }),
     );
     let Answer::Order(order) = answer else { panic!() };
     assert_eq!(order.status, OnlineStatus::Refused);
@@ -426,11 +426,11 @@ fn a_coupon_that_a_counter_gave_back_is_used_by_the_order_that_was_paid_with_it(
     run(&mut state, &asked(0, &[0], "q"));
     let operation = OperationId(Uuid::from_u128(1));
     redeem(&mut state, 0, operation);
-    let void = Action::VoidRedemption {
+    let void = Action::VoidRedemption(VoidRedemption {
         target: operation,
         reason: "wrong".into(),
         approved_by: crate::ids::ClerkId(Uuid::from_u128(2)),
-    };
+    });
     let (_, changes) = effect(&state, &void, &doing(OperationId(Uuid::from_u128(3)))).unwrap();
     state.absorb(&changes);
     assert_eq!(at(&state, 0).order(), Some(order_id(0)), "the hold stays");
@@ -442,13 +442,13 @@ fn a_coupon_that_a_counter_gave_back_is_used_by_the_order_that_was_paid_with_it(
 fn a_cancel_after_the_coupon_s_time_leaves_it_expired() {
     let mut state = state(1);
     run(&mut state, &asked(0, &[0], "q"));
-    let late = Command::EndOrder {
+    let late = Command::EndOnline(EndOnline {
         id: order_id(0),
         number: None,
         end: End::Cancel,
         by: None,
         now: ENDS,
-    };
+    });
     run(&mut state, &late);
     assert_eq!(at(&state, 0), CouponState::Expired);
 }
@@ -456,10 +456,10 @@ fn a_cancel_after_the_coupon_s_time_leaves_it_expired() {
 #[test]
 fn the_sweep_marks_what_has_ended_and_leaves_the_rest() {
     let expire = |state: &mut State, n: u128, now: Millis| {
-        let command = Command::ExpireCoupon {
+        let command = Command::ExpireCoupon(ExpireCoupon {
             coupon: coupon_id(n),
             now,
-        };
+        });
         match run(state, &command).0 {
             Answer::Swept(swept) => swept,
             other => panic!("{other:?}"),
@@ -486,10 +486,10 @@ fn the_sweep_marks_what_has_ended_and_leaves_the_rest() {
     assert_eq!(expire(&mut state, 2, ENDS), Swept::Settled);
     assert_eq!(expire(&mut state, 3, ENDS), Swept::Later(ENDS + MINUTE));
     assert_eq!(expire(&mut state, 3, ENDS + MINUTE), Swept::Expired);
-    let gone = Command::ExpireCoupon {
+    let gone = Command::ExpireCoupon(ExpireCoupon {
         coupon: coupon_id(9),
         now: ENDS,
-    };
+    });
     assert!(matches!(decide(&state, &gone, ENDS), Err(NeedKeys(_))));
 }
 
@@ -549,10 +549,10 @@ proptest! {
             let command = match step {
                 Step::Ask { order, coupons, question } => asked(*order, coupons, &question.to_string()),
                 Step::End { order, end } => ends(*order, *end),
-                Step::Expire { coupon, late } => Command::ExpireCoupon {
+                Step::Expire { coupon, late } => Command::ExpireCoupon(ExpireCoupon {
                     coupon: coupon_id(*coupon),
                     now: if *late { ENDS } else { NOW },
-                },
+                }),
                 Step::Redeem { coupon } => {
                     let operation = OperationId(Uuid::from_u128(0x1000 + n as u128));
                     let held = at(&state, *coupon).order();
@@ -582,7 +582,7 @@ proptest! {
             prop_assert_eq!(&settled.coupons, &state.coupons);
 
             let orders: Vec<&OnlineOrder> = state.online.values().flatten().collect();
-            for (id, coupon) in &state.coupons {
+            for (id, coupon) in state.coupons.iter() {
                 let coupon = coupon.as_ref().unwrap();
                 prop_assert_eq!(coupon.version - 1, lines.get(id).copied().unwrap_or(0));
                 if let Some(holder) = coupon.state.order() {

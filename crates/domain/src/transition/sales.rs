@@ -1,128 +1,211 @@
 //! What settling a sale and returning one do.
 
 use super::{
-    Changes, Doing, NeedKeys, State, Subject,
-    effects::{Use, give_back, open_case, redeem},
+    Applied, AskFreeze, Changes, Device, Doing, Freeze, Key, NeedKeys, Row, State, Subject,
+    cases::open_case,
+    coupons::{Use, give_back, redeem},
+    subjects::About,
     told::{seen, tell},
     uses::{GivenBack, excuse_of_sale},
 };
 use crate::{
-    ids::OperationId,
-    operations::{ExceptionKind, Outcome},
+    ids::{FreezeId, OperationId},
+    operations::{ExceptionKind, OperationKind, Outcome},
     sales::{Return, Sale, Settlement, Till},
+    time::Millis,
+    verdict::Reason,
 };
 
+impl Row for Sale {
+    type Key = OperationId;
+    type Version = i64;
+    fn key(&self) -> OperationId {
+        self.id
+    }
+    fn version(&self) -> i64 {
+        self.version
+    }
+}
+
 /// Settles a sale: every coupon is redeemed as if it were alone, and the row of the sale is written.
-pub(super) fn settle(
-    state: &State,
-    settled: &Settlement,
-    doing: &Doing,
-    changes: &mut Changes,
-) -> Result<Option<ExceptionKind>, NeedKeys> {
-    let till = Till {
-        store: doing.store,
-        device: doing.device,
-        at: doing.times.occurred_at,
-    };
-    let subject = Some(Subject::Sale(doing.operation));
-    // Numbers that don't go together were set aside on arrival; a counter never writes them.
-    let Some(mut sale) = Sale::of(doing.operation, till, settled) else {
-        return Ok(open_case(
-            changes,
-            doing,
-            ExceptionKind::StateConflict,
-            subject,
-            settled.discount(),
-        ));
-    };
-    let mut first = None;
-    let mut loss = 0_i64;
-    for sold in &mut sale.coupons {
-        let used = Use {
-            coupon: sold.used.coupon,
-            member: settled.member,
-            freeze: sold.used.freeze,
-            sale: true,
+impl OperationKind for Settlement {
+    /// A sale is known by the operation that settles it.
+    fn subject(&self, own: OperationId) -> Option<Subject> {
+        Some(Subject::Sale(own))
+    }
+
+    fn touches(&self, own: OperationId) -> Vec<Subject> {
+        let coupons = self.coupons.iter().map(|used| Subject::Coupon(used.coupon));
+        coupons.chain([Subject::Sale(own)]).collect()
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        let coupons = self.coupons.iter().map(|used| Key::Coupon(used.coupon));
+        coupons.chain(self.member.map(Key::Member)).collect()
+    }
+
+    fn freezes(&self) -> Vec<FreezeId> {
+        self.coupons.iter().filter_map(|used| used.freeze).collect()
+    }
+
+    fn worth(&self) -> i64 {
+        self.discount()
+    }
+
+    fn is_sound(&self) -> bool {
+        self.nets().is_some()
+    }
+
+    fn effect(&self, state: &State, doing: &Doing, changes: &mut Changes) -> Result<Option<ExceptionKind>, NeedKeys> {
+        let till = Till {
+            store: doing.store,
+            device: doing.device,
+            at: doing.times.occurred_at,
         };
-        sold.exception = redeem(state, used, doing, changes)?;
-        if sold.exception.is_some() {
-            first = first.or(sold.exception);
-            loss = loss.saturating_add(sold.used.discount);
+        let subject = Some(Subject::Sale(doing.operation));
+        // Numbers that don't go together were set aside on arrival; a counter never writes them.
+        let Some(mut sale) = Sale::of(doing.operation, till, self) else {
+            return Ok(open_case(
+                changes,
+                doing,
+                ExceptionKind::StateConflict,
+                subject,
+                self.discount(),
+            ));
+        };
+        let mut first = None;
+        let mut loss = 0_i64;
+        for sold in &mut sale.coupons {
+            let used = Use {
+                coupon: sold.used.coupon,
+                member: self.member,
+                freeze: sold.used.freeze,
+                sale: true,
+            };
+            sold.exception = redeem(state, used, doing, changes)?;
+            if sold.exception.is_some() {
+                first = first.or(sold.exception);
+                loss = loss.saturating_add(sold.used.discount);
+            }
         }
+        if let Some(member) = self.member {
+            seen(state, member, doing.store, changes)?;
+        }
+        tell(state, &mut sale, Some(doing.store), changes)?;
+        changes.sales.push(sale);
+        // One case an operation: a person looks at the sale as a whole, which says what each coupon broke.
+        Ok(first.and_then(|kind| open_case(changes, doing, kind, subject, loss)))
     }
-    if let Some(member) = settled.member {
-        seen(state, member, doing.store, changes)?;
-    }
-    tell(state, &mut sale, Some(doing.store), changes)?;
-    changes.sales.push(sale);
-    // One case an operation: a person looks at the sale as a whole, which says what each coupon broke.
-    Ok(first.and_then(|kind| open_case(changes, doing, kind, subject, loss)))
 }
 
 /// Takes goods back, as far as they were sold.
-pub(super) fn take_back(
-    state: &State,
-    back: &Return,
-    doing: &Doing,
-    changes: &mut Changes,
-) -> Result<Option<ExceptionKind>, NeedKeys> {
-    let subject = Some(Subject::Sale(back.target));
-    let refund = back.refund().unwrap_or(0);
-    let conflict = |changes: &mut Changes, loss| open_case(changes, doing, ExceptionKind::StateConflict, subject, loss);
-    let Some(mut sale) = state.sale(back.target)?.cloned() else {
-        // Not known here, or lost in a restore: the money went back all the same.
-        return Ok(conflict(changes, refund));
-    };
-    let misfit = sale.take_back(back);
-    let mut fits = misfit.is_none();
-    if sale.voided_by.is_none() {
-        for id in &back.coupons {
-            let Some(place) = sale.coupons.iter().position(|sold| sold.used.coupon == *id) else {
-                fits = false;
-                continue;
-            };
-            let given = give_back(state, *id, sale.id, "returned", doing, changes)?;
-            let sold = &mut sale.coupons[place];
-            // One that somebody else used before was never this sale's to give back.
-            fits &= (given == GivenBack::Owned && !sold.given_back) || sold.exception.is_some();
-            sold.given_back = true;
-            let discount = sold.used.discount;
-            if given == GivenBack::Surplus {
-                excuse_of_sale(&sale, discount, changes);
+impl OperationKind for Return {
+    fn subject(&self, _own: OperationId) -> Option<Subject> {
+        Some(Subject::Sale(self.target))
+    }
+
+    fn touches(&self, _own: OperationId) -> Vec<Subject> {
+        let coupons = self.coupons.iter().copied().map(Subject::Coupon);
+        coupons.chain([Subject::Sale(self.target)]).collect()
+    }
+
+    fn keys(&self) -> Vec<Key> {
+        let coupons = self.coupons.iter().copied().map(Key::Coupon);
+        [Key::Sale(self.target)].into_iter().chain(coupons).collect()
+    }
+
+    fn is_sound(&self) -> bool {
+        self.refund().is_some()
+    }
+
+    fn effect(&self, state: &State, doing: &Doing, changes: &mut Changes) -> Result<Option<ExceptionKind>, NeedKeys> {
+        let subject = Some(Subject::Sale(self.target));
+        let refund = self.refund().unwrap_or(0);
+        let conflict =
+            |changes: &mut Changes, loss| open_case(changes, doing, ExceptionKind::StateConflict, subject, loss);
+        let Some(mut sale) = state.sale(self.target)?.cloned() else {
+            // Not known here, or lost in a restore: the money went back all the same.
+            return Ok(conflict(changes, refund));
+        };
+        let misfit = sale.take_back(self);
+        let mut fits = misfit.is_none();
+        if sale.voided_by.is_none() {
+            for id in &self.coupons {
+                let Some(place) = sale.coupons.iter().position(|sold| sold.used.coupon == *id) else {
+                    fits = false;
+                    continue;
+                };
+                let given = give_back(state, *id, sale.id, "returned", doing, changes)?;
+                let sold = &mut sale.coupons[place];
+                // One that somebody else used before was never this sale's to give self.
+                fits &= (given == GivenBack::Owned && !sold.given_back) || sold.exception.is_some();
+                sold.given_back = true;
+                let discount = sold.used.discount;
+                if given == GivenBack::Surplus {
+                    excuse_of_sale(&sale, discount, changes);
+                }
             }
         }
+        // Also where it was voided: whoever took it back has not heard of that.
+        sale.version += 1;
+        tell(state, &mut sale, Some(doing.store), changes)?;
+        changes.sales.push(sale);
+        Ok(if fits { None } else { conflict(changes, misfit.money) })
     }
-    // Also where it was voided: whoever took it back has not heard of that.
-    sale.version += 1;
-    tell(state, &mut sale, Some(doing.store), changes)?;
-    changes.sales.push(sale);
-    Ok(if fits { None } else { conflict(changes, misfit.money) })
 }
 
-/// Undoes a whole sale: its coupons go back. Answers whether that fits, and what is lost when it does not.
-pub(super) fn undo(
-    state: &State,
-    id: OperationId,
-    outcome: Outcome,
-    doing: &Doing,
-    changes: &mut Changes,
-) -> Result<(bool, i64), NeedKeys> {
-    let Some(mut sale) = state.sale(id)?.cloned() else {
-        return Ok((false, 0));
-    };
-    if sale.voided_by.is_some() {
-        return Ok((false, 0));
+/// A sale, by the operation that settled it.
+impl About for OperationId {
+    /// A sale is a fact, and nothing that could be held for somebody.
+    fn freeze(
+        &self,
+        _: &State,
+        _: &AskFreeze,
+        _: &Device,
+        _: Millis,
+        _: &mut Changes,
+    ) -> Result<Vec<Reason>, NeedKeys> {
+        Ok(vec![Reason::NotACode])
     }
-    // What went back before goes back twice now.
-    let lost = sale.paid_back();
-    let mut fits = !sale.has_returns();
-    for sold in &mut sale.coupons {
-        let held = give_back(state, sold.used.coupon, id, "voided", doing, changes)?;
-        fits &= held == GivenBack::Owned || sold.given_back || outcome != Outcome::Applied;
+
+    fn release(&self, _: &State, _: &Freeze, _: &Device, _: Millis, _: &mut Changes) -> Result<(), NeedKeys> {
+        Ok(())
     }
-    sale.voided_by = Some(doing.operation);
-    sale.version += 1;
-    tell(state, &mut sale, Some(doing.store), changes)?;
-    changes.sales.push(sale);
-    Ok((fits, lost))
+
+    fn settle(&self, _: &State, _: Millis, _: &mut Changes) -> Result<(), NeedKeys> {
+        Ok(())
+    }
+
+    /// The whole sale: its coupons go back. A return is about its sale too, and is not undone: its target is the sale,
+    /// not itself.
+    fn undo(
+        &self,
+        state: &State,
+        undone: &Applied,
+        doing: &Doing,
+        changes: &mut Changes,
+    ) -> Result<(bool, i64), NeedKeys> {
+        let id = *self;
+        if id != undone.id {
+            return Ok((false, 0));
+        }
+        let Some(mut sale) = state.sale(id)?.cloned() else {
+            return Ok((false, 0));
+        };
+        if sale.voided_by.is_some() {
+            return Ok((false, 0));
+        }
+        // What went back before goes back twice now.
+        let lost = sale.paid_back();
+        let mut fits = !sale.has_returns();
+        for sold in &mut sale.coupons {
+            let held = give_back(state, sold.used.coupon, id, "voided", doing, changes)?;
+            fits &= held == GivenBack::Owned || sold.given_back || undone.outcome != Outcome::Applied;
+        }
+        sale.voided_by = Some(doing.operation);
+        sale.version += 1;
+        tell(state, &mut sale, Some(doing.store), changes)?;
+        changes.sales.push(sale);
+        Ok((fits, lost))
+    }
 }

@@ -2,8 +2,8 @@
 //! record and the cases say then.
 
 use super::{
-    Answer, Changes, Command, CouponEntry, Entity, State, Subject, Swept, decide,
-    online::{End, Held, OnlineOrder, OnlineStatus, redemption},
+    Answer, Changes, Command, CouponEntry, Entity, Excused, Lapse, State, Subject, Swept, decide,
+    online::{End, EndOnline, Held, OnlineOrder, OnlineStatus, redemption},
     testing::{
         NOW, PICKUP, basket, chain, coupon, coupon_id, device_id, freeze_id, hold, id, operation_id, order, store_of,
     },
@@ -49,9 +49,11 @@ fn a_coupon_goes_to_who_used_it_when_the_freeze_lapses_and_its_record_says_how()
         let mut state = chain();
         let held = hold(&mut state, 0, 0, 1, UNTIL);
         coupon(&mut state, 1).surplus = vec![one_too_many(1, false, broke), one_too_many(2, false, None)];
-        let look = |now| Command::Lapse {
-            subject: Subject::Coupon(coupon_id(1)),
-            now,
+        let look = |now| {
+            Command::Lapse(Lapse {
+                subject: Subject::Coupon(coupon_id(1)),
+                now,
+            })
         };
         assert_eq!(decided(&state, &look(UNTIL - 1)).1, Changes::default());
         let (_, changes) = decided(&state, &look(UNTIL));
@@ -98,9 +100,11 @@ fn an_order_goes_to_who_handed_it_over_when_the_freeze_lapses() {
     });
     order(&mut state).state = OrderState::Ready { freeze };
     order(&mut state).surplus = vec![one_too_many(1, false, None)];
-    let look = |now| Command::Lapse {
-        subject: Subject::Order(PICKUP),
-        now,
+    let look = |now| {
+        Command::Lapse(Lapse {
+            subject: Subject::Order(PICKUP),
+            now,
+        })
     };
     assert_eq!(decided(&state, &look(UNTIL - 1)).1, Changes::default());
     let (_, changes) = decided(&state, &look(UNTIL));
@@ -121,7 +125,7 @@ fn an_order_goes_to_who_handed_it_over_when_the_freeze_lapses() {
 #[test]
 fn nothing_lapses_over_a_sale() {
     let subject = Subject::Sale(operation_id(1));
-    let looked = decided(&State::default(), &Command::Lapse { subject, now: NOW });
+    let looked = decided(&State::default(), &Command::Lapse(Lapse { subject, now: NOW }));
     assert_eq!(looked, (Answer::Swept(Swept::Settled), Changes::default()));
 }
 
@@ -174,13 +178,13 @@ fn paid_and_sold(broke: Option<ExceptionKind>) -> State {
 }
 
 fn refund(state: &State) -> Changes {
-    let command = Command::EndOrder {
+    let command = Command::EndOnline(EndOnline {
         id: freeze_id(0),
         number: None,
         end: End::Void,
         by: None,
         now: NOW,
-    };
+    });
     decided(state, &command).1
 }
 
@@ -189,7 +193,13 @@ fn a_sale_s_case_shrinks_coupon_by_coupon_and_closes_with_the_last() {
     let changes = refund(&paid_and_sold(None));
     assert_eq!(
         (&changes.excused, &changes.closed_cases),
-        (&vec![(SOLD, 100)], &vec![SOLD])
+        (
+            &vec![Excused {
+                operation: SOLD,
+                loss: 100
+            }],
+            &vec![SOLD]
+        )
     );
     let steps: Vec<_> = changes.sales.iter().map(|sale| sale.version).collect();
     assert_eq!(steps, [2, 3], "the second step knows of the first");

@@ -8,7 +8,7 @@ use super::{Arrival, Device, DeviceStatus, Doing, Freeze, FreezeStatus, State, S
 use crate::{
     coupons::{Coupon, CouponState, OfflinePolicy, Template},
     ids::{BatchId, CouponId, DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TemplateId},
-    operations::{Action, Times},
+    operations::{Action, CollectOrder, RedeemCoupon, Times, VoidRedemption},
     people::Member,
     pickups::{Order, OrderState},
     sales::{SaleLine, Settlement, UsedCoupon},
@@ -156,22 +156,22 @@ pub(super) fn hold(state: &mut State, n: u128, by: u128, held: u128, until: Mill
 }
 
 pub(super) fn redeem(coupon: u128, freeze: Option<FreezeId>) -> Action {
-    Action::RedeemCoupon {
+    Action::RedeemCoupon(RedeemCoupon {
         coupon: coupon_id(coupon),
         template: TEMPLATE,
         template_version: 1,
         worth: 100,
         member: None,
         freeze,
-    }
+    })
 }
 
 pub(super) fn collect(freeze: Option<FreezeId>) -> Action {
-    Action::CollectOrder {
+    Action::CollectOrder(CollectOrder {
         order: PICKUP,
         worth: 300,
         freeze,
-    }
+    })
 }
 
 /// One line that costs 1000, of which each coupon takes 100.
@@ -205,11 +205,11 @@ pub(super) fn basket(coupons: &[(u128, Option<FreezeId>)]) -> Settlement {
 }
 
 pub(super) fn void(target: OperationId) -> Action {
-    Action::VoidRedemption {
+    Action::VoidRedemption(VoidRedemption {
         target,
         reason: String::new(),
         approved_by: crate::ids::ClerkId(id(7, 0)),
-    }
+    })
 }
 
 /// This device does it now, by a good clock.

@@ -4,13 +4,15 @@
 //! is held by a few stores; one that drops out hears of the member once more, sees that it is no longer among them, and
 //! forgets member and coupons. What nobody's list says would be told is written into the row itself.
 
-use super::{Changes, Entity, NeedKeys, State};
+use super::{Answer, Changes, Decide, Entity, Fact, Key, NeedKeys, Row, State};
 use crate::{
     coupons::Coupon,
     ids::{MemberId, StoreId},
+    people::Member,
     pickups::Order,
     planted,
     sales::Sale,
+    time::Millis,
 };
 
 /// A row that counters hold copies of.
@@ -107,6 +109,50 @@ pub(super) fn tell(
     Ok(())
 }
 
+impl Row for Member {
+    type Key = MemberId;
+    type Version = i64;
+    fn key(&self) -> MemberId {
+        self.id
+    }
+    /// Known to storage alone: who loads a member says it.
+    fn version(&self) -> i64 {
+        0
+    }
+}
+
+/// A store holds a member from now on: it has to hear of them and of all their coupons.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Card {
+    /// The store.
+    pub store: StoreId,
+    /// The member.
+    pub member: MemberId,
+}
+
+impl Fact for Card {}
+
+/// A member stands in a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Who.
+    pub member: MemberId,
+    /// Where.
+    pub store: StoreId,
+}
+
+impl Decide for Seen {
+    fn keys(&self) -> Vec<Key> {
+        vec![Key::Member(self.member)]
+    }
+
+    fn decide(&self, state: &State, _received_at: Millis) -> Result<(Answer, Changes), NeedKeys> {
+        let mut changes = Changes::default();
+        seen(state, self.member, self.store, &mut changes)?;
+        Ok((Answer::Noted, changes))
+    }
+}
+
 /// Notes that the member was seen at this store, which holds them and all their coupons from now on. The others hear of
 /// it, and the store that drops out of the list forgets them by that.
 pub(super) fn seen(state: &State, id: MemberId, place: StoreId, changes: &mut Changes) -> Result<(), NeedKeys> {
@@ -123,12 +169,12 @@ pub(super) fn seen(state: &State, id: MemberId, place: StoreId, changes: &mut Ch
             .map(|store| (*store, Entity::Member(member.id)))
             .filter(|_| planted!("others_not_told", false, true)),
     );
-    let card = planted!(
-        "card_without_coupons",
-        Entity::Member(member.id),
-        Entity::Card(member.id)
-    );
-    changes.feed.push((place, card));
+    if planted!("card_without_coupons", false, true) {
+        let member = member.id;
+        changes.cards.push(Card { store: place, member });
+    } else {
+        changes.feed.push((place, Entity::Member(member.id)));
+    }
     let mut member = member.clone();
     member.recent_stores = recent;
     changes.members.push(member);

@@ -1,8 +1,8 @@
 //! Who hears of a change: the row's own store, its member's stores, where it happens, and whoever was told before.
 
 use super::{
-    Changes, Command, Entity, State, decide, effect,
-    online::{AskedOrder, Named},
+    Card, Changes, Command, Entity, Seen, State, decide, effect,
+    online::{AskedOrder, FreezeOnline, Named},
     testing::{
         MEMBER, NOW, PICKUP, basket, chain, collect, coupon, coupon_id, doing, freeze_id, id, operation_id, order,
         redeem, store_of,
@@ -75,10 +75,10 @@ fn what_head_office_does_itself_happens_in_no_store() {
             .to_vec(),
         by: id(8, 0),
     };
-    let command = Command::FreezeOrder {
+    let command = Command::FreezeOnline(FreezeOnline {
         asked: asked.into(),
         now: NOW,
-    };
+    });
     let (_, changes) = decide(&state, &command, NOW).unwrap();
     assert_eq!(
         changes.feed,
@@ -109,6 +109,11 @@ fn an_order_is_its_store_s_whoever_it_is_for() {
     }
 }
 
+/// The store holds the member from now on.
+fn card(store: StoreId) -> Card {
+    Card { store, member: MEMBER }
+}
+
 #[test]
 fn a_sale_is_its_store_s_and_its_member_is_seen_there() {
     let mut settled = basket(&[]);
@@ -116,14 +121,8 @@ fn a_sale_is_its_store_s_and_its_member_is_seen_there() {
     let mut state = chain();
     let changes = does(&state, 2, &Action::SettleSale(settled));
     let sold = Entity::Sale(operation_id(1));
-    assert_eq!(
-        changes.feed,
-        [
-            (there(), Entity::Member(MEMBER)),
-            (elsewhere(), Entity::Card(MEMBER)),
-            (elsewhere(), sold)
-        ]
-    );
+    assert_eq!(changes.feed, [(there(), Entity::Member(MEMBER)), (elsewhere(), sold)]);
+    assert_eq!(changes.cards, [card(elsewhere())]);
     assert_eq!(changes.members[0].recent_stores, [elsewhere(), there()]);
     state.absorb(&changes);
     let back = Action::ReturnSale(Return {
@@ -161,12 +160,12 @@ fn a_member_is_seen_once_however_often_they_are_named() {
     let changes = does(&state, 2, &Action::SettleSale(settled));
     assert_eq!(changes.members.len(), 1);
     assert_eq!(told(&changes, Entity::Member(MEMBER)), [there()]);
-    assert_eq!(told(&changes, Entity::Card(MEMBER)), [elsewhere()]);
+    assert_eq!(changes.cards, [card(elsewhere())]);
     for n in 0..3 {
         assert_eq!(told(&changes, Entity::Coupon(coupon_id(n))).len(), 2);
     }
     // Where they were seen before nothing has to be said.
-    let seen = |store| Command::Seen { member: MEMBER, store };
+    let seen = |store| Command::Seen(Seen { member: MEMBER, store });
     assert_eq!(decide(&state, &seen(there()), NOW).unwrap().1, Changes::default());
     state.members.insert(MEMBER, None);
     assert_eq!(decide(&state, &seen(elsewhere()), NOW).unwrap().1, Changes::default());

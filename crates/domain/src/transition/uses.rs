@@ -3,11 +3,10 @@
 
 use uuid::Uuid;
 
-use super::{Changes, CouponEntry, Doing, NeedKeys, State, Subject, told::tell};
+use super::{Changes, CouponEntry, Device, Doing, Excused, NeedKeys, State, Subject, told::tell};
 use crate::{
     coupons::{Coupon, CouponState, ONLINE_DEVICE, ONLINE_STORE},
     ids::{ClerkId, DeviceId, FreezeId, OperationId, StoreId},
-    pickups::{Order, OrderState},
     planted,
     sales::{Sale, SoldCoupon},
     surplus::Surplus,
@@ -34,6 +33,17 @@ impl Step {
             device: ONLINE_DEVICE,
             actor: by.map(ClerkId),
             source: source.0,
+        }
+    }
+
+    /// A step of a device's freeze.
+    pub(super) fn of_freeze(owner: &Device, freeze: FreezeId, at: Millis) -> Self {
+        Self {
+            at,
+            store: owner.store,
+            device: owner.id,
+            actor: None,
+            source: freeze.0,
         }
     }
 
@@ -225,7 +235,7 @@ pub(super) fn give_back(
 }
 
 /// A use that was too many counts from now on: its case is closed without loss, unless it broke another rule besides.
-fn excuse(state: &State, used: &Surplus, subject: Subject, changes: &mut Changes) -> Result<(), NeedKeys> {
+pub(super) fn excuse(state: &State, used: &Surplus, subject: Subject, changes: &mut Changes) -> Result<(), NeedKeys> {
     if planted!("case_never_closed", true, false) {
         return Ok(());
     }
@@ -256,7 +266,10 @@ fn excuse(state: &State, used: &Surplus, subject: Subject, changes: &mut Changes
 /// One case an operation: what is left of it is what the sale's other coupons broke.
 pub(super) fn excuse_of_sale(sale: &Sale, discount: i64, changes: &mut Changes) {
     if sale.coupons.iter().any(SoldCoupon::breaks) {
-        changes.excused.push((sale.id, discount));
+        changes.excused.push(Excused {
+            operation: sale.id,
+            loss: discount,
+        });
     } else {
         changes.closed_cases.push(sale.id);
     }
@@ -267,57 +280,5 @@ fn current_sale(state: &State, id: OperationId, changes: &Changes) -> Result<Opt
     match changes.sales.iter().rev().find(|sale| sale.id == id) {
         Some(sale) => Ok(Some(sale.clone())),
         None => Ok(state.sale(id)?.cloned()),
-    }
-}
-
-/// Writes one step of a pickup order and tells who holds it.
-pub(super) fn write_order(
-    state: &State,
-    mut order: Order,
-    place: Option<StoreId>,
-    heard: Heard,
-    changes: &mut Changes,
-) -> Result<Order, NeedKeys> {
-    if heard == Heard::Everywhere {
-        tell(state, &mut order, place, changes)?;
-    }
-    order.version += 1;
-    changes.orders.push(order.clone());
-    Ok(order)
-}
-
-/// The order waits again, or it was handed over by the first of those who did so meanwhile.
-pub(super) fn let_go_of_order(
-    state: &State,
-    order: &Order,
-    place: Option<StoreId>,
-    heard: Heard,
-    changes: &mut Changes,
-) -> Result<Order, NeedKeys> {
-    let mut order = order.clone();
-    if order.surplus.is_empty() {
-        order.state = OrderState::Ready { freeze: None };
-        return write_order(state, order, place, heard, changes);
-    }
-    let first = order.surplus.remove(0);
-    order.state = OrderState::Collected {
-        operation: first.operation,
-        at: first.at,
-        store: first.store,
-    };
-    excuse(state, &first, Subject::Order(order.id), changes)?;
-    write_order(state, order, place.or(Some(first.store)), Heard::Everywhere, changes)
-}
-
-/// As [`settled`], for a pickup order.
-pub(super) fn settled_order(
-    state: &State,
-    order: &Order,
-    now: Millis,
-    changes: &mut Changes,
-) -> Result<Order, NeedKeys> {
-    match order.collected_beside_lapsed(now) {
-        Some(_) => let_go_of_order(state, order, None, Heard::Everywhere, changes),
-        None => Ok(order.clone()),
     }
 }

@@ -10,14 +10,15 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::{
-    Answer, Arrival, Changes, Command, Entity, State, Subject, decide,
-    online::{AskedOrder, End, Named, OnlineStatus},
+    Answer, Arrival, AskFreeze, CancelFreeze, Card, Changes, Command, Entity, Excused, Lapse, Seen, State, Subject,
+    decide,
+    online::{AskedOrder, End, EndOnline, FreezeOnline, Named, OnlineStatus},
     testing::{COUPONS, DEVICES, MEMBER, NOW, PICKUP, TEMPLATE, basket, chain, coupon_id, device_id, id, store_of},
 };
 use crate::{
     coupons::{Coupon, CouponState, FREEZE_LASTS},
     ids::{ClerkId, FreezeId, OperationId, StoreId},
-    operations::{Action, ExceptionKind, Outcome},
+    operations::{Action, CollectOrder, ExceptionKind, Outcome, RedeemCoupon, VoidRedemption},
     pickups::{Order, OrderState},
     time::{DAY, MINUTE, Millis},
 };
@@ -132,7 +133,7 @@ impl Run {
                     self.state.absorb(&changes);
                     self.note(&changes);
                     // A counter's own freeze is told to nobody: it is over before it would be read.
-                    let quiet = matches!(command, Command::Freeze { .. } | Command::CancelFreeze { .. });
+                    let quiet = matches!(command, Command::Freeze(_) | Command::CancelFreeze(_));
                     for id in changes.coupons.iter().map(|coupon| coupon.id) {
                         let used = matches!(
                             self.state.coupons[&id],
@@ -177,8 +178,8 @@ impl Run {
         for case in &changes.cases {
             self.books.cases.insert(case.operation, case.loss);
         }
-        for (operation, amount) in &changes.excused {
-            *self.books.cases.get_mut(operation).expect("a case to excuse") -= amount;
+        for Excused { operation, loss } in &changes.excused {
+            *self.books.cases.get_mut(operation).expect("a case to excuse") -= loss;
         }
         for operation in &changes.closed_cases {
             self.books.cases.remove(operation);
@@ -188,9 +189,11 @@ impl Run {
                 Entity::Coupon(id) => self.tell(*store, Subject::Coupon(*id)),
                 Entity::Order(id) => self.tell(*store, Subject::Order(*id)),
                 Entity::Sale(id) => self.tell(*store, Subject::Sale(*id)),
-                Entity::Card(_) => self.tell(*store, Subject::Coupon(coupon_id(0))),
                 Entity::Member(_) => {}
             }
+        }
+        for card in &changes.cards {
+            self.tell(card.store, Subject::Coupon(coupon_id(0)));
         }
     }
 
@@ -253,41 +256,41 @@ impl Run {
                 self.next += 1;
                 let freeze = FreezeId(id(8, self.next));
                 self.freezes.insert(*device, freeze);
-                self.do_it(&Command::Freeze {
+                self.do_it(&Command::Freeze(AskFreeze {
                     id: freeze,
                     device: device_id(*device),
                     subject: subject(*about),
                     presented_by: None,
                     now: self.now,
-                });
+                }));
             }
             Step::GiveBack { device } => {
                 if let Some(id) = self.freezes.get(device).copied() {
-                    self.do_it(&Command::CancelFreeze {
+                    self.do_it(&Command::CancelFreeze(CancelFreeze {
                         id,
                         device: device_id(*device),
                         now: self.now,
-                    });
+                    }));
                 }
             }
             Step::Redeem { device, coupon, word } => {
-                let action = Action::RedeemCoupon {
+                let action = Action::RedeemCoupon(RedeemCoupon {
                     coupon: coupon_id(*coupon),
                     template: TEMPLATE,
                     template_version: 1,
                     worth: 100,
                     member: None,
                     freeze: self.freeze(*device, *word),
-                };
+                });
                 let (operation, _) = self.push(*device, action);
                 self.used(operation, *device, vec![subject(*coupon)]);
             }
             Step::Collect { device, word } => {
-                let action = Action::CollectOrder {
+                let action = Action::CollectOrder(CollectOrder {
                     order: PICKUP,
                     worth: 100,
                     freeze: self.freeze(*device, *word),
-                };
+                });
                 let (operation, _) = self.push(*device, action);
                 self.used(operation, *device, vec![Subject::Order(PICKUP)]);
             }
@@ -306,11 +309,11 @@ impl Run {
                 if !self.books.voided.insert(target) {
                     return;
                 }
-                let action = Action::VoidRedemption {
+                let action = Action::VoidRedemption(VoidRedemption {
                     target,
                     reason: "wrong".into(),
                     approved_by: ClerkId(id(7, 0)),
-                };
+                });
                 let (_, outcome) = self.push(device, action);
                 assert_eq!(outcome, Outcome::Applied, "a first void always fits");
                 for subject in subjects {
@@ -333,20 +336,20 @@ impl Run {
                         .collect(),
                     by: Uuid::nil(),
                 };
-                self.do_it(&Command::FreezeOrder {
+                self.do_it(&Command::FreezeOnline(FreezeOnline {
                     asked: Arc::new(asked),
                     now: self.now,
-                });
+                }));
             }
             Step::End(end) => {
                 let before = self.status();
-                self.do_it(&Command::EndOrder {
+                self.do_it(&Command::EndOnline(EndOnline {
                     id: ORDER,
                     number: None,
                     end: *end,
                     by: None,
                     now: self.now,
-                });
+                }));
                 let used = OperationId(ORDER.0);
                 let after = self.status();
                 for n in 0..2 {
@@ -360,10 +363,10 @@ impl Run {
             }
             Step::Wait(time) => self.now += time,
             Step::Look { subject: about } => {
-                self.do_it(&Command::Lapse {
+                self.do_it(&Command::Lapse(Lapse {
                     subject: subject(*about),
                     now: self.now,
-                });
+                }));
             }
         }
     }
@@ -508,14 +511,14 @@ fn another_s_word_is_no_word() {
         (Word::Orders, Step::Hold),
     ] {
         let mut run = after(&[owner]);
-        let action = Action::RedeemCoupon {
+        let action = Action::RedeemCoupon(RedeemCoupon {
             coupon: coupon_id(1),
             template: TEMPLATE,
             template_version: 1,
             worth: 100,
             member: None,
             freeze: run.freeze(1, word),
-        };
+        });
         let (_, outcome) = run.push(1, action);
         let exception = ExceptionKind::RedeemWhileFrozen;
         assert_eq!(outcome, Outcome::AppliedWithException { exception });
@@ -525,11 +528,11 @@ fn another_s_word_is_no_word() {
         device: 0,
         subject: COUPONS,
     }]);
-    let action = Action::CollectOrder {
+    let action = Action::CollectOrder(CollectOrder {
         order: PICKUP,
         worth: 100,
         freeze: run.freeze(1, Word::Of(0)),
-    };
+    });
     let exception = ExceptionKind::RedeemWhileFrozen;
     assert_eq!(run.push(1, action).1, Outcome::AppliedWithException { exception });
 }
@@ -563,23 +566,23 @@ fn worth_below_zero_is_set_aside_and_lets_go_of_what_it_held() {
             subject: COUPONS,
         },
     ]);
-    let action = Action::RedeemCoupon {
+    let action = Action::RedeemCoupon(RedeemCoupon {
         coupon: coupon_id(0),
         template: TEMPLATE,
         template_version: 1,
         worth: -1,
         member: None,
         freeze: run.freeze(0, Word::Own),
-    };
+    });
     let (_, outcome) = run.push(0, action);
     assert!(matches!(outcome, Outcome::Quarantined { .. }));
     assert_eq!(run.standing(subject(0)), (None, Vec::new(), false));
     // Another's freeze is not let go of by naming it.
-    let action = Action::CollectOrder {
+    let action = Action::CollectOrder(CollectOrder {
         order: PICKUP,
         worth: -1,
         freeze: run.freeze(0, Word::Of(1)),
-    };
+    });
     assert!(matches!(run.push(0, action).1, Outcome::Quarantined { .. }));
     assert!(run.standing(Subject::Order(PICKUP)).2, "its owner still holds it");
 }
@@ -592,14 +595,18 @@ fn a_store_that_drops_out_of_a_member_s_eight_is_told_and_the_new_one_gets_all()
         member.recent_stores = stores.clone();
     }
     let new = StoreId(id(3, 99));
-    let seen = Command::Seen {
+    let seen = Command::Seen(Seen {
         member: MEMBER,
         store: new,
-    };
+    });
     let (answer, changes) = decide(&state, &seen, NOW).unwrap();
     assert_eq!(answer, Answer::Noted);
-    let mut told: Vec<_> = stores.iter().map(|store| (*store, Entity::Member(MEMBER))).collect();
-    told.push((new, Entity::Card(MEMBER)));
+    let told: Vec<_> = stores.iter().map(|store| (*store, Entity::Member(MEMBER))).collect();
+    let card = Card {
+        store: new,
+        member: MEMBER,
+    };
+    assert_eq!(changes.cards, [card]);
     assert_eq!(changes.feed, told);
     stores.pop();
     stores.insert(0, new);

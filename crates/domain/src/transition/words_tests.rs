@@ -5,9 +5,9 @@ use std::{fmt::Debug, sync::Arc};
 use uuid::Uuid;
 
 use super::{
-    Answer, Arrival, Audience, BatchStatus, Claim, ClaimKey, Command, DeviceStatus, Key, LimitCounts, NeedKeys, State,
-    Subject, decide,
-    online::{AskedOrder, End, Named, OnlineStatus},
+    Answer, Arrival, AskFreeze, Audience, BatchStatus, CancelFreeze, Claim, ClaimCoupon, ClaimKey, Command, Decide,
+    DeviceStatus, ExpireCoupon, Key, Lapse, LimitCounts, NeedKeys, Seen, State, Subject, TakeGrant, decide,
+    online::{AskedOrder, End, EndOnline, FreezeOnline, Named, OnlineStatus},
     testing::{
         MEMBER, NOW, PICKUP, TEMPLATE, arrival, basket, collect, coupon_id, device_id, freeze_id, id, operation_id,
         redeem, store_of, void,
@@ -152,72 +152,72 @@ fn a_command_names_the_rows_it_is_sure_to_read() {
         ),
         (Command::Operation(unread), vec![device]),
         (
-            Command::Freeze {
+            Command::Freeze(AskFreeze {
                 id: freeze_id(0),
                 device: device_id(0),
                 subject: Subject::Coupon(coupon_id(0)),
                 presented_by: None,
                 now: NOW,
-            },
+            }),
             vec![device, freeze(freeze_id(0)), coupon(coupon_id(0))],
         ),
         (
-            Command::CancelFreeze {
+            Command::CancelFreeze(CancelFreeze {
                 id: freeze_id(0),
                 device: device_id(0),
                 now: NOW,
-            },
+            }),
             vec![device, freeze(freeze_id(0))],
         ),
         (
-            Command::Claim {
+            Command::Claim(ClaimCoupon {
                 member: MEMBER,
                 template: TEMPLATE,
                 key: NAME,
-            },
+            }),
             vec![
                 Key::Offer(TEMPLATE),
-                Key::Holding(MEMBER, TEMPLATE),
+                Key::Holding((MEMBER, TEMPLATE)),
                 Key::Member(MEMBER),
             ],
         ),
         (
-            Command::TakeGrant {
+            Command::TakeGrant(TakeGrant {
                 grant: GRANT,
                 member: MEMBER,
-            },
-            vec![Key::Grant(GRANT), Key::Part(GRANT, MEMBER), Key::Member(MEMBER)],
+            }),
+            vec![Key::Grant(GRANT), Key::Part((GRANT, MEMBER)), Key::Member(MEMBER)],
         ),
         (
-            Command::FreezeOrder {
+            Command::FreezeOnline(FreezeOnline {
                 asked: asked(),
                 now: NOW,
-            },
+            }),
             vec![Key::Online(freeze_id(0)), coupon(coupon_id(0)), coupon(coupon_id(1))],
         ),
         (
-            Command::EndOrder {
+            Command::EndOnline(EndOnline {
                 id: freeze_id(0),
                 number: None,
                 end: End::Confirm,
                 by: None,
                 now: NOW,
-            },
+            }),
             vec![Key::Online(freeze_id(0))],
         ),
         (
-            Command::ExpireCoupon {
+            Command::ExpireCoupon(ExpireCoupon {
                 coupon: coupon_id(0),
                 now: NOW,
-            },
+            }),
             vec![coupon(coupon_id(0))],
         ),
-        (Command::Lapse { subject, now: NOW }, vec![Key::Order(PICKUP)]),
+        (Command::Lapse(Lapse { subject, now: NOW }), vec![Key::Order(PICKUP)]),
         (
-            Command::Seen {
+            Command::Seen(Seen {
                 member: MEMBER,
                 store: store_of(0),
-            },
+            }),
             vec![Key::Member(MEMBER)],
         ),
     ] {
@@ -233,42 +233,42 @@ fn what_a_command_asks_for_is_all_it_needs() {
     let now = NOW;
     for command in [
         operation(redeem(0, Some(freeze_id(0)))),
-        Command::Freeze {
+        Command::Freeze(AskFreeze {
             id: freeze_id(0),
             device: device_id(0),
             subject: Subject::Coupon(coupon_id(0)),
             presented_by: None,
             now,
-        },
-        Command::Claim {
+        }),
+        Command::Claim(ClaimCoupon {
             member: MEMBER,
             template: TEMPLATE,
             key: NAME,
-        },
-        Command::TakeGrant {
+        }),
+        Command::TakeGrant(TakeGrant {
             grant: GRANT,
             member: MEMBER,
-        },
-        Command::FreezeOrder { asked: asked(), now },
-        Command::EndOrder {
+        }),
+        Command::FreezeOnline(FreezeOnline { asked: asked(), now }),
+        Command::EndOnline(EndOnline {
             id: freeze_id(0),
             number: None,
             end: End::Void,
             by: None,
             now,
-        },
-        Command::ExpireCoupon {
+        }),
+        Command::ExpireCoupon(ExpireCoupon {
             coupon: coupon_id(0),
             now,
-        },
-        Command::Lapse {
+        }),
+        Command::Lapse(Lapse {
             subject: Subject::Order(PICKUP),
             now,
-        },
-        Command::Seen {
+        }),
+        Command::Seen(Seen {
             member: MEMBER,
             store: store_of(0),
-        },
+        }),
     ] {
         let mut state = State::default();
         let mut seen = Vec::new();
@@ -294,12 +294,12 @@ fn noting_that_a_row_is_missing_leaves_the_one_that_is_there() {
         ended: Ok(coupon_id(0)),
     };
     state.claims.insert((MEMBER, NAME), Some(known));
-    state.note_missing(Key::Claim(MEMBER, NAME));
-    let claim = Command::Claim {
+    state.note_missing(Key::Claim((MEMBER, NAME)));
+    let claim = Command::Claim(ClaimCoupon {
         member: MEMBER,
         template: TEMPLATE,
         key: NAME,
-    };
+    });
     let given = Answer::Given {
         coupon: coupon_id(0),
         replayed: true,

@@ -7,7 +7,10 @@ use counterfoil_domain::{
     coupons::Coupon,
     ids::{CouponId, MemberId, TemplateId, TenantId},
     time::Millis,
-    transition::{Answer, Batch, ClaimKey, Command, Holding, LimitCounts, NotClaimable, Offer, Terms, Verdict, judge},
+    transition::{
+        Answer, Batch, ClaimCoupon, ClaimKey, Command, Holding, LimitCounts, NotClaimable, Offer, Rows, Terms, Verdict,
+        judge,
+    },
 };
 use counterfoil_protocol::problem::{Code, Problem};
 use serde::{Deserialize, Serialize};
@@ -116,11 +119,11 @@ async fn claim(
     grants::show_up(&app, session.tenant, session.member).await?;
     let mut name = [0u8; 16];
     name.copy_from_slice(&Sha256::digest(key.as_bytes())[..16]);
-    let command = Command::Claim {
+    let command = Command::Claim(ClaimCoupon {
         member: session.member,
         template: new.template,
         key: ClaimKey(name),
-    };
+    });
     let mut answers = app.engine.submit(session.tenant, vec![command]).await?;
     let answered = answers.pop().ok_or_else(ApiError::internal)?;
     let coupon = match (answered.answer, answered.given) {
@@ -248,10 +251,7 @@ async fn claimable(
     Ok(Json(paging.page(views, |last| last.template)))
 }
 
-type Offers = (
-    BTreeMap<TemplateId, Offer>,
-    BTreeMap<counterfoil_domain::ids::BatchId, Option<Batch>>,
-);
+type Offers = (BTreeMap<TemplateId, Offer>, Rows<Batch>);
 
 async fn offers(connection: &mut sqlx::AnyConnection, tenant: TenantId, ids: &[TemplateId]) -> Result<Offers, DbError> {
     let terms: BTreeMap<TemplateId, Vec<Terms>> = rows::load_terms(connection, tenant, ids).await?;
@@ -259,15 +259,23 @@ async fn offers(connection: &mut sqlx::AnyConnection, tenant: TenantId, ids: &[T
         .into_iter()
         .map(|(id, terms)| {
             let batches = Vec::new();
-            (id, Offer { terms, batches })
+            let template = id;
+            (
+                id,
+                Offer {
+                    template,
+                    terms,
+                    batches,
+                },
+            )
         })
         .collect();
-    let mut batches = BTreeMap::new();
+    let mut batches = Rows::default();
     for batch in rows::load_open_batches(connection, tenant, ids).await? {
         if let Some(offer) = offers.get_mut(&batch.template) {
             offer.batches.push(batch.id);
         }
-        batches.insert(batch.id, Some(batch));
+        batches.found(batch);
     }
     Ok((offers, batches))
 }

@@ -366,7 +366,7 @@ pub async fn load_claims(
 pub async fn insert_claims(
     connection: &mut AnyConnection,
     tenant: TenantId,
-    claims: &[Claim],
+    claims: &[&Claim],
     now: Millis,
 ) -> Result<(), DbError> {
     let mut rows = Vec::with_capacity(claims.len());
@@ -482,19 +482,18 @@ pub async fn load_parts(
     connection: &mut AnyConnection,
     tenant: TenantId,
     keys: &[(GrantId, MemberId)],
-) -> Result<Vec<((GrantId, MemberId), Part)>, DbError> {
+) -> Result<Vec<Part>, DbError> {
     fetch(connection, SELECT_PARTS, "", tenant, keys, |b, (grant, member)| {
         b.bytes(grant.bytes()).bytes(member.bytes());
     })
     .await?
     .iter()
     .map(|row| {
-        let key = (
-            id(row, "grant_id", GrantId::from_bytes)?,
-            id(row, "member", MemberId::from_bytes)?,
-        );
-        let part = id_or_null(row, "coupon", CouponId::from_bytes)?.map_or(Part::Due, Part::Given);
-        Ok((key, part))
+        Ok(Part {
+            grant: id(row, "grant_id", GrantId::from_bytes)?,
+            member: id(row, "member", MemberId::from_bytes)?,
+            given: id_or_null(row, "coupon", CouponId::from_bytes)?,
+        })
     })
     .collect()
 }
@@ -506,25 +505,18 @@ pub async fn load_parts(
 pub async fn store_parts(
     connection: &mut AnyConnection,
     tenant: TenantId,
-    due: &[(GrantId, MemberId, CouponId)],
-    new: &[(GrantId, MemberId, CouponId)],
+    due: &[&Part],
+    new: &[&Part],
     now: Millis,
 ) -> Result<(), DbError> {
     for (text, parts) in [(GIVE_PARTS, due), (INSERT_PARTS, new)] {
         if !parts.is_empty() {
-            execute_all(
-                connection,
-                "grant_members",
-                text,
-                tenant,
-                parts,
-                |b, (grant, member, coupon)| {
-                    b.bytes(grant.bytes())
-                        .bytes(member.bytes())
-                        .bytes(coupon.bytes())
-                        .number(now);
-                },
-            )
+            execute_all(connection, "grant_members", text, tenant, parts, |b, part| {
+                b.bytes(part.grant.bytes())
+                    .bytes(part.member.bytes())
+                    .bytes_or_null(part.given.as_ref().map(|id| &id.bytes()[..]))
+                    .number(now);
+            })
             .await?;
         }
     }

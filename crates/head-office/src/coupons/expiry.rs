@@ -3,7 +3,7 @@
 use counterfoil_domain::{
     ids::TenantId,
     time::{HOUR, Millis},
-    transition::{Answer, Command, Swept},
+    transition::{Answer, Command, ExpireCoupon, Swept},
 };
 
 use super::days::{self, Due, What};
@@ -56,9 +56,11 @@ pub async fn sweep(app: &App, now: Millis, limit: i64) -> Result<Counts, DbError
 async fn expire(app: &App, tenant: TenantId, rows: &[Due], now: Millis, counts: &mut Counts) -> Result<bool, DbError> {
     let commands = rows
         .iter()
-        .map(|due| Command::ExpireCoupon {
-            coupon: due.coupon,
-            now,
+        .map(|due| {
+            Command::ExpireCoupon(ExpireCoupon {
+                coupon: due.coupon,
+                now,
+            })
         })
         .collect();
     let answers = match app.engine.submit(tenant, commands).await {

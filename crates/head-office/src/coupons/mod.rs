@@ -7,5 +7,6 @@ pub mod http;
 pub mod mine;
 pub mod reminders;
 pub mod rows;
+pub mod table;
 pub mod templates;
 pub mod terms;

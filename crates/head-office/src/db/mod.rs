@@ -7,6 +7,7 @@ pub mod batch;
 mod error;
 mod migrations;
 mod place;
+pub mod subjects;
 mod tx;
 pub mod upgrade;
 

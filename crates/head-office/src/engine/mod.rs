@@ -4,8 +4,9 @@
 //! in order, stores all changes with one conditional statement a table, commits once, and answers everybody. See
 //! docs/ARCHITECTURE.md for why.
 
-mod claims;
+mod blame;
 mod group;
+pub mod tables;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -129,7 +130,8 @@ pub struct Engine {
 pub struct Settled(Arc<Mutex<HashMap<DeviceId, Millis>>>);
 
 impl Settled {
-    fn get(&self, device: DeviceId) -> Option<Millis> {
+    /// When that was.
+    pub fn get(&self, device: DeviceId) -> Option<Millis> {
         self.0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -172,18 +174,18 @@ impl Gate {
 }
 
 impl Engine {
-    /// Starts the writer. It ends when the last handle is dropped.
-    pub fn start(parts: Parts) -> Self {
+    /// Starts the writer on these tables. It ends when the last handle is dropped.
+    pub fn start(parts: Parts, settled: Settled, mut tables: Vec<Box<dyn tables::Table>>) -> Self {
         let (interactive, interactive_jobs) = mpsc::channel(INTERACTIVE_QUEUE);
         let (bulk, bulk_jobs) = mpsc::channel(BULK_QUEUE);
-        let settled = Settled::default();
         let (written, writes) = mpsc::channel(1);
         let gate = Gate(Arc::new(watch::Sender::new(true)));
+        tables.sort_by_key(|table| table.place());
         if parts.tended {
             tokio::spawn(tend(Arc::clone(&parts.db), Arc::clone(&parts.clock), writes));
         }
         let opened = gate.0.subscribe();
-        let writer = group::Writer::new(parts, settled.clone());
+        let writer = group::Writer::new(parts, tables);
         tokio::spawn(run(writer, interactive_jobs, bulk_jobs, written, opened));
         Self {
             interactive,

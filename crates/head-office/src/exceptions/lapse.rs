@@ -6,7 +6,7 @@
 use counterfoil_domain::{
     ids::{CouponId, OrderId, TenantId},
     time::Millis,
-    transition::{Command, Subject},
+    transition::{Command, Lapse, Subject},
 };
 use sqlx::AnyConnection;
 
@@ -45,7 +45,7 @@ pub async fn sweep(app: &App, now: Millis, limit: i64) -> Result<u64, DbError> {
         };
         let commands: Vec<Command> = subjects
             .into_iter()
-            .map(|subject| Command::Lapse { subject, now })
+            .map(|subject| Command::Lapse(Lapse { subject, now }))
             .collect();
         let count = commands.len();
         match app.engine.submit(tenant, commands).await {

@@ -2,3 +2,5 @@
 
 pub mod http;
 pub mod lapse;
+pub mod rows;
+pub mod table;

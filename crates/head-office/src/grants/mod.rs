@@ -7,6 +7,7 @@
 pub mod http;
 pub mod job;
 pub mod rows;
+pub mod table;
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -14,7 +15,7 @@ use counterfoil_domain::{
     coupons::Coupon,
     ids::{BatchId, GrantId, JobId, MemberId, TemplateId, TenantId},
     time::{Millis, SECOND},
-    transition::{Answer, Audience, Command, NotClaimable},
+    transition::{Answer, Audience, Command, NotClaimable, TakeGrant},
     typed,
 };
 use sqlx::AnyConnection;
@@ -236,7 +237,7 @@ pub async fn give(
 ) -> Result<Vec<(MemberId, Got)>, Refusal> {
     let commands = members
         .iter()
-        .map(|&member| Command::TakeGrant { grant, member })
+        .map(|&member| Command::TakeGrant(TakeGrant { grant, member }))
         .collect();
     let answers = app.engine.submit(tenant, commands).await?;
     members
@@ -285,7 +286,7 @@ pub async fn show_up(app: &App, tenant: TenantId, member: MemberId) -> Result<us
     }
     let commands = due
         .into_iter()
-        .map(|grant| Command::TakeGrant { grant, member })
+        .map(|grant| Command::TakeGrant(TakeGrant { grant, member }))
         .collect();
     let answers = app.engine.submit(tenant, commands).await?;
     Ok(answers.iter().filter(|answered| answered.given.is_some()).count())

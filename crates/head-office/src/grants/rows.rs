@@ -131,7 +131,7 @@ pub(super) async fn due_to(
     let parts = crate::claims::rows::load_parts(connection, tenant, &keys).await?;
     Ok(keys
         .into_iter()
-        .filter(|key| !parts.iter().any(|(known, _)| known == key))
+        .filter(|key| !parts.iter().any(|part| (part.grant, part.member) == *key))
         .map(|(grant, _)| grant)
         .collect())
 }

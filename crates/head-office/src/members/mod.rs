@@ -5,3 +5,4 @@ pub mod http;
 pub mod listed;
 pub mod rows;
 pub mod sessions;
+pub mod table;

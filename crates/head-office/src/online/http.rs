@@ -11,7 +11,7 @@ use counterfoil_domain::{
     time::{DAY, Millis},
     transition::{
         Answer, Command,
-        online::{AskedOrder, End, Named, OnlineOrder, OnlineStatus},
+        online::{AskedOrder, End, EndOnline, FreezeOnline, Named, OnlineOrder, OnlineStatus},
     },
 };
 use counterfoil_protocol::problem::Code;
@@ -210,7 +210,7 @@ async fn command(app: &App, operator: &Operator, once: &Once, new: NewOrderFreez
         coupons.push(Named { as_given, coupon });
     }
     fields.done()?;
-    Ok(Command::FreezeOrder {
+    Ok(Command::FreezeOnline(FreezeOnline {
         asked: Arc::new(AskedOrder {
             id: super::id_of(operator.tenant, &new.order),
             number: new.order,
@@ -222,7 +222,7 @@ async fn command(app: &App, operator: &Operator, once: &Once, new: NewOrderFreez
             by: operator.id.0,
         }),
         now,
-    })
+    }))
 }
 
 /// Which coupon is meant; ids and codes of coupons never change, so this needs no lock.
@@ -320,13 +320,13 @@ async fn end(
     let mut fields = Fields::default();
     fields.text("id", order, NUMBER_CHARACTERS);
     let number = number.filter(|_| fields.are_fine());
-    let command = Command::EndOrder {
+    let command = Command::EndOnline(EndOnline {
         id,
         number,
         end,
         by: Some(operator.id.0),
         now: app.clock.now(),
-    };
+    });
     once.submit(app, command, read).await
 }
 

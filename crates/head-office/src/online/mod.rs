@@ -7,6 +7,7 @@ pub mod http;
 pub mod owner;
 pub mod rows;
 pub mod sweep;
+pub mod table;
 
 use counterfoil_domain::{
     ids::{FreezeId, TenantId},

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use counterfoil_domain::{
     ids::TenantId,
     time::{HOUR, MINUTE, Millis},
-    transition::{Answer, Command, online::End},
+    transition::{
+        Answer, Command,
+        online::{End, EndOnline},
+    },
 };
 use tokio::task::JoinSet;
 
@@ -96,13 +99,13 @@ async fn answered(
             return Ok(());
         }
     };
-    let command = Command::EndOrder {
+    let command = Command::EndOnline(EndOnline {
         id: order.id,
         number: None,
         end,
         by: None,
         now: app.clock.now(),
-    };
+    });
     match app.engine.submit(tenant, vec![command]).await {
         // Ended otherwise meanwhile: whoever did that knew better.
         Ok(answers) => {

@@ -1,3 +1,4 @@
 //! Pickup orders at head office.
 
 pub mod rows;
+pub mod table;

@@ -10,7 +10,7 @@ use counterfoil_domain::{
     coupons::Coupon,
     ids::{FreezeId, StoreId},
     pickups::Order,
-    transition::{Answer, Command, DeviceStatus},
+    transition::{Answer, AskFreeze, CancelFreeze, Command, DeviceStatus},
 };
 use counterfoil_protocol::{
     problem::Code,
@@ -44,13 +44,13 @@ pub async fn freeze(
             "the Idempotency-Key is not the freeze's id",
         ));
     }
-    let command = Command::Freeze {
+    let command = Command::Freeze(AskFreeze {
         id: asked.id,
         device: request.device,
         subject: asked.subject,
         presented_by: asked.presented_by,
         now: request.now,
-    };
+    });
     decide(&app, &request, command).await
 }
 
@@ -66,11 +66,11 @@ pub async fn cancel(
     let id: FreezeId = id
         .parse()
         .map_err(|_| ApiError::detailed(Code::Malformed, "the id is not a UUID"))?;
-    let command = Command::CancelFreeze {
+    let command = Command::CancelFreeze(CancelFreeze {
         id,
         device: request.device,
         now: request.now,
-    };
+    });
     decide(&app, &request, command).await
 }
 

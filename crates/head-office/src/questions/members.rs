@@ -6,7 +6,7 @@
 
 use counterfoil_domain::{
     ids::{MemberId, StoreId, TenantId},
-    transition::Command,
+    transition::{Command, Seen},
 };
 
 use crate::{App, http::ApiError, members};
@@ -23,6 +23,8 @@ pub async fn seen(app: &App, tenant: TenantId, member: MemberId, store: StoreId)
     if known.is_none_or(|(_, member)| member.seen_at(store).is_none()) {
         return Ok(());
     }
-    app.engine.submit(tenant, vec![Command::Seen { member, store }]).await?;
+    app.engine
+        .submit(tenant, vec![Command::Seen(Seen { member, store })])
+        .await?;
     Ok(())
 }

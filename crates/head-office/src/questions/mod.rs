@@ -3,3 +3,5 @@
 pub mod guessing;
 pub mod http;
 pub mod members;
+pub mod rows;
+pub mod table;

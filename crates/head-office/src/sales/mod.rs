@@ -4,3 +4,4 @@ mod described;
 pub mod http;
 pub mod quoting;
 pub mod rows;
+pub mod table;

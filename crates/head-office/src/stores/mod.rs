@@ -4,3 +4,4 @@ pub mod enrol;
 pub mod http;
 pub mod listed;
 pub mod rows;
+pub mod table;

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use counterfoil_domain::ids::{
-    ClerkId, CouponId, HistoryId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId,
+use counterfoil_domain::{
+    ids::{ClerkId, CouponId, HistoryId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId},
+    transition::Entity,
 };
 use sqlx::{AnyConnection, Row};
 use uuid::Uuid;
@@ -40,6 +41,17 @@ pub enum Item {
     Sale(OperationId),
     /// A product, by the id of its row.
     Product(Uuid),
+}
+
+impl From<Entity> for Item {
+    fn from(entity: Entity) -> Self {
+        match entity {
+            Entity::Coupon(id) => Self::Coupon(id),
+            Entity::Order(id) => Self::Order(id),
+            Entity::Member(id) => Self::Member(id),
+            Entity::Sale(id) => Self::Sale(id),
+        }
+    }
 }
 
 impl Item {

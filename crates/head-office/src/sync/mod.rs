@@ -5,5 +5,6 @@ pub mod http;
 pub mod marks;
 pub mod page;
 pub mod rows;
+pub mod table;
 pub mod told;
 pub mod watch;

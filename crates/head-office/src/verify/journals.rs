@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use counterfoil_domain::{
-    operations::Action,
+    operations::{Action, OperationKind, VoidRedemption},
     transition::{Fingerprint, Subject, genesis},
 };
 use counterfoil_protocol::operation::{fingerprint, open};
@@ -117,7 +117,7 @@ impl Read {
         if about != kind.as_deref().zip(subject) {
             self.chain.add(&id, "its body is about something else");
         }
-        if let Some(Action::VoidRedemption { target, .. }) = &arrival.action
+        if let Some(Action::VoidRedemption(VoidRedemption { target, .. })) = &arrival.action
             && row.try_get::<String, _>("outcome")? == "applied"
         {
             self.voided.insert(target.bytes().to_vec());

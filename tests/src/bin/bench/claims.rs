@@ -10,7 +10,7 @@ use bytes::Bytes;
 use counterfoil_domain::{
     ids::MemberId,
     people::Member,
-    transition::{ClaimKey, Command},
+    transition::{ClaimCoupon, ClaimKey, Command},
 };
 use counterfoil_head_office::{
     batches::{self, Purpose},
@@ -112,11 +112,11 @@ async fn in_engine(rush: &Rush, span: Duration, title: &str) -> anyhow::Result<(
                 }
                 let mut key = [0u8; 16];
                 key[..8].copy_from_slice(&done.to_be_bytes());
-                let command = Command::Claim {
+                let command = Command::Claim(ClaimCoupon {
                     member,
                     template: chain.template,
                     key: ClaimKey(key),
-                };
+                });
                 let answers = chain.app.engine.submit(chain.tenant, vec![command]).await?;
                 anyhow::ensure!(answers.iter().all(|answered| answered.given.is_some()), "{answers:?}");
                 done += 1;

@@ -10,10 +10,12 @@ use anyhow::{Result, bail};
 use counterfoil_domain::{
     coupons::{Coupon, CouponState, OfflinePolicy, Template},
     ids::{BatchId, ClerkId, CouponId, DeviceId, FreezeId, OperationId, StoreId, TemplateId},
-    operations::{Action, Outcome},
+    operations::{Action, Outcome, RedeemCoupon, VoidRedemption},
     settlement::{Kind, Scope, Stacking},
     time::{DAY, Millis},
-    transition::{Answer, Arrival, Command, Device, DeviceStatus, State, Subject, decide, genesis},
+    transition::{
+        Answer, Arrival, AskFreeze, CancelFreeze, Command, Device, DeviceStatus, Lapse, State, Subject, decide, genesis,
+    },
 };
 use uuid::Uuid;
 
@@ -148,34 +150,34 @@ impl Run {
             0..=1 => {
                 let id = FreezeId(uuid(7, self.made));
                 self.made += 1;
-                let asked = Command::Freeze {
+                let asked = Command::Freeze(AskFreeze {
                     id,
                     device: DeviceId(uuid(1, device)),
                     subject: Subject::Coupon(coupon),
                     presented_by: None,
                     now: self.now,
-                };
+                });
                 self.decide(&asked);
                 self.books.freezes.insert(device, (id, coupon));
             }
             2 => {
                 if let Some((id, _)) = self.books.freezes.remove(&device) {
                     let device = DeviceId(uuid(1, device));
-                    self.decide(&Command::CancelFreeze {
+                    self.decide(&Command::CancelFreeze(CancelFreeze {
                         id,
                         device,
                         now: self.now,
-                    });
+                    }));
                 }
             }
             3 if !self.books.made.is_empty() => {
                 let place = dice.usize(..self.books.made.len());
                 let (target, by, coupon) = self.books.made.swap_remove(place);
-                let action = Action::VoidRedemption {
+                let action = Action::VoidRedemption(VoidRedemption {
                     target,
                     reason: "wrong".into(),
                     approved_by: ClerkId(uuid(8, 0)),
-                };
+                });
                 self.push(by, action)?;
                 self.books.uses.entry(coupon).or_default().remove(&target);
                 self.books.cases.remove(&target);
@@ -185,14 +187,14 @@ impl Run {
                     Some((freeze, held)) if dice.bool() => (Some(freeze), held),
                     _ => (None, coupon),
                 };
-                let action = Action::RedeemCoupon {
+                let action = Action::RedeemCoupon(RedeemCoupon {
                     coupon,
                     template: TemplateId(uuid(3, 0)),
                     template_version: 1,
                     worth: 100,
                     member: None,
                     freeze,
-                };
+                });
                 if let Some((id, outcome)) = self.push(device, action)?
                     && !matches!(outcome, Outcome::Quarantined { .. })
                 {
@@ -223,10 +225,10 @@ pub fn measure() -> Result<()> {
     run.now += DAY;
     let used: Vec<CouponId> = run.books.uses.keys().copied().collect();
     for coupon in used {
-        run.decide(&Command::Lapse {
+        run.decide(&Command::Lapse(Lapse {
             subject: Subject::Coupon(coupon),
             now: run.now,
-        });
+        }));
     }
     for (coupon, uses) in &run.books.uses {
         let cases = uses.iter().filter(|id| run.books.cases.contains(id)).count();

@@ -5,7 +5,7 @@ mod words;
 
 use counterfoil_domain::{
     ids::OperationId,
-    operations::Action,
+    operations::{Action, VoidRedemption},
     people::{Member, mask_name},
     sales::{Return, Sale, Till},
     time::Millis,
@@ -77,7 +77,7 @@ async fn rows(
             };
             print.sale(db, who, &sale, by).await?;
         }
-        Some((Action::VoidRedemption { target, reason, .. }, at)) => {
+        Some((Action::VoidRedemption(VoidRedemption { target, reason, .. }), at)) => {
             let sale = sale_of(db, target).await?.ok_or(Error::SlipUnavailable)?;
             print
                 .undone(

@@ -61,20 +61,21 @@ fn state(terms: Vec<Terms>, batches: Vec<Batch>) -> State {
         state.holdings.insert((member(n), TEMPLATE), None);
     }
     let offer = Offer {
+        template: TEMPLATE,
         terms,
         batches: batches.iter().map(|batch| batch.id).collect(),
     };
     state.offers.insert(TEMPLATE, Some(offer));
-    state.batches = batches.into_iter().map(|batch| (batch.id, Some(batch))).collect();
+    state.batches = batches.into_iter().collect();
     state
 }
 
 fn ask(state: &mut State, who: MemberId, key: u8, now: Millis) -> Answer {
-    let command = Command::Claim {
+    let command = Command::Claim(ClaimCoupon {
         member: who,
         template: TEMPLATE,
         key: ClaimKey([key; 16]),
-    };
+    });
     let (answer, changes) = decide(state, &command, now).unwrap();
     state.absorb(&changes);
     answer
@@ -238,11 +239,11 @@ fn while_codes_are_made_the_answer_is_neither_yes_nor_no() {
 fn one_name_is_one_question() {
     let mut state = state(vec![terms(1, 0, LimitCounts::Taken)], vec![batch(1, 1, 5, 5)]);
     ask(&mut state, member(0), 1, NOW);
-    let another = Command::Claim {
+    let another = Command::Claim(ClaimCoupon {
         member: member(0),
         template: TemplateId(Uuid::from_u128(78)),
         key: ClaimKey([1; 16]),
-    };
+    });
     assert_eq!(decide(&state, &another, NOW).unwrap().0, Answer::AnotherQuestion);
     let unknown = MemberId(Uuid::from_u128(99));
     state.members.insert(unknown, None);
@@ -269,7 +270,11 @@ fn granting(audience: Audience, open: bool) -> (State, Grant) {
     state.batches.insert(batch.id, Some(batch));
     state.grants.insert(grant.id, Some(grant.clone()));
     for n in 0..8 {
-        let part = (audience == Audience::List && n < 4).then_some(Part::Due);
+        let part = (audience == Audience::List && n < 4).then_some(Part {
+            grant: grant.id,
+            member: member(n),
+            given: None,
+        });
         state.parts.insert((grant.id, member(n)), part);
     }
     (state, grant)
@@ -281,10 +286,10 @@ fn a_grant_gives_each_member_one() {
     let mut coupons = BTreeMap::new();
     for _ in 0..3 {
         for n in 0..8 {
-            let command = Command::TakeGrant {
+            let command = Command::TakeGrant(TakeGrant {
                 grant: grant.id,
                 member: member(n),
-            };
+            });
             let (answer, changes) = decide(&state, &command, NOW).unwrap();
             state.absorb(&changes);
             match answer {
@@ -303,10 +308,10 @@ fn a_grant_gives_each_member_one() {
 #[test]
 fn a_templates_end_stops_grants() {
     let (mut state, grant) = granting(Audience::All, true);
-    let command = Command::TakeGrant {
+    let command = Command::TakeGrant(TakeGrant {
         grant: grant.id,
         member: member(0),
-    };
+    });
     let mut offer = state.offers[&TEMPLATE].clone().unwrap();
     offer.terms[0].published = false;
     offer.terms[0].claim_until = Some(NOW);
@@ -323,11 +328,11 @@ fn a_templates_end_stops_grants() {
 }
 
 fn claimed(state: &mut State, key: u8, now: Millis) -> Coupon {
-    let command = Command::Claim {
+    let command = Command::Claim(ClaimCoupon {
         member: member(0),
         template: TEMPLATE,
         key: ClaimKey([key; 16]),
-    };
+    });
     let (answer, changes) = decide(state, &command, now).unwrap();
     assert!(matches!(answer, Answer::Given { replayed: false, .. }), "{answer:?}");
     state.absorb(&changes);

@@ -4,6 +4,7 @@
 mod check;
 pub mod http;
 mod rows;
+pub mod table;
 
 pub(crate) use rows::insert;
 
