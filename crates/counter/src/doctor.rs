@@ -16,11 +16,11 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use crate::{
-    Inner,
     ambient::{Clock, Random},
     error::Error,
     http::{Failure, Sending},
     identity,
+    inner::Inner,
     key::{KEY_FILE, load_key},
     queue,
 };

@@ -8,10 +8,11 @@ use counterfoil_protocol::{
 };
 
 use crate::{
-    Inner, db,
+    db,
     error::{Error, Result},
     http::{Failure, parse_address},
     identity,
+    inner::Inner,
     key::{load_key, make_key},
 };
 

@@ -13,10 +13,11 @@ use sqlx::SqliteConnection;
 
 pub use crate::session::Person;
 use crate::{
-    Inner,
     db::Fault,
     error::{Error, Result},
-    identity, replica, steady,
+    identity,
+    inner::Inner,
+    replica, steady,
 };
 
 /// Wrong PINs in a row, and when the lock that they brought ends, in [`steady`] time.

@@ -11,11 +11,11 @@ use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use crate::{
-    Inner,
     error::Result,
     guessing::{self, Guessing},
     http::{is_exposed, parse_address},
     identity::{self, Identity},
+    inner::Inner,
     journal,
     line::Link,
     queue::{self, QueueCounts},

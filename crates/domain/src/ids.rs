@@ -27,7 +27,7 @@ pub struct Place(u16);
 
 /// The number is no place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a place is a number from 0 to {last}, found {0}", last = Place::LAST)]
+#[error("a place is a number from 0 to 1023, found {0}")]
 pub struct NoPlace(pub i64);
 
 impl Place {

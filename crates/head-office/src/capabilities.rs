@@ -100,7 +100,7 @@ pub(crate) fn begin(app: &Arc<App>) {
 
 #[cfg(test)]
 mod tests {
-    use axum::http::Method;
+    use axum::{http::Method, routing::get};
     use counterfoil_protocol::paths::ENROL;
 
     use super::*;

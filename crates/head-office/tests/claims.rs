@@ -24,7 +24,9 @@ use counterfoil_head_office::{
     clock::SystemRandom,
     coupons,
     engine::Answered,
-    grants, jobs, members, on_both,
+    grants, jobs,
+    jobs::Work as _,
+    members, on_both,
     verify::verify,
 };
 use sqlx::Row;

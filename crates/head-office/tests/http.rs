@@ -34,11 +34,7 @@ use counterfoil_domain::{
     people::{OperatorRole, Store},
     transition::{DeviceStatus, Subject},
 };
-use counterfoil_head_office::{
-    clock::Clock,
-    http::{caller::BELIEVED, router},
-    serve, stores,
-};
+use counterfoil_head_office::{capabilities::router, clock::Clock, http::caller::BELIEVED, serve, stores};
 use counterfoil_protocol::{
     REQUEST_BYTES, VERSION,
     enrolment::{EnrolRequest, EnrolResponse},

@@ -9,6 +9,7 @@
 
 mod common;
 
+use counterfoil_head_office::sales::quoting::Quoting;
 use std::{sync::Arc, time::Duration};
 
 use common::{Chain, On, chain};
@@ -102,7 +103,7 @@ fn refused(status: u16, code: &str) -> (u16, Option<String>, Option<String>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_big_quote_keeps_no_small_one_waiting_and_ends_when_its_caller_goes() {
     let office = Office::open().await;
-    let quoting = &office.chain.app.quoting;
+    let quoting = &office.chain.app.own.of::<Quoting>();
     // Room for one, however many cores there are.
     let cores = quoting.big.available_permits();
     let others = quoting

@@ -26,8 +26,8 @@ use counterfoil_domain::{
 };
 use counterfoil_head_office::{
     admin,
+    capabilities::router,
     clock::{Clock, SystemRandom},
-    http::router,
     members::sessions::Link,
     stores,
 };

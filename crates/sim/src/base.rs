@@ -11,9 +11,9 @@ use axum::http::Method;
 use counterfoil_counter::{Counter, Parts};
 use counterfoil_domain::ids::{MemberId, StoreId, TemplateId, TenantId};
 use counterfoil_head_office::{
-    App, admin,
+    App, admin, capabilities,
     db::Db,
-    http, jobs,
+    jobs,
     seed::{self, Plan},
     stores,
 };
@@ -99,7 +99,7 @@ impl Base {
 
         let net = Arc::new(Net::default());
         net.connect(Some(Reached {
-            router: http::router(Arc::clone(&app), None),
+            router: capabilities::router(Arc::clone(&app), None),
             doom: Arc::new(Doom::default()),
         }));
         let offered = json!({ "template": base.claimable, "count": CLAIMABLE });

@@ -13,9 +13,7 @@ use counterfoil_domain::{
     transition::DeviceStatus,
 };
 use counterfoil_head_office::{
-    App, coupons, members, pickups, sales, stores,
-    sync::{feed::Item, page},
-    verify,
+    App, capabilities, coupons, feed::Item, feed::images::Viewer, members, pickups, sales, stores, verify,
 };
 use counterfoil_protocol::{operation::open, sync::Image};
 use serde_json::Value;
@@ -563,7 +561,7 @@ async fn copies(world: &mut World, app: &App, journals: &Journals) -> Result<Vio
 async fn true_to(world: &World, app: &App, place: usize, copy: &Copy, now: Millis) -> Result<Violations> {
     let mut violations = Violations::new();
     let tenant = world.base.tenant;
-    let viewer = page::Viewer {
+    let viewer = Viewer {
         store: world.store(place),
         device: world.tills[place].device,
         now,
@@ -579,7 +577,10 @@ async fn true_to(world: &World, app: &App, place: usize, copy: &Copy, now: Milli
         });
     }
     let mut truth: BTreeMap<(String, Vec<u8>), Value> = BTreeMap::new();
-    for row in page::images(&mut snapshot, tenant, &items, viewer).await? {
+    for row in capabilities::gallery()
+        .load(&mut snapshot, tenant, &items, viewer)
+        .await?
+    {
         let (entity, id, image) = match row.image {
             Image::Coupon(row) => ("coupon", row.id.bytes().to_vec(), serde_json::to_value(row)?),
             Image::Order(row) => ("order", row.id.bytes().to_vec(), serde_json::to_value(row)?),

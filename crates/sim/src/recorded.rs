@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use axum::http::Method;
 use counterfoil_counter::key;
 use counterfoil_domain::{ids::HistoryId, time::Millis};
-use counterfoil_head_office::{App, db::Db, http, verify};
+use counterfoil_head_office::{App, capabilities, db::Db, verify};
 use counterfoil_protocol::{
     paths,
     signing::{DEVICE, SIGNATURE, Signed, TENANT, TIME},
@@ -146,7 +146,7 @@ pub async fn replay(folder: &Path) -> Result<(usize, usize)> {
     let app = App::on(db, clock, dice, false);
     let net = Net::default();
     net.connect(Some(Reached {
-        router: http::router(Arc::clone(&app), None),
+        router: capabilities::router(Arc::clone(&app), None),
         doom: Arc::new(Doom::default()),
     }));
     let text = unpack(&folder.join(REQUESTS))?;

@@ -16,7 +16,7 @@ use counterfoil_domain::{
     people::Role,
     time::{MINUTE, Millis},
 };
-use counterfoil_head_office::{App, db::Db, http};
+use counterfoil_head_office::{App, capabilities, db::Db};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
@@ -207,7 +207,7 @@ impl World {
         let db = Db::open_with(&url, clock.as_ref(), dice.as_ref(), 1, Some(faults)).await?;
         let app = App::on(db, clock, dice, false);
         self.net.connect(Some(Reached {
-            router: http::router(Arc::clone(&app), None),
+            router: capabilities::router(Arc::clone(&app), None),
             doom: Arc::clone(&self.office_doom),
         }));
         self.office = Some(Office { app });

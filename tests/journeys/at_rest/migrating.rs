@@ -87,7 +87,9 @@ async fn first_schema(from: &Path, to: &Path) {
         .unwrap();
     for sql in [
         "PRAGMA foreign_keys = OFF",
-        "INSERT INTO identity SELECT * FROM new.identity",
+        "INSERT INTO identity SELECT one, tenant, store, device, address, epoch, device_status, history_id, tenant_seq,
+             tenant_mark, store_seq, store_mark, generation, resyncing, clock_high_water, last_pull, last_contact, skew,
+             server_time FROM new.identity",
         "INSERT INTO replica SELECT * FROM new.replica",
         "INSERT INTO journal SELECT j.epoch, j.seq, op_id, kind, occurred_at, fingerprint, prev_hash, body, clerk, clerk_name,
              title_zh, title_en, entity, id, worth, member, confirmed, state, conflict, outcome, detail, feed, delivered_at,

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, time::Duration, time::Instant};
 
 use counterfoil_domain::ids::{CouponId, DeviceId, MemberId, OperationId, OrderId, StoreId, TenantId};
-use counterfoil_head_office::sync::{
-    feed::{Item, TENANT_FEED},
-    page,
+use counterfoil_head_office::{
+    capabilities,
+    feed::{Item, TENANT_FEED, images::Viewer},
 };
 use counterfoil_protocol::sync::Image;
 use serde_json::Value;
@@ -141,7 +141,7 @@ async fn truth(
             _ => Item::Member(MemberId::from_bytes(id).unwrap()),
         })
         .collect();
-    let viewer = page::Viewer {
+    let viewer = Viewer {
         store: StoreId::from_bytes(&place.store).unwrap(),
         device: DeviceId::from_bytes(&place.device).unwrap(),
         now: 0,
@@ -149,7 +149,11 @@ async fn truth(
     let tenant = TenantId::from_bytes(&place.tenant).unwrap();
     let mut truth = BTreeMap::new();
     for some in items.chunks(500) {
-        for row in page::images(office, tenant, some, viewer).await.unwrap() {
+        for row in capabilities::gallery()
+            .load(office, tenant, some, viewer)
+            .await
+            .unwrap()
+        {
             let (entity, id, image) = match row.image {
                 Image::Coupon(row) => ("coupon", row.id.bytes().to_vec(), serde_json::to_value(row)),
                 Image::Order(row) => ("order", row.id.bytes().to_vec(), serde_json::to_value(row)),

@@ -16,7 +16,6 @@ use sqlx::SqliteConnection;
 
 use super::{Basket, Quote, QuoteReason, QuotedCoupon, QuotedLine, SaleTicket, Selection, Share, ShownCoupon};
 use crate::{
-    Inner,
     ambient::random_bytes,
     desk::{
         Decision,
@@ -26,6 +25,7 @@ use crate::{
     },
     error::{Error, Result},
     identity,
+    inner::Inner,
     journal::Title,
     members::CardState,
     replica,
@@ -387,7 +387,7 @@ struct View {
     candidates: Vec<Candidate>,
     answer: Answer,
     notes: BTreeMap<CouponId, Vec<settlement::Reason>>,
-    unread: Vec<crate::Verdict>,
+    unread: Vec<crate::desk::Verdict>,
     left_out: usize,
 }
 

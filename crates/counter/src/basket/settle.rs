@@ -17,7 +17,6 @@ use tokio::task::JoinSet;
 
 use super::{RefusedCoupon, SaleRefusal, SaleTicket, Settled, ShownCoupon, Tender};
 use crate::{
-    Inner,
     desk::{
         Decision,
         ask::refresh,
@@ -32,6 +31,7 @@ use crate::{
         may_work,
     },
     identity::{self, Identity},
+    inner::Inner,
     journal::{Alone, Draft, Title},
     people,
 };

@@ -287,7 +287,9 @@ async fn a_database_of_the_first_schema_is_brought_up_to_date() {
         .await
         .unwrap();
     for sql in [
-        "INSERT INTO identity SELECT * FROM new.identity",
+        "INSERT INTO identity SELECT one, tenant, store, device, address, epoch, device_status, history_id, tenant_seq,
+             tenant_mark, store_seq, store_mark, generation, resyncing, clock_high_water, last_pull, last_contact, skew,
+             server_time FROM new.identity",
         "INSERT INTO replica SELECT * FROM new.replica",
         "UPDATE replica SET lookup2 = NULL WHERE entity = 'coupon'",
         "INSERT INTO journal SELECT j.epoch, j.seq, op_id, kind, occurred_at, fingerprint, prev_hash, body, clerk, clerk_name,
@@ -303,7 +305,7 @@ async fn a_database_of_the_first_schema_is_brought_up_to_date() {
     db.close().await.unwrap();
 
     Database::open(old.path()).await.unwrap().close().await.unwrap();
-    for table in ["replica", "journal", "subjects", "touches"] {
+    for table in ["identity", "replica", "journal", "subjects", "touches"] {
         let expected = rows(shut.folder.path(), table).await;
         assert!(!expected.is_empty(), "{table}");
         assert_eq!(rows(old.path(), table).await, expected, "{table}");

@@ -11,11 +11,11 @@ use counterfoil_protocol::{
 use uuid::Uuid;
 
 use crate::{
-    Inner,
     ambient::random_bytes,
     error::Result,
     http::{Failure, Sending},
     identity::{self, Identity},
+    inner::Inner,
     intake,
     overlay::{self, Here},
     replica,

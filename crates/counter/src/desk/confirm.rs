@@ -21,7 +21,6 @@ use super::{
     ticket::{Shown, Ticket},
 };
 use crate::{
-    Inner,
     error::{Error, Result},
     honour::{
         act,
@@ -29,6 +28,7 @@ use crate::{
         may_work,
     },
     identity::{self, Identity},
+    inner::Inner,
     journal::{Alone, Draft, Title},
     replica,
 };

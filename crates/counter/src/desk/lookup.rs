@@ -21,11 +21,11 @@ use super::{
     ticket::{Shown, Ticket},
 };
 use crate::{
-    Inner,
     ambient::random_bytes,
     error::{Error, Result},
     guessing,
     identity::{self, Identity},
+    inner::Inner,
     journal,
     replica::{self, Held},
 };

@@ -11,10 +11,10 @@ use counterfoil_protocol::operation::Evidence;
 use sqlx::{Row, SqliteConnection};
 
 use crate::{
-    Inner,
     error::{Error, Result},
     honour::{Receipt, act, may_work},
     identity,
+    inner::Inner,
     journal::{self, Alone, Draft, Place},
     people, queue, replica,
 };

@@ -16,10 +16,10 @@ use sha2::{Digest, Sha256};
 use sqlx::SqliteConnection;
 
 use crate::{
-    Inner,
     error::Result,
     honour::act,
     identity::Identity,
+    inner::Inner,
     journal::{self, Draft, Title},
     people::{self, Person},
     steady,

@@ -4,10 +4,10 @@ use counterfoil_domain::{operations::Action, planted, time::Millis};
 
 use super::{Delivery, Receipt};
 use crate::{
-    Inner,
     db::Tx,
     error::Result,
     identity::{self, Identity},
+    inner::Inner,
     journal::{self, Draft},
     overlay::{self, Here},
     replica,

@@ -17,11 +17,11 @@ use counterfoil_protocol::{
 
 use super::PresentedBy;
 use crate::{
-    Inner,
     ambient::random_bytes,
     error::{Error, Result},
     http::{Failure, Sending},
     identity::{self, Identity},
+    inner::Inner,
     intake,
     line::{Retry, classify},
 };

@@ -12,7 +12,6 @@ use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use crate::{
-    Inner,
     desk::{
         Decision, Explained, Input, Verdict,
         ask::ask,
@@ -22,6 +21,7 @@ use crate::{
     },
     error::{Error, Result},
     identity,
+    inner::Inner,
     replica::{self, Held},
 };
 

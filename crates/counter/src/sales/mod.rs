@@ -18,9 +18,9 @@ pub(crate) use slip::slip;
 use sqlx::SqliteConnection;
 
 use crate::{
-    Inner,
     error::{Error, Result},
     identity,
+    inner::Inner,
     journal::Title,
     queue::{self, QueueState},
     replica,

@@ -17,11 +17,11 @@ use sqlx::SqliteConnection;
 
 use super::{SaleCoupon, coupon_title, known, title};
 use crate::{
-    Inner,
     desk::void::reason_of,
     error::{Error, Result},
     honour::{Receipt, act, may_work},
     identity,
+    inner::Inner,
     journal::{Alone, Draft},
     people, replica,
 };

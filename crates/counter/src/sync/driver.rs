@@ -10,10 +10,10 @@ use tokio::{sync::watch, task::JoinHandle};
 
 use super::DrainLock;
 use crate::{
-    Inner,
     error::{Error, Result, caught},
     http::{Failure, Sending},
     identity::{self, Identity},
+    inner::Inner,
     intake, journal,
     line::{Heard, LinkState, Plan, Step, View},
     replica,

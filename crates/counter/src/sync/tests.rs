@@ -650,7 +650,7 @@ async fn a_panic_of_the_sync_is_shown_and_the_sync_goes_on() {
         transport: line.clone(),
         ..crate::Parts::new(shut.clock.clone(), shut.random.clone()).unwrap()
     };
-    let inner = std::sync::Arc::new(crate::Inner::open_with(shut.folder.path(), parts).await.unwrap());
+    let inner = std::sync::Arc::new(crate::inner::Inner::open_with(shut.folder.path(), parts).await.unwrap());
     inner.set_key(ed25519_dalek::SigningKey::from_bytes(&[7; 32]));
     let mut changes = inner.changes();
     let sync = super::driver::start(inner.clone());

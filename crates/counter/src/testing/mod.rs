@@ -39,10 +39,10 @@ pub use office::HeadOffice;
 use tempfile::TempDir;
 
 use crate::{
-    Inner,
     ambient::{Clock, NoRandomness, Random},
     http::{Failure, Unanswered},
     identity,
+    inner::Inner,
 };
 
 pub const NOW: Millis = 1_795_000_000_000;
@@ -109,7 +109,7 @@ impl Random for TestRandom {
 
 /// An id that only depends on a number.
 pub fn bytes(kind: u8, n: u8) -> [u8; 10] {
-    [kind, n, 0, 0, 0, 0, 0, 0, 0, 1]
+    [0, 0, kind, n, 0, 0, 0, 0, 0, 1]
 }
 macro_rules! id {
     ($type:ident, $kind:literal, $n:expr) => {

@@ -11,10 +11,7 @@ use counterfoil_protocol::{
     signing,
 };
 
-use crate::{
-    db::{DbError, Trouble},
-    engine::Refusal,
-};
+use crate::{db::DbError, engine::Refusal};
 
 /// A problem on its way out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,11 +77,7 @@ impl IntoResponse for ApiError {
 impl From<DbError> for ApiError {
     fn from(error: DbError) -> Self {
         tracing::error!(%error, "the database failed a request");
-        match error.trouble() {
-            Trouble::Again | Trouble::Slow => Self::busy(1),
-            Trouble::Storage => Self::new(Code::StorageUnavailable),
-            _ => Self::internal(),
-        }
+        Refusal::from(error.trouble()).into()
     }
 }
 

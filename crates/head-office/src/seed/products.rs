@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn every_product_is_acceptable_and_its_own() {
-        let products = all(Ids::Placed, "CNY");
+        let products = all(super::Ids::Placed, "CNY");
         let mut seen = BTreeSet::new();
         for (id, _, product) in &products {
             assert_eq!(product.flaws(), []);

@@ -213,7 +213,7 @@ pub(super) const RULES: &[Rule] = &[
             "SELECT coupon AS id, 'it was claimed twice' AS what FROM claims WHERE coupon IS NOT NULL GROUP BY tenant, coupon HAVING COUNT(*) > 1",
             "SELECT c.id AS id, 'it was given without a claim' AS what
              FROM coupons c LEFT JOIN batches b ON b.tenant = c.tenant AND b.id = c.batch
-                 LEFT JOIN (SELECT tenant, coupon FROM claims WHERE coupon IS NOT NULL) AS k ON k.tenant = c.tenant AND k.coupon = c.id
+                 LEFT JOIN (SELECT tenant, coupon FROM claims WHERE coupon IS NOT NULL GROUP BY tenant, coupon) AS k ON k.tenant = c.tenant AND k.coupon = c.id
              WHERE COALESCE(b.purpose, '') = 'claim' AND c.version > 0 AND k.coupon IS NULL",
         ],
     },

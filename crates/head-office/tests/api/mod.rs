@@ -9,7 +9,7 @@ use axum::{
     body::{Body, to_bytes},
     http::{Request, header},
 };
-use counterfoil_head_office::{App, http::router, testing::Chain};
+use counterfoil_head_office::{App, capabilities::router, testing::Chain};
 use serde_json::Value;
 use tower::ServiceExt;
 

@@ -19,6 +19,7 @@ use counterfoil_domain::{
     people::OperatorRole,
     sales::{SaleLine, Settlement, UsedCoupon},
 };
+use counterfoil_head_office::sales::quoting::Quoting;
 use office::{codes, office, tea};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -206,8 +207,16 @@ async fn a_basket_is_quoted_for_operators_and_members(on: On) {
 
 async fn quotes_wait_for_their_turn_and_are_sent_away(on: On) {
     let office = office(on, 0).await;
-    let all = u32::try_from(office.chain.app.quoting.small.available_permits()).unwrap();
-    let taken = office.chain.app.quoting.small.acquire_many(all).await.unwrap();
+    let all = u32::try_from(office.chain.app.own.of::<Quoting>().small.available_permits()).unwrap();
+    let taken = office
+        .chain
+        .app
+        .own
+        .of::<Quoting>()
+        .small
+        .acquire_many(all)
+        .await
+        .unwrap();
     let (status, problem) = office.ask(Method::POST, "/v1/quotes", &basket()).await;
     assert_eq!((status, &problem["code"]), (503, &json!("busy")));
     drop(taken);

@@ -6,7 +6,7 @@ use counterfoil_domain::{
     ids::{DeviceId, StoreId},
     people::OperatorRole,
 };
-use counterfoil_head_office::{clock::Clock, serve, sync::page};
+use counterfoil_head_office::{capabilities, clock::Clock, feed::images::Viewer, serve, sync::page};
 use counterfoil_protocol::sync::{Cursor, Image};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -100,12 +100,13 @@ impl Office {
     pub async fn held(&self) -> Vec<(String, i64)> {
         let mut snapshot = self.chain.app.db.snapshot().await.unwrap();
         let tenant = self.chain.tenant;
-        let viewer = page::Viewer {
+        let viewer = Viewer {
             store: StoreId(uuid::Uuid::max()),
             device: DeviceId(uuid::Uuid::max()),
             now: self.chain.clock.now(),
         };
-        let page = page::read(&mut snapshot, tenant, viewer, Cursor::default(), 1_000);
+        let gallery = capabilities::gallery();
+        let page = page::read(&gallery, &mut snapshot, tenant, viewer, Cursor::default(), 1_000);
         let rows = page.await.unwrap().rows.into_iter();
         rows.filter_map(|row| match row.image {
             Image::Product(product) => Some((product.sku, product.version)),

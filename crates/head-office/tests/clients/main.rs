@@ -20,7 +20,7 @@ use std::{
 use axum::body::{Body, to_bytes};
 use axum::http::Request;
 use common::{On, chain};
-use counterfoil_head_office::http::router;
+use counterfoil_head_office::capabilities::router;
 use tempfile::TempDir;
 use tower::ServiceExt;
 

@@ -11,9 +11,9 @@ use counterfoil_domain::{
     ids::{MemberId, MessageId},
 };
 use counterfoil_head_office::{
-    coupons::mine,
     messages::{self, Message, Words},
     testing::{Chain, HOUR, On, START, chain, random10},
+    wallet::mine,
 };
 use sqlx::AssertSqlSafe;
 

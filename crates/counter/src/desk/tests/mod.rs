@@ -213,11 +213,12 @@ async fn what_happens_here_is_named_with_the_stores_place_and_a_freeze_with_its_
     let shop = offline_shop(&mut office).await;
     let place = |number: i64| Place::try_from(number).unwrap();
     for (n, number) in [(0, 0), (1, 700)] {
-        sqlx::query("UPDATE identity SET place = ?")
-            .bind(number)
-            .execute(&mut *shop.inner.db.write().await)
-            .await
-            .unwrap();
+        let mut writer = shop.inner.db.write().await;
+        let mut tx = writer.begin().await.unwrap();
+        let told = sqlx::query("UPDATE identity SET place = ?").bind(number);
+        told.execute(&mut *tx).await.unwrap();
+        tx.commit("test").await.unwrap();
+        drop(writer);
         let Confirmation::Done(receipt) = redeem(&shop, &code(&coupon(n, 1))).await else {
             panic!()
         };
@@ -228,7 +229,7 @@ async fn what_happens_here_is_named_with_the_stores_place_and_a_freeze_with_its_
         transition::Subject::Order(OrderId::placed(place(33), NOW, [0xff; 10])),
         transition::Subject::Sale(OperationId::placed(place(33), NOW, [0xff; 10])),
     ] {
-        assert_eq!(super::freezes::place_of(subject), place(33));
+        assert_eq!(crate::honour::freezes::place_of(subject), place(33));
     }
 }
 

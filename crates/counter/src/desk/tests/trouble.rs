@@ -55,7 +55,8 @@ async fn a_full_disk_refuses_and_leaves_nothing_half_done() {
 async fn five_wrong_pins_lock_for_a_quarter_of_an_hour_also_after_a_restart() {
     let mut office = HeadOffice::new(0, 0);
     let shop = Shop::of(&mut office).await;
-    let wrong = async |inner: &crate::Inner| crate::people::sign_in(inner, clerk_id(1), "111111").await.unwrap_err();
+    let wrong =
+        async |inner: &crate::inner::Inner| crate::people::sign_in(inner, clerk_id(1), "111111").await.unwrap_err();
     for left in (1..5).rev() {
         let error = wrong(&shop.inner).await;
         assert_eq!(
@@ -75,7 +76,7 @@ async fn five_wrong_pins_lock_for_a_quarter_of_an_hour_also_after_a_restart() {
         (error.code(), error.params()["until"].clone()),
         ("pin_locked", (NOW + 15 * MINUTE).to_string())
     );
-    let again = crate::Inner::open(shop.folder.path(), shop.clock.clone(), shop.inner.random.clone())
+    let again = crate::inner::Inner::open(shop.folder.path(), shop.clock.clone(), shop.inner.random.clone())
         .await
         .unwrap();
     assert_eq!(

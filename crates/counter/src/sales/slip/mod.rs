@@ -19,10 +19,10 @@ use words::Words;
 
 use super::coupon_title;
 use crate::{
-    Inner,
     db::Fault,
     error::{Error, Result},
     identity::{self, Identity},
+    inner::Inner,
     journal::{self, Title},
     replica,
 };
