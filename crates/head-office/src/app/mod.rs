@@ -2,9 +2,9 @@
 
 mod own;
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
-use counterfoil_domain::ids::{DeviceId, HistoryId, TenantId};
+use counterfoil_domain::ids::{DeviceId, HistoryId, StoreId, TenantId};
 pub use own::Own;
 use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -74,6 +74,13 @@ impl App {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             own: Own::default(),
+        }
+    }
+
+    /// Wakes whoever waits for news of these feeds.
+    pub fn moved(&self, tenant: TenantId, heads: BTreeMap<StoreId, i64>) {
+        for (store, number) in heads {
+            self.watch.moved(tenant, store, number);
         }
     }
 

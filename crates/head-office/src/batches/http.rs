@@ -15,15 +15,14 @@ use counterfoil_domain::{
 };
 use counterfoil_protocol::problem::Code;
 use serde::{Deserialize, Serialize};
-use sqlx::AnyConnection;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{MOST, New, NotMade, Purpose, rows};
 use crate::{
     app::App,
-    audit::note,
     db::DbError,
+    deed::Deed,
     http::{
         ApiError, Asked, CutOff, Fields, File, Format, Nothing, Operator, Page, Pages, Paging, Path, Query, Table,
         exported,
@@ -158,7 +157,7 @@ impl From<NotMade> for ApiError {
 async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<NewBatch>) -> Result<Response, ApiError> {
     let actor = operator.actor();
     let now = app.clock.now();
-    let effect = async |connection: &mut AnyConnection, new: NewBatch| {
+    let effect = async |deed: &mut Deed<'_>, new: NewBatch| {
         let mut fields = Fields::default();
         fields.range("count", new.count, 1..=MOST);
         fields.check(
@@ -173,18 +172,9 @@ async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<Ne
             count: new.count,
             purpose: new.purpose,
         };
-        let (batch, job) = super::create(connection, app.random.as_ref(), operator.tenant, new, now).await?;
-        let (random, detail) = (app.random.as_ref(), batch.to_string());
-        note(
-            connection,
-            random,
-            operator.tenant,
-            now,
-            &actor.name,
-            "batch.begun",
-            &detail,
-        )
-        .await?;
+        let (batch, job) = super::create(deed, app.random.as_ref(), operator.tenant, new, now).await?;
+        let detail = batch.to_string();
+        deed.audit("batch.begun", &detail).await?;
         Ok((StatusCode::ACCEPTED, BatchBegun { batch, job: job.id }))
     };
     let answer = asked.decide(&app, actor.clone(), effect).await?;
@@ -264,23 +254,18 @@ async fn close(
     asked: Asked<Nothing>,
 ) -> Result<Response, ApiError> {
     let actor = operator.actor();
-    let effect = async |connection: &mut AnyConnection, Nothing {}| {
-        let now = app.clock.now();
-        let tenant = operator.tenant;
-        let before = rows::show(connection, tenant, id)
-            .await?
-            .ok_or_else(ApiError::not_found)?;
-        if !rows::close(connection, tenant, id).await? {
+    let effect = async |deed: &mut Deed<'_>, Nothing {}| {
+        let (tenant, now) = (deed.tenant(), deed.now());
+        let before = rows::show(deed, tenant, id).await?.ok_or_else(ApiError::not_found)?;
+        if !rows::close(deed, tenant, id).await? {
             return Err(ApiError::detailed(Code::StateConflict, "the batch is closed"));
         }
         if let Some(job) = before.job {
-            jobs::rows::decide(connection, tenant, job, jobs::Status::Cancelled, now).await?;
+            jobs::rows::decide(deed, tenant, job, jobs::Status::Cancelled, now).await?;
         }
-        let (random, detail) = (app.random.as_ref(), id.to_string());
-        note(connection, random, tenant, now, &actor.name, "batch.closed", &detail).await?;
-        let shown = rows::show(connection, tenant, id)
-            .await?
-            .ok_or_else(ApiError::not_found)?;
+        let detail = id.to_string();
+        deed.audit("batch.closed", &detail).await?;
+        let shown = rows::show(deed, tenant, id).await?.ok_or_else(ApiError::not_found)?;
         Ok((StatusCode::OK, BatchView::from(shown)))
     };
     asked.decide(&app, actor.clone(), effect).await
@@ -347,19 +332,10 @@ async fn codes(
         .ok_or_else(ApiError::not_found)?;
     drop(reader);
     let mut lease = app.db.lease().await?;
-    let mut transaction = lease.begin().await?;
-    let (random, actor, now) = (app.random.as_ref(), operator.actor(), app.clock.now());
-    note(
-        &mut transaction,
-        random,
-        tenant,
-        now,
-        &actor.name,
-        "batch.codes_exported",
-        &id.to_string(),
-    )
-    .await?;
-    transaction.commit("batches.codes").await?;
+    let (random, now) = (app.random.as_ref(), app.clock.now());
+    let mut deed = Deed::new(lease.begin().await?, random, operator.actor(), now);
+    deed.audit("batch.codes_exported", &id.to_string()).await?;
+    deed.commit("batches.codes").await?;
     drop(lease);
     let table = Table {
         name: "codes",

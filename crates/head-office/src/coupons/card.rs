@@ -1,14 +1,12 @@
 //! What a store that holds a member holds of them.
 
-use std::collections::BTreeMap;
-
 use counterfoil_domain::{
     ids::{MemberId, StoreId, TenantId},
     people::Member,
 };
 use sqlx::AnyConnection;
 
-use crate::{coupons, db::DbError, feed::Item, members};
+use crate::{coupons, db::DbError, deed::Deed, feed::Item, members};
 
 /// Coupons that a member's card shows at most, those that may be used first.
 const COUPONS: i64 = 200;
@@ -50,24 +48,20 @@ pub async fn with_templates(
 ///
 /// # Errors
 /// The driver's, and [`DbError::RowCount`] when the member changed meanwhile.
-pub async fn hold(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    (version, member): (i64, Member),
-    store: StoreId,
-    news: &mut BTreeMap<StoreId, Vec<Item>>,
-) -> Result<(), DbError> {
+pub async fn hold(deed: &mut Deed<'_>, (version, member): (i64, Member), store: StoreId) -> Result<(), DbError> {
     let Some(recent_stores) = member.seen_at(store) else {
         return Ok(());
     };
     for other in &member.recent_stores {
-        news.entry(*other).or_default().push(Item::Member(member.id));
+        deed.tell(*other, Item::Member(member.id));
     }
-    let card = items(connection, tenant, member.id).await?;
-    news.entry(store).or_default().splice(0..0, card);
+    let tenant = deed.tenant();
+    for item in items(deed, tenant, member.id).await? {
+        deed.tell(store, item);
+    }
     let held = Member {
         recent_stores,
         ..member
     };
-    members::rows::update_stores(connection, tenant, &[(version, &held)]).await
+    members::rows::update_stores(deed, tenant, &[(version, &held)]).await
 }

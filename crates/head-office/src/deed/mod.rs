@@ -1,44 +1,177 @@
-//! What a person does at head office: on the command line for the time being. Each change, its lines in the feeds and its
-//! line in the audit log commit together.
+//! What changes something at head office, but for commands of the engine: the change, its lines in the feeds and its line in
+//! the audit log commit together.
 
 mod error;
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    ops::{Deref, DerefMut},
+};
 
-use counterfoil_domain::ids::{StoreId, TenantId};
+use counterfoil_domain::{
+    ids::{OperationId, StoreId, TenantId},
+    time::Millis,
+};
 pub use error::AdminError;
 use sqlx::AnyConnection;
 
 use crate::{
     clock::{self, Random},
-    db::{DbError, Trouble},
+    db::{DbError, Trouble, Tx},
     feed::{self, Item},
 };
 
 /// Who stands in the audit log for what is done on the command line.
-pub(crate) const ACTOR: &str = "admin";
+const ADMIN: &str = "admin";
 /// Longest name of anything.
 const NAME_CHARACTERS: usize = 80;
 /// Longest code of a tenant or a store.
 const CODE_CHARACTERS: usize = 32;
 
+/// In whose name something is done: stands in the audit log and before idempotency keys.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Actor {
+    /// The chain.
+    pub tenant: TenantId,
+    /// `operator:<id>` or `member:<id>`.
+    pub name: String,
+}
+
+impl Actor {
+    /// Whoever sits at head office's command line.
+    pub(crate) fn admin(tenant: TenantId) -> Self {
+        Self::of(tenant, ADMIN)
+    }
+
+    /// Somebody who is known by a word.
+    pub(crate) fn of(tenant: TenantId, name: &str) -> Self {
+        Self {
+            tenant,
+            name: name.to_owned(),
+        }
+    }
+}
+
+/// A transaction that knows whose it is, who does it and when. Dropped without a commit, nothing has happened.
+#[derive(Debug)]
+pub struct Deed<'d> {
+    transaction: Tx<'d>,
+    random: &'d dyn Random,
+    actor: Actor,
+    now: Millis,
+    news: BTreeMap<StoreId, Vec<Item>>,
+}
+
+impl<'d> Deed<'d> {
+    /// Begins one.
+    pub fn new(transaction: Tx<'d>, random: &'d dyn Random, actor: Actor, now: Millis) -> Self {
+        Self {
+            transaction,
+            random,
+            actor,
+            now,
+            news: BTreeMap::new(),
+        }
+    }
+
+    /// Whose it is.
+    pub fn tenant(&self) -> TenantId {
+        self.actor.tenant
+    }
+
+    /// When it happens.
+    pub fn now(&self) -> Millis {
+        self.now
+    }
+
+    /// `N` random bytes: for an id, for a secret.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn fresh<const N: usize>(&self) -> Result<[u8; N], DbError> {
+        fresh(self.random)
+    }
+
+    /// Where randomness comes from, for who draws codes.
+    pub fn random(&self) -> &'d dyn Random {
+        self.random
+    }
+
+    /// Adds a line to the audit log; `detail` must hold no secret.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn audit(&mut self, action: &str, detail: &str) -> Result<(), DbError> {
+        let id = OperationId::new(self.now, self.fresh()?);
+        sqlx::query("INSERT INTO audit (tenant, id, at, actor, action, detail) VALUES ($1, $2, $3, $4, $5, $6)")
+            .bind(self.actor.tenant.bytes().to_vec())
+            .bind(id.bytes().to_vec())
+            .bind(self.now)
+            .bind(self.actor.name.clone())
+            .bind(action.to_owned())
+            .bind(detail.to_owned())
+            .execute(&mut *self.transaction)
+            .await?;
+        Ok(())
+    }
+
+    /// A store's counters, or with [`TENANT_FEED`](crate::feed::TENANT_FEED) all, are to hear of a row.
+    pub fn tell(&mut self, store: StoreId, item: Item) {
+        self.news.entry(store).or_default().push(item);
+    }
+
+    /// The same for many.
+    pub(crate) fn tell_all(&mut self, news: BTreeMap<StoreId, Vec<Item>>) {
+        for (store, items) in news {
+            self.news.entry(store).or_default().extend(items);
+        }
+    }
+
+    /// What was to be told is not: what it is about was undone.
+    pub(crate) fn tell_nobody(&mut self) {
+        self.news.clear();
+    }
+
+    /// Keeps it all. The feeds are last, because their heads are held until the commit. Answers where the feeds stand that
+    /// something was told in. `name` says in the program which commit this is.
+    ///
+    /// # Errors
+    /// The driver's; after an error of the connection nobody knows whether it was kept.
+    pub async fn commit(mut self, name: &'static str) -> Result<BTreeMap<StoreId, i64>, DbError> {
+        let mut heads = BTreeMap::new();
+        if !self.news.is_empty() {
+            let mark = i64::from_be_bytes(self.fresh()?);
+            heads = feed::append(&mut self.transaction, self.actor.tenant, &self.news, mark).await?;
+        }
+        self.transaction.commit(name).await?;
+        Ok(heads)
+    }
+
+    /// Keeps nothing.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub async fn rollback(self) -> Result<(), DbError> {
+        self.transaction.rollback().await
+    }
+}
+
+impl Deref for Deed<'_> {
+    type Target = AnyConnection;
+    fn deref(&self) -> &AnyConnection {
+        &self.transaction
+    }
+}
+
+impl DerefMut for Deed<'_> {
+    fn deref_mut(&mut self) -> &mut AnyConnection {
+        &mut self.transaction
+    }
+}
+
 /// `N` random bytes, or the error that everything here returns.
 pub(crate) fn fresh<const N: usize>(random: &dyn Random) -> Result<[u8; N], DbError> {
     clock::bytes(random).map_err(|error| DbError::config(error.to_string()))
-}
-
-/// Appends to the feeds, with a mark of its own for this commit; to be called last before the commit.
-pub(crate) async fn tell(
-    connection: &mut AnyConnection,
-    random: &dyn Random,
-    tenant: TenantId,
-    news: &BTreeMap<StoreId, Vec<Item>>,
-) -> Result<(), DbError> {
-    if news.is_empty() {
-        return Ok(());
-    }
-    let mark = i64::from_be_bytes(fresh(random)?);
-    feed::append(connection, tenant, news, mark).await.map(drop)
 }
 
 pub(crate) fn not_found(error: DbError) -> AdminError {

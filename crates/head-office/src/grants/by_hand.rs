@@ -1,9 +1,6 @@
 //! Coupons granted by hand.
 
-use std::collections::BTreeMap;
-
 use crate::{
-    audit::note,
     batches::{self, Purpose, rows::NewBatch},
     clock::{Clock, Random},
     coupons::{
@@ -12,7 +9,7 @@ use crate::{
         terms::Latest,
     },
     db::{Db, DbError},
-    deed::{ACTOR, AdminError, fresh, tell},
+    deed::{Actor, AdminError, Deed, fresh},
     feed::Item,
     grants::{NotMade, granted},
     pickups::by_hand::find_member,
@@ -20,7 +17,7 @@ use crate::{
 use counterfoil_domain::{
     code_policy::CodePolicy,
     coupons::{Coupon, CouponState},
-    ids::{BatchId, CouponId, StoreId, TemplateId, TenantId},
+    ids::{BatchId, CouponId, TemplateId, TenantId},
 };
 
 /// Most coupons of one grant.
@@ -62,9 +59,9 @@ pub async fn grant_coupons(
     }
     let now = clock.now();
     let mut lease = db.lease().await?;
-    let mut transaction = lease.begin().await?;
-    let member = find_member(&mut transaction, tenant, new.member).await?;
-    let Latest { terms, line, category } = match granted(&mut transaction, tenant, new.template, now).await {
+    let mut deed = Deed::new(lease.begin().await?, random, Actor::admin(tenant), now);
+    let member = find_member(&mut deed, tenant, new.member).await?;
+    let Latest { terms, line, category } = match granted(&mut deed, tenant, new.template, now).await {
         Ok(latest) => latest,
         Err(NotMade::Over) => return Err(AdminError::TemplateOver),
         Err(NotMade::Db(error)) => return Err(error.into()),
@@ -76,9 +73,9 @@ pub async fn grant_coupons(
         }
     };
     let (valid_from, valid_until) = terms.validity(now);
-    let codes = Codes::load(&mut transaction, tenant).await?;
+    let codes = Codes::load(&mut deed, tenant).await?;
     let form = codes.form(&line, &category, now)?;
-    let first = codes::reserve(&mut transaction, tenant, &form, u64::from(new.count)).await?;
+    let first = codes::reserve(&mut deed, tenant, &form, u64::from(new.count)).await?;
     let batch = BatchId::placed(member.id.place(), now, fresh(random)?);
     let mut given = Vec::new();
     for (counter, position) in (first..).zip(0..new.count) {
@@ -109,9 +106,9 @@ pub async fn grant_coupons(
         first_counter: Some(first),
         validity: (None, None),
     };
-    batches::rows::insert(&mut transaction, tenant, &row, now).await?;
-    coupons::rows::grow_batch(&mut transaction, tenant, batch, count, count).await?;
-    let inserted = coupons::rows::insert(&mut transaction, tenant, &given).await?;
+    batches::rows::insert(&mut deed, tenant, &row, now).await?;
+    coupons::rows::grow_batch(&mut deed, tenant, batch, count, count).await?;
+    let inserted = coupons::rows::insert(&mut deed, tenant, &given).await?;
     if inserted != u64::from(new.count) {
         return Err(DbError::RowCount {
             table: "coupons",
@@ -120,25 +117,14 @@ pub async fn grant_coupons(
         }
         .into());
     }
-    coupons::days::insert(&mut transaction, tenant, &given, now).await?;
-    let items: Vec<Item> = given.iter().map(|coupon| Item::Coupon(coupon.id)).collect();
-    let news: BTreeMap<StoreId, Vec<Item>> = member
-        .recent_stores
-        .iter()
-        .map(|store| (*store, items.clone()))
-        .collect();
-    note(
-        &mut transaction,
-        random,
-        tenant,
-        now,
-        ACTOR,
-        "coupons.granted",
-        &batch.to_string(),
-    )
-    .await?;
-    tell(&mut transaction, random, tenant, &news).await?;
-    transaction.commit("admin.grant_coupons").await?;
+    coupons::days::insert(&mut deed, tenant, &given, now).await?;
+    for store in &member.recent_stores {
+        for coupon in &given {
+            deed.tell(*store, Item::Coupon(coupon.id));
+        }
+    }
+    deed.audit("coupons.granted", &batch.to_string()).await?;
+    deed.commit("admin.grant_coupons").await?;
     Ok(Granted {
         batch,
         coupons: given.into_iter().map(|coupon| (coupon.id, coupon.code)).collect(),
@@ -158,14 +144,14 @@ pub async fn code_policy(
     new: Option<CodePolicy>,
 ) -> Result<CodePolicy, AdminError> {
     let mut lease = db.lease().await?;
-    let mut transaction = lease.begin().await?;
+    let mut deed = Deed::new(lease.begin().await?, random, Actor::admin(tenant), clock.now());
     if let Some(new) = &new {
-        codes::set_policy(&mut transaction, tenant, new).await?;
+        codes::set_policy(&mut deed, tenant, new).await?;
         let detail = serde_json::to_string(new).unwrap_or_default();
         let action = "tenant.code_policy_set";
-        note(&mut transaction, random, tenant, clock.now(), ACTOR, action, &detail).await?;
+        deed.audit(action, &detail).await?;
     }
-    let codes = Codes::load(&mut transaction, tenant).await?;
-    transaction.commit("admin.code_policy").await?;
+    let codes = Codes::load(&mut deed, tenant).await?;
+    deed.commit("admin.code_policy").await?;
     Ok(codes.policy().clone())
 }

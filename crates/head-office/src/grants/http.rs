@@ -4,13 +4,12 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use counterfoil_domain::{
-    ids::{BatchId, GrantId, JobId, MemberId, TemplateId, TenantId},
+    ids::{BatchId, GrantId, JobId, MemberId, TemplateId},
     time::Millis,
     transition::Audience,
 };
 use counterfoil_protocol::problem::Code;
 use serde::{Deserialize, Serialize};
-use sqlx::AnyConnection;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
@@ -18,8 +17,8 @@ use uuid::Uuid;
 use super::{LONGEST_LIST, New, NotMade, rows};
 use crate::{
     app::App,
-    audit::note,
     db::DbError,
+    deed::Deed,
     http::{ApiError, Asked, Fields, Nothing, Operator, Page, Paging, Path, Query},
     jobs,
 };
@@ -162,7 +161,7 @@ async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<Ne
     let tenant = operator.tenant;
     let mut at_once = None;
     let now = app.clock.now();
-    let effect = async |connection: &mut AnyConnection, new: NewGrant| {
+    let effect = async |deed: &mut Deed<'_>, new: NewGrant| {
         let mut fields = Fields::default();
         fields.check(
             new.all != new.members.is_some(),
@@ -177,9 +176,9 @@ async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<Ne
             template: new.template,
             members: new.members,
         };
-        let made = super::create(connection, app.random.as_ref(), tenant, &new, now).await?;
-        let (random, detail) = (app.random.as_ref(), made.id.to_string());
-        note(connection, random, tenant, now, &actor.name, "grant.made", &detail).await?;
+        let made = super::create(deed, app.random.as_ref(), tenant, &new, now).await?;
+        let detail = made.id.to_string();
+        deed.audit("grant.made", &detail).await?;
         let waits = made.job.is_some() && made.at_once.is_empty();
         at_once = Some((made.id, made.at_once));
         let status = if waits {
@@ -364,8 +363,8 @@ async fn decide(
 ) -> Result<Response, ApiError> {
     let actor = operator.actor();
     let answer = asked
-        .decide(app, actor.clone(), async |connection, Nothing {}| {
-            let view = change(app, connection, operator.tenant, &actor.name, id, to).await?;
+        .decide(app, actor.clone(), async |deed, Nothing {}| {
+            let view = change(deed, id, to).await?;
             Ok((StatusCode::OK, view))
         })
         .await?;
@@ -374,19 +373,10 @@ async fn decide(
     Ok(answer)
 }
 
-async fn change(
-    app: &App,
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    actor: &str,
-    id: GrantId,
-    (from, to, job): Change,
-) -> Result<GrantView, ApiError> {
-    let now = app.clock.now();
-    let before = rows::show(connection, tenant, id)
-        .await?
-        .ok_or_else(ApiError::not_found)?;
-    if !rows::decide(connection, tenant, id, from, to).await? {
+async fn change(deed: &mut Deed<'_>, id: GrantId, (from, to, job): Change) -> Result<GrantView, ApiError> {
+    let (tenant, now) = (deed.tenant(), deed.now());
+    let before = rows::show(deed, tenant, id).await?.ok_or_else(ApiError::not_found)?;
+    if !rows::decide(deed, tenant, id, from, to).await? {
         return Err(ApiError::detailed(
             Code::StateConflict,
             format!("the grant is {}", before.status),
@@ -394,21 +384,10 @@ async fn change(
     }
     // A job that is over already stays as it is.
     if let Some(of) = before.job {
-        jobs::rows::decide(connection, tenant, of, job, now).await?;
+        jobs::rows::decide(deed, tenant, of, job, now).await?;
     }
     let action = format!("grant.{to}");
-    note(
-        connection,
-        app.random.as_ref(),
-        tenant,
-        now,
-        actor,
-        &action,
-        &id.to_string(),
-    )
-    .await?;
-    let shown = rows::show(connection, tenant, id)
-        .await?
-        .ok_or_else(ApiError::not_found)?;
+    deed.audit(&action, &id.to_string()).await?;
+    let shown = rows::show(deed, tenant, id).await?.ok_or_else(ApiError::not_found)?;
     Ok(shown.into())
 }

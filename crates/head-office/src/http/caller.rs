@@ -20,6 +20,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use sha2::{Digest, Sha256};
 
 use super::{ApiError, who};
+pub use crate::deed::Actor;
 use crate::{app::App, db::DbError};
 
 /// How long what was read about a token is believed: a token that was taken away works so long at most.
@@ -38,15 +39,6 @@ const BARRED: Duration = Duration::from_secs(60);
 const TOKENS: u64 = 100_000;
 /// How long a token counts as good lately.
 const LATELY: Duration = Duration::from_secs(15 * 60);
-
-/// In whose name something is done: stands in the audit log and before idempotency keys.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Actor {
-    /// The chain.
-    pub tenant: TenantId,
-    /// `operator:<id>` or `member:<id>`.
-    pub name: String,
-}
 
 /// A person of head office who calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -36,7 +36,8 @@ use sqlx::{AnyConnection, Row};
 use super::{ApiError, IdempotencyKey, caller::Actor, input};
 use crate::{
     app::App,
-    db::{DbError, Lease, Tx, batch::hash},
+    db::{DbError, Lease, batch::hash},
+    deed::Deed,
     engine::{Keep, Kept},
     turns::{Turn, Turns},
 };
@@ -196,16 +197,16 @@ impl<T> Asked<T> {
         self,
         app: &App,
         actor: Actor,
-        effect: impl AsyncFnOnce(&mut AnyConnection, T) -> Result<(StatusCode, A), ApiError>,
+        effect: impl AsyncFnOnce(&mut Deed<'_>, T) -> Result<(StatusCode, A), ApiError>,
     ) -> Result<Response, ApiError> {
         let (once, body) = match self.begin(app, actor).await? {
             Begun::Replay(answer) => return Ok(answer),
             Begun::Fresh(once, body) => (once, body),
         };
         let mut lease = app.db.lease().await?;
-        let mut transaction = once.transaction(&mut lease).await?;
-        let answer = effect(&mut transaction, body).await;
-        once.settle(transaction, answer).await
+        let mut deed = once.deed(app, &mut lease).await?;
+        let answer = effect(&mut deed, body).await;
+        once.settle(app, deed, answer).await
     }
 }
 
@@ -247,8 +248,8 @@ impl Once {
     /// The refusal itself where it is nobody's decision, or the database's.
     pub async fn refuse(self, app: &App, refusal: ApiError) -> Result<Response, ApiError> {
         let mut lease = app.db.lease().await?;
-        let transaction = self.transaction(&mut lease).await?;
-        self.settle::<()>(transaction, Err(refusal)).await
+        let deed = self.deed(app, &mut lease).await?;
+        self.settle::<()>(app, deed, Err(refusal)).await
     }
 
     fn question(&self) -> Question {
@@ -265,14 +266,15 @@ impl Once {
     ///
     /// # Errors
     /// The database's.
-    pub async fn transaction<'l>(&self, lease: &'l mut Lease<'_>) -> Result<Tx<'l>, ApiError> {
+    pub async fn deed<'l>(&self, app: &'l App, lease: &'l mut Lease<'_>) -> Result<Deed<'l>, ApiError> {
         let mut transaction = lease.begin().await?;
         // A refusal undoes the effect as far as it came, and is itself written.
         sqlx::query("SAVEPOINT effect")
             .execute(&mut *transaction)
             .await
             .map_err(DbError::from)?;
-        Ok(transaction)
+        let random = app.random.as_ref();
+        Ok(Deed::new(transaction, random, self.name.0.clone(), self.now))
     }
 
     /// Writes the answer beside the effect and commits both. A refusal is written without the effect. What is nobody's
@@ -282,26 +284,30 @@ impl Once {
     /// The refusal itself, or the database's.
     pub async fn settle<A: Serialize>(
         self,
-        mut transaction: Tx<'_>,
+        app: &App,
+        mut deed: Deed<'_>,
         answer: Result<(StatusCode, A), ApiError>,
     ) -> Result<Response, ApiError> {
         let decided = match answer {
             Ok((status, body)) => self.question().decided(status, &body)?,
             Err(error) if is_decision(&error) => {
                 sqlx::query("ROLLBACK TO SAVEPOINT effect")
-                    .execute(&mut *transaction)
+                    .execute(&mut *deed)
                     .await
                     .map_err(DbError::from)?;
+                deed.tell_nobody();
                 self.question().refused(&error)?
             }
             Err(error) => return Err(error),
         };
-        if !store(&mut transaction, &decided).await? {
+        if !store(&mut deed, &decided).await? {
             // Another process was first: its effect stands, this one does not.
-            transaction.rollback().await?;
+            deed.rollback().await?;
             return Err(ApiError::new(Code::InFlight));
         }
-        transaction.commit("http.settle").await?;
+        let tenant = deed.tenant();
+        let heads = deed.commit("http.settle").await?;
+        app.moved(tenant, heads);
         Ok(response(decided.status, decided.body))
     }
 }

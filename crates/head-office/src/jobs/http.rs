@@ -9,7 +9,6 @@ use counterfoil_domain::{
 };
 use counterfoil_protocol::problem::Code;
 use serde::Serialize;
-use sqlx::AnyConnection;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
@@ -17,8 +16,8 @@ use uuid::Uuid;
 use super::{Job, Kind, Known, Status, rows};
 use crate::{
     app::App,
-    audit::note,
     db::DbError,
+    deed::Deed,
     http::{ApiError, Asked, Nothing, Operator, Path, streamed},
 };
 
@@ -208,8 +207,8 @@ async fn decide(
 ) -> Result<Response, ApiError> {
     let actor = operator.actor();
     let answer = asked
-        .decide(app, actor.clone(), async |connection, Nothing {}| {
-            let job = change(app, connection, operator.tenant, &actor.name, id, next).await?;
+        .decide(app, actor.clone(), async |deed, Nothing {}| {
+            let job = change(app, deed, id, next).await?;
             Ok((StatusCode::OK, JobView::from(&job)))
         })
         .await?;
@@ -217,19 +216,10 @@ async fn decide(
     Ok(answer)
 }
 
-async fn change(
-    app: &App,
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    actor: &str,
-    id: JobId,
-    next: Status,
-) -> Result<Job, ApiError> {
-    let now = app.clock.now();
-    let job = rows::load(connection, tenant, id)
-        .await?
-        .ok_or_else(ApiError::not_found)?;
-    if !rows::decide(connection, tenant, id, next, now).await? {
+async fn change(app: &App, deed: &mut Deed<'_>, id: JobId, next: Status) -> Result<Job, ApiError> {
+    let (tenant, now) = (deed.tenant(), deed.now());
+    let job = rows::load(deed, tenant, id).await?.ok_or_else(ApiError::not_found)?;
+    if !rows::decide(deed, tenant, id, next, now).await? {
         return Err(ApiError::detailed(
             Code::StateConflict,
             format!("the job is {}", job.status.as_str()),
@@ -237,20 +227,9 @@ async fn change(
     }
     if next == Status::Cancelled {
         let known: &Known = app.own.of();
-        known.of(job.kind)?.cancelled(connection, &job).await?;
+        known.of(job.kind)?.cancelled(deed, &job).await?;
     }
     let action = format!("job.{}", next.as_str());
-    note(
-        connection,
-        app.random.as_ref(),
-        tenant,
-        now,
-        actor,
-        &action,
-        &id.to_string(),
-    )
-    .await?;
-    rows::load(connection, tenant, id)
-        .await?
-        .ok_or_else(ApiError::not_found)
+    deed.audit(&action, &id.to_string()).await?;
+    rows::load(deed, tenant, id).await?.ok_or_else(ApiError::not_found)
 }

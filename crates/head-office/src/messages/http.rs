@@ -16,8 +16,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{Message, Words, rows};
 use crate::{
     app::App,
-    audit::note,
-    clock,
+    deed::Deed,
     http::{ApiError, Asked, Body, Fields, MemberSession, Nothing, Operator, Page, Paging, Path, Query},
 };
 
@@ -108,15 +107,14 @@ impl From<rows::Sent> for SentMessage {
 )]
 async fn send(State(app): State<Arc<App>>, operator: Operator, asked: Asked<NewMessage>) -> Result<Response, ApiError> {
     asked
-        .decide(&app, operator.actor(), async |connection, new| {
-            send_in(&app, connection, &operator, new).await
+        .decide(&app, operator.actor(), async |deed, new| {
+            send_in(deed, &operator, new).await
         })
         .await
 }
 
 async fn send_in(
-    app: &App,
-    connection: &mut sqlx::AnyConnection,
+    deed: &mut Deed<'_>,
     operator: &Operator,
     new: NewMessage,
 ) -> Result<(StatusCode, SentMessage), ApiError> {
@@ -142,23 +140,21 @@ async fn send_in(
         );
     }
     fields.done()?;
-    let tenant = operator.tenant;
-    let now = app.clock.now();
-    let random = clock::bytes(app.random.as_ref()).map_err(|_| ApiError::internal())?;
+    let (tenant, now) = (deed.tenant(), deed.now());
     let message = Message {
-        id: MessageId::new(now, random),
+        id: MessageId::new(now, deed.fresh()?),
         kind: "news".into(),
         words,
         sent_at: now,
         sent_by: Some(operator.id.0),
     };
     match &new.members {
-        None => super::send_to_all(connection, tenant, &message).await?,
+        None => super::send_to_all(deed, tenant, &message).await?,
         Some(numbers) => {
             let mut wanted: Vec<String> = numbers.iter().map(|number| typed::member_number(number)).collect();
             wanted.sort_unstable();
             wanted.dedup();
-            let mut members: Vec<MemberId> = rows::members(connection, tenant, &wanted).await?;
+            let mut members: Vec<MemberId> = rows::members(deed, tenant, &wanted).await?;
             members.sort_unstable();
             members.dedup();
             let mut fields = Fields::default();
@@ -169,20 +165,10 @@ async fn send_in(
                 "not every number is a member's",
             );
             fields.done()?;
-            super::send_to(connection, tenant, &message, &members).await?;
+            super::send_to(deed, tenant, &message, &members).await?;
         }
     }
-    let actor = operator.actor().name;
-    note(
-        connection,
-        app.random.as_ref(),
-        tenant,
-        now,
-        &actor,
-        "message.sent",
-        &message.id.to_string(),
-    )
-    .await?;
+    deed.audit("message.sent", &message.id.to_string()).await?;
     let to_all = new.members.is_none();
     Ok((StatusCode::CREATED, rows::Sent { message, to_all }.into()))
 }
@@ -318,11 +304,11 @@ async fn read_one(
     let (tenant, member, now) = (session.tenant, session.member, app.clock.now());
     super::arrive(&app.db, tenant, member, now).await?;
     asked
-        .decide(&app, session.actor(), async |connection, Nothing {}| {
-            if !rows::read(connection, tenant, member, id, now).await? {
+        .decide(&app, session.actor(), async |deed, Nothing {}| {
+            if !rows::read(deed, tenant, member, id, now).await? {
                 return Err(ApiError::not_found());
             }
-            let unread = rows::unread(connection, tenant, member).await?;
+            let unread = rows::unread(deed, tenant, member).await?;
             Ok((StatusCode::OK, Unread { unread }))
         })
         .await
@@ -342,9 +328,9 @@ async fn read_all(
     let (tenant, member, now) = (session.tenant, session.member, app.clock.now());
     super::arrive(&app.db, tenant, member, now).await?;
     asked
-        .decide(&app, session.actor(), async |connection, Nothing {}| {
-            rows::read_all(connection, tenant, member, now).await?;
-            let unread = rows::unread(connection, tenant, member).await?;
+        .decide(&app, session.actor(), async |deed, Nothing {}| {
+            rows::read_all(deed, tenant, member, now).await?;
+            let unread = rows::unread(deed, tenant, member).await?;
             Ok((StatusCode::OK, Unread { unread }))
         })
         .await
@@ -390,21 +376,16 @@ async fn set_email(
     }
     fields.done()?;
     let mut lease = app.db.lease().await?;
-    let mut transaction = lease.begin().await?;
-    let Some(member) = rows::set_email(&mut transaction, operator.tenant, &number, new.email).await? else {
+    let mut deed = Deed::new(
+        lease.begin().await?,
+        app.random.as_ref(),
+        operator.actor(),
+        app.clock.now(),
+    );
+    let Some(member) = rows::set_email(&mut deed, operator.tenant, &number, new.email).await? else {
         return Err(ApiError::not_found());
     };
-    let (now, actor) = (app.clock.now(), operator.actor().name);
-    note(
-        &mut transaction,
-        app.random.as_ref(),
-        operator.tenant,
-        now,
-        &actor,
-        "member.email_set",
-        &member.to_string(),
-    )
-    .await?;
-    transaction.commit("messages.set_email").await?;
+    deed.audit("member.email_set", &member.to_string()).await?;
+    deed.commit("messages.set_email").await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -10,10 +10,9 @@ use counterfoil_domain::{
 use sha2::{Digest, Sha256};
 
 use crate::{
-    audit::note,
     clock::{Clock, Random},
     db::Db,
-    deed::{ACTOR, AdminError, check_name, fresh, taken},
+    deed::{Actor, AdminError, Deed, check_name, fresh, taken},
     http::caller::OPERATOR_TOKEN,
 };
 
@@ -58,13 +57,13 @@ pub async fn add_operator(
     let token = format!("{OPERATOR_TOKEN}{}", hex::encode(fresh::<32>(random)?));
     let hash: [u8; 32] = Sha256::digest(token.as_bytes()).into();
     let mut lease = db.lease().await?;
-    let mut transaction = lease.begin().await?;
-    rows::insert_operator(&mut transaction, tenant, id, new, &hash, now)
+    let mut deed = Deed::new(lease.begin().await?, random, Actor::admin(tenant), now);
+    rows::insert_operator(&mut deed, tenant, id, new, &hash, now)
         .await
         .map_err(|error| taken(error, "operator", new.name))?;
     let detail = id.to_string();
-    note(&mut transaction, random, tenant, now, ACTOR, "operator.added", &detail).await?;
-    transaction.commit("admin.add_operator").await?;
+    deed.audit("operator.added", &detail).await?;
+    deed.commit("admin.add_operator").await?;
     Ok((id, token))
 }
 
@@ -89,22 +88,12 @@ pub async fn deactivate_operator(
     name: &str,
 ) -> Result<OperatorId, AdminError> {
     let mut lease = db.lease().await?;
-    let mut transaction = lease.begin().await?;
-    let id = rows::deactivate_operator(&mut transaction, tenant, name)
+    let mut deed = Deed::new(lease.begin().await?, random, Actor::admin(tenant), clock.now());
+    let id = rows::deactivate_operator(&mut deed, tenant, name)
         .await?
         .ok_or_else(|| AdminError::NotFound(format!("there is no active operator {name}")))?;
     let detail = id.to_string();
-    let now = clock.now();
-    note(
-        &mut transaction,
-        random,
-        tenant,
-        now,
-        ACTOR,
-        "operator.deactivated",
-        &detail,
-    )
-    .await?;
-    transaction.commit("admin.deactivate_operator").await?;
+    deed.audit("operator.deactivated", &detail).await?;
+    deed.commit("admin.deactivate_operator").await?;
     Ok(id)
 }

@@ -4,10 +4,9 @@ use counterfoil_domain::ids::TenantId;
 
 use super::rows;
 use crate::{
-    audit::note,
     clock::{Clock, Random},
     db::Db,
-    deed::{ACTOR, AdminError, fresh},
+    deed::{Actor, AdminError, Deed, fresh},
 };
 
 /// What the key of a site's signatures begins with, so that a leaked one can be recognised.
@@ -28,12 +27,12 @@ pub async fn set_webhook(
     let secret = format!("{PREFIX}{}", hex::encode(fresh::<32>(random)?));
     let now = clock.now();
     let mut lease = db.lease().await?;
-    let mut transaction = lease.begin().await?;
-    rows::set_webhook(&mut transaction, tenant, url.as_str(), secret.as_bytes(), now).await?;
+    let mut deed = Deed::new(lease.begin().await?, random, Actor::admin(tenant), now);
+    rows::set_webhook(&mut deed, tenant, url.as_str(), secret.as_bytes(), now).await?;
     // The address may hold a secret: the audit log has only its host.
     let host = url.host_str().unwrap_or_default();
-    note(&mut transaction, random, tenant, now, ACTOR, "webhook.set", host).await?;
-    transaction.commit("admin.set_webhook").await?;
+    deed.audit("webhook.set", host).await?;
+    deed.commit("admin.set_webhook").await?;
     Ok(secret)
 }
 
@@ -44,9 +43,9 @@ pub async fn set_webhook(
 pub async fn drop_webhook(db: &Db, clock: &dyn Clock, random: &dyn Random, tenant: TenantId) -> Result<(), AdminError> {
     let now = clock.now();
     let mut lease = db.lease().await?;
-    let mut transaction = lease.begin().await?;
-    rows::drop_webhook(&mut transaction, tenant).await?;
-    note(&mut transaction, random, tenant, now, ACTOR, "webhook.dropped", "").await?;
-    transaction.commit("admin.drop_webhook").await?;
+    let mut deed = Deed::new(lease.begin().await?, random, Actor::admin(tenant), now);
+    rows::drop_webhook(&mut deed, tenant).await?;
+    deed.audit("webhook.dropped", "").await?;
+    deed.commit("admin.drop_webhook").await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Pickup orders made by hand.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use counterfoil_domain::{
     codes::pickup_code,
@@ -14,11 +14,10 @@ use sqlx::AnyConnection;
 
 use super::rows;
 use crate::{
-    audit::note,
     clock::{Clock, Random},
     coupons::card,
     db::{Db, DbError, Trouble},
-    deed::{ACTOR, AdminError, check_name, fresh, tell},
+    deed::{Actor, AdminError, Deed, check_name, fresh},
     feed::Item,
     members, stores,
 };
@@ -92,8 +91,8 @@ async fn attempt(
     new: &NewOrder<'_>,
 ) -> Result<AddedOrder, AdminError> {
     let mut lease = db.lease().await?;
-    let mut transaction = lease.begin().await?;
-    if rows::number_exists(&mut transaction, tenant, new.number).await? {
+    let mut deed = Deed::new(lease.begin().await?, random, Actor::admin(tenant), now);
+    if rows::number_exists(&mut deed, tenant, new.number).await? {
         return Err(AdminError::Taken {
             what: "order",
             name: new.number.to_owned(),
@@ -101,13 +100,13 @@ async fn attempt(
     }
     let member = match new.member {
         None => None,
-        Some(number) => Some(find_member(&mut transaction, tenant, number).await?),
+        Some(number) => Some(find_member(&mut deed, tenant, number).await?),
     };
     let code = match new.code {
         Some(code) => {
             let code = typed::pickup_code(code).ok_or_else(|| AdminError::malformed("code", "8 digits"))?;
             let wanted = [code.clone()];
-            if !rows::taken_codes(&mut transaction, tenant, &wanted).await?.is_empty() {
+            if !rows::taken_codes(&mut deed, tenant, &wanted).await?.is_empty() {
                 return Err(AdminError::Taken {
                     what: "pickup code",
                     name: code,
@@ -115,9 +114,9 @@ async fn attempt(
             }
             code
         }
-        None => free_code(&mut transaction, tenant, &BTreeSet::new(), &mut FromSystem(random)).await?,
+        None => free_code(&mut deed, tenant, &BTreeSet::new(), &mut FromSystem(random)).await?,
     };
-    let place = stores::rows::place(&mut transaction, tenant, new.store).await?;
+    let place = stores::rows::place(&mut deed, tenant, new.store).await?;
     let order = Order {
         id: OrderId::placed(place, now, fresh(random)?),
         number: new.number.to_owned(),
@@ -133,20 +132,16 @@ async fn attempt(
         told: Vec::new(),
     };
     let id = order.id;
-    rows::insert(&mut transaction, tenant, &[order], now).await?;
-    let mut news: BTreeMap<StoreId, Vec<Item>> = BTreeMap::new();
+    rows::insert(&mut deed, tenant, &[order], now).await?;
     let lock = db.dialect().lock_suffix();
     if let Some(member) = member
-        && let Some((version, member)) = members::rows::load(&mut transaction, tenant, &[member.id], lock)
-            .await?
-            .pop()
+        && let Some((version, member)) = members::rows::load(&mut deed, tenant, &[member.id], lock).await?.pop()
     {
-        card::hold(&mut transaction, tenant, (version, member), new.store, &mut news).await?;
+        card::hold(&mut deed, (version, member), new.store).await?;
     }
-    news.entry(new.store).or_default().push(Item::Order(id));
-    note(&mut transaction, random, tenant, now, ACTOR, "order.added", new.number).await?;
-    tell(&mut transaction, random, tenant, &news).await?;
-    transaction.commit("admin.attempt").await?;
+    deed.tell(new.store, Item::Order(id));
+    deed.audit("order.added", new.number).await?;
+    deed.commit("admin.attempt").await?;
     Ok(AddedOrder { id, code })
 }
 

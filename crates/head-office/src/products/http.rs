@@ -13,7 +13,6 @@ use counterfoil_domain::products::{Product, SKU_BYTES};
 use counterfoil_protocol::problem::Code;
 use encoding_rs::Encoding;
 use serde::{Deserialize, Serialize};
-use sqlx::AnyConnection;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
@@ -25,8 +24,7 @@ use super::{
 };
 use crate::{
     app::App,
-    audit::note,
-    feed::TENANT_FEED,
+    deed::Deed,
     http::{ApiError, Asked, Body, Fields, Nothing, Operator, Page, Paging, Path, Query, did_not_come},
 };
 
@@ -255,9 +253,14 @@ async fn store(
 ) -> Result<(Product, bool), ApiError> {
     let sku = product.sku.clone();
     let mut lease = app.db.lease().await?;
-    let mut transaction = lease.begin().await?;
-    let (product, fresh, feed) = match write(&mut transaction, app, operator.tenant, product, seen).await? {
-        Written::Stands { product, fresh, feed } => (product, fresh, feed),
+    let (random, now) = (app.random.as_ref(), app.clock.now());
+    let mut deed = Deed::new(lease.begin().await?, random, operator.actor(), now);
+    let (product, fresh, changed) = match write(&mut deed, product, seen).await? {
+        Written::Stands {
+            product,
+            fresh,
+            changed,
+        } => (product, fresh, changed),
         Written::ChangedMeanwhile { version } => {
             let detail = format!("it has version {version}");
             return Err(ApiError::detailed(Code::ChangedMeanwhile, detail));
@@ -285,21 +288,11 @@ async fn store(
             return Err(fields.done().err().unwrap_or_else(ApiError::internal));
         }
     };
-    if feed.is_some() {
-        let (now, name) = (app.clock.now(), operator.actor().name);
-        note(
-            &mut transaction,
-            app.random.as_ref(),
-            operator.tenant,
-            now,
-            &name,
-            action,
-            &sku,
-        )
-        .await?;
-        transaction.commit("products.store").await?;
+    if changed {
+        deed.audit(action, &sku).await?;
+        let heads = deed.commit("products.store").await?;
+        app.moved(operator.tenant, heads);
     }
-    moved(app, operator, feed);
     Ok((product, fresh))
 }
 
@@ -318,12 +311,6 @@ fn field(flaw: counterfoil_domain::products::Flaw) -> &'static str {
         Flaw::BadPrice => "unit_price",
         Flaw::BadCurrency => "currency",
         Flaw::BadBarcode | Flaw::BadCheckDigit | Flaw::RepeatedBarcode => "barcodes",
-    }
-}
-
-fn moved(app: &App, operator: &Operator, feed: Option<i64>) {
-    if let Some(number) = feed {
-        app.watch.moved(operator.tenant, TENANT_FEED, number);
     }
 }
 
@@ -412,30 +399,10 @@ async fn apply(
     Path(id): Path<Uuid>,
     asked: Asked<Nothing>,
 ) -> Result<Response, ApiError> {
-    let (now, name) = (app.clock.now(), operator.actor().name);
-    let mut head = None;
-    let effect = async |connection: &mut AnyConnection, Nothing {}| match import::apply(
-        connection,
-        app.random.as_ref(),
-        operator.tenant,
-        id,
-        now,
-    )
-    .await?
-    {
-        Applied::Done { preview, feed } => {
-            head = feed;
+    let effect = async |deed: &mut Deed<'_>, Nothing {}| match import::apply(deed, id).await? {
+        Applied::Done { preview } => {
             let detail = format!("{id}: {} new, {} changed", preview.new, preview.changed);
-            note(
-                connection,
-                app.random.as_ref(),
-                operator.tenant,
-                now,
-                &name,
-                "products.import",
-                &detail,
-            )
-            .await?;
+            deed.audit("products.import", &detail).await?;
             Ok((StatusCode::OK, preview))
         }
         Applied::Unknown => Err(ApiError::not_found()),
@@ -443,7 +410,5 @@ async fn apply(
         Applied::Wrong => Err(ApiError::detailed(Code::StateConflict, "there are errors in it")),
         Applied::ChangedMeanwhile => Err(ApiError::new(Code::ChangedMeanwhile)),
     };
-    let answer = asked.decide(&app, operator.actor(), effect).await?;
-    moved(&app, &operator, head);
-    Ok(answer)
+    asked.decide(&app, operator.actor(), effect).await
 }

@@ -8,8 +8,6 @@ pub mod rows;
 
 pub use capability::CAPABILITY;
 
-use std::collections::BTreeMap;
-
 use counterfoil_domain::{
     ids::{self, TenantId},
     products::{Flaw, Product, barcode},
@@ -19,10 +17,10 @@ use sqlx::AnyConnection;
 use uuid::Uuid;
 
 use crate::{
-    app::App,
     clock::Random,
     db::DbError,
-    feed::{self, Item, TENANT_FEED},
+    deed::Deed,
+    feed::{Item, TENANT_FEED},
 };
 
 /// What became of a product that somebody wrote.
@@ -38,8 +36,8 @@ pub enum Written {
         product: Product,
         /// It was not there before.
         fresh: bool,
-        /// Where the tenant's feed stands, when something changed.
-        feed: Option<i64>,
+        /// Whether something changed.
+        changed: bool,
     },
     /// It has another version than whoever wrote it has seen.
     ChangedMeanwhile {
@@ -77,29 +75,6 @@ pub fn word(flaw: Flaw) -> String {
 pub fn new_id(random: &dyn Random, now: Millis) -> Result<Uuid, DbError> {
     let random = crate::clock::bytes(random).map_err(|error| DbError::config(error.to_string()))?;
     Ok(ids::make(ids::Place::ZERO, now, random))
-}
-
-/// Tells every counter of these products; where the tenant's feed stands afterwards.
-///
-/// # Errors
-/// The driver's.
-pub async fn tell(
-    connection: &mut AnyConnection,
-    random: &dyn Random,
-    tenant: TenantId,
-    ids: impl Iterator<Item = Uuid>,
-) -> Result<Option<i64>, DbError> {
-    let items: Vec<Item> = ids.map(Item::Product).collect();
-    if items.is_empty() {
-        return Ok(None);
-    }
-    let mut mark = [0u8; 8];
-    random
-        .fill(&mut mark)
-        .map_err(|error| DbError::config(error.to_string()))?;
-    let news = BTreeMap::from([(TENANT_FEED, items)]);
-    let heads = feed::append(connection, tenant, &news, i64::from_be_bytes(mark)).await?;
-    Ok(heads.get(&TENANT_FEED).copied())
 }
 
 /// What is wrong with a product and was not before: what was acceptable once does not stand in the way of a change of
@@ -154,15 +129,9 @@ async fn clash(
 ///
 /// # Errors
 /// The driver's.
-pub async fn write(
-    connection: &mut AnyConnection,
-    app: &App,
-    tenant: TenantId,
-    mut product: Product,
-    seen: i64,
-) -> Result<Written, DbError> {
-    let now = app.clock.now();
-    let found = rows::by_sku(connection, tenant, &[&product.sku]).await?.pop();
+pub async fn write(deed: &mut Deed<'_>, mut product: Product, seen: i64) -> Result<Written, DbError> {
+    let (tenant, now) = (deed.tenant(), deed.now());
+    let found = rows::by_sku(deed, tenant, &[&product.sku]).await?.pop();
     product = product.tidied();
     let flaws = fresh_flaws(&product, found.as_ref().map(|(_, before)| before));
     if !flaws.is_empty() {
@@ -175,7 +144,7 @@ pub async fn write(
         return Ok(Written::Stands {
             product: before.clone(),
             fresh: false,
-            feed: None,
+            changed: false,
         });
     }
     if version != seen {
@@ -183,27 +152,19 @@ pub async fn write(
     }
     let id = match &found {
         Some((id, _)) => *id,
-        None => new_id(app.random.as_ref(), now)?,
+        None => new_id(deed.random(), now)?,
     };
-    if let Some(clash) = clash(
-        connection,
-        tenant,
-        id,
-        found.as_ref().map(|(_, before)| before),
-        &product,
-    )
-    .await?
-    {
+    if let Some(clash) = clash(deed, tenant, id, found.as_ref().map(|(_, before)| before), &product).await? {
         return Ok(clash);
     }
     product.version = version + 1;
-    if !rows::write(connection, tenant, &[(id, version, product.clone())], now).await? {
+    if !rows::write(deed, tenant, &[(id, version, product.clone())], now).await? {
         return Ok(Written::ChangedMeanwhile { version });
     }
-    let feed = tell(connection, app.random.as_ref(), tenant, std::iter::once(id)).await?;
+    deed.tell(TENANT_FEED, Item::Product(id));
     Ok(Written::Stands {
         product,
         fresh: version == 0,
-        feed,
+        changed: true,
     })
 }

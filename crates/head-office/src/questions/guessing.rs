@@ -16,7 +16,12 @@ use counterfoil_protocol::{
 use sqlx::{AnyConnection, Row};
 use tokio::sync::{Mutex, MutexGuard};
 
-use crate::{app::App, audit, db::DbError, http::ApiError};
+use crate::{
+    app::App,
+    db::DbError,
+    deed::{Actor, Deed},
+    http::ApiError,
+};
 
 /// Unknown codes of one device in a day.
 pub const CODES: i64 = 60;
@@ -138,7 +143,8 @@ pub async fn note(
 ) -> Result<(), ApiError> {
     let day = now.div_euclid(DAY);
     let mut lease = app.db.lease().await?;
-    let mut transaction = lease.begin().await?;
+    let actor = Actor::of(tenant, "head office");
+    let mut deed = Deed::new(lease.begin().await?, app.random.as_ref(), actor, now);
     let counted = sqlx::query(
         "INSERT INTO lookup_misses (tenant, device, what, day, store, misses) VALUES ($1, $2, $3, $4, $5, 1) \
          ON CONFLICT (tenant, device, what, day) DO UPDATE SET misses = lookup_misses.misses + 1 \
@@ -150,7 +156,7 @@ pub async fn note(
     .bind(day)
     .bind(store.bytes().to_vec())
     .bind(typed.limit())
-    .execute(&mut *transaction)
+    .execute(&mut *deed)
     .await
     .map_err(DbError::from)?
     .rows_affected();
@@ -165,7 +171,7 @@ pub async fn note(
         .bind(tenant.bytes().to_vec())
         .bind(store.bytes().to_vec())
         .bind(day)
-        .fetch_one(&mut *transaction)
+        .fetch_one(&mut *deed)
         .await
         .and_then(|row| row.try_get("misses"))
         .map_err(DbError::from)?;
@@ -173,20 +179,10 @@ pub async fn note(
         if of_store == ALARM {
             metrics::counter!("counterfoil_guessing_alarms_total").increment(1);
             tracing::warn!(%tenant, %store, "many unknown codes are typed at this store today");
-            let random = app.random.as_ref();
             let store = store.to_string();
-            audit::note(
-                &mut transaction,
-                random,
-                tenant,
-                now,
-                "head office",
-                "store.guessing",
-                &store,
-            )
-            .await?;
+            deed.audit("store.guessing", &store).await?;
         }
     }
-    transaction.commit("questions.note").await?;
+    deed.commit("questions.note").await?;
     Ok(())
 }

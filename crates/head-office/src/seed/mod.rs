@@ -32,7 +32,7 @@ use crate::{
         templates::{Status, insert},
     },
     db::{Db, DbError, batch},
-    deed,
+    deed::{self, Actor, Deed},
     feed::{Item, TENANT_FEED},
     members, pickups, stores, tenants,
 };
@@ -259,28 +259,30 @@ impl<'a> Work<'a> {
         let now = clock.now();
         let mut lease = db.lease().await?;
         let mut transaction = lease.begin().await?;
-        let tenant = match tenants::rows::tenant_by_code(&mut transaction, TENANT).await? {
+        let there = tenants::rows::tenant_by_code(&mut transaction, TENANT).await?;
+        let tenant = match there {
             Some(tenant) => tenant,
-            None => {
-                let new = NewTenant {
-                    code: TENANT,
-                    name: "山岚咖啡 Shanlan Coffee",
-                    currency: "CNY",
-                };
-                tenants::insert_tenant(&mut transaction, now, random, &new).await?
-            }
+            None => TenantId::new(now, deed::fresh(random)?),
         };
-        let known = tenants::rows::load_tenant(&mut transaction, tenant, "").await?;
+        let mut deed = Deed::new(transaction, random, Actor::admin(tenant), now);
+        if there.is_none() {
+            let new = NewTenant {
+                code: TENANT,
+                name: "山岚咖啡 Shanlan Coffee",
+                currency: "CNY",
+            };
+            tenants::insert_tenant(&mut deed, &new).await?;
+        }
+        let known = tenants::rows::load_tenant(&mut deed, tenant, "").await?;
         let mut by_code: HashMap<String, StoreId> = HashMap::new();
         for row in sqlx::query("SELECT code, id FROM stores WHERE tenant = $1")
             .bind(tenant.bytes().to_vec())
-            .fetch_all(&mut *transaction)
+            .fetch_all(&mut *deed)
             .await?
         {
             by_code.insert(row.try_get("code")?, batch::id(&row, "id", StoreId::from_bytes)?);
         }
         let mut stores = Vec::new();
-        let mut news = News::new();
         let mut added = Added::default();
         for index in 0..plan.stores {
             let code = format!("s-{:02}", index + 1);
@@ -295,19 +297,18 @@ impl<'a> Work<'a> {
                 time_zone: "Asia/Shanghai".to_owned(),
             };
             if known.is_none() {
-                stores::rows::insert_store(&mut transaction, tenant, &store, &OfflineLimits::default(), now).await?;
-                news.entry(TENANT_FEED).or_default().push(Item::Store(store.id));
-                news.insert(store.id, vec![Item::Limits(store.id)]);
+                stores::rows::insert_store(&mut deed, tenant, &store, &OfflineLimits::default(), now).await?;
+                deed.tell(TENANT_FEED, Item::Store(store.id));
+                deed.tell(store.id, Item::Limits(store.id));
                 added.stores += 1;
             }
             stores.push(store);
         }
         let ids = match by_code.get("s-01") {
-            Some(first) => begun_with(&mut transaction, tenant, *first).await?,
+            Some(first) => begun_with(&mut deed, tenant, *first).await?,
             None => Ids::Placed,
         };
-        deed::tell(&mut transaction, random, tenant, &news).await?;
-        transaction.commit("seed.begin").await?;
+        deed.commit("seed.begin").await?;
         drop(lease);
         Ok(Self {
             db,
@@ -348,15 +349,15 @@ impl<'a> Work<'a> {
         }
         for chunk in clerks.chunks(CHUNK as usize) {
             let mut lease = self.db.lease().await?;
-            let mut transaction = lease.begin().await?;
-            let new = stores::rows::insert_new_clerks(&mut transaction, self.tenant, chunk, self.now).await?;
+            let mut deed = Deed::new(lease.begin().await?, self.random, Actor::admin(self.tenant), self.now);
+            let new = stores::rows::insert_new_clerks(&mut deed, self.tenant, chunk, self.now).await?;
             let new: BTreeSet<ClerkId> = new.into_iter().collect();
             let mut news = News::new();
             for clerk in chunk.iter().filter(|clerk| new.contains(&clerk.id)) {
                 news.entry(clerk.store).or_default().push(Item::Clerk(clerk.id));
             }
-            deed::tell(&mut transaction, self.random, self.tenant, &news).await?;
-            transaction.commit("seed.clerks").await?;
+            deed.tell_all(news);
+            deed.commit("seed.clerks").await?;
             self.added.clerks += new.len() as u64;
         }
         Ok(())
@@ -368,21 +369,13 @@ impl<'a> Work<'a> {
         };
         self.templates = templates::all(self.ids, &self.currency, first);
         let mut lease = self.db.lease().await?;
-        let mut transaction = lease.begin().await?;
+        let mut deed = Deed::new(lease.begin().await?, self.random, Actor::admin(self.tenant), self.now);
         let mut items = Vec::new();
         for (new, index) in self.templates.iter().zip(0u64..) {
             let template = &new.template;
             let of = (template.id, template.version);
             let (said, status) = (new.checked(), Status::Published);
-            let inserted = insert(
-                &mut transaction,
-                self.tenant,
-                of,
-                &said,
-                &template.currency,
-                status,
-                self.now,
-            );
+            let inserted = insert(&mut deed, self.tenant, of, &said, &template.currency, status, self.now);
             if inserted.await? {
                 items.push(Item::Template(template.id, template.version));
             }
@@ -398,37 +391,37 @@ impl<'a> Work<'a> {
                     first_counter: None,
                     validity: (None, None),
                 };
-                batches::rows::insert_unless_there(&mut transaction, self.tenant, &batch, self.now).await?;
+                batches::rows::insert_unless_there(&mut deed, self.tenant, &batch, self.now).await?;
             }
         }
         self.added.templates += items.len() as u64;
         if !items.is_empty() {
             let news = News::from([(TENANT_FEED, items)]);
-            deed::tell(&mut transaction, self.random, self.tenant, &news).await?;
+            deed.tell_all(news);
         }
-        transaction.commit("seed.templates").await?;
+        deed.commit("seed.templates").await?;
         Ok(())
     }
 
     async fn products(&mut self) -> Result<(), DbError> {
         let mut lease = self.db.lease().await?;
-        let mut transaction = lease.begin().await?;
+        let mut deed = Deed::new(lease.begin().await?, self.random, Actor::admin(self.tenant), self.now);
         let mut made = products::all(self.ids, &self.currency);
         let skus: Vec<&str> = made.iter().map(|(_, _, product)| product.sku.as_str()).collect();
-        let there = crate::products::rows::by_sku(&mut transaction, self.tenant, &skus).await?;
+        let there = crate::products::rows::by_sku(&mut deed, self.tenant, &skus).await?;
         let there: BTreeSet<String> = there.into_iter().map(|(_, product)| product.sku).collect();
         made.retain(|(_, _, product)| !there.contains(&product.sku));
         if made.is_empty() {
             return Ok(());
         }
-        if !crate::products::rows::write(&mut transaction, self.tenant, &made, self.now).await? {
+        if !crate::products::rows::write(&mut deed, self.tenant, &made, self.now).await? {
             return Err(DbError::config(
                 "a barcode of the demo's products belongs to another product",
             ));
         }
         let ids = made.iter().map(|(id, ..)| *id);
-        crate::products::tell(&mut transaction, self.random, self.tenant, ids).await?;
-        transaction.commit("seed.products").await?;
+        ids.for_each(|id| deed.tell(TENANT_FEED, Item::Product(id)));
+        deed.commit("seed.products").await?;
         self.added.products += made.len() as u64;
         Ok(())
     }
@@ -446,8 +439,8 @@ impl<'a> Work<'a> {
             });
         }
         let mut lease = self.db.lease().await?;
-        let mut transaction = lease.begin().await?;
-        let new = members::rows::insert_new(&mut transaction, self.tenant, &made, self.now).await?;
+        let mut deed = Deed::new(lease.begin().await?, self.random, Actor::admin(self.tenant), self.now);
+        let new = members::rows::insert_new(&mut deed, self.tenant, &made, self.now).await?;
         let new: BTreeSet<MemberId> = new.into_iter().collect();
         let mut news = News::new();
         for member in made.iter().filter(|member| new.contains(&member.id)) {
@@ -455,8 +448,8 @@ impl<'a> Work<'a> {
                 news.entry(*store).or_default().push(Item::Member(member.id));
             }
         }
-        deed::tell(&mut transaction, self.random, self.tenant, &news).await?;
-        transaction.commit("seed.members").await?;
+        deed.tell_all(news);
+        deed.commit("seed.members").await?;
         self.added.members += new.len() as u64;
         Ok(())
     }
@@ -465,11 +458,11 @@ impl<'a> Work<'a> {
         let until = self.plan.coupons.min(from + CHUNK);
         let made: Vec<Coupon> = (from..until).filter_map(|index| self.coupon(index)).collect();
         let mut lease = self.db.lease().await?;
-        let mut transaction = lease.begin().await?;
-        let new = coupons::rows::insert_new(&mut transaction, self.tenant, &made).await?;
+        let mut deed = Deed::new(lease.begin().await?, self.random, Actor::admin(self.tenant), self.now);
+        let new = coupons::rows::insert_new(&mut deed, self.tenant, &made).await?;
         let new: BTreeSet<CouponId> = new.into_iter().collect();
         let given = made.iter().filter(|coupon| new.contains(&coupon.id));
-        coupons::days::insert(&mut transaction, self.tenant, given, self.now).await?;
+        coupons::days::insert(&mut deed, self.tenant, given, self.now).await?;
         let mut news = News::new();
         let mut grown: BTreeMap<BatchId, (i64, i64)> = BTreeMap::new();
         for coupon in made.iter().filter(|coupon| new.contains(&coupon.id)) {
@@ -481,10 +474,10 @@ impl<'a> Work<'a> {
             *claimed += i64::from(coupon.member.is_some());
         }
         for (batch, (made, claimed)) in grown {
-            coupons::rows::grow_batch(&mut transaction, self.tenant, batch, made, claimed).await?;
+            coupons::rows::grow_batch(&mut deed, self.tenant, batch, made, claimed).await?;
         }
-        deed::tell(&mut transaction, self.random, self.tenant, &news).await?;
-        transaction.commit("seed.coupons").await?;
+        deed.tell_all(news);
+        deed.commit("seed.coupons").await?;
         self.added.coupons += new.len() as u64;
         Ok(())
     }
@@ -492,9 +485,9 @@ impl<'a> Work<'a> {
     async fn pickups(&mut self, from: u64) -> Result<(), DbError> {
         let until = self.plan.pickups.min(from + CHUNK);
         let mut lease = self.db.lease().await?;
-        let mut transaction = lease.begin().await?;
+        let mut deed = Deed::new(lease.begin().await?, self.random, Actor::admin(self.tenant), self.now);
         let ids: Vec<OrderId> = (from..until).map(|index| self.order_id(index)).collect();
-        let known: BTreeSet<OrderId> = pickups::rows::load(&mut transaction, self.tenant, &ids, "")
+        let known: BTreeSet<OrderId> = pickups::rows::load(&mut deed, self.tenant, &ids, "")
             .await?
             .into_iter()
             .map(|order| order.id)
@@ -513,12 +506,12 @@ impl<'a> Work<'a> {
             candidates.push((index, numbers, code));
         }
         let codes: Vec<String> = candidates.iter().map(|(_, _, code)| code.clone()).collect();
-        let taken = pickups::rows::taken_codes(&mut transaction, self.tenant, &codes).await?;
+        let taken = pickups::rows::taken_codes(&mut deed, self.tenant, &codes).await?;
         let mut promised = BTreeSet::new();
         let mut orders = Vec::new();
         for (index, mut numbers, code) in candidates {
             let code = if taken.contains(&code) || promised.contains(&code) {
-                pickups::by_hand::free_code(&mut transaction, self.tenant, &promised, &mut numbers)
+                pickups::by_hand::free_code(&mut deed, self.tenant, &promised, &mut numbers)
                     .await
                     .map_err(as_database_error)?
             } else {
@@ -527,7 +520,7 @@ impl<'a> Work<'a> {
             promised.insert(code.clone());
             orders.extend(self.order(index).map(|order| Order { code, ..order }));
         }
-        pickups::rows::insert(&mut transaction, self.tenant, &orders, self.now).await?;
+        pickups::rows::insert(&mut deed, self.tenant, &orders, self.now).await?;
         let cancelled: Vec<OrderId> = orders
             .iter()
             .filter(|order| order.state == OrderState::Cancelled)
@@ -535,14 +528,14 @@ impl<'a> Work<'a> {
             .collect();
         if !cancelled.is_empty() {
             let until = self.now + CODE_RESTS;
-            pickups::rows::rest_codes(&mut transaction, self.tenant, &cancelled, until).await?;
+            pickups::rows::rest_codes(&mut deed, self.tenant, &cancelled, until).await?;
         }
         let mut news = News::new();
         for order in &orders {
             news.entry(order.store).or_default().push(Item::Order(order.id));
         }
-        deed::tell(&mut transaction, self.random, self.tenant, &news).await?;
-        transaction.commit("seed.pickups").await?;
+        deed.tell_all(news);
+        deed.commit("seed.pickups").await?;
         self.added.pickups += orders.len() as u64;
         Ok(())
     }

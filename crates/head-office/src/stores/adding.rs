@@ -1,7 +1,5 @@
 //! Adding stores and clerks.
 
-use std::collections::BTreeMap;
-
 use argon2::{
     Argon2,
     password_hash::{PasswordHasher, SaltString},
@@ -14,10 +12,9 @@ use counterfoil_domain::{
 
 use super::rows;
 use crate::{
-    audit::note,
     clock::{Clock, Random},
     db::Db,
-    deed::{ACTOR, AdminError, check_code, check_name, fresh, not_found, taken, tell},
+    deed::{Actor, AdminError, Deed, check_code, check_name, fresh, not_found, taken},
     feed::{Item, TENANT_FEED},
 };
 
@@ -71,17 +68,14 @@ pub async fn add_store(
         time_zone: new.time_zone.to_owned(),
     };
     let mut lease = db.lease().await?;
-    let mut transaction = lease.begin().await?;
-    rows::insert_store(&mut transaction, tenant, &store, &OfflineLimits::default(), now)
+    let mut deed = Deed::new(lease.begin().await?, random, Actor::admin(tenant), now);
+    rows::insert_store(&mut deed, tenant, &store, &OfflineLimits::default(), now)
         .await
         .map_err(|error| taken(error, "store", new.code))?;
-    note(&mut transaction, random, tenant, now, ACTOR, "store.added", new.code).await?;
-    let news = BTreeMap::from([
-        (TENANT_FEED, vec![Item::Store(store.id)]),
-        (store.id, vec![Item::Limits(store.id)]),
-    ]);
-    tell(&mut transaction, random, tenant, &news).await?;
-    transaction.commit("admin.add_store").await?;
+    deed.audit("store.added", new.code).await?;
+    deed.tell(TENANT_FEED, Item::Store(store.id));
+    deed.tell(store.id, Item::Limits(store.id));
+    deed.commit("admin.add_store").await?;
     Ok(store.id)
 }
 
@@ -101,8 +95,8 @@ pub async fn add_clerk(
     let now = clock.now();
     let hash = hash_pin(random, new.pin)?;
     let mut lease = db.lease().await?;
-    let mut transaction = lease.begin().await?;
-    let place = rows::place(&mut transaction, tenant, store).await?;
+    let mut deed = Deed::new(lease.begin().await?, random, Actor::admin(tenant), now);
+    let place = rows::place(&mut deed, tenant, store).await?;
     let clerk = Clerk {
         id: ClerkId::placed(place, now, fresh(random)?),
         store,
@@ -111,14 +105,13 @@ pub async fn add_clerk(
         pin_hash: hash,
         active: true,
     };
-    rows::insert_clerk(&mut transaction, tenant, &clerk, now)
+    rows::insert_clerk(&mut deed, tenant, &clerk, now)
         .await
         .map_err(|error| taken(error, "clerk", new.name))?;
     let detail = clerk.id.to_string();
-    note(&mut transaction, random, tenant, now, ACTOR, "clerk.added", &detail).await?;
-    let news = BTreeMap::from([(store, vec![Item::Clerk(clerk.id)])]);
-    tell(&mut transaction, random, tenant, &news).await?;
-    transaction.commit("admin.add_clerk").await?;
+    deed.audit("clerk.added", &detail).await?;
+    deed.tell(store, Item::Clerk(clerk.id));
+    deed.commit("admin.add_clerk").await?;
     Ok(clerk.id)
 }
 

@@ -8,10 +8,9 @@ use ed25519_dalek::VerifyingKey;
 
 use super::rows;
 use crate::{
-    audit::note,
     clock::{Clock, Random},
     db::{Db, DbError, batch::id},
-    deed::{ACTOR, AdminError, check_name, taken},
+    deed::{Actor, AdminError, Deed, check_name, taken},
 };
 
 /// A device after a decision.
@@ -126,22 +125,13 @@ pub async fn readmit(
         })?;
     let now = clock.now();
     let mut lease = db.lease().await?;
-    let mut transaction = lease.begin().await?;
-    rows::insert_device(&mut transaction, tenant, lost.id, lost.store, lost.name, &key, now)
+    let mut deed = Deed::new(lease.begin().await?, random, Actor::admin(tenant), now);
+    rows::insert_device(&mut deed, tenant, lost.id, lost.store, lost.name, &key, now)
         .await
         .map_err(|error| taken(error, "device", &lost.id.to_string()))?;
     let detail = lost.id.to_string();
-    note(
-        &mut transaction,
-        random,
-        tenant,
-        now,
-        ACTOR,
-        "device.readmitted",
-        &detail,
-    )
-    .await?;
-    transaction.commit("admin.readmit").await?;
+    deed.audit("device.readmitted", &detail).await?;
+    deed.commit("admin.readmit").await?;
     Ok(Decided {
         status: DeviceStatus::Active,
         epoch: 1,
@@ -167,9 +157,10 @@ async fn decide(
         .map(|row| id(&row, "tenant", TenantId::from_bytes))
         .transpose()?
         .ok_or_else(|| AdminError::NotFound(format!("there is no device {device}")))?;
+    let mut deed = Deed::new(transaction, random, Actor::admin(tenant), clock.now());
     // Locked, so that the version can't change between this read and the update.
     let lock = db.dialect().lock_suffix();
-    let mut found = rows::load_devices(&mut transaction, tenant, &[device], lock)
+    let mut found = rows::load_devices(&mut deed, tenant, &[device], lock)
         .await?
         .pop()
         .ok_or(DbError::Decode { column: "id" })?;
@@ -187,7 +178,7 @@ async fn decide(
         .bind(tenant.bytes().to_vec())
         .bind(device.bytes().to_vec())
         .bind(loaded)
-        .execute(&mut *transaction)
+        .execute(&mut *deed)
         .await
         .map_err(DbError::from)?
         .rows_affected();
@@ -200,8 +191,8 @@ async fn decide(
             .into());
         }
         let detail = device.to_string();
-        note(&mut transaction, random, tenant, clock.now(), ACTOR, action, &detail).await?;
-        transaction.commit("admin.decide").await?;
+        deed.audit(action, &detail).await?;
+        deed.commit("admin.decide").await?;
     }
     Ok(Decided {
         status: found.status,

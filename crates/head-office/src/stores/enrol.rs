@@ -15,9 +15,9 @@ use sqlx::Row;
 use super::rows;
 use crate::{
     app::App,
-    audit::note,
     clock::{self, Clock, Random},
     db::{self, Db, DbError, batch},
+    deed::{Actor, Deed},
     http,
     http::ApiError,
 };
@@ -49,7 +49,7 @@ pub async fn make_code(
         .collect();
     let now = clock.now();
     let mut lease = db.lease().await?;
-    let mut transaction = lease.begin().await?;
+    let mut deed = Deed::new(lease.begin().await?, random, Actor::admin(tenant), now);
     sqlx::query(
         "INSERT INTO enrol_codes (code_hash, tenant, store, created_at, expires_at) VALUES ($1, $2, $3, $4, $5)",
     )
@@ -58,19 +58,10 @@ pub async fn make_code(
     .bind(store.bytes().to_vec())
     .bind(now)
     .bind(now + CODE_LASTS)
-    .execute(&mut *transaction)
+    .execute(&mut *deed)
     .await?;
-    note(
-        &mut transaction,
-        random,
-        tenant,
-        now,
-        "admin",
-        "enrol_code.made",
-        &store.to_string(),
-    )
-    .await?;
-    transaction.commit("stores.make_code").await?;
+    deed.audit("enrol_code.made", &store.to_string()).await?;
+    deed.commit("stores.make_code").await?;
     Ok(format!("{}-{}", &code[..5], &code[5..]))
 }
 
@@ -110,11 +101,13 @@ pub async fn enrol(app: &App, request: &EnrolRequest) -> Result<EnrolResponse, A
     let tenant = batch::id(&row, "tenant", TenantId::from_bytes)?;
     let store = batch::id(&row, "store", StoreId::from_bytes)?;
     let expires_at: Millis = row.try_get("expires_at").map_err(DbError::from)?;
-    let place = rows::place(&mut transaction, tenant, store).await?;
+    let actor = Actor::of(tenant, "device");
+    let mut deed = Deed::new(transaction, app.random.as_ref(), actor, now);
+    let place = rows::place(&mut deed, tenant, store).await?;
     let used_by = batch::id_or_null(&row, "device", DeviceId::from_bytes)?;
     let device = match used_by {
         Some(device) => {
-            let known = http::device_key(&mut transaction, tenant, device).await?;
+            let known = http::device_key(&mut deed, tenant, device).await?;
             if known.is_none_or(|(_, known, _)| known != key.to_bytes()) {
                 return Err(refused());
             }
@@ -127,36 +120,27 @@ pub async fn enrol(app: &App, request: &EnrolRequest) -> Result<EnrolResponse, A
             let used = sqlx::query("UPDATE enrol_codes SET device = $1 WHERE code_hash = $2 AND device IS NULL")
                 .bind(device.bytes().to_vec())
                 .bind(hash.to_vec())
-                .execute(&mut *transaction)
+                .execute(&mut *deed)
                 .await
                 .map_err(DbError::from)?;
             if used.rows_affected() != 1 {
                 return Err(refused());
             }
-            rows::insert_device(&mut transaction, tenant, device, store, &name, &key.to_bytes(), now).await?;
-            note(
-                &mut transaction,
-                app.random.as_ref(),
-                tenant,
-                now,
-                "device",
-                "device.enrolled",
-                &device.to_string(),
-            )
-            .await?;
+            rows::insert_device(&mut deed, tenant, device, store, &name, &key.to_bytes(), now).await?;
+            deed.audit("device.enrolled", &device.to_string()).await?;
             device
         }
     };
-    let store = rows::load_stores(&mut transaction, tenant, &[store])
+    let store = rows::load_stores(&mut deed, tenant, &[store])
         .await?
         .pop()
         .ok_or_else(ApiError::internal)?;
-    let known = rows::load_devices(&mut transaction, tenant, &[device], "")
+    let known = rows::load_devices(&mut deed, tenant, &[device], "")
         .await?
         .pop()
         .ok_or_else(ApiError::internal)?;
-    let history_id = db::history_of(&mut transaction, tenant).await?;
-    transaction.commit("stores.enrol").await?;
+    let history_id = db::history_of(&mut deed, tenant).await?;
+    deed.commit("stores.enrol").await?;
     Ok(EnrolResponse {
         tenant,
         store: store.store,

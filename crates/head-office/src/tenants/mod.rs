@@ -2,16 +2,12 @@
 
 pub mod rows;
 
-use std::collections::BTreeMap;
-
-use counterfoil_domain::{ids::TenantId, time::Millis};
-use sqlx::AnyConnection;
+use counterfoil_domain::ids::TenantId;
 
 use crate::{
-    audit::note,
     clock::{Clock, Random},
     db::{Db, DbError},
-    deed::{ACTOR, AdminError, check_code, check_name, fresh, not_found, taken, tell},
+    deed::{Actor, AdminError, Deed, check_code, check_name, fresh, not_found, taken},
     feed::{Item, TENANT_FEED},
 };
 
@@ -54,28 +50,25 @@ pub async fn add_tenant(
 ) -> Result<TenantId, AdminError> {
     check_tenant(new)?;
     let mut lease = db.lease().await?;
-    let mut transaction = lease.begin().await.map_err(AdminError::from)?;
-    let tenant = insert_tenant(&mut transaction, clock.now(), random, new)
+    let now = clock.now();
+    let tenant = TenantId::new(now, fresh(random)?);
+    let mut deed = Deed::new(lease.begin().await?, random, Actor::admin(tenant), now);
+    insert_tenant(&mut deed, new)
         .await
         .map_err(|error| taken(error, "tenant", new.code))?;
-    transaction.commit("admin.add_tenant").await?;
+    deed.commit("admin.add_tenant").await?;
     Ok(tenant)
 }
 
-/// The same within a transaction, unchecked.
-pub(crate) async fn insert_tenant(
-    connection: &mut AnyConnection,
-    now: Millis,
-    random: &dyn Random,
-    new: &NewTenant<'_>,
-) -> Result<TenantId, DbError> {
-    let tenant = TenantId::new(now, fresh(random)?);
-    rows::insert_tenant(connection, tenant, new, &fresh::<32>(random)?, now).await?;
-    rows::insert_token_key(connection, tenant, FIRST_KEY, &fresh::<32>(random)?, now).await?;
-    note(connection, random, tenant, now, ACTOR, "tenant.added", new.code).await?;
-    let news = BTreeMap::from([(TENANT_FEED, vec![Item::TokenKey(FIRST_KEY)])]);
-    tell(connection, random, tenant, &news).await?;
-    Ok(tenant)
+/// The same within a deed of this tenant, unchecked.
+pub(crate) async fn insert_tenant(deed: &mut Deed<'_>, new: &NewTenant<'_>) -> Result<(), DbError> {
+    let (tenant, now) = (deed.tenant(), deed.now());
+    let (code_key, token_key) = (deed.fresh::<32>()?, deed.fresh::<32>()?);
+    rows::insert_tenant(deed, tenant, new, &code_key, now).await?;
+    rows::insert_token_key(deed, tenant, FIRST_KEY, &token_key, now).await?;
+    deed.audit("tenant.added", new.code).await?;
+    deed.tell(TENANT_FEED, Item::TokenKey(FIRST_KEY));
+    Ok(())
 }
 
 /// The tenant of this code; without a code, the only one there is.
@@ -102,11 +95,11 @@ pub async fn make_link_key(
     let key = fresh::<32>(random)?;
     let now = clock.now();
     let mut lease = db.lease().await?;
-    let mut transaction = lease.begin().await?;
-    if !rows::set_link_key(&mut transaction, tenant, &key, again).await? {
+    let mut deed = Deed::new(lease.begin().await?, random, Actor::admin(tenant), now);
+    if !rows::set_link_key(&mut deed, tenant, &key, again).await? {
         return Err(AdminError::LinkKeyExists);
     }
-    note(&mut transaction, random, tenant, now, ACTOR, "tenant.link_key_made", "").await?;
-    transaction.commit("admin.make_link_key").await?;
+    deed.audit("tenant.link_key_made", "").await?;
+    deed.commit("admin.make_link_key").await?;
     Ok(hex::encode(key))
 }

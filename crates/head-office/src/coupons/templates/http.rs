@@ -18,6 +18,7 @@ use super::{Status, Terms, Validity, Version, Window, rows};
 use crate::{
     app::App,
     db::DbError,
+    deed::Deed,
     http::{ApiError, Asked, Body, Nothing, Operator, Page, Paging, Path, Query},
 };
 
@@ -325,8 +326,8 @@ async fn list(
 )]
 async fn create(State(app): State<Arc<App>>, operator: Operator, asked: Asked<Terms>) -> Result<Response, ApiError> {
     asked
-        .decide(&app, operator.actor(), async |connection, terms| {
-            let draft = super::create(&app, connection, &operator, &terms).await?;
+        .decide(&app, operator.actor(), async |deed, terms| {
+            let draft = super::create(deed, &operator, &terms).await?;
             Ok((StatusCode::CREATED, TemplateVersion::from(draft)))
         })
         .await
@@ -372,8 +373,8 @@ async fn next(
     asked: Asked<Terms>,
 ) -> Result<Response, ApiError> {
     asked
-        .decide(&app, operator.actor(), async |connection, terms| {
-            let draft = super::next(&app, connection, &operator, id, &terms).await?;
+        .decide(&app, operator.actor(), async |deed, terms| {
+            let draft = super::next(deed, &operator, id, &terms).await?;
             Ok((StatusCode::CREATED, TemplateVersion::from(draft)))
         })
         .await
@@ -399,9 +400,10 @@ async fn edit(
     Body(edit): Body<Edit>,
 ) -> Result<Json<TemplateVersion>, ApiError> {
     let mut lease = app.db.lease().await?;
-    let mut transaction = lease.begin().await?;
-    let draft = super::edit(&app, &mut transaction, &operator, version, edit.revision, &edit.terms).await?;
-    transaction.commit("coupons.edit").await?;
+    let (random, now) = (app.random.as_ref(), app.clock.now());
+    let mut deed = Deed::new(lease.begin().await?, random, operator.actor(), now);
+    let draft = super::edit(&mut deed, &operator, version, edit.revision, &edit.terms).await?;
+    deed.commit("coupons.edit").await?;
     Ok(Json(draft.into()))
 }
 
@@ -425,8 +427,8 @@ async fn publish(
     asked: Asked<Nothing>,
 ) -> Result<Response, ApiError> {
     asked
-        .decide(&app, operator.actor(), async |connection, Nothing {}| {
-            let published = super::publish(&app, connection, &operator, version).await?;
+        .decide(&app, operator.actor(), async |deed, Nothing {}| {
+            let published = super::publish(deed, &operator, version).await?;
             Ok((StatusCode::OK, TemplateVersion::from(published)))
         })
         .await
@@ -449,8 +451,8 @@ async fn retire(
     asked: Asked<Nothing>,
 ) -> Result<Response, ApiError> {
     asked
-        .decide(&app, operator.actor(), async |connection, Nothing {}| {
-            let versions = super::retire(&app, connection, &operator, id).await?;
+        .decide(&app, operator.actor(), async |deed, Nothing {}| {
+            let versions = super::retire(deed, &operator, id).await?;
             let versions = versions.into_iter().map(TemplateVersion::from).collect();
             Ok((StatusCode::OK, Template { id, versions }))
         })

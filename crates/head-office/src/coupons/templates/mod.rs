@@ -21,15 +21,12 @@ use counterfoil_domain::{
 };
 use counterfoil_protocol::problem::Code;
 use sqlx::AnyConnection;
-use std::collections::BTreeMap;
 
 pub use check::Terms;
 
 use crate::{
-    app::App,
-    audit::note,
     db::DbError,
-    deed,
+    deed::Deed,
     feed::{Item, TENANT_FEED},
     http::{ApiError, Operator},
     tenants,
@@ -165,16 +162,10 @@ pub struct Version {
 ///
 /// # Errors
 /// `invalid` with each field, or the database's.
-pub async fn create(
-    app: &App,
-    connection: &mut AnyConnection,
-    operator: &Operator,
-    terms: &Terms,
-) -> Result<Version, ApiError> {
-    let checked = check::check(connection, operator.tenant, terms).await?;
-    let now = app.clock.now();
-    let id = TemplateId::new(now, deed::fresh(app.random.as_ref())?);
-    draft(app, connection, operator, (id, 1), &checked, "template.drafted").await
+pub async fn create(deed: &mut Deed<'_>, operator: &Operator, terms: &Terms) -> Result<Version, ApiError> {
+    let checked = check::check(deed, operator.tenant, terms).await?;
+    let id = TemplateId::new(deed.now(), deed.fresh()?);
+    draft(deed, operator, (id, 1), &checked, "template.drafted").await
 }
 
 /// Begins the next version as a draft.
@@ -182,13 +173,12 @@ pub async fn create(
 /// # Errors
 /// `not_found`, `state_conflict` when the latest version is a draft, else as [`create`].
 pub async fn next(
-    app: &App,
-    connection: &mut AnyConnection,
+    deed: &mut Deed<'_>,
     operator: &Operator,
     id: TemplateId,
     terms: &Terms,
 ) -> Result<Version, ApiError> {
-    let versions = rows::versions(connection, operator.tenant, id).await?;
+    let versions = rows::versions(deed, operator.tenant, id).await?;
     let latest = versions.first().ok_or_else(ApiError::not_found)?;
     if latest.status == Status::Draft {
         return Err(ApiError::detailed(
@@ -197,29 +187,26 @@ pub async fn next(
         ));
     }
     let number = latest.template.version + 1;
-    let checked = check::check(connection, operator.tenant, terms).await?;
-    draft(app, connection, operator, (id, number), &checked, "template.drafted").await
+    let checked = check::check(deed, operator.tenant, terms).await?;
+    draft(deed, operator, (id, number), &checked, "template.drafted").await
 }
 
 async fn draft(
-    app: &App,
-    connection: &mut AnyConnection,
+    deed: &mut Deed<'_>,
     operator: &Operator,
     (id, number): (TemplateId, i64),
     checked: &Checked,
     action: &str,
 ) -> Result<Version, ApiError> {
-    let now = app.clock.now();
-    let currency = tenants::rows::load_tenant(connection, operator.tenant, "")
-        .await?
-        .currency;
+    let now = deed.now();
+    let currency = tenants::rows::load_tenant(deed, operator.tenant, "").await?.currency;
     let of = (id, number);
-    if !rows::insert(connection, operator.tenant, of, checked, &currency, Status::Draft, now).await? {
+    if !rows::insert(deed, operator.tenant, of, checked, &currency, Status::Draft, now).await? {
         // Somebody else began the same version.
         return Err(ApiError::new(Code::ChangedMeanwhile));
     }
-    log(app, connection, operator, action, id, number).await?;
-    load(connection, operator, id, number).await
+    log(deed, action, id, number).await?;
+    load(deed, operator, id, number).await
 }
 
 /// Changes a draft that nobody changed since it was read.
@@ -227,19 +214,18 @@ async fn draft(
 /// # Errors
 /// `not_found`, `state_conflict` when it is no draft any more, `changed_meanwhile`, `invalid`.
 pub async fn edit(
-    app: &App,
-    connection: &mut AnyConnection,
+    deed: &mut Deed<'_>,
     operator: &Operator,
     (id, number): (TemplateId, i64),
     revision: i64,
     terms: &Terms,
 ) -> Result<Version, ApiError> {
-    let checked = check::check(connection, operator.tenant, terms).await?;
-    if !rows::update_draft(connection, operator.tenant, (id, number), revision, &checked).await? {
-        return Err(why_not(load(connection, operator, id, number).await?, Status::Draft));
+    let checked = check::check(deed, operator.tenant, terms).await?;
+    if !rows::update_draft(deed, operator.tenant, (id, number), revision, &checked).await? {
+        return Err(why_not(load(deed, operator, id, number).await?, Status::Draft));
     }
-    log(app, connection, operator, "template.changed", id, number).await?;
-    load(connection, operator, id, number).await
+    log(deed, "template.changed", id, number).await?;
+    load(deed, operator, id, number).await
 }
 
 /// Publishes a draft: from now on it never changes, and counters learn of it.
@@ -247,21 +233,19 @@ pub async fn edit(
 /// # Errors
 /// `not_found`, `state_conflict` when it is no draft, `invalid` when its time is over already.
 pub async fn publish(
-    app: &App,
-    connection: &mut AnyConnection,
+    deed: &mut Deed<'_>,
     operator: &Operator,
     (id, number): (TemplateId, i64),
 ) -> Result<Version, ApiError> {
-    let draft = load(connection, operator, id, number).await?;
-    let now = app.clock.now();
+    let draft = load(deed, operator, id, number).await?;
+    let now = deed.now();
     check::lies_ahead(&draft, now)?;
-    if !rows::publish(connection, operator.tenant, &draft, now).await? {
+    if !rows::publish(deed, operator.tenant, &draft, now).await? {
         return Err(why_not(draft, Status::Draft));
     }
-    log(app, connection, operator, "template.published", id, number).await?;
-    let published = load(connection, operator, id, number).await?;
-    let news = BTreeMap::from([(TENANT_FEED, vec![Item::Template(id, number)])]);
-    deed::tell(connection, app.random.as_ref(), operator.tenant, &news).await?;
+    log(deed, "template.published", id, number).await?;
+    let published = load(deed, operator, id, number).await?;
+    deed.tell(TENANT_FEED, Item::Template(id, number));
     Ok(published)
 }
 
@@ -269,21 +253,16 @@ pub async fn publish(
 ///
 /// # Errors
 /// `not_found`, `state_conflict` when none is published.
-pub async fn retire(
-    app: &App,
-    connection: &mut AnyConnection,
-    operator: &Operator,
-    id: TemplateId,
-) -> Result<Vec<Version>, ApiError> {
-    let now = app.clock.now();
-    if rows::retire(connection, operator.tenant, id, now).await? == 0 {
+pub async fn retire(deed: &mut Deed<'_>, operator: &Operator, id: TemplateId) -> Result<Vec<Version>, ApiError> {
+    let now = deed.now();
+    if rows::retire(deed, operator.tenant, id, now).await? == 0 {
         // Either it does not exist, or there is nothing to end.
-        let versions = rows::versions(connection, operator.tenant, id).await?;
+        let versions = rows::versions(deed, operator.tenant, id).await?;
         let latest = versions.into_iter().next().ok_or_else(ApiError::not_found)?;
         return Err(why_not(latest, Status::Published));
     }
-    log(app, connection, operator, "template.retired", id, 0).await?;
-    Ok(rows::versions(connection, operator.tenant, id).await?)
+    log(deed, "template.retired", id, 0).await?;
+    Ok(rows::versions(deed, operator.tenant, id).await?)
 }
 
 /// Why a conditional change found no row.
@@ -310,29 +289,11 @@ async fn load(
         .ok_or_else(ApiError::not_found)
 }
 
-async fn log(
-    app: &App,
-    connection: &mut AnyConnection,
-    operator: &Operator,
-    action: &str,
-    id: TemplateId,
-    number: i64,
-) -> Result<(), DbError> {
+async fn log(deed: &mut Deed<'_>, action: &str, id: TemplateId, number: i64) -> Result<(), DbError> {
     let detail = if number == 0 {
         id.to_string()
     } else {
         format!("{id} {number}")
     };
-    let now = app.clock.now();
-    let actor = operator.actor().name;
-    note(
-        connection,
-        app.random.as_ref(),
-        operator.tenant,
-        now,
-        &actor,
-        action,
-        &detail,
-    )
-    .await
+    deed.audit(action, &detail).await
 }

@@ -29,6 +29,8 @@ use super::{new_id, rows};
 use crate::{
     clock::Random,
     db::{DbError, batch::json},
+    deed::Deed,
+    feed::{Item, TENANT_FEED},
 };
 
 /// Largest file.
@@ -296,8 +298,6 @@ pub enum Applied {
     Done {
         /// What it was.
         preview: Preview,
-        /// Where the tenant's feed stands, when something changed.
-        feed: Option<i64>,
     },
     /// There is none of that id.
     Unknown,
@@ -313,27 +313,22 @@ pub enum Applied {
 ///
 /// # Errors
 /// The driver's.
-pub async fn apply(
-    connection: &mut AnyConnection,
-    random: &dyn Random,
-    tenant: TenantId,
-    id: Uuid,
-    now: Millis,
-) -> Result<Applied, DbError> {
+pub async fn apply(deed: &mut Deed<'_>, id: Uuid) -> Result<Applied, DbError> {
+    let (tenant, now) = (deed.tenant(), deed.now());
     let row = sqlx::query(
         "UPDATE product_imports SET applied_at = $1 WHERE tenant = $2 AND id = $3 AND applied_at IS NULL RETURNING preview, content",
     )
     .bind(now)
     .bind(tenant.bytes().to_vec())
     .bind(id.as_bytes().to_vec())
-    .fetch_optional(&mut *connection)
+    .fetch_optional(&mut **deed)
     .await?;
     let Some(row) = row else {
         let known: Option<i64> =
             sqlx::query_scalar("SELECT created_at FROM product_imports WHERE tenant = $1 AND id = $2")
                 .bind(tenant.bytes().to_vec())
                 .bind(id.as_bytes().to_vec())
-                .fetch_optional(connection)
+                .fetch_optional(&mut **deed)
                 .await?;
         return Ok(match known {
             Some(_) => Applied::Before,
@@ -349,11 +344,13 @@ pub async fn apply(
         .into_iter()
         .map(|row| (row.id, row.replaces, row.product))
         .collect();
-    if !rows.is_empty() && !rows::write(connection, tenant, &rows, now).await? {
+    if !rows.is_empty() && !rows::write(deed, tenant, &rows, now).await? {
         return Ok(Applied::ChangedMeanwhile);
     }
-    let feed = super::tell(connection, random, tenant, rows.iter().map(|(id, ..)| *id)).await?;
-    Ok(Applied::Done { preview, feed })
+    for (id, ..) in &rows {
+        deed.tell(TENANT_FEED, Item::Product(*id));
+    }
+    Ok(Applied::Done { preview })
 }
 
 #[cfg(test)]
