@@ -21,6 +21,7 @@ mod expiry;
 mod freezes;
 #[cfg(test)]
 mod freezes_tests;
+mod grants;
 mod journal;
 #[cfg(test)]
 mod journal_tests;
@@ -50,13 +51,14 @@ mod words_tests;
 pub use attempts::FailedAttempt;
 pub use cases::{Case, Excused};
 pub use claims::{
-    Audience, Batch, BatchStatus, Claim, ClaimCoupon, ClaimKey, Given, Grant, Holding, LimitCounts, NotClaimable,
-    Offer, Part, TakeGrant, Terms, Verdict, judge,
+    Batch, BatchStatus, Claim, ClaimCoupon, ClaimKey, Given, Holding, LimitCounts, NotClaimable, Offer, Terms, Verdict,
+    judge,
 };
 pub use commands::{Answer, Command, Decide, decide};
 pub use coupons::{CouponEntry, RedeemCoupon};
 pub use expiry::{ExpireCoupon, Lapse, Swept};
 pub use freezes::{AskFreeze, CancelFreeze, Freeze, FreezeStatus};
+pub use grants::{Audience, Grant, Part, TakeGrant};
 pub use journal::{
     Applied, Arrival, Device, DeviceStatus, Doing, Fingerprint, Position, Stored, effect, genesis, isolate,
 };

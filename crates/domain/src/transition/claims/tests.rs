@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use uuid::Uuid;
 
 use super::*;
-use crate::transition::{Command, decide};
+use crate::transition::{Audience, Command, Grant, Part, TakeGrant, decide};
 
 const NOW: Millis = 1_795_000_000_000;
 
