@@ -258,8 +258,15 @@ async fn says_so_and_counters_go_on_alone(mut office: Office, disk: &SmallDisk) 
     disk.make_room();
     desk.ask(json!({"do": "hurry"}));
     assert_eq!(desk.drained()["queue"]["exceptions"], 0);
-    assert_eq!(desk.redeem(&codes.next().unwrap())["receipt"]["delivery"], "confirmed");
-    promised += 1;
+    // Asked again, head office answers; on a busy machine perhaps not in time for the first one.
+    loop {
+        let code = codes.next().expect("head office answers again before all coupons are used");
+        let done = desk.redeem(&code);
+        promised += 1;
+        if done["receipt"]["delivery"] == "confirmed" {
+            break;
+        }
+    }
     desk.drained();
     assert_eq!(write(&office, token, &member).await, (204, None));
     assert_eq!(office.number("SELECT COUNT(*) FROM operations").await, promised);
