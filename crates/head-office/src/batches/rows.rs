@@ -5,6 +5,7 @@ use counterfoil_domain::{
     ids::{BatchId, CouponId, JobId, TemplateId, TenantId},
     time::Millis,
     transition::BatchStatus,
+    words::Word,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 

@@ -11,6 +11,7 @@ use counterfoil_domain::{
     ids::{BatchId, CouponId, MemberId, TemplateId, TenantId},
     time::{DAY, Millis},
     transition::{Batch, BatchStatus, Claim, ClaimKey, Holding, Terms},
+    words::Word,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 

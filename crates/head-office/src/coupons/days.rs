@@ -6,6 +6,7 @@ use counterfoil_domain::{
     coupons::Coupon,
     ids::{CouponId, MemberId, TenantId},
     time::{DAY, Millis},
+    words::Word,
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
@@ -114,21 +115,13 @@ pub async fn insert_printed(
 }
 
 /// What falls due on a day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum What {
     /// The member is to be reminded.
     Remind,
     /// The coupon ends.
     Expire,
-}
-
-impl What {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Remind => "remind",
-            Self::Expire => "expire",
-        }
-    }
 }
 
 /// A row that is due.

@@ -6,6 +6,7 @@ use counterfoil_domain::{
     coupons::{Coupon, Standing, Template},
     ids::{CouponId, MemberId, MessageId, Place, TemplateId, TenantId},
     time::{DAY, HOUR, MINUTE, Millis},
+    words::Word,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;

@@ -7,6 +7,7 @@ use counterfoil_domain::{
     ids::{BatchId, CouponId, DeviceId, FreezeId, MemberId, OperationId, StoreId, TemplateId, TenantId},
     transition::CouponEntry,
     typed,
+    words::Word,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 

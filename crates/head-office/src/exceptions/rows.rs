@@ -4,6 +4,7 @@ use counterfoil_domain::{
     ids::{OperationId, TenantId},
     time::Millis,
     transition::Case,
+    words::Word,
 };
 use sqlx::AnyConnection;
 

@@ -4,6 +4,7 @@ use counterfoil_domain::{
     ids::{BatchId, CouponId, GrantId, JobId, MemberId, TemplateId, TenantId},
     time::Millis,
     transition::{Audience, Grant, Part},
+    words::Word,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 

@@ -6,6 +6,7 @@ use counterfoil_domain::{
     ids::{CouponId, FreezeId, MemberId, OperationId, TenantId},
     time::Millis,
     transition::online::{Held, OnlineOrder, OnlineStatus, Taken},
+    words::Word,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 use uuid::Uuid;

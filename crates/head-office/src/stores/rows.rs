@@ -7,6 +7,7 @@ use counterfoil_domain::{
     time::Millis,
     tokens::TokenKey,
     transition::{Device, genesis},
+    words::Word,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 

@@ -18,6 +18,7 @@ use counterfoil_domain::{
     settlement::{Rule, Scope, Stacking},
     time::Millis,
     transition::LimitCounts,
+    words::Word,
 };
 use counterfoil_protocol::problem::Code;
 use sqlx::AnyConnection;
@@ -36,8 +37,20 @@ use crate::{
 };
 
 /// Where a version stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Status {
     /// May still be changed; nobody can claim it.
     Draft,
@@ -45,20 +58,6 @@ pub enum Status {
     Published,
     /// Claims and grants have ended. Coupons already given keep their own validity.
     Retired,
-}
-
-impl Status {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Draft, Self::Published, Self::Retired];
-
-    /// The word in databases and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Draft => "draft",
-            Self::Published => "published",
-            Self::Retired => "retired",
-        }
-    }
 }
 
 /// How long a coupon is valid: fixed dates, or a number of days after the claim.
