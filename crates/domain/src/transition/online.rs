@@ -238,8 +238,14 @@ impl Decide for FreezeOnline {
                 OnlineStatus::Cancelled => return Ok((Answer::Order(Box::new(known.clone())), changes)),
                 // The same question gets the same answer; a new one is judged by how things stand now.
                 OnlineStatus::Refused if known.question != asked.question => version = known.version + 1,
-                _ if asked.is_same(known) => return Ok((Answer::Order(Box::new(known.clone())), changes)),
-                _ => return Ok((Answer::OrderTaken, changes)),
+                OnlineStatus::Frozen | OnlineStatus::Refused | OnlineStatus::Confirmed | OnlineStatus::Voided => {
+                    let answer = if asked.is_same(known) {
+                        Answer::Order(Box::new(known.clone()))
+                    } else {
+                        Answer::OrderTaken
+                    };
+                    return Ok((answer, changes));
+                }
             }
         }
         let at = Circumstances {

@@ -31,7 +31,7 @@ fn blames_rows(error: &DbError) -> bool {
         DbError::Sqlx(sqlx::Error::Database(_)) => {
             matches!(error.trouble(), Trouble::Constraint | Trouble::Slow | Trouble::Other)
         }
-        _ => false,
+        DbError::Sqlx(_) | DbError::Migrate(_) | DbError::ReadOnly(_) | DbError::Crashed { .. } => false,
     }
 }
 
@@ -84,10 +84,7 @@ impl Writer {
     /// The group in pieces, the last one first, in which every suspect stands alone: one that takes as long as it may
     /// each time must not make the others wait for the whole search again.
     fn apart<'c>(&self, tenant: TenantId, errands: &'c [Errand]) -> Vec<&'c [Errand]> {
-        let suspected = |errand: &Errand| match &errand.command {
-            Command::Operation(arrival) => self.suspects.contains_key(&(tenant, arrival.id)),
-            _ => false,
-        };
+        let suspected = |errand: &Errand| matches!(&errand.command, Command::Operation(arrival) if self.suspects.contains_key(&(tenant, arrival.id)));
         if self.suspects.is_empty() {
             return vec![errands];
         }
