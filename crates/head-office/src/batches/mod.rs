@@ -4,6 +4,7 @@ mod capability;
 pub mod http;
 pub mod job;
 pub mod rows;
+mod rules;
 
 pub use capability::CAPABILITY;
 

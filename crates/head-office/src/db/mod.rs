@@ -7,6 +7,7 @@ pub mod batch;
 mod error;
 mod migrations;
 mod place;
+pub mod rule;
 pub mod subjects;
 pub mod told;
 mod tx;

@@ -7,6 +7,7 @@
 mod every;
 pub mod http;
 pub mod rows;
+pub(crate) mod rules;
 mod runner;
 pub mod upkeep;
 

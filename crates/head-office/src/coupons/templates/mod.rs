@@ -6,6 +6,7 @@ mod check;
 pub mod http;
 pub mod image;
 mod rows;
+mod rules;
 pub mod table;
 
 pub use capability::CAPABILITY;
