@@ -39,13 +39,10 @@ const MOST: Millis = 6 * HOUR;
 /// After so many failures somebody should look.
 pub const ALERT_AFTER: i64 = 5;
 
-const MEMBERS: Text = Text {
-    head: "SELECT id, number, email FROM members WHERE tenant = $1 AND id IN (",
-    tail: ")",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
+const MEMBERS: Text = Text::new(
+    "SELECT id, number, email FROM members WHERE tenant = $1 AND id IN (",
+    ")",
+);
 
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -27,7 +27,11 @@ pub(super) struct Suspected {
 /// disk or a lock.
 fn blames_rows(error: &DbError) -> bool {
     match error {
-        DbError::RowCount { .. } | DbError::Answered | DbError::Decode { .. } | DbError::Config(_) => true,
+        DbError::RowCount { .. }
+        | DbError::Answered
+        | DbError::Decode { .. }
+        | DbError::Row { .. }
+        | DbError::Config(_) => true,
         DbError::Sqlx(sqlx::Error::Database(_)) => {
             matches!(error.trouble(), Trouble::Constraint | Trouble::Slow | Trouble::Other)
         }

@@ -21,22 +21,17 @@ use crate::db::{
     batch::{Text, execute_all, fetch, hash, id},
 };
 
-const ADVANCE: Text = Text {
-    head: "INSERT INTO feed_heads (tenant, store, number, mark) VALUES ",
-    tail: " ON CONFLICT (tenant, store) DO UPDATE SET number = feed_heads.number + excluded.number, mark = excluded.mark RETURNING store, number, (SELECT mark_key FROM mark_keys) AS mark_key, \
+const ADVANCE: Text = Text::new(
+    "INSERT INTO feed_heads (tenant, store, number, mark) VALUES ",
+    " ON CONFLICT (tenant, store) DO UPDATE SET number = feed_heads.number + excluded.number, mark = excluded.mark RETURNING store, number, (SELECT mark_key FROM mark_keys) AS mark_key, \
            (SELECT COALESCE(t.history_id, h.history_id) FROM history h LEFT JOIN histories t ON t.tenant = $1) AS history_id",
-    columns: 3,
-    tenant_first: true,
-    // A repeated row would count twice.
-    pad: false,
-};
-const INSERT: Text = Text {
-    head: "INSERT INTO feed (tenant, store, number, entity, id, mark) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 5,
-    tenant_first: true,
-    pad: true,
-};
+)
+// A repeated row would count twice.
+.unpadded();
+const INSERT: Text = Text::new(
+    "INSERT INTO feed (tenant, store, number, entity, id, mark) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
 
 /// Where a feed stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
