@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use counterfoil_domain::operations::{ExceptionKind, QuarantineReason};
-use counterfoil_domain::{settlement, verdict};
+use counterfoil_domain::{settlement, verdict, words::Word};
 use counterfoil_protocol::problem;
 use counterfoil_scan::PictureError;
 use counterfoil_scan::frames::CameraError;

@@ -6,6 +6,7 @@ use counterfoil_domain::{
     ids::CouponId,
     offline::CLOCK_WARN,
     time::{Millis, SECOND},
+    words::Word,
 };
 use counterfoil_protocol::{
     paths,

@@ -6,6 +6,7 @@ use counterfoil_domain::{
     people::Store,
     time::{Millis, SECOND},
     transition::DeviceStatus,
+    words::Word,
 };
 use counterfoil_protocol::{enrolment::EnrolResponse, sync::Cursor};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};

@@ -8,6 +8,7 @@ use counterfoil_domain::{
     planted,
     time::Millis,
     transition::{DeviceStatus, Subject},
+    words::Word,
 };
 use counterfoil_protocol::{
     problem::{Code, Problem},

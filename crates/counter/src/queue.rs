@@ -21,8 +21,9 @@ pub struct QueueCounts {
 }
 
 /// Where an operation stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, strum::IntoStaticStr, strum::EnumString)]
 #[serde(rename_all = "camelCase")]
+#[strum(serialize_all = "camelCase")]
 pub enum QueueState {
     /// It waits.
     Pending,
@@ -34,20 +35,6 @@ pub enum QueueState {
     Exception,
     /// It is kept without effect until a person has looked at it.
     Quarantined,
-}
-
-impl QueueState {
-    /// Reads the word of the interface.
-    pub fn parse(word: &str) -> Option<Self> {
-        Some(match word {
-            "pending" => Self::Pending,
-            "conflictExpected" => Self::ConflictExpected,
-            "applied" => Self::Applied,
-            "exception" => Self::Exception,
-            "quarantined" => Self::Quarantined,
-            _ => return None,
-        })
-    }
 }
 
 /// One operation of the journal.
@@ -168,4 +155,26 @@ pub async fn find(db: &mut SqliteConnection, id: OperationId) -> Result<Option<Q
     let mut query = QueryBuilder::<Sqlite>::new(COLUMNS);
     query.push(" AND op_id = ").push_bind(id.bytes().to_vec());
     query.build().fetch_optional(db).await?.as_ref().map(entry).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use counterfoil_domain::words::Word;
+
+    use super::QueueState;
+
+    #[test]
+    fn the_words_of_the_interface_are_what_they_were() {
+        for (state, word) in [
+            (QueueState::Pending, "pending"),
+            (QueueState::ConflictExpected, "conflictExpected"),
+            (QueueState::Applied, "applied"),
+            (QueueState::Exception, "exception"),
+            (QueueState::Quarantined, "quarantined"),
+        ] {
+            assert_eq!(QueueState::parse(word), Some(state));
+            assert_eq!(serde_json::json!(state), word);
+        }
+        assert_eq!(QueueState::parse("conflict_expected"), None);
+    }
 }

@@ -21,8 +21,9 @@ pub const ONLINE_DEVICE: DeviceId = DeviceId(uuid::Uuid::nil());
 pub const ONLINE_STORE: StoreId = StoreId(uuid::Uuid::nil());
 
 /// What a counter may do with a coupon of this template when head office can't be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum OfflinePolicy {
     /// Nothing: "not confirmed, don't hand over". Default for high value and shared codes.
     OnlineOnly,
@@ -30,24 +31,6 @@ pub enum OfflinePolicy {
     HomeStore,
     /// Honour it anywhere when it is worth at most the template's floor limit.
     FloorLimit,
-}
-
-impl OfflinePolicy {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::OnlineOnly, Self::HomeStore, Self::FloorLimit];
-
-    /// Reads [`OfflinePolicy::as_str`] back.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|policy| policy.as_str() == word)
-    }
-    /// The word in databases and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OnlineOnly => "online_only",
-            Self::HomeStore => "home_store",
-            Self::FloorLimit => "floor_limit",
-        }
-    }
 }
 
 /// One published version of a template. Never changes once published.
@@ -89,8 +72,9 @@ impl Template {
 }
 
 /// Where a coupon stands. The state carries what belongs to it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "state", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum CouponState {
     /// Free to be used within its validity.
     Available,
@@ -113,12 +97,7 @@ pub enum CouponState {
 impl CouponState {
     /// The word in databases and messages.
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Available => "available",
-            Self::Frozen { .. } => "frozen",
-            Self::Redeemed { .. } => "redeemed",
-            Self::Expired => "expired",
-        }
+        self.into()
     }
 
     /// The order placed online that holds it or has used it.

@@ -26,3 +26,4 @@ pub mod tokens;
 pub mod transition;
 pub mod typed;
 pub mod verdict;
+pub mod words;

@@ -12,6 +12,7 @@ use crate::{
     sales::{Return, Settlement},
     time::Millis,
     transition::{Changes, Doing, Key, NeedKeys, State, Subject},
+    words::Word,
 };
 
 /// What every kind of operation says of itself.
@@ -85,8 +86,22 @@ impl Action {
 }
 
 /// The rule that a fact broke.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::VariantArray)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::VariantArray,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum ExceptionKind {
     /// The coupon was used elsewhere before.
     DoubleRedeem,
@@ -100,34 +115,23 @@ pub enum ExceptionKind {
     StateConflict,
 }
 
-impl ExceptionKind {
-    /// The word in databases and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::DoubleRedeem => "double_redeem",
-            Self::RedeemWhileFrozen => "redeem_while_frozen",
-            Self::DoublePickup => "double_pickup",
-            Self::Late => "late",
-            Self::StateConflict => "state_conflict",
-        }
-    }
-    /// Reads [`ExceptionKind::as_str`] back.
-    pub fn parse(word: &str) -> Option<Self> {
-        [
-            Self::DoubleRedeem,
-            Self::RedeemWhileFrozen,
-            Self::DoublePickup,
-            Self::Late,
-            Self::StateConflict,
-        ]
-        .into_iter()
-        .find(|kind| kind.as_str() == word)
-    }
-}
-
 /// Why an operation could not be applied at all.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::VariantArray)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Serialize,
+    Deserialize,
+    strum::VariantArray,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum QuarantineReason {
     /// Its kind or version is not known here, or its payload does not read.
     Unreadable,
@@ -137,29 +141,6 @@ pub enum QuarantineReason {
     ClosedEpoch,
     /// Its handler panicked or broke a constraint.
     HandlerFailed,
-}
-
-impl QuarantineReason {
-    /// The word in databases and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Unreadable => "unreadable",
-            Self::DeviceRevoked => "device_revoked",
-            Self::ClosedEpoch => "closed_epoch",
-            Self::HandlerFailed => "handler_failed",
-        }
-    }
-    /// Reads [`QuarantineReason::as_str`] back.
-    pub fn parse(word: &str) -> Option<Self> {
-        [
-            Self::Unreadable,
-            Self::DeviceRevoked,
-            Self::ClosedEpoch,
-            Self::HandlerFailed,
-        ]
-        .into_iter()
-        .find(|reason| reason.as_str() == word)
-    }
 }
 
 /// How an operation ended. Exactly one per operation, and it never changes.

@@ -1,6 +1,7 @@
 //! Stores, clerks and members as a counter needs to know them.
 
 use serde::{Deserialize, Serialize};
+use strum::VariantArray;
 
 use crate::{
     ids::{ClerkId, MemberId, StoreId},
@@ -34,8 +35,9 @@ pub struct Store {
 }
 
 /// What a person at a store may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Role {
     /// Looks up, redeems, hands over.
     Clerk,
@@ -44,21 +46,6 @@ pub enum Role {
 }
 
 impl Role {
-    /// The word in databases and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Clerk => "clerk",
-            Self::Manager => "manager",
-        }
-    }
-    /// Reads [`Role::as_str`] back.
-    pub fn parse(word: &str) -> Option<Self> {
-        match word {
-            "clerk" => Some(Self::Clerk),
-            "manager" => Some(Self::Manager),
-            _ => None,
-        }
-    }
     /// Whether this role may approve what undoes or lets pass: a void, a return, the end of a guess limit.
     pub fn may_approve(self) -> bool {
         self == Self::Manager
@@ -66,8 +53,21 @@ impl Role {
 }
 
 /// What a person of head office may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Hash,
+    Serialize,
+    Deserialize,
+    strum::IntoStaticStr,
+    strum::EnumString,
+    strum::VariantArray,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum OperatorRole {
     /// Everything.
     Admin,
@@ -81,21 +81,7 @@ pub enum OperatorRole {
 
 impl OperatorRole {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Admin, Self::Operator, Self::Warehouse, Self::Auditor];
-
-    /// The word in databases and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Admin => "admin",
-            Self::Operator => "operator",
-            Self::Warehouse => "warehouse",
-            Self::Auditor => "auditor",
-        }
-    }
-    /// Reads [`OperatorRole::as_str`] back.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.as_str() == word)
-    }
+    pub const ALL: &'static [Self] = Self::VARIANTS;
 }
 
 /// A person with a PIN at one store.

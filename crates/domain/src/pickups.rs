@@ -35,8 +35,9 @@ pub struct OrderFreeze {
 }
 
 /// Where a pickup order stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr)]
 #[serde(tag = "state", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum OrderState {
     /// Waiting in the store.
     Ready {
@@ -60,12 +61,7 @@ pub enum OrderState {
 impl OrderState {
     /// The word in databases and messages.
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::Ready { .. } => "ready",
-            Self::Collected { .. } => "collected",
-            Self::Returned => "returned",
-            Self::Cancelled => "cancelled",
-        }
+        self.into()
     }
 }
 

@@ -12,7 +12,7 @@ use crate::{
     claims,
     clock::{Clock, Random},
     coupons,
-    db::{Db, DbError},
+    db::{Db, DbError, rule::Rule},
     exceptions,
     feed::images::Gallery,
     grants,
@@ -35,6 +35,7 @@ pub const ALL: &[Capability] = &[
     grants::CAPABILITY,
     Capability {
         people: jobs::http::routes,
+        rules: jobs::rules::RULES,
         forgets: &[|connection, now, most| {
             Box::pin(async move { Ok(idempotency::forget(connection, now, most).await? >= most.unsigned_abs()) })
         }],
@@ -81,6 +82,13 @@ pub fn gallery() -> Gallery {
     Gallery(ALL.iter().flat_map(|capability| capability.images).copied().collect())
 }
 
+/// What `verify` holds rows against, in the order in which it says so.
+pub(crate) fn rules() -> Vec<&'static Rule> {
+    let mut rules: Vec<&Rule> = ALL.iter().flat_map(|capability| capability.rules).collect();
+    rules.sort_by_key(|rule| rule.place);
+    rules
+}
+
 /// The whole API. `metrics` is absent where head office runs inside the desktop app.
 pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
     routes(metrics).serve(app)
@@ -114,6 +122,44 @@ mod tests {
             .filter(|text| text.starts_with('/') && text.len() > 1 && !text.contains("{*"))
             .map(str::to_owned)
             .collect()
+    }
+
+    /// Whoever reads what `verify` prints finds each check where it was.
+    #[test]
+    fn the_rules_stand_in_the_order_in_which_they_always_stood() {
+        let names: Vec<&str> = rules().iter().map(|rule| rule.name).collect();
+        assert_eq!(
+            names,
+            [
+                "journals_gapless",
+                "journal_heads",
+                "operation_outcomes",
+                "redeemed_coupons",
+                "redeemed_once",
+                "redemption_entries",
+                "coupon_versions",
+                "coupon_states",
+                "frozen_coupons",
+                "frozen_orders",
+                "freezes",
+                "collected_orders",
+                "cases",
+                "pickup_codes",
+                "feeds",
+                "batches",
+                "batches_given",
+                "claims",
+                "holdings",
+                "grants",
+                "jobs",
+                "code_counters",
+                "templates",
+                "references",
+                "order_freezes",
+                "coupon_days",
+                "messages",
+            ]
+        );
     }
 
     #[test]

@@ -6,6 +6,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::{
     app::App,
+    db::rule::Rule,
     engine::{Settled, tables::Table},
     feed::images::Images,
     http::Aside,
@@ -29,6 +30,8 @@ pub struct Capability {
     pub forgets: &'static [Forget],
     /// Rows that counters are told of.
     pub images: &'static [&'static dyn Images],
+    /// What `verify` holds its rows against.
+    pub rules: &'static [Rule],
 }
 
 impl Capability {
@@ -41,5 +44,6 @@ impl Capability {
         due: &[],
         forgets: &[],
         images: &[],
+        rules: &[],
     };
 }

@@ -64,3 +64,6 @@ pub async fn serve_within(app: Arc<App>, listener: TcpListener, metrics: Option<
     app.tasks.wait().await;
     app.db.close().await;
 }
+
+#[cfg(test)]
+mod words_tests;

@@ -34,6 +34,7 @@ use counterfoil_domain::{
     pickups::{Order, OrderLine, OrderState},
     settlement::{Kind, Rule},
     transition::{Answer, Arrival, AskFreeze, Command, genesis},
+    words::Word,
 };
 use counterfoil_protocol::operation::{ACTION_VERSION, Envelope, Evidence, open, seal};
 use ed25519_dalek::SigningKey;

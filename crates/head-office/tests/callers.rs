@@ -214,7 +214,7 @@ async fn a_token_lets_in_whom_it_names_until_it_is_taken_away(on: On) {
 async fn roles_decide_what_an_operator_may(on: On) {
     let office = office(on).await;
     let mut tokens = Vec::new();
-    for role in OperatorRole::ALL {
+    for &role in OperatorRole::ALL {
         tokens.push((role, office.chain.operator(role).await));
     }
     for (role, token) in &tokens {

@@ -16,6 +16,7 @@ use counterfoil_domain::{
     ids::{BatchId, CouponId, GrantId, JobId, MemberId, TemplateId},
     people::Member,
     transition::{Answer, ClaimCoupon, ClaimKey, Command, LimitCounts, NotClaimable},
+    words::Word,
 };
 use counterfoil_head_office::{
     App, admin,

@@ -20,7 +20,7 @@ use counterfoil_domain::{
     verdict::Reason,
 };
 use counterfoil_head_office::clock::Clock;
-use counterfoil_head_office::{App, clock::SystemRandom};
+use counterfoil_head_office::{App, clock::SystemRandom, coupons, members};
 
 counterfoil_head_office::on_both! {
     a_redemption_has_one_effect_and_replays_its_outcome,
@@ -42,6 +42,7 @@ counterfoil_head_office::on_both! {
     an_order_is_handed_over_once,
     two_processes_race_for_the_same_coupons,
     the_database_is_tended_beside_the_writer,
+    a_row_that_does_not_read_says_where_it_stands,
 }
 
 fn done(outcome: Outcome, replayed: bool) -> Answer {
@@ -613,4 +614,28 @@ async fn the_database_is_tended_beside_the_writer(on: On) {
                 .unwrap();
         }
     }
+}
+
+async fn a_row_that_does_not_read_says_where_it_stands(on: On) {
+    let chain = chain(on, 2).await;
+    let (coupon, member, template) = (chain.coupons[1], chain.member, chain.template);
+    chain.run("UPDATE coupons SET surplus = '{'").await;
+    chain.run("UPDATE members SET recent_stores = SUBSTR(id, 1, 5)").await;
+    chain.run("UPDATE templates SET rule = '{'").await;
+    let mut snapshot = chain.app.db.snapshot().await.unwrap();
+    let error = coupons::rows::load(&mut snapshot, chain.tenant, &[coupon], "").await;
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        format!("column surplus of coupons holds something unexpected where id {coupon}")
+    );
+    let error = members::rows::load(&mut snapshot, chain.tenant, &[member], "").await;
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        format!("column recent_stores of members holds something unexpected where id {member}")
+    );
+    let error = coupons::rows::load_templates(&mut snapshot, chain.tenant, &[(template, 1)]).await;
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        format!("column rule of templates holds something unexpected where id {template}, template_version 1")
+    );
 }

@@ -29,6 +29,7 @@ use counterfoil_domain::{
         Answer, Command,
         online::{AskedOrder, End, EndOnline, FreezeOnline, Named, OnlineOrder, OnlineStatus},
     },
+    words::Word,
 };
 use counterfoil_head_office::{
     App, admin,

@@ -1,92 +1,85 @@
 //! Errors over HTTP: problem details (RFC 9457) with a stable `code`.
 
-use counterfoil_domain::{ids::HistoryId, time::Millis};
+use counterfoil_domain::{ids::HistoryId, time::Millis, words::Word};
 use serde::{Deserialize, Serialize};
+use strum::{EnumString, IntoStaticStr, VariantArray};
 
 /// Media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal, $status:literal, $title:literal;)+) => {
+    ($($(#[$doc:meta])* $name:ident = $status:literal, $title:literal;)+) => {
         /// What went wrong, stable for programs.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, IntoStaticStr, EnumString, VariantArray)]
         #[serde(rename_all = "snake_case")]
+        #[strum(serialize_all = "snake_case")]
         pub enum Code { $($(#[$doc])* $name,)+ }
         impl Code {
-            /// The word on the wire.
-            pub fn as_str(self) -> &'static str { match self { $(Self::$name => $text,)+ } }
             /// The HTTP status it comes with.
             pub fn status(self) -> u16 { match self { $(Self::$name => $status,)+ } }
             /// One English sentence.
             pub fn title(self) -> &'static str { match self { $(Self::$name => $title,)+ } }
             /// All of them.
-            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+            pub const ALL: &'static [Self] = Self::VARIANTS;
         }
     };
 }
 
 codes! {
     /// The request does not read.
-    Malformed = "malformed", 400, "The request does not read.";
+    Malformed = 400, "The request does not read.";
     /// The path or method does not exist.
-    NotFound = "not_found", 404, "There is nothing here.";
+    NotFound = 404, "There is nothing here.";
     /// Larger than allowed.
-    TooLarge = "too_large", 413, "The request is larger than allowed.";
+    TooLarge = 413, "The request is larger than allowed.";
     /// The protocol's version is not spoken here.
-    UnsupportedVersion = "unsupported_version", 400, "This version of the protocol is not spoken here.";
+    UnsupportedVersion = 400, "This version of the protocol is not spoken here.";
     /// The signature, or a header it needs, is missing or wrong, or the device is unknown.
-    BadSignature = "bad_signature", 401, "The request is not signed by an enrolled device.";
+    BadSignature = 401, "The request is not signed by an enrolled device.";
     /// Signed too long ago or in the future.
-    ClockSkew = "clock_skew", 401, "The time of signing is too far from head office's clock.";
+    ClockSkew = 401, "The time of signing is too far from head office's clock.";
     /// The device was revoked.
-    DeviceRevoked = "device_revoked", 403, "This device was revoked.";
+    DeviceRevoked = 403, "This device was revoked.";
     /// The device's journal forked; a person decides.
-    DeviceFrozen = "device_frozen", 403, "This device is frozen until a person has decided.";
+    DeviceFrozen = 403, "This device is frozen until a person has decided.";
     /// The journal has two branches.
-    JournalFork = "journal_fork", 422, "The journal does not continue the one that is known.";
+    JournalFork = 422, "The journal does not continue the one that is known.";
     /// Operations are missing before the first one sent.
-    JournalGap = "journal_gap", 409, "Operations are missing before the first one sent.";
+    JournalGap = 409, "Operations are missing before the first one sent.";
     /// Head office was restored from a backup.
-    HistoryChanged = "history_changed", 409, "Head office has a new history; send again from the expected sequence number.";
+    HistoryChanged = 409, "Head office has a new history; send again from the expected sequence number.";
     /// Another request of the device is under way.
-    InFlight = "in_flight", 409, "Another request of this caller is under way.";
+    InFlight = 409, "Another request of this caller is under way.";
     /// Token missing, unknown or no longer good.
-    Unauthenticated = "unauthenticated", 401, "A valid token is needed.";
+    Unauthenticated = 401, "A valid token is needed.";
     /// The token's role does not allow it.
-    Forbidden = "forbidden", 403, "The role of this token does not allow this.";
+    Forbidden = 403, "The role of this token does not allow this.";
     /// The signed link is forged, incomplete or of somebody unknown.
-    LinkInvalid = "link_invalid", 401, "The link is not valid.";
+    LinkInvalid = 401, "The link is not valid.";
     /// The signed link was good once.
-    LinkExpired = "link_expired", 401, "The link has expired.";
+    LinkExpired = 401, "The link has expired.";
     /// The request reads, but values in it are not acceptable.
-    Invalid = "invalid", 422, "Values in the request are not acceptable.";
+    Invalid = 422, "Values in the request are not acceptable.";
     /// The member can't have this coupon; the reasons say why.
-    NotClaimable = "not_claimable", 409, "This coupon can't be claimed.";
+    NotClaimable = 409, "This coupon can't be claimed.";
     /// The thing stands so that this can't be done.
-    StateConflict = "state_conflict", 409, "It does not stand so that this can be done.";
+    StateConflict = 409, "It does not stand so that this can be done.";
     /// Somebody else changed it since it was read.
-    ChangedMeanwhile = "changed_meanwhile", 409, "It was changed since it was read; read it again.";
+    ChangedMeanwhile = 409, "It was changed since it was read; read it again.";
     /// The header is missing.
-    IdempotencyKeyMissing = "idempotency_key_missing", 400, "The header Idempotency-Key is missing.";
+    IdempotencyKeyMissing = 400, "The header Idempotency-Key is missing.";
     /// The key was used for another request.
-    IdempotencyKeyReused = "idempotency_key_reused", 422, "The Idempotency-Key was used for another request.";
+    IdempotencyKeyReused = 422, "The Idempotency-Key was used for another request.";
     /// Unknown, used or expired.
-    EnrolCodeInvalid = "enrol_code_invalid", 403, "The one-time code is unknown, used or expired.";
+    EnrolCodeInvalid = 403, "The one-time code is unknown, used or expired.";
     /// Too many tries.
-    RateLimited = "rate_limited", 429, "Too many tries.";
+    RateLimited = 429, "Too many tries.";
     /// Overloaded.
-    Busy = "busy", 503, "Busy; try again shortly.";
+    Busy = 503, "Busy; try again shortly.";
     /// The disk is full or the database can't be written.
-    StorageUnavailable = "storage_unavailable", 503, "The database can't be written at the moment.";
+    StorageUnavailable = 503, "The database can't be written at the moment.";
     /// Our fault.
-    Internal = "internal", 500, "Something went wrong here.";
-}
-
-impl Code {
-    /// Reads [`Code::as_str`] back.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|code| code.as_str() == word)
-    }
+    Internal = 500, "Something went wrong here.";
 }
 
 /// One value that is not acceptable.
@@ -164,5 +157,53 @@ impl Problem {
             detail: Some(detail.into()),
             ..self
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Programs know them, so none of them ever changes.
+    #[test]
+    fn every_word_is_what_it_was_and_reads_back() {
+        let words: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        assert_eq!(
+            words,
+            [
+                "malformed",
+                "not_found",
+                "too_large",
+                "unsupported_version",
+                "bad_signature",
+                "clock_skew",
+                "device_revoked",
+                "device_frozen",
+                "journal_fork",
+                "journal_gap",
+                "history_changed",
+                "in_flight",
+                "unauthenticated",
+                "forbidden",
+                "link_invalid",
+                "link_expired",
+                "invalid",
+                "not_claimable",
+                "state_conflict",
+                "changed_meanwhile",
+                "idempotency_key_missing",
+                "idempotency_key_reused",
+                "enrol_code_invalid",
+                "rate_limited",
+                "busy",
+                "storage_unavailable",
+                "internal",
+            ]
+        );
+        for code in Code::ALL {
+            assert_eq!(Code::parse(code.as_str()), Some(*code));
+            assert_eq!(serde_json::json!(code), code.as_str());
+        }
+        assert_eq!(Code::parse("Internal"), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use counterfoil_counter as counter;
 use counterfoil_counter::{Place, QueueEntry, QueueState};
+use counterfoil_domain::words::Word;
 use counterfoil_protocol::problem::Code;
 use serde::{Deserialize, Serialize};
 use specta::Type;

@@ -8,6 +8,7 @@ use counterfoil_domain::{
     time::{Millis, SECOND},
     transition::Subject,
     verdict::Reason,
+    words::Word as _,
 };
 use counterfoil_protocol::{
     paths,

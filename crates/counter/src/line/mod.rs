@@ -7,6 +7,7 @@
 use counterfoil_domain::{
     time::{Millis, SECOND},
     transition::DeviceStatus,
+    words::Word,
 };
 use counterfoil_protocol::{PUSH_OPERATIONS, problem::Code, sync::Stopped};
 use serde::Serialize;

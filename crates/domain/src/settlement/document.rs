@@ -9,6 +9,7 @@ use super::{
     instant,
     json::{At, Json, Object},
 };
+use crate::words::Word;
 
 /// Reads and checks one document.
 ///

@@ -7,6 +7,7 @@ use super::{
     input::{Basis, Basket, Coupon, Kind, Line, Phase, Rounding, Scope, Stacking, WHOLE_BP},
     split::Splitter,
 };
+use crate::words::Word;
 
 /// What never changes during a quote.
 #[derive(Debug)]

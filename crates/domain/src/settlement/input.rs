@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::InputError;
+use crate::words::Word;
 
 /// An instant: nanoseconds since 1970-01-01T00:00:00Z. Finer than the milliseconds used elsewhere, because a document
 /// may say any instant that RFC 3339 can and two of them must never compare equal by rounding.
@@ -100,9 +101,10 @@ pub struct Rule {
 }
 
 /// The kinds of rule.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, strum::IntoStaticStr)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the names are the contract's")]
+#[strum(serialize_all = "snake_case")]
 pub enum Kind {
     /// 满减: `amount` off from `threshold`.
     ThresholdOff {
@@ -155,8 +157,9 @@ impl Basis {
 }
 
 /// When a kind of coupon runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, strum::IntoStaticStr, strum::EnumString)]
 #[expect(missing_docs, reason = "the names are the contract's")]
+#[strum(serialize_all = "snake_case")]
 pub enum Phase {
     ItemVoucher,
     ThresholdOff,
@@ -167,28 +170,12 @@ pub enum Phase {
 impl Phase {
     /// All of them, in the order used when the policy names none.
     pub const DEFAULT_ORDER: [Self; 4] = [Self::ItemVoucher, Self::ThresholdOff, Self::PercentOff, Self::AmountOff];
-
-    /// The word in documents.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::ItemVoucher => "item_voucher",
-            Self::ThresholdOff => "threshold_off",
-            Self::PercentOff => "percent_off",
-            Self::AmountOff => "amount_off",
-        }
-    }
 }
 
 impl Kind {
     /// The word of the kind in documents, messages and databases.
     pub fn as_str(&self) -> &'static str {
-        match self {
-            Self::ThresholdOff { .. } => "threshold_off",
-            Self::EveryOff { .. } => "every_off",
-            Self::PercentOff { .. } => "percent_off",
-            Self::AmountOff { .. } => "amount_off",
-            Self::ItemVoucher { .. } => "item_voucher",
-        }
+        self.into()
     }
 
     /// The most that one coupon can cost the chain, in minor units, where the rule itself bounds it.

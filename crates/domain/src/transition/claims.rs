@@ -45,27 +45,14 @@ pub enum NotClaimable {
 }
 
 /// What a member's limit counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum LimitCounts {
     /// Every coupon ever claimed.
     Taken,
     /// Those still held: available or frozen, and not past their time.
     Held,
-}
-
-impl LimitCounts {
-    /// The word in databases and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Taken => "taken",
-            Self::Held => "held",
-        }
-    }
-    /// Reads [`LimitCounts::as_str`] back.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Taken, Self::Held].into_iter().find(|it| it.as_str() == word)
-    }
 }
 
 /// What a template version says about giving its coupons out.
@@ -132,8 +119,9 @@ impl Terms {
 }
 
 /// Where a batch stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum BatchStatus {
     /// Its codes are being made.
     Making,
@@ -141,23 +129,6 @@ pub enum BatchStatus {
     Ready,
     /// Nothing more is given out of it.
     Closed,
-}
-
-impl BatchStatus {
-    /// The word in databases and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Making => "making",
-            Self::Ready => "ready",
-            Self::Closed => "closed",
-        }
-    }
-    /// Reads [`BatchStatus::as_str`] back.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Making, Self::Ready, Self::Closed]
-            .into_iter()
-            .find(|status| status.as_str() == word)
-    }
 }
 
 /// A numbered issue of a template version. Its coupons' ids follow from their positions, see [`BatchId::coupon`].

@@ -13,27 +13,14 @@ use crate::{
 };
 
 /// Whom a grant is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Audience {
     /// Members of a list.
     List,
     /// Everybody who was a member when it was made.
     All,
-}
-
-impl Audience {
-    /// The word in databases and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::List => "list",
-            Self::All => "all",
-        }
-    }
-    /// Reads [`Audience::as_str`] back.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::List, Self::All].into_iter().find(|it| it.as_str() == word)
-    }
 }
 
 /// Coupons that the chain gives without being asked: one to each member.

@@ -16,8 +16,9 @@ use crate::{
 pub type Fingerprint = [u8; 32];
 
 /// Whether a device may work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum DeviceStatus {
     /// It works.
     Active,
@@ -25,23 +26,6 @@ pub enum DeviceStatus {
     Frozen,
     /// It was revoked: what it still delivers is quarantined.
     Revoked,
-}
-
-impl DeviceStatus {
-    /// The word in databases and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Frozen => "frozen",
-            Self::Revoked => "revoked",
-        }
-    }
-    /// Reads [`DeviceStatus::as_str`] back.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Active, Self::Frozen, Self::Revoked]
-            .into_iter()
-            .find(|status| status.as_str() == word)
-    }
 }
 
 /// A device and the head of its journal.

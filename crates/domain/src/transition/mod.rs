@@ -8,6 +8,8 @@
 //! Three lists say what there is: [`tables`] the rows and facts, [`Command`] what head office can be asked to do,
 //! [`Action`](crate::operations::Action) what can have happened at a counter.
 
+#![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
+
 mod attempts;
 mod cases;
 mod claims;

@@ -33,8 +33,11 @@ use crate::{
 pub const ASK_AFTER: Millis = MINUTE;
 
 /// Where an order placed online stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum OnlineStatus {
     /// It holds its coupons until payment is known.
     Frozen,
@@ -46,31 +49,6 @@ pub enum OnlineStatus {
     Cancelled,
     /// It was paid and refunded: its coupons were given back.
     Voided,
-}
-
-impl OnlineStatus {
-    /// All of them.
-    pub const ALL: [Self; 5] = [
-        Self::Frozen,
-        Self::Refused,
-        Self::Confirmed,
-        Self::Cancelled,
-        Self::Voided,
-    ];
-    /// The word in databases and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Frozen => "frozen",
-            Self::Refused => "refused",
-            Self::Confirmed => "confirmed",
-            Self::Cancelled => "cancelled",
-            Self::Voided => "voided",
-        }
-    }
-    /// Reads [`OnlineStatus::as_str`] back.
-    pub fn parse(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|status| status.as_str() == word)
-    }
 }
 
 /// A coupon that an order holds or held.
@@ -260,8 +238,14 @@ impl Decide for FreezeOnline {
                 OnlineStatus::Cancelled => return Ok((Answer::Order(Box::new(known.clone())), changes)),
                 // The same question gets the same answer; a new one is judged by how things stand now.
                 OnlineStatus::Refused if known.question != asked.question => version = known.version + 1,
-                _ if asked.is_same(known) => return Ok((Answer::Order(Box::new(known.clone())), changes)),
-                _ => return Ok((Answer::OrderTaken, changes)),
+                OnlineStatus::Frozen | OnlineStatus::Refused | OnlineStatus::Confirmed | OnlineStatus::Voided => {
+                    let answer = if asked.is_same(known) {
+                        Answer::Order(Box::new(known.clone()))
+                    } else {
+                        Answer::OrderTaken
+                    };
+                    return Ok((answer, changes));
+                }
             }
         }
         let at = Circumstances {

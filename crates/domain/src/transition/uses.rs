@@ -191,7 +191,9 @@ pub(super) fn settled(state: &State, coupon: &Coupon, now: Millis, changes: &mut
             };
             let_go(state, coupon, "unfrozen", step, now, Heard::Everywhere, changes)
         }
-        _ => Ok(coupon.clone()),
+        CouponState::Available | CouponState::Frozen { .. } | CouponState::Redeemed { .. } | CouponState::Expired => {
+            Ok(coupon.clone())
+        }
     }
 }
 

@@ -1,13 +1,13 @@
-//! The words of databases and messages, and the rows that a command is sure to read.
+//! The rows that a command is sure to read.
 
-use std::{fmt::Debug, sync::Arc};
+use std::sync::Arc;
 
 use uuid::Uuid;
 
 use super::{
-    Answer, Arrival, AskFreeze, Audience, BatchStatus, CancelFreeze, Claim, ClaimCoupon, ClaimKey, Command, Decide,
-    DeviceStatus, ExpireCoupon, Key, Lapse, LimitCounts, NeedKeys, Seen, State, Subject, TakeGrant, decide,
-    online::{AskedOrder, End, EndOnline, FreezeOnline, Named, OnlineStatus},
+    Answer, Arrival, AskFreeze, CancelFreeze, Claim, ClaimCoupon, ClaimKey, Command, Decide, ExpireCoupon, Key, Lapse,
+    NeedKeys, Seen, State, Subject, TakeGrant, decide,
+    online::{AskedOrder, End, EndOnline, FreezeOnline, Named},
     testing::{
         MEMBER, NOW, PICKUP, TEMPLATE, arrival, basket, collect, coupon_id, device_id, freeze_id, id, operation_id,
         redeem, store_of, void,
@@ -18,64 +18,6 @@ use crate::{
     operations::Action,
     sales::{Return, ReturnLine, ReturnPolicy},
 };
-
-fn reads_back<T: Copy + PartialEq + Debug>(
-    words: &[(T, &'static str)],
-    as_str: impl Fn(T) -> &'static str,
-    parse: impl Fn(&str) -> Option<T>,
-) {
-    for (value, word) in words {
-        assert_eq!(as_str(*value), *word);
-        assert_eq!(parse(word), Some(*value), "{word}");
-    }
-    for stranger in ["", "xyzzy", "ACTIVE"] {
-        assert_eq!(parse(stranger), None);
-    }
-}
-
-/// They are stored, so none of them ever changes.
-#[test]
-fn every_word_is_what_it_was_and_reads_back() {
-    reads_back(
-        &[
-            (DeviceStatus::Active, "active"),
-            (DeviceStatus::Frozen, "frozen"),
-            (DeviceStatus::Revoked, "revoked"),
-        ],
-        DeviceStatus::as_str,
-        DeviceStatus::parse,
-    );
-    reads_back(
-        &[(LimitCounts::Taken, "taken"), (LimitCounts::Held, "held")],
-        LimitCounts::as_str,
-        LimitCounts::parse,
-    );
-    reads_back(
-        &[
-            (BatchStatus::Making, "making"),
-            (BatchStatus::Ready, "ready"),
-            (BatchStatus::Closed, "closed"),
-        ],
-        BatchStatus::as_str,
-        BatchStatus::parse,
-    );
-    reads_back(
-        &[(Audience::List, "list"), (Audience::All, "all")],
-        Audience::as_str,
-        Audience::parse,
-    );
-    reads_back(
-        &[
-            (OnlineStatus::Frozen, "frozen"),
-            (OnlineStatus::Refused, "refused"),
-            (OnlineStatus::Confirmed, "confirmed"),
-            (OnlineStatus::Cancelled, "cancelled"),
-            (OnlineStatus::Voided, "voided"),
-        ],
-        OnlineStatus::as_str,
-        OnlineStatus::parse,
-    );
-}
 
 const GRANT: GrantId = GrantId(Uuid::from_u128(0x66));
 const NAME: ClaimKey = ClaimKey([1; 16]);

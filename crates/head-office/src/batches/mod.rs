@@ -4,6 +4,7 @@ mod capability;
 pub mod http;
 pub mod job;
 pub mod rows;
+mod rules;
 
 pub use capability::CAPABILITY;
 
@@ -28,8 +29,9 @@ use crate::{
 pub const MOST: i64 = 20_000_000;
 
 /// What a batch's coupons are for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Purpose {
     /// Members claim them; until then nobody can use them.
     Claim,
@@ -37,23 +39,6 @@ pub enum Purpose {
     Print,
     /// They are made as they are given.
     Grant,
-}
-
-impl Purpose {
-    /// The word in databases and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Claim => "claim",
-            Self::Print => "print",
-            Self::Grant => "grant",
-        }
-    }
-    /// Reads [`Purpose::as_str`] back.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Claim, Self::Print, Self::Grant]
-            .into_iter()
-            .find(|purpose| purpose.as_str() == word)
-    }
 }
 
 /// A batch to be.

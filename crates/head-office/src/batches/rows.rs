@@ -5,6 +5,7 @@ use counterfoil_domain::{
     ids::{BatchId, CouponId, JobId, TemplateId, TenantId},
     time::Millis,
     transition::BatchStatus,
+    words::Word,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
@@ -18,13 +19,10 @@ use crate::{
 };
 
 /// Coupons need their id, their code and their batch; the rest is the batch's.
-const INSERT_COUPONS: Text = Text {
-    head: "INSERT INTO coupons (tenant, id, code, template, template_version, batch, valid_from, valid_until, state, version) SELECT b.tenant, v.column1, v.column2, b.template, b.template_version, b.id, b.valid_from, b.valid_until, 'available', CASE WHEN b.purpose = 'print' THEN 1 ELSE 0 END FROM (VALUES ",
-    tail: ") AS v JOIN batches b ON b.tenant = $1 AND b.id = v.column3 WHERE 1 = 1 ON CONFLICT DO NOTHING",
-    columns: 3,
-    tenant_first: false,
-    pad: true,
-};
+const INSERT_COUPONS: Text = Text::new(
+    "INSERT INTO coupons (tenant, id, code, template, template_version, batch, valid_from, valid_until, state, version) SELECT b.tenant, v.column1, v.column2, b.template, b.template_version, b.id, b.valid_from, b.valid_until, 'available', CASE WHEN b.purpose = 'print' THEN 1 ELSE 0 END FROM (VALUES ",
+    ") AS v JOIN batches b ON b.tenant = $1 AND b.id = v.column3 WHERE 1 = 1 ON CONFLICT DO NOTHING",
+);
 
 /// A batch's row to be.
 #[derive(Debug)]

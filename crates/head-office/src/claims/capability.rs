@@ -1,6 +1,6 @@
 //! What claims bring along.
 
-use super::{http, rows, table};
+use super::{http, rows, rules, table};
 use crate::capability::Capability;
 
 /// The line in the list of capabilities.
@@ -15,5 +15,6 @@ pub const CAPABILITY: Capability = Capability {
     },
     people: http::routes,
     forgets: &[|connection, now, _| Box::pin(rows::forget_refusals(connection, now))],
+    rules: rules::RULES,
     ..Capability::NONE
 };

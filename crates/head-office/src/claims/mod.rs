@@ -3,6 +3,7 @@
 mod capability;
 pub mod http;
 pub mod rows;
+mod rules;
 pub mod table;
 
 pub use capability::CAPABILITY;

@@ -11,6 +11,7 @@ use counterfoil_domain::{
     ids::{BatchId, CouponId, MemberId, TemplateId, TenantId},
     time::{DAY, Millis},
     transition::{Batch, BatchStatus, Claim, ClaimKey, Holding, Terms},
+    words::Word,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
@@ -23,85 +24,52 @@ use crate::{
     },
 };
 
-const SELECT_TERMS: Text = Text {
-    head: "SELECT id, template_version, status, claim_from, claim_until, member_limit, limit_counts, valid_from, valid_until, valid_days FROM templates WHERE tenant = $1 AND status <> 'draft' AND id IN (",
-    tail: ") ORDER BY id, template_version DESC",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
-const SELECT_OPEN: Text = Text {
-    head: "SELECT id, template, template_version, size, made, claimed, status FROM batches WHERE tenant = $1 AND purpose = 'claim' AND status <> 'closed' AND claimed < size AND template IN (",
-    tail: ") ORDER BY id",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
+const SELECT_TERMS: Text = Text::new(
+    "SELECT id, template_version, status, claim_from, claim_until, member_limit, limit_counts, valid_from, valid_until, valid_days FROM templates WHERE tenant = $1 AND status <> 'draft' AND id IN (",
+    ") ORDER BY id, template_version DESC",
+);
+const SELECT_OPEN: Text = Text::new(
+    "SELECT id, template, template_version, size, made, claimed, status FROM batches WHERE tenant = $1 AND purpose = 'claim' AND status <> 'closed' AND claimed < size AND template IN (",
+    ") ORDER BY id",
+);
 const SELECT_BATCHES: Text =
     select_by_id!("SELECT id, template, template_version, size, made, claimed, status FROM batches");
-const UPDATE_BATCHES: Text = Text {
-    head: "UPDATE batches SET size = v.column4, made = v.column5, claimed = v.column6 FROM (VALUES ",
-    tail: ") AS v WHERE batches.tenant = $1 AND batches.id = v.column1 AND batches.made = v.column2 AND batches.claimed = v.column3",
-    columns: 6,
-    tenant_first: false,
-    pad: true,
-};
-const SELECT_HOLDINGS: Text = Text {
-    head: "SELECT member, template, taken, version FROM holdings WHERE tenant = $1 AND (member, template) IN (VALUES ",
-    tail: ") ORDER BY member, template",
-    columns: 2,
-    tenant_first: false,
-    pad: true,
-};
-const SELECT_HELD: Text = Text {
-    head: "SELECT member, template, valid_until, COUNT(*) AS coupons FROM coupons WHERE tenant = $1 AND state IN ('available', 'frozen') AND member IN (",
-    tail: ") GROUP BY member, template, valid_until",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
-const INSERT_HOLDINGS: Text = Text {
-    head: "INSERT INTO holdings (tenant, member, template, taken, version) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 4,
-    tenant_first: true,
-    pad: true,
-};
-const UPDATE_HOLDINGS: Text = Text {
-    head: "UPDATE holdings SET taken = v.column4, version = v.column5 FROM (VALUES ",
-    tail: ") AS v WHERE holdings.tenant = $1 AND holdings.member = v.column1 AND holdings.template = v.column2 AND holdings.version = v.column3",
-    columns: 5,
-    tenant_first: false,
-    pad: true,
-};
-const SELECT_CLAIMS: Text = Text {
-    head: "SELECT member, key, template, coupon, reasons FROM claims WHERE tenant = $1 AND (member, key) IN (VALUES ",
-    tail: ")",
-    columns: 2,
-    tenant_first: false,
-    pad: true,
-};
-const INSERT_CLAIMS: Text = Text {
-    head: "INSERT INTO claims (tenant, member, key, template, coupon, reasons, at) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 6,
-    tenant_first: true,
-    pad: true,
-};
-const GIVE: Text = Text {
-    head: "UPDATE coupons SET member = v.column2, home_store = v.column3, valid_from = v.column4, valid_until = v.column5, version = 1 FROM (VALUES ",
-    tail: ") AS v WHERE coupons.tenant = $1 AND coupons.id = v.column1 AND coupons.version = 0 RETURNING id, code",
-    columns: 5,
-    tenant_first: false,
-    pad: true,
-};
-const SELECT_FORMS: Text = Text {
-    head: "SELECT b.id AS id, b.code_form AS code_form, t.code_key AS code_key FROM batches b JOIN tenants t ON t.tenant = b.tenant WHERE b.tenant = $1 AND b.id IN (",
-    tail: ")",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
+const UPDATE_BATCHES: Text = Text::new(
+    "UPDATE batches SET size = v.column4, made = v.column5, claimed = v.column6 FROM (VALUES ",
+    ") AS v WHERE batches.tenant = $1 AND batches.id = v.column1 AND batches.made = v.column2 AND batches.claimed = v.column3",
+);
+const SELECT_HOLDINGS: Text = Text::new(
+    "SELECT member, template, taken, version FROM holdings WHERE tenant = $1 AND (member, template) IN (VALUES ",
+    ") ORDER BY member, template",
+);
+const SELECT_HELD: Text = Text::new(
+    "SELECT member, template, valid_until, COUNT(*) AS coupons FROM coupons WHERE tenant = $1 AND state IN ('available', 'frozen') AND member IN (",
+    ") GROUP BY member, template, valid_until",
+);
+const INSERT_HOLDINGS: Text = Text::new(
+    "INSERT INTO holdings (tenant, member, template, taken, version) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
+const UPDATE_HOLDINGS: Text = Text::new(
+    "UPDATE holdings SET taken = v.column4, version = v.column5 FROM (VALUES ",
+    ") AS v WHERE holdings.tenant = $1 AND holdings.member = v.column1 AND holdings.template = v.column2 AND holdings.version = v.column3",
+);
+const SELECT_CLAIMS: Text = Text::new(
+    "SELECT member, key, template, coupon, reasons FROM claims WHERE tenant = $1 AND (member, key) IN (VALUES ",
+    ")",
+);
+const INSERT_CLAIMS: Text = Text::new(
+    "INSERT INTO claims (tenant, member, key, template, coupon, reasons, at) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
+const GIVE: Text = Text::new(
+    "UPDATE coupons SET member = v.column2, home_store = v.column3, valid_from = v.column4, valid_until = v.column5, version = 1 FROM (VALUES ",
+    ") AS v WHERE coupons.tenant = $1 AND coupons.id = v.column1 AND coupons.version = 0 RETURNING id, code",
+);
+const SELECT_FORMS: Text = Text::new(
+    "SELECT b.id AS id, b.code_form AS code_form, t.code_key AS code_key FROM batches b JOIN tenants t ON t.tenant = b.tenant WHERE b.tenant = $1 AND b.id IN (",
+    ")",
+);
 
 /// Loads what templates say about giving their coupons out: versions that are no drafts, the newest first.
 ///
@@ -113,14 +81,13 @@ pub async fn load_terms(
     templates: &[TemplateId],
 ) -> Result<BTreeMap<TemplateId, Vec<Terms>>, DbError> {
     let mut all: BTreeMap<TemplateId, Vec<Terms>> = BTreeMap::new();
-    for row in &fetch(connection, SELECT_TERMS, "", tenant, templates, |b, id| {
+    let found = fetch(connection, SELECT_TERMS, "", tenant, templates, |b, id| {
         b.bytes(id.bytes());
     })
-    .await?
-    {
-        all.entry(id(row, "id", TemplateId::from_bytes)?)
-            .or_default()
-            .push(terms::read(row)?);
+    .await?;
+    for terms in found.read(|row| Ok((id(row, "id", TemplateId::from_bytes)?, terms::read(row)?))) {
+        let (template, terms) = terms?;
+        all.entry(template).or_default().push(terms);
     }
     Ok(all)
 }
@@ -152,8 +119,7 @@ pub async fn load_open_batches(
         b.bytes(id.bytes());
     })
     .await?
-    .iter()
-    .map(read_batch)
+    .read(read_batch)
     .collect()
 }
 
@@ -171,8 +137,7 @@ pub async fn load_batches(
         b.bytes(id.bytes());
     })
     .await?
-    .iter()
-    .map(read_batch)
+    .read(read_batch)
     .collect()
 }
 
@@ -215,8 +180,7 @@ pub async fn load_holdings(
     now: Millis,
     lock: &'static str,
 ) -> Result<BTreeMap<(MemberId, TemplateId), Holding>, DbError> {
-    let mut holdings = BTreeMap::new();
-    for row in &fetch(
+    let mut holdings: BTreeMap<_, Holding> = fetch(
         connection,
         SELECT_HOLDINGS,
         lock,
@@ -227,7 +191,7 @@ pub async fn load_holdings(
         },
     )
     .await?
-    {
+    .read(|row| {
         let holding = Holding {
             member: id(row, "member", MemberId::from_bytes)?,
             template: id(row, "template", TemplateId::from_bytes)?,
@@ -235,8 +199,9 @@ pub async fn load_holdings(
             held: 0,
             version: row.try_get("version")?,
         };
-        holdings.insert((holding.member, holding.template), holding);
-    }
+        Ok(((holding.member, holding.template), holding))
+    })
+    .collect::<Result<_, _>>()?;
     if counted.is_empty() {
         return Ok(holdings);
     }
@@ -320,8 +285,7 @@ pub async fn load_claims(
         b.bytes(member.bytes()).bytes(&key.0);
     })
     .await?
-    .iter()
-    .map(|row| {
+    .read(|row| {
         let key: Vec<u8> = row.try_get("key")?;
         let ended = match id_or_null(row, "coupon", CouponId::from_bytes)? {
             Some(coupon) => Ok(coupon),
@@ -436,8 +400,7 @@ pub async fn load_forms(
         b.bytes(id.bytes());
     })
     .await?
-    .iter()
-    .map(|row| {
+    .read(|row| {
         let form = batch::json(row, "code_form")?;
         Ok((id(row, "id", BatchId::from_bytes)?, (form, hash(row, "code_key")?)))
     })

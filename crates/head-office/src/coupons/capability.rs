@@ -2,7 +2,7 @@
 
 use counterfoil_domain::time::{HOUR, MINUTE, Millis};
 
-use super::{expiry, image, reminders, table};
+use super::{expiry, image, reminders, rules, table};
 use crate::{
     capability::Capability,
     jobs::{Due, full},
@@ -45,5 +45,6 @@ pub const CAPABILITY: Capability = Capability {
         },
     ],
     images: &[&image::Coupons],
+    rules: rules::RULES,
     ..Capability::NONE
 };

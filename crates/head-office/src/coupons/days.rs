@@ -6,6 +6,7 @@ use counterfoil_domain::{
     coupons::Coupon,
     ids::{CouponId, MemberId, TenantId},
     time::{DAY, Millis},
+    words::Word,
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
@@ -17,28 +18,19 @@ use crate::db::{
 /// How long before its end a member is reminded of a coupon.
 pub const REMIND_BEFORE: Millis = 3 * DAY;
 
-const INSERT: Text = Text {
-    head: "INSERT INTO coupon_days (tenant, day, coupon, member, what, expires_at, status, told, tries, next_try_at) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 9,
-    tenant_first: true,
-    pad: true,
-};
+const INSERT: Text = Text::new(
+    "INSERT INTO coupon_days (tenant, day, coupon, member, what, expires_at, status, told, tries, next_try_at) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
 
-const MOVE_ON: Text = Text {
-    head: "UPDATE coupon_days SET day = v.column3, what = 'expire', status = 'pending', told = 0, tries = 0, next_try_at = coupon_days.expires_at FROM (VALUES ",
-    tail: ") AS v WHERE coupon_days.tenant = $1 AND coupon_days.day = v.column1 AND coupon_days.coupon = v.column2 AND coupon_days.what = 'remind'",
-    columns: 3,
-    tenant_first: false,
-    pad: true,
-};
-const FAIL: Text = Text {
-    head: "UPDATE coupon_days SET status = 'failed', told = v.column3, tries = v.column4, next_try_at = v.column5 FROM (VALUES ",
-    tail: ") AS v WHERE coupon_days.tenant = $1 AND coupon_days.day = v.column1 AND coupon_days.coupon = v.column2",
-    columns: 5,
-    tenant_first: false,
-    pad: true,
-};
+const MOVE_ON: Text = Text::new(
+    "UPDATE coupon_days SET day = v.column3, what = 'expire', status = 'pending', told = 0, tries = 0, next_try_at = coupon_days.expires_at FROM (VALUES ",
+    ") AS v WHERE coupon_days.tenant = $1 AND coupon_days.day = v.column1 AND coupon_days.coupon = v.column2 AND coupon_days.what = 'remind'",
+);
+const FAIL: Text = Text::new(
+    "UPDATE coupon_days SET status = 'failed', told = v.column3, tries = v.column4, next_try_at = v.column5 FROM (VALUES ",
+    ") AS v WHERE coupon_days.tenant = $1 AND coupon_days.day = v.column1 AND coupon_days.coupon = v.column2",
+);
 
 /// The day that an instant is in: UTC, counted from 1970.
 pub fn day_of(at: Millis) -> i64 {
@@ -114,21 +106,13 @@ pub async fn insert_printed(
 }
 
 /// What falls due on a day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum What {
     /// The member is to be reminded.
     Remind,
     /// The coupon ends.
     Expire,
-}
-
-impl What {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Remind => "remind",
-            Self::Expire => "expire",
-        }
-    }
 }
 
 /// A row that is due.

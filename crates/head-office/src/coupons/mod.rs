@@ -8,6 +8,7 @@ pub mod expiry;
 pub mod image;
 pub mod reminders;
 pub mod rows;
+mod rules;
 pub mod table;
 pub mod templates;
 pub mod terms;

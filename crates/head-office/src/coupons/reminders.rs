@@ -6,6 +6,7 @@ use counterfoil_domain::{
     coupons::{Coupon, Standing, Template},
     ids::{CouponId, MemberId, MessageId, Place, TemplateId, TenantId},
     time::{DAY, HOUR, MINUTE, Millis},
+    words::Word,
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
@@ -38,13 +39,10 @@ const MOST: Millis = 6 * HOUR;
 /// After so many failures somebody should look.
 pub const ALERT_AFTER: i64 = 5;
 
-const MEMBERS: Text = Text {
-    head: "SELECT id, number, email FROM members WHERE tenant = $1 AND id IN (",
-    tail: ")",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
+const MEMBERS: Text = Text::new(
+    "SELECT id, number, email FROM members WHERE tenant = $1 AND id IN (",
+    ")",
+);
 
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -7,6 +7,7 @@ use counterfoil_domain::{
     ids::{BatchId, CouponId, DeviceId, FreezeId, MemberId, OperationId, StoreId, TemplateId, TenantId},
     transition::CouponEntry,
     typed,
+    words::Word,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
@@ -24,38 +25,23 @@ const SELECT: Text = select_by_id!(
 );
 const SELECT_BY_CODE: &str = "SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version, surplus, told FROM coupons WHERE tenant = $1 AND code = $2 AND version > 0";
 const SELECT_OF_MEMBER: &str = "SELECT id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, holder, held_at, held_where, version, surplus, told FROM coupons WHERE tenant = $1 AND member = $2 ORDER BY CASE state WHEN 'available' THEN 0 WHEN 'frozen' THEN 1 ELSE 2 END, id DESC LIMIT $3";
-const UPDATE: Text = Text {
-    head: "UPDATE coupons SET state = v.column3, holder = v.column4, held_at = v.column5, held_where = v.column6, version = v.column7, surplus = v.column8, told = v.column9 FROM (VALUES ",
-    tail: ") AS v WHERE coupons.tenant = $1 AND coupons.id = v.column1 AND coupons.version = v.column2",
-    columns: 9,
-    tenant_first: false,
-    pad: true,
-};
-const INSERT: Text = Text {
-    head: "INSERT INTO coupons (tenant, id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, version) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 11,
-    tenant_first: true,
-    pad: true,
-};
-const INSERT_NEW: Text = Text {
-    tail: " ON CONFLICT DO NOTHING RETURNING id",
-    ..INSERT
-};
-const INSERT_ENTRIES: Text = Text {
-    head: "INSERT INTO coupon_entries (tenant, coupon, version, what, at, store, device, actor, source) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 8,
-    tenant_first: true,
-    pad: true,
-};
-const SELECT_TEMPLATES: Text = Text {
-    head: "SELECT id, template_version, name_zh, name_en, currency, rule, scope, stacking, stores, offline, floor_limit, worth_unbounded, version FROM templates WHERE tenant = $1 AND (id, template_version) IN (VALUES ",
-    tail: ")",
-    columns: 2,
-    tenant_first: false,
-    pad: true,
-};
+const UPDATE: Text = Text::new(
+    "UPDATE coupons SET state = v.column3, holder = v.column4, held_at = v.column5, held_where = v.column6, version = v.column7, surplus = v.column8, told = v.column9 FROM (VALUES ",
+    ") AS v WHERE coupons.tenant = $1 AND coupons.id = v.column1 AND coupons.version = v.column2",
+);
+const INSERT: Text = Text::new(
+    "INSERT INTO coupons (tenant, id, code, member, template, template_version, batch, home_store, valid_from, valid_until, state, version) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
+const INSERT_NEW: Text = INSERT.ending(" ON CONFLICT DO NOTHING RETURNING id");
+const INSERT_ENTRIES: Text = Text::new(
+    "INSERT INTO coupon_entries (tenant, coupon, version, what, at, store, device, actor, source) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
+const SELECT_TEMPLATES: Text = Text::new(
+    "SELECT id, template_version, name_zh, name_en, currency, rule, scope, stacking, stores, offline, floor_limit, worth_unbounded, version FROM templates WHERE tenant = $1 AND (id, template_version) IN (VALUES ",
+    ")",
+);
 
 pub(crate) fn read(row: &AnyRow) -> Result<Coupon, DbError> {
     let state: String = row.try_get("state")?;
@@ -115,8 +101,7 @@ pub async fn load(
         b.bytes(id.bytes());
     })
     .await?
-    .iter()
-    .map(read)
+    .read(read)
     .filter(|coupon| coupon.as_ref().map_or(true, Coupon::is_issued))
     .collect()
 }
@@ -201,8 +186,7 @@ pub async fn insert_new(
 ) -> Result<Vec<CouponId>, DbError> {
     fetch(connection, INSERT_NEW, "", tenant, coupons, bind_new)
         .await?
-        .iter()
-        .map(|row| id(row, "id", CouponId::from_bytes))
+        .read(|row| id(row, "id", CouponId::from_bytes))
         .collect()
 }
 
@@ -293,8 +277,7 @@ pub async fn load_templates(
         b.bytes(id.bytes()).number(*version);
     })
     .await?
-    .iter()
-    .map(|row| Ok((row.try_get("version")?, Arc::new(read_template(row)?))))
+    .read(|row| Ok((row.try_get("version")?, Arc::new(read_template(row)?))))
     .collect()
 }
 

@@ -3,6 +3,7 @@
 use counterfoil_domain::{
     ids::{TemplateId, TenantId},
     transition::{self, LimitCounts},
+    words::Word,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 

@@ -13,42 +13,13 @@ use std::{
 use counterfoil_domain::ids::{NotAnId, TenantId};
 use sqlx::{AnyConnection, Arguments, AssertSqlSafe, Row, any::AnyArguments, any::AnyRow};
 
-use super::DbError;
+use super::{DbError, found::Found};
+
+pub use super::text::Text;
+pub(crate) use super::text::select_by_id;
 
 /// Most parameters of one statement; SQLite takes 32,766.
 const PARAMETERS: usize = 30_000;
-
-/// The text of a statement around its rows of values. `$1` is always the tenant.
-#[derive(Debug, Clone, Copy)]
-pub struct Text {
-    /// What stands before the rows.
-    pub head: &'static str,
-    /// What stands behind them.
-    pub tail: &'static str,
-    /// Values of a row, the tenant not counted.
-    pub columns: usize,
-    /// Whether each row begins with the tenant.
-    pub tenant_first: bool,
-    /// Whether a repeated row does no harm. It does where `ON CONFLICT` updates.
-    pub pad: bool,
-}
-
-/// The statement that loads rows by id: `SELECT <columns> FROM <table>` goes before it. A list of single values, each
-/// in parentheses of its own, is looked up in the index by both engines; PostgreSQL may join `VALUES` the other way
-/// round when it has planned the statement for an empty table.
-macro_rules! select_by_id {
-    ($select:literal) => {
-        $crate::db::batch::Text {
-            head: concat!($select, " WHERE tenant = $1 AND id IN ("),
-            tail: ") ORDER BY id",
-            columns: 1,
-            tenant_first: false,
-            pad: true,
-        }
-    };
-}
-
-pub(crate) use select_by_id;
 
 /// The values of a statement.
 #[derive(Default)]
@@ -197,7 +168,14 @@ fn binds<T>(
         if nameless && statement.tenant_first {
             binds.bytes(tenant.bytes());
         }
+        let before = binds.0.len();
         bind(&mut binds, row);
+        debug_assert_eq!(
+            binds.0.len() - before,
+            statement.columns,
+            "values of a row of {}",
+            statement.head
+        );
     }
     if nameless {
         tenants(&mut binds, statement.tail);
@@ -278,13 +256,13 @@ pub async fn fetch<T: Sync>(
     tenant: TenantId,
     rows: &[T],
     bind: impl Fn(&mut Binds, &T),
-) -> Result<Vec<AnyRow>, DbError> {
+) -> Result<Found, DbError> {
     let mut found = Vec::new();
     for chunk in rows.chunks(at_once(statement)) {
         let (sql, arguments) = prepare(connection, statement, suffix, tenant, chunk, &bind);
         found.extend(sqlx::query_with(sql, arguments).fetch_all(&mut *connection).await?);
     }
-    Ok(found)
+    Ok(Found::new(found, statement))
 }
 
 /// Reads an id column.

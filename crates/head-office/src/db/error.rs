@@ -42,6 +42,16 @@ pub enum DbError {
         /// Which column.
         column: &'static str,
     },
+    /// A stored row does not read.
+    #[error("column {column} of {table} holds something unexpected where {key}")]
+    Row {
+        /// Of which table.
+        table: &'static str,
+        /// The columns that find the row, and what they hold.
+        key: String,
+        /// Which column does not read.
+        column: String,
+    },
     /// A conditional write changed fewer rows than it had to: somebody was first.
     #[error("{expected} rows of {table} should have changed, {found} did")]
     RowCount {
@@ -78,7 +88,9 @@ impl DbError {
             Self::RowCount { .. } | Self::Answered => Trouble::Again,
             Self::ReadOnly(_) => Trouble::Storage,
             Self::Sqlx(error) => of_driver(error),
-            Self::Migrate(_) | Self::Config(_) | Self::Decode { .. } | Self::Crashed { .. } => Trouble::Other,
+            Self::Migrate(_) | Self::Config(_) | Self::Decode { .. } | Self::Row { .. } | Self::Crashed { .. } => {
+                Trouble::Other
+            }
         }
     }
 }

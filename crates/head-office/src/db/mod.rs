@@ -5,9 +5,12 @@
 
 pub mod batch;
 mod error;
+pub mod found;
 mod migrations;
 mod place;
+pub mod rule;
 pub mod subjects;
+mod text;
 pub mod told;
 mod tx;
 pub mod upgrade;

@@ -17,27 +17,15 @@ use super::{
 /// Rows of one statement.
 const ROWS: i64 = 500;
 
-const FOLD: Text = Text {
-    head: "UPDATE products SET folded_sku = v.column2, folded_names = v.column3 FROM (VALUES ",
-    tail: ") AS v WHERE products.tenant = $1 AND products.id = v.column1 AND products.folded_sku IS NULL",
-    columns: 3,
-    tenant_first: false,
-    pad: true,
-};
-const FORM: Text = Text {
-    head: "UPDATE product_barcodes SET form = v.column2 FROM (VALUES ",
-    tail: ") AS v WHERE product_barcodes.tenant = $1 AND product_barcodes.barcode = v.column1 AND product_barcodes.form IS NULL",
-    columns: 2,
-    tenant_first: false,
-    pad: true,
-};
-const TAKEN: Text = Text {
-    head: "SELECT form FROM product_barcodes WHERE tenant = $1 AND form IN (",
-    tail: ")",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
+const FOLD: Text = Text::new(
+    "UPDATE products SET folded_sku = v.column2, folded_names = v.column3 FROM (VALUES ",
+    ") AS v WHERE products.tenant = $1 AND products.id = v.column1 AND products.folded_sku IS NULL",
+);
+const FORM: Text = Text::new(
+    "UPDATE product_barcodes SET form = v.column2 FROM (VALUES ",
+    ") AS v WHERE product_barcodes.tenant = $1 AND product_barcodes.barcode = v.column1 AND product_barcodes.form IS NULL",
+);
+const TAKEN: Text = Text::new("SELECT form FROM product_barcodes WHERE tenant = $1 AND form IN (", ")");
 
 /// What both names of a product are found by.
 pub fn folded_names(name_zh: &str, name_en: &str) -> String {

@@ -27,11 +27,15 @@ pub(super) struct Suspected {
 /// disk or a lock.
 fn blames_rows(error: &DbError) -> bool {
     match error {
-        DbError::RowCount { .. } | DbError::Answered | DbError::Decode { .. } | DbError::Config(_) => true,
+        DbError::RowCount { .. }
+        | DbError::Answered
+        | DbError::Decode { .. }
+        | DbError::Row { .. }
+        | DbError::Config(_) => true,
         DbError::Sqlx(sqlx::Error::Database(_)) => {
             matches!(error.trouble(), Trouble::Constraint | Trouble::Slow | Trouble::Other)
         }
-        _ => false,
+        DbError::Sqlx(_) | DbError::Migrate(_) | DbError::ReadOnly(_) | DbError::Crashed { .. } => false,
     }
 }
 
@@ -84,10 +88,7 @@ impl Writer {
     /// The group in pieces, the last one first, in which every suspect stands alone: one that takes as long as it may
     /// each time must not make the others wait for the whole search again.
     fn apart<'c>(&self, tenant: TenantId, errands: &'c [Errand]) -> Vec<&'c [Errand]> {
-        let suspected = |errand: &Errand| match &errand.command {
-            Command::Operation(arrival) => self.suspects.contains_key(&(tenant, arrival.id)),
-            _ => false,
-        };
+        let suspected = |errand: &Errand| matches!(&errand.command, Command::Operation(arrival) if self.suspects.contains_key(&(tenant, arrival.id)));
         if self.suspects.is_empty() {
             return vec![errands];
         }

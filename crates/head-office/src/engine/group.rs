@@ -188,12 +188,14 @@ impl Writer {
                 },
                 _ => 0,
             };
-            let given = match &answer {
-                Answer::Given {
-                    coupon,
-                    replayed: false,
-                } => told.given.remove(coupon).map(Box::new),
-                _ => None,
+            let given = if let Answer::Given {
+                coupon,
+                replayed: false,
+            } = &answer
+            {
+                told.given.remove(coupon).map(Box::new)
+            } else {
+                None
             };
             answers.push(Ok(Answered {
                 answer,
@@ -267,9 +269,10 @@ fn decide_all(mut state: State, errands: &[Errand], care: &Care, now: Millis) ->
             }
         };
         state.absorb(&changes);
-        let device = match command {
-            Command::Operation(arrival) => state.devices.get(&arrival.device).cloned().flatten(),
-            _ => None,
+        let device = if let Command::Operation(arrival) = command {
+            state.devices.get(&arrival.device).cloned().flatten()
+        } else {
+            None
         };
         answers.push(Some((answer, device)));
         facts.append_facts(&mut changes);

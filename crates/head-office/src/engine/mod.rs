@@ -4,6 +4,8 @@
 //! in order, stores all changes with one conditional statement a table, commits once, and answers everybody. See
 //! docs/ARCHITECTURE.md for why.
 
+#![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
+
 mod blame;
 mod group;
 pub mod tables;
@@ -389,7 +391,7 @@ impl From<Trouble> for Refusal {
         match trouble {
             Trouble::Again | Trouble::Slow => Self::Busy,
             Trouble::Storage => Self::Storage,
-            _ => Self::Failed,
+            Trouble::Corrupt | Trouble::Constraint | Trouble::Newer | Trouble::Other => Self::Failed,
         }
     }
 }

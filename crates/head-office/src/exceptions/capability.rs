@@ -2,7 +2,7 @@
 
 use counterfoil_domain::time::MINUTE;
 
-use super::{http, lapse, table};
+use super::{http, lapse, rules, table};
 use crate::{
     capability::Capability,
     jobs::{Due, full},
@@ -25,5 +25,6 @@ pub const CAPABILITY: Capability = Capability {
             })
         },
     }],
+    rules: rules::RULES,
     ..Capability::NONE
 };

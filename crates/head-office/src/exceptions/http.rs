@@ -6,6 +6,7 @@ use axum::{Json, extract::State};
 use counterfoil_domain::{
     ids::{OperationId, StoreId, TenantId},
     time::Millis,
+    words::Word,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, Row, any::AnyRow};
@@ -25,8 +26,11 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
 }
 
 /// Where a case stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema, strum::IntoStaticStr, strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 enum Status {
     /// It waits for a person.
     Open,
@@ -34,18 +38,6 @@ enum Status {
     Voided,
     /// A person has decided.
     Decided,
-}
-
-impl Status {
-    const ALL: [Self; 3] = [Self::Open, Self::Voided, Self::Decided];
-
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Voided => "voided",
-            Self::Decided => "decided",
-        }
-    }
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -179,12 +171,25 @@ fn read(row: &AnyRow) -> Result<Case, DbError> {
             .map(|bytes| Uuid::from_slice(&bytes).map_err(|_| DbError::Decode { column: "subject" }))
             .transpose()?,
         loss: row.try_get("loss")?,
-        status: Status::ALL
-            .into_iter()
-            .find(|known| known.as_str() == status)
-            .ok_or(DbError::Decode { column: "status" })?,
+        status: Status::parse(&status).ok_or(DbError::Decode { column: "status" })?,
         opened_at: row.try_get("opened_at")?,
         closed_at: row.try_get("closed_at")?,
         note: row.try_get("note")?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_of_cases_are_what_they_were() {
+        for (status, word) in [
+            (Status::Open, "open"),
+            (Status::Voided, "voided"),
+            (Status::Decided, "decided"),
+        ] {
+            assert_eq!((status.as_str(), Status::parse(word)), (word, Some(status)));
+        }
+    }
 }

@@ -4,6 +4,7 @@ mod capability;
 pub mod http;
 pub mod lapse;
 pub mod rows;
+mod rules;
 pub mod table;
 
 pub use capability::CAPABILITY;

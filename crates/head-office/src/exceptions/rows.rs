@@ -4,6 +4,7 @@ use counterfoil_domain::{
     ids::{OperationId, TenantId},
     time::Millis,
     transition::Case,
+    words::Word,
 };
 use sqlx::AnyConnection;
 
@@ -13,29 +14,20 @@ use crate::db::{
     subjects::subject_columns,
 };
 
-const INSERT_CASES: Text = Text {
-    head: "INSERT INTO exceptions (tenant, operation, kind, store, subject_kind, subject, loss, status, opened_at) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 8,
-    tenant_first: true,
-    pad: true,
-};
+const INSERT_CASES: Text = Text::new(
+    "INSERT INTO exceptions (tenant, operation, kind, store, subject_kind, subject, loss, status, opened_at) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
 
-const CLOSE_CASES: Text = Text {
-    head: "UPDATE exceptions SET status = 'voided', closed_at = v.column2 FROM (VALUES ",
-    tail: ") AS v WHERE exceptions.tenant = $1 AND exceptions.operation = v.column1 AND exceptions.status = 'open'",
-    columns: 2,
-    tenant_first: false,
-    pad: true,
-};
+const CLOSE_CASES: Text = Text::new(
+    "UPDATE exceptions SET status = 'voided', closed_at = v.column2 FROM (VALUES ",
+    ") AS v WHERE exceptions.tenant = $1 AND exceptions.operation = v.column1 AND exceptions.status = 'open'",
+);
 
-const EXCUSE_CASES: Text = Text {
-    head: "UPDATE exceptions SET loss = CASE WHEN exceptions.loss > v.column2 THEN exceptions.loss - v.column2 ELSE 0 END FROM (VALUES ",
-    tail: ") AS v WHERE exceptions.tenant = $1 AND exceptions.operation = v.column1 AND exceptions.status = 'open'",
-    columns: 2,
-    tenant_first: false,
-    pad: true,
-};
+const EXCUSE_CASES: Text = Text::new(
+    "UPDATE exceptions SET loss = CASE WHEN exceptions.loss > v.column2 THEN exceptions.loss - v.column2 ELSE 0 END FROM (VALUES ",
+    ") AS v WHERE exceptions.tenant = $1 AND exceptions.operation = v.column1 AND exceptions.status = 'open'",
+);
 
 /// Opens cases.
 ///

@@ -4,17 +4,16 @@
 //! without the rows behind it and never skips a late commit.
 
 pub mod images;
+mod item;
 pub mod marks;
 pub mod watch;
 
 use std::collections::BTreeMap;
 
-use counterfoil_domain::{
-    ids::{ClerkId, CouponId, HistoryId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId},
-    transition::Entity,
-};
+pub use item::Item;
+
+use counterfoil_domain::ids::{HistoryId, StoreId, TenantId};
 use sqlx::{AnyConnection, Row};
-use uuid::Uuid;
 
 use self::marks::{Feed, MarkKey};
 use crate::db::{
@@ -22,99 +21,17 @@ use crate::db::{
     batch::{Text, execute_all, fetch, hash, id},
 };
 
-/// A row that some counters hold a copy of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Item {
-    /// A store of the chain.
-    Store(StoreId),
-    /// What a store's counters may do offline.
-    Limits(StoreId),
-    /// A clerk.
-    Clerk(ClerkId),
-    /// A member.
-    Member(MemberId),
-    /// A template version.
-    Template(TemplateId, i64),
-    /// A coupon.
-    Coupon(CouponId),
-    /// A pickup order.
-    Order(OrderId),
-    /// A public key of tokens.
-    TokenKey(u32),
-    /// A sale.
-    Sale(OperationId),
-    /// A product, by the id of its row.
-    Product(Uuid),
-}
-
-impl From<Entity> for Item {
-    fn from(entity: Entity) -> Self {
-        match entity {
-            Entity::Coupon(id) => Self::Coupon(id),
-            Entity::Order(id) => Self::Order(id),
-            Entity::Member(id) => Self::Member(id),
-            Entity::Sale(id) => Self::Sale(id),
-        }
-    }
-}
-
-impl Item {
-    fn columns(&self) -> (&'static str, Vec<u8>) {
-        match self {
-            Self::Store(id) => ("store", id.bytes().to_vec()),
-            Self::Limits(id) => ("limits", id.bytes().to_vec()),
-            Self::Clerk(id) => ("clerk", id.bytes().to_vec()),
-            Self::Member(id) => ("member", id.bytes().to_vec()),
-            Self::Template(id, version) => {
-                let mut bytes = id.bytes().to_vec();
-                bytes.extend_from_slice(&version.to_be_bytes());
-                ("template", bytes)
-            }
-            Self::Coupon(id) => ("coupon", id.bytes().to_vec()),
-            Self::Order(id) => ("order", id.bytes().to_vec()),
-            Self::TokenKey(id) => ("token_key", id.to_be_bytes().to_vec()),
-            Self::Sale(id) => ("sale", id.bytes().to_vec()),
-            Self::Product(id) => ("product", id.as_bytes().to_vec()),
-        }
-    }
-
-    fn parse(entity: &str, bytes: &[u8]) -> Option<Self> {
-        match entity {
-            "store" => StoreId::from_bytes(bytes).ok().map(Self::Store),
-            "limits" => StoreId::from_bytes(bytes).ok().map(Self::Limits),
-            "clerk" => ClerkId::from_bytes(bytes).ok().map(Self::Clerk),
-            "member" => MemberId::from_bytes(bytes).ok().map(Self::Member),
-            "template" => {
-                let (id, version) = bytes.split_at_checked(16)?;
-                let version = i64::from_be_bytes(version.try_into().ok()?);
-                TemplateId::from_bytes(id).ok().map(|id| Self::Template(id, version))
-            }
-            "coupon" => CouponId::from_bytes(bytes).ok().map(Self::Coupon),
-            "order" => OrderId::from_bytes(bytes).ok().map(Self::Order),
-            "sale" => OperationId::from_bytes(bytes).ok().map(Self::Sale),
-            "product" => Uuid::from_slice(bytes).ok().map(Self::Product),
-            "token_key" => bytes.try_into().ok().map(|id| Self::TokenKey(u32::from_be_bytes(id))),
-            _ => None,
-        }
-    }
-}
-
-const ADVANCE: Text = Text {
-    head: "INSERT INTO feed_heads (tenant, store, number, mark) VALUES ",
-    tail: " ON CONFLICT (tenant, store) DO UPDATE SET number = feed_heads.number + excluded.number, mark = excluded.mark RETURNING store, number, (SELECT mark_key FROM mark_keys) AS mark_key, \
+const ADVANCE: Text = Text::new(
+    "INSERT INTO feed_heads (tenant, store, number, mark) VALUES ",
+    " ON CONFLICT (tenant, store) DO UPDATE SET number = feed_heads.number + excluded.number, mark = excluded.mark RETURNING store, number, (SELECT mark_key FROM mark_keys) AS mark_key, \
            (SELECT COALESCE(t.history_id, h.history_id) FROM history h LEFT JOIN histories t ON t.tenant = $1) AS history_id",
-    columns: 3,
-    tenant_first: true,
-    // A repeated row would count twice.
-    pad: false,
-};
-const INSERT: Text = Text {
-    head: "INSERT INTO feed (tenant, store, number, entity, id, mark) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 5,
-    tenant_first: true,
-    pad: true,
-};
+)
+// A repeated row would count twice.
+.unpadded();
+const INSERT: Text = Text::new(
+    "INSERT INTO feed (tenant, store, number, entity, id, mark) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
 
 /// Where a feed stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

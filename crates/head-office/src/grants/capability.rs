@@ -1,6 +1,6 @@
 //! What grants bring along.
 
-use super::{http, job, table};
+use super::{http, job, rules, table};
 use crate::capability::Capability;
 
 /// The line in the list of capabilities.
@@ -8,5 +8,6 @@ pub const CAPABILITY: Capability = Capability {
     tables: |_| vec![Box::new(table::Grants), Box::new(table::Parts)],
     people: http::routes,
     works: &[&job::Grants],
+    rules: rules::RULES,
     ..Capability::NONE
 };

@@ -9,6 +9,7 @@ mod capability;
 pub mod http;
 pub mod job;
 pub mod rows;
+mod rules;
 pub mod table;
 
 pub use capability::CAPABILITY;

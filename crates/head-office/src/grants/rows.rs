@@ -4,6 +4,7 @@ use counterfoil_domain::{
     ids::{BatchId, CouponId, GrantId, JobId, MemberId, TemplateId, TenantId},
     time::Millis,
     transition::{Audience, Grant, Part},
+    words::Word,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
@@ -12,13 +13,10 @@ use crate::db::{
     batch::{Text, execute_all, fetch, id, id_or_null, select_by_id},
 };
 
-const LIST: Text = Text {
-    head: "INSERT INTO grant_members (tenant, grant_id, member) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 2,
-    tenant_first: true,
-    pad: true,
-};
+const LIST: Text = Text::new(
+    "INSERT INTO grant_members (tenant, grant_id, member) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
 
 /// A grant's row to be.
 #[derive(Debug)]
@@ -274,29 +272,20 @@ pub async fn parts(
 
 const SELECT_GRANTS: Text = select_by_id!("SELECT id, template, template_version, batch, audience, status FROM grants");
 
-const SELECT_PARTS: Text = Text {
-    head: "SELECT grant_id, member, coupon FROM grant_members WHERE tenant = $1 AND (grant_id, member) IN (VALUES ",
-    tail: ")",
-    columns: 2,
-    tenant_first: false,
-    pad: true,
-};
+const SELECT_PARTS: Text = Text::new(
+    "SELECT grant_id, member, coupon FROM grant_members WHERE tenant = $1 AND (grant_id, member) IN (VALUES ",
+    ")",
+);
 
-const INSERT_PARTS: Text = Text {
-    head: "INSERT INTO grant_members (tenant, grant_id, member, coupon, given_at) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 4,
-    tenant_first: true,
-    pad: true,
-};
+const INSERT_PARTS: Text = Text::new(
+    "INSERT INTO grant_members (tenant, grant_id, member, coupon, given_at) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
 
-const GIVE_PARTS: Text = Text {
-    head: "UPDATE grant_members SET coupon = v.column3, given_at = v.column4 FROM (VALUES ",
-    tail: ") AS v WHERE grant_members.tenant = $1 AND grant_members.grant_id = v.column1 AND grant_members.member = v.column2 AND grant_members.coupon IS NULL",
-    columns: 4,
-    tenant_first: false,
-    pad: true,
-};
+const GIVE_PARTS: Text = Text::new(
+    "UPDATE grant_members SET coupon = v.column3, given_at = v.column4 FROM (VALUES ",
+    ") AS v WHERE grant_members.tenant = $1 AND grant_members.grant_id = v.column1 AND grant_members.member = v.column2 AND grant_members.coupon IS NULL",
+);
 
 /// Loads grants.
 ///
@@ -311,8 +300,7 @@ pub async fn load_grants(
         b.bytes(id.bytes());
     })
     .await?
-    .iter()
-    .map(|row| {
+    .read(|row| {
         let audience: String = row.try_get("audience")?;
         let status: String = row.try_get("status")?;
         Ok(Grant {
@@ -340,8 +328,7 @@ pub async fn load_parts(
         b.bytes(grant.bytes()).bytes(member.bytes());
     })
     .await?
-    .iter()
-    .map(|row| {
+    .read(|row| {
         Ok(Part {
             grant: id(row, "grant_id", GrantId::from_bytes)?,
             member: id(row, "member", MemberId::from_bytes)?,

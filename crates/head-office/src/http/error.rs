@@ -6,6 +6,7 @@ use axum::{
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use counterfoil_domain::words::Word;
 use counterfoil_protocol::{
     problem::{Code, MEDIA_TYPE, Problem},
     signing,

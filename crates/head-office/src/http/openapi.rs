@@ -1,5 +1,6 @@
 //! The description of the API, made from the code: `/openapi.json`, and `/docs` for people.
 
+use counterfoil_domain::words::Word;
 use counterfoil_protocol::problem::{Code, MEDIA_TYPE};
 use serde_json::{Value, json};
 use utoipa::{OpenApi, ToSchema};

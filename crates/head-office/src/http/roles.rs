@@ -10,7 +10,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use counterfoil_domain::{people::OperatorRole, planted};
+use counterfoil_domain::{people::OperatorRole, planted, words::Word};
 use counterfoil_protocol::{REQUEST_BYTES, problem::Code};
 use serde_json::Value;
 

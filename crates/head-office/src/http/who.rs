@@ -4,6 +4,7 @@ use counterfoil_domain::{
     ids::{DeviceId, MemberId, OperatorId, StoreId, TenantId},
     people::OperatorRole,
     transition::DeviceStatus,
+    words::Word,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 

@@ -6,6 +6,7 @@ use axum::{Json, extract::State, http::StatusCode, response::Response};
 use counterfoil_domain::{
     ids::{JobId, TenantId},
     time::Millis,
+    words::Word,
 };
 use counterfoil_protocol::problem::Code;
 use serde::Serialize;

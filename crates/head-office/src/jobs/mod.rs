@@ -7,6 +7,7 @@
 mod every;
 pub mod http;
 pub mod rows;
+pub(crate) mod rules;
 mod runner;
 pub mod upkeep;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use counterfoil_domain::{
     ids::{JobId, TenantId},
     time::{Millis, SECOND},
+    words::Word,
 };
 use serde::{Deserialize, Serialize};
 
@@ -31,8 +33,9 @@ use crate::{app::App, db::DbError};
 pub const LEASE: Millis = 10 * SECOND;
 
 /// What a job does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Kind {
     /// Makes a batch's codes.
     Batch,
@@ -40,25 +43,10 @@ pub enum Kind {
     Grant,
 }
 
-impl Kind {
-    /// The word in databases and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Batch => "batch",
-            Self::Grant => "grant",
-        }
-    }
-    /// Reads [`Kind::as_str`] back.
-    pub fn parse(word: &str) -> Option<Self> {
-        [Self::Batch, Self::Grant]
-            .into_iter()
-            .find(|kind| kind.as_str() == word)
-    }
-}
-
 /// Where a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, strum::IntoStaticStr, strum::EnumString)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Status {
     /// It waits for a process.
     Queued,
@@ -75,30 +63,6 @@ pub enum Status {
 }
 
 impl Status {
-    /// The word in databases and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::Paused => "paused",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-        }
-    }
-    /// Reads [`Status::as_str`] back.
-    pub fn parse(word: &str) -> Option<Self> {
-        [
-            Self::Queued,
-            Self::Running,
-            Self::Paused,
-            Self::Done,
-            Self::Failed,
-            Self::Cancelled,
-        ]
-        .into_iter()
-        .find(|status| status.as_str() == word)
-    }
     /// Whether nothing more will happen by itself.
     pub fn is_over(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Cancelled)

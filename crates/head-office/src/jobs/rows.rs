@@ -3,6 +3,7 @@
 use counterfoil_domain::{
     ids::{JobId, TenantId},
     time::Millis,
+    words::Word,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode};
-use counterfoil_domain::{ids::MemberId, time::Millis};
+use counterfoil_domain::{ids::MemberId, time::Millis, words::Word};
 use counterfoil_protocol::problem::Code;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

@@ -17,24 +17,15 @@ use crate::{
 };
 
 const SELECT: Text = select_by_id!("SELECT id, number, name, phone, recent_stores, version FROM members");
-const UPDATE: Text = Text {
-    head: "UPDATE members SET recent_stores = v.column3, version = members.version + 1 FROM (VALUES ",
-    tail: ") AS v WHERE members.tenant = $1 AND members.id = v.column1 AND members.version = v.column2",
-    columns: 3,
-    tenant_first: false,
-    pad: true,
-};
-const INSERT: Text = Text {
-    head: "INSERT INTO members (tenant, id, number, name, phone, recent_stores, created_at, version) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 7,
-    tenant_first: true,
-    pad: true,
-};
-const INSERT_NEW: Text = Text {
-    tail: " ON CONFLICT DO NOTHING RETURNING id",
-    ..INSERT
-};
+const UPDATE: Text = Text::new(
+    "UPDATE members SET recent_stores = v.column3, version = members.version + 1 FROM (VALUES ",
+    ") AS v WHERE members.tenant = $1 AND members.id = v.column1 AND members.version = v.column2",
+);
+const INSERT: Text = Text::new(
+    "INSERT INTO members (tenant, id, number, name, phone, recent_stores, created_at, version) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
+const INSERT_NEW: Text = INSERT.ending(" ON CONFLICT DO NOTHING RETURNING id");
 
 fn stores(bytes: &[u8]) -> Result<Vec<StoreId>, DbError> {
     bytes
@@ -76,8 +67,7 @@ pub async fn load(
         b.bytes(id.bytes());
     })
     .await?
-    .iter()
-    .map(|row| Ok((row.try_get("version")?, read(row)?)))
+    .read(|row| Ok((row.try_get("version")?, read(row)?)))
     .collect()
 }
 
@@ -129,13 +119,7 @@ pub async fn after(
     query.fetch_all(connection).await?.iter().map(read).collect()
 }
 
-const SELECT_BY_NUMBER: Text = Text {
-    head: "SELECT number, id FROM members WHERE tenant = $1 AND number IN (",
-    tail: ")",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
+const SELECT_BY_NUMBER: Text = Text::new("SELECT number, id FROM members WHERE tenant = $1 AND number IN (", ")");
 
 /// The members of these numbers, in the form they are stored in; a number that is nobody's is left out.
 ///
@@ -150,8 +134,7 @@ pub async fn ids_by_number(
         b.text(number);
     })
     .await?
-    .iter()
-    .map(|row| Ok((row.try_get("number")?, id(row, "id", MemberId::from_bytes)?)))
+    .read(|row| Ok((row.try_get("number")?, id(row, "id", MemberId::from_bytes)?)))
     .collect()
 }
 
@@ -217,8 +200,7 @@ pub async fn insert_new(
 ) -> Result<Vec<MemberId>, DbError> {
     fetch(connection, INSERT_NEW, "", tenant, members, bind_new(now))
         .await?
-        .iter()
-        .map(|row| id(row, "id", MemberId::from_bytes))
+        .read(|row| id(row, "id", MemberId::from_bytes))
         .collect()
 }
 

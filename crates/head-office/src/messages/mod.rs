@@ -5,6 +5,7 @@ mod capability;
 pub mod http;
 pub mod notify;
 pub mod rows;
+mod rules;
 
 pub use capability::CAPABILITY;
 

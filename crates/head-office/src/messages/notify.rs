@@ -49,7 +49,8 @@ pub struct Notice {
 }
 
 /// A way to tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum Channel {
     /// The member's messages.
     Inbox,
@@ -66,14 +67,6 @@ impl Channel {
             Self::Inbox => 1,
             Self::Webhook => 2,
             Self::Email => 4,
-        }
-    }
-    /// The word in metrics and logs.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Inbox => "inbox",
-            Self::Webhook => "webhook",
-            Self::Email => "email",
         }
     }
 }

@@ -13,27 +13,15 @@ use crate::db::{
     batch::{Text, execute, fetch, id},
 };
 
-const INSERT: Text = Text {
-    head: "INSERT INTO messages (tenant, id, number, kind, title_zh, title_en, body_zh, body_en, sent_at, sent_by) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 9,
-    tenant_first: true,
-    pad: true,
-};
-const INSERT_OWN: Text = Text {
-    head: "INSERT INTO member_messages (tenant, member, message, arrived_at) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 3,
-    tenant_first: true,
-    pad: true,
-};
-const MEMBERS_BY_NUMBER: Text = Text {
-    head: "SELECT id FROM members WHERE tenant = $1 AND number IN (",
-    tail: ")",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
+const INSERT: Text = Text::new(
+    "INSERT INTO messages (tenant, id, number, kind, title_zh, title_en, body_zh, body_en, sent_at, sent_by) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
+const INSERT_OWN: Text = Text::new(
+    "INSERT INTO member_messages (tenant, member, message, arrived_at) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
+const MEMBERS_BY_NUMBER: Text = Text::new("SELECT id FROM members WHERE tenant = $1 AND number IN (", ")");
 
 /// Gives the next number of a message to all. Whoever sends another one waits until this one is there, so that nobody
 /// who looks meanwhile passes it by.
@@ -103,8 +91,7 @@ pub async fn members(
         b.text(number);
     })
     .await?
-    .iter()
-    .map(|row| id(row, "id", MemberId::from_bytes))
+    .read(|row| id(row, "id", MemberId::from_bytes))
     .collect()
 }
 

@@ -2,7 +2,7 @@
 
 use counterfoil_domain::time::{Millis, SECOND};
 
-use super::{http, owner::Asking, sweep, table};
+use super::{http, owner::Asking, rules, sweep, table};
 use crate::{
     capability::Capability,
     jobs::{Due, full},
@@ -30,5 +30,6 @@ pub const CAPABILITY: Capability = Capability {
             })
         },
     }],
+    rules: rules::RULES,
     ..Capability::NONE
 };

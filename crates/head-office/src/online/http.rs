@@ -13,6 +13,7 @@ use counterfoil_domain::{
         Answer, Command,
         online::{AskedOrder, End, EndOnline, FreezeOnline, Named, OnlineOrder, OnlineStatus},
     },
+    words::Word,
 };
 use counterfoil_protocol::problem::Code;
 use futures_core::future::BoxFuture;

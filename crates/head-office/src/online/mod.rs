@@ -8,6 +8,7 @@ pub mod http;
 mod notices;
 pub mod owner;
 pub mod rows;
+mod rules;
 pub mod sweep;
 pub mod table;
 

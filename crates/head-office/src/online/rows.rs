@@ -6,6 +6,7 @@ use counterfoil_domain::{
     ids::{CouponId, FreezeId, MemberId, OperationId, TenantId},
     time::Millis,
     transition::online::{Held, OnlineOrder, OnlineStatus, Taken},
+    words::Word,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 use uuid::Uuid;
@@ -21,41 +22,26 @@ use crate::{
 const SELECT: Text = select_by_id!(
     "SELECT id, number, status, question, member, amount, deadline, asked_at, asked_by, refusals, ended_at, ended_by, ask_at, asks, version FROM order_freezes"
 );
-const SELECT_COUPONS: Text = Text {
-    head: "SELECT order_id, coupon, taken_by, taken_at FROM order_freeze_coupons WHERE tenant = $1 AND order_id IN (",
-    tail: ") ORDER BY order_id, coupon",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
-const INSERT: Text = Text {
-    head: "INSERT INTO order_freezes (tenant, id, number, status, question, member, amount, deadline, asked_at, asked_by, refusals, ended_at, ended_by, ask_at, asks, version) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 15,
-    tenant_first: true,
-    pad: true,
-};
-const UPDATE: Text = Text {
-    head: "UPDATE order_freezes SET status = v.column3, question = v.column4, member = v.column5, amount = v.column6, deadline = v.column7, asked_at = v.column8, asked_by = v.column9, refusals = v.column10, ended_at = v.column11, ended_by = v.column12, ask_at = v.column13, version = v.column14 FROM (VALUES ",
-    tail: ") AS v WHERE order_freezes.tenant = $1 AND order_freezes.id = v.column1 AND order_freezes.version = v.column2",
-    columns: 14,
-    tenant_first: false,
-    pad: true,
-};
-const INSERT_COUPONS: Text = Text {
-    head: "INSERT INTO order_freeze_coupons (tenant, order_id, coupon) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 2,
-    tenant_first: true,
-    pad: true,
-};
-const UPDATE_TAKEN: Text = Text {
-    head: "UPDATE order_freeze_coupons SET taken_by = v.column3, taken_at = v.column4 FROM (VALUES ",
-    tail: ") AS v WHERE order_freeze_coupons.tenant = $1 AND order_freeze_coupons.order_id = v.column1 AND order_freeze_coupons.coupon = v.column2",
-    columns: 4,
-    tenant_first: false,
-    pad: true,
-};
+const SELECT_COUPONS: Text = Text::new(
+    "SELECT order_id, coupon, taken_by, taken_at FROM order_freeze_coupons WHERE tenant = $1 AND order_id IN (",
+    ") ORDER BY order_id, coupon",
+);
+const INSERT: Text = Text::new(
+    "INSERT INTO order_freezes (tenant, id, number, status, question, member, amount, deadline, asked_at, asked_by, refusals, ended_at, ended_by, ask_at, asks, version) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
+const UPDATE: Text = Text::new(
+    "UPDATE order_freezes SET status = v.column3, question = v.column4, member = v.column5, amount = v.column6, deadline = v.column7, asked_at = v.column8, asked_by = v.column9, refusals = v.column10, ended_at = v.column11, ended_by = v.column12, ask_at = v.column13, version = v.column14 FROM (VALUES ",
+    ") AS v WHERE order_freezes.tenant = $1 AND order_freezes.id = v.column1 AND order_freezes.version = v.column2",
+);
+const INSERT_COUPONS: Text = Text::new(
+    "INSERT INTO order_freeze_coupons (tenant, order_id, coupon) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
+const UPDATE_TAKEN: Text = Text::new(
+    "UPDATE order_freeze_coupons SET taken_by = v.column3, taken_at = v.column4 FROM (VALUES ",
+    ") AS v WHERE order_freeze_coupons.tenant = $1 AND order_freeze_coupons.order_id = v.column1 AND order_freeze_coupons.coupon = v.column2",
+);
 
 fn uuid(row: &AnyRow, column: &'static str) -> Result<Uuid, DbError> {
     Uuid::from_slice(&row.try_get::<Vec<u8>, _>(column)?).map_err(|_| DbError::Decode { column })
@@ -104,24 +90,27 @@ pub async fn load(
     let bind = |b: &mut Binds, id: &FreezeId| {
         b.bytes(id.bytes());
     };
-    let mut orders: BTreeMap<FreezeId, OnlineOrder> = BTreeMap::new();
-    for row in &fetch(connection, SELECT, lock, tenant, ids, bind).await? {
-        let order = read(row)?;
-        orders.insert(order.id, order);
-    }
+    let mut orders: BTreeMap<FreezeId, OnlineOrder> = fetch(connection, SELECT, lock, tenant, ids, bind)
+        .await?
+        .read(|row| read(row).map(|order| (order.id, order)))
+        .collect::<Result<_, _>>()?;
     if orders.is_empty() {
         return Ok(Vec::new());
     }
     // After its parent's lock: nobody adds coupons to an order that is held.
     let found: Vec<FreezeId> = orders.keys().copied().collect();
-    for row in &fetch(connection, SELECT_COUPONS, "", tenant, &found, bind).await? {
+    let coupons = fetch(connection, SELECT_COUPONS, "", tenant, &found, bind).await?;
+    let held = coupons.read(|row| {
         let by = id_or_null(row, "taken_by", OperationId::from_bytes)?;
         let at: Option<Millis> = row.try_get("taken_at")?;
-        if let Some(order) = orders.get_mut(&id(row, "order_id", FreezeId::from_bytes)?) {
-            order.coupons.push(Held {
-                coupon: id(row, "coupon", CouponId::from_bytes)?,
-                taken: by.zip(at),
-            });
+        let coupon = id(row, "coupon", CouponId::from_bytes)?;
+        let taken = by.zip(at);
+        Ok((id(row, "order_id", FreezeId::from_bytes)?, Held { coupon, taken }))
+    });
+    for held in held {
+        let (order, held) = held?;
+        if let Some(order) = orders.get_mut(&order) {
+            order.coupons.push(held);
         }
     }
     Ok(orders.into_values().collect())

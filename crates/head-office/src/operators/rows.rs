@@ -3,6 +3,7 @@
 use counterfoil_domain::{
     ids::{OperatorId, TenantId},
     time::Millis,
+    words::Word,
 };
 use sqlx::{AnyConnection, Row};
 

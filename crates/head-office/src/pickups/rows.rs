@@ -23,42 +23,24 @@ const SELECT: Text = select_by_id!(
     "SELECT id, number, code, store, member, collector, deadline, lines, state, holder, held_at, held_where, version, surplus, told FROM orders"
 );
 const SELECT_BY_CODE: &str = "SELECT o.id, o.number, o.code, o.store, o.member, o.collector, o.deadline, o.lines, o.state, o.holder, o.held_at, o.held_where, o.version, o.surplus, o.told FROM pickup_codes c JOIN orders o ON o.tenant = c.tenant AND o.id = c.order_id WHERE c.tenant = $1 AND c.code = $2";
-const UPDATE: Text = Text {
-    head: "UPDATE orders SET state = v.column3, holder = v.column4, held_at = v.column5, held_where = v.column6, version = v.column7, surplus = v.column8, told = v.column9 FROM (VALUES ",
-    tail: ") AS v WHERE orders.tenant = $1 AND orders.id = v.column1 AND orders.version = v.column2",
-    columns: 9,
-    tenant_first: false,
-    pad: true,
-};
-const INSERT: Text = Text {
-    head: "INSERT INTO orders (tenant, id, number, code, store, member, collector, deadline, lines, state, created_at, version) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 11,
-    tenant_first: true,
-    pad: true,
-};
-const INSERT_CODES: Text = Text {
-    head: "INSERT INTO pickup_codes (tenant, code, order_id) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 2,
-    tenant_first: true,
-    pad: true,
-};
+const UPDATE: Text = Text::new(
+    "UPDATE orders SET state = v.column3, holder = v.column4, held_at = v.column5, held_where = v.column6, version = v.column7, surplus = v.column8, told = v.column9 FROM (VALUES ",
+    ") AS v WHERE orders.tenant = $1 AND orders.id = v.column1 AND orders.version = v.column2",
+);
+const INSERT: Text = Text::new(
+    "INSERT INTO orders (tenant, id, number, code, store, member, collector, deadline, lines, state, created_at, version) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
+const INSERT_CODES: Text = Text::new(
+    "INSERT INTO pickup_codes (tenant, code, order_id) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
 
-const REST: Text = Text {
-    head: "UPDATE pickup_codes SET rests_until = v.column2 FROM (VALUES ",
-    tail: ") AS v WHERE pickup_codes.tenant = $1 AND pickup_codes.order_id = v.column1",
-    columns: 2,
-    tenant_first: false,
-    pad: true,
-};
-const SELECT_TAKEN: Text = Text {
-    head: "SELECT code FROM pickup_codes WHERE tenant = $1 AND code IN (",
-    tail: ")",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
+const REST: Text = Text::new(
+    "UPDATE pickup_codes SET rests_until = v.column2 FROM (VALUES ",
+    ") AS v WHERE pickup_codes.tenant = $1 AND pickup_codes.order_id = v.column1",
+);
+const SELECT_TAKEN: Text = Text::new("SELECT code FROM pickup_codes WHERE tenant = $1 AND code IN (", ")");
 
 fn read(row: &AnyRow) -> Result<Order, DbError> {
     let state: String = row.try_get("state")?;
@@ -112,8 +94,7 @@ pub async fn load(
         b.bytes(id.bytes());
     })
     .await?
-    .iter()
-    .map(read)
+    .read(read)
     .collect()
 }
 
@@ -211,8 +192,7 @@ pub async fn taken_codes(
         b.text(code);
     })
     .await?
-    .iter()
-    .map(|row| Ok(row.try_get("code")?))
+    .read(|row| Ok(row.try_get("code")?))
     .collect()
 }
 

@@ -15,6 +15,7 @@ use crate::{
     db::{
         DbError,
         batch::{Text, execute, execute_all, fetch},
+        found::read_of,
         upgrade::folded_names,
     },
 };
@@ -24,62 +25,35 @@ const COLUMNS: &str =
 const SELECT: Text = select_by_id!(
     "SELECT id, sku, name_zh, name_en, category, merchant, unit_price, currency, picture, active, version FROM products"
 );
-const SELECT_BY_SKU: Text = Text {
-    head: "SELECT id, sku, name_zh, name_en, category, merchant, unit_price, currency, picture, active, version FROM products WHERE tenant = $1 AND sku IN (",
-    tail: ")",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
-const SELECT_BARCODES: Text = Text {
-    head: "SELECT barcode, product FROM product_barcodes WHERE tenant = $1 AND product IN (",
-    tail: ") ORDER BY barcode",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
-const SELECT_FOLDED: Text = Text {
-    head: "SELECT sku, folded_sku FROM products WHERE tenant = $1 AND folded_sku IN (",
-    tail: ") ORDER BY sku",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
-const SELECT_HOLDERS: Text = Text {
-    head: "SELECT form, product FROM product_barcodes WHERE tenant = $1 AND form IN (",
-    tail: ")",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
-const INSERT: Text = Text {
-    head: "INSERT INTO products (tenant, id, sku, name_zh, name_en, category, merchant, unit_price, currency, picture, active, created_at, changed_at, version, folded_sku, folded_names) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 15,
-    tenant_first: true,
-    pad: true,
-};
-const UPDATE: Text = Text {
-    head: "UPDATE products SET name_zh = v.column3, name_en = v.column4, category = v.column5, merchant = v.column6, unit_price = v.column7, currency = v.column8, picture = v.column9, active = v.column10, changed_at = v.column11, version = v.column12, folded_names = v.column13 FROM (VALUES ",
-    tail: ") AS v WHERE products.tenant = $1 AND products.id = v.column1 AND products.version = v.column2",
-    columns: 13,
-    tenant_first: false,
-    pad: true,
-};
-const DELETE_BARCODES: Text = Text {
-    head: "DELETE FROM product_barcodes WHERE tenant = $1 AND product IN (",
-    tail: ")",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
-const INSERT_BARCODES: Text = Text {
-    head: "INSERT INTO product_barcodes (tenant, barcode, product, form) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 3,
-    tenant_first: true,
-    pad: true,
-};
+const SELECT_BY_SKU: Text = Text::new(
+    "SELECT id, sku, name_zh, name_en, category, merchant, unit_price, currency, picture, active, version FROM products WHERE tenant = $1 AND sku IN (",
+    ")",
+);
+const SELECT_BARCODES: Text = Text::new(
+    "SELECT barcode, product FROM product_barcodes WHERE tenant = $1 AND product IN (",
+    ") ORDER BY barcode",
+);
+const SELECT_FOLDED: Text = Text::new(
+    "SELECT sku, folded_sku FROM products WHERE tenant = $1 AND folded_sku IN (",
+    ") ORDER BY sku",
+);
+const SELECT_HOLDERS: Text = Text::new(
+    "SELECT form, product FROM product_barcodes WHERE tenant = $1 AND form IN (",
+    ")",
+);
+const INSERT: Text = Text::new(
+    "INSERT INTO products (tenant, id, sku, name_zh, name_en, category, merchant, unit_price, currency, picture, active, created_at, changed_at, version, folded_sku, folded_names) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
+const UPDATE: Text = Text::new(
+    "UPDATE products SET name_zh = v.column3, name_en = v.column4, category = v.column5, merchant = v.column6, unit_price = v.column7, currency = v.column8, picture = v.column9, active = v.column10, changed_at = v.column11, version = v.column12, folded_names = v.column13 FROM (VALUES ",
+    ") AS v WHERE products.tenant = $1 AND products.id = v.column1 AND products.version = v.column2",
+);
+const DELETE_BARCODES: Text = Text::new("DELETE FROM product_barcodes WHERE tenant = $1 AND product IN (", ")");
+const INSERT_BARCODES: Text = Text::new(
+    "INSERT INTO product_barcodes (tenant, barcode, product, form) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
 
 fn uuid(row: &AnyRow, column: &'static str) -> Result<Uuid, DbError> {
     Uuid::from_slice(&row.try_get::<Vec<u8>, _>(column)?).map_err(|_| DbError::Decode { column })
@@ -106,9 +80,8 @@ fn read(row: &AnyRow) -> Result<(Uuid, Product), DbError> {
 async fn with_barcodes(
     connection: &mut AnyConnection,
     tenant: TenantId,
-    rows: &[AnyRow],
+    mut products: Vec<(Uuid, Product)>,
 ) -> Result<Vec<(Uuid, Product)>, DbError> {
-    let mut products = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let ids: Vec<Uuid> = products.iter().map(|(id, _)| *id).collect();
     let mut barcodes: BTreeMap<Uuid, Vec<String>> = BTreeMap::new();
     let found = fetch(connection, SELECT_BARCODES, "", tenant, &ids, |b, id| {
@@ -137,7 +110,8 @@ pub async fn load(
         b.bytes(id.as_bytes());
     })
     .await?;
-    with_barcodes(connection, tenant, &rows).await
+    let products = rows.read(read).collect::<Result<_, _>>()?;
+    with_barcodes(connection, tenant, products).await
 }
 
 /// Loads products by their article numbers.
@@ -153,7 +127,8 @@ pub async fn by_sku(
         b.text(sku);
     })
     .await?;
-    with_barcodes(connection, tenant, &rows).await
+    let products = rows.read(read).collect::<Result<_, _>>()?;
+    with_barcodes(connection, tenant, products).await
 }
 
 /// Which products barcodes of these forms belong to.
@@ -169,8 +144,7 @@ pub async fn holders(
         b.text(form);
     })
     .await?
-    .iter()
-    .map(|row| Ok((row.try_get("form")?, uuid(row, "product")?)))
+    .read(|row| Ok((row.try_get("form")?, uuid(row, "product")?)))
     .collect()
 }
 
@@ -244,7 +218,11 @@ pub async fn list(
         .bind(wanted.limit)
         .fetch_all(&mut *connection)
         .await?;
-    with_barcodes(connection, tenant, &rows).await
+    let products = rows
+        .iter()
+        .map(|row| read_of("products", &["id"], row, read))
+        .collect::<Result<_, _>>()?;
+    with_barcodes(connection, tenant, products).await
 }
 
 /// Puts barcodes down for products that have none in the database; false when one belongs to another product.

@@ -6,7 +6,7 @@ use axum::{
 };
 use counterfoil_protocol::paths;
 
-use super::{http, table};
+use super::{http, rules, table};
 use crate::{
     capability::Capability,
     http::{Allowed, Aside},
@@ -38,5 +38,6 @@ pub const CAPABILITY: Capability = Capability {
             answer: || post(http::look_up),
         },
     ],
+    rules: rules::RULES,
     ..Capability::NONE
 };

@@ -8,6 +8,7 @@ use counterfoil_domain::{
     ids::{DeviceId, StoreId, TenantId},
     time::{DAY, Millis},
     typed,
+    words::Word,
 };
 use counterfoil_protocol::{
     problem::{Code, Problem},
@@ -31,7 +32,8 @@ pub const MEMBERS: i64 = 300;
 pub const ALARM: i64 = 60;
 
 /// What was typed, where that can be guessed. Tokens and ids can't.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub enum Typed {
     /// A code of a coupon or of a pickup order.
     Code,
@@ -49,12 +51,6 @@ impl Typed {
             LookupRequest::MemberNumber(text) => Some((Self::Member, is_formed(&typed::member_number(text)))),
             LookupRequest::Phone(text) => Some((Self::Member, is_formed(&typed::phone(text)))),
             LookupRequest::Coupon(_) | LookupRequest::Order(_) | LookupRequest::Member(_) => None,
-        }
-    }
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Code => "code",
-            Self::Member => "member",
         }
     }
     fn limit(self) -> i64 {

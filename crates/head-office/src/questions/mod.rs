@@ -5,6 +5,7 @@ pub mod guessing;
 pub mod http;
 pub mod members;
 pub mod rows;
+mod rules;
 pub mod table;
 
 pub use capability::CAPABILITY;

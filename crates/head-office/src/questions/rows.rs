@@ -18,13 +18,11 @@ use crate::{
 const SELECT_FREEZES: Text =
     select_by_id!("SELECT id, device, subject_kind, subject, asked_at, status, until, reasons FROM freezes");
 
-const UPSERT_FREEZES: Text = Text {
-    head: "INSERT INTO freezes (tenant, id, device, subject_kind, subject, asked_at, status, until, reasons) VALUES ",
-    tail: " ON CONFLICT (tenant, id) DO UPDATE SET status = excluded.status, until = excluded.until, reasons = excluded.reasons WHERE freezes.device = excluded.device",
-    columns: 8,
-    tenant_first: true,
-    pad: false,
-};
+const UPSERT_FREEZES: Text = Text::new(
+    "INSERT INTO freezes (tenant, id, device, subject_kind, subject, asked_at, status, until, reasons) VALUES ",
+    " ON CONFLICT (tenant, id) DO UPDATE SET status = excluded.status, until = excluded.until, reasons = excluded.reasons WHERE freezes.device = excluded.device",
+)
+    .unpadded();
 
 /// Loads freezes.
 ///
@@ -40,8 +38,7 @@ pub async fn load_freezes(
         b.bytes(id.bytes());
     })
     .await?
-    .iter()
-    .map(|row| {
+    .read(|row| {
         let status: String = row.try_get("status")?;
         let status = match status.as_str() {
             "granted" => FreezeStatus::Granted {

@@ -18,20 +18,14 @@ use crate::{
 const SELECT: Text = select_by_id!(
     "SELECT id, store, device, at, member, currency, lines, coupons, payable, tender, receipt, voided_by, version, told FROM sales"
 );
-const UPDATE: Text = Text {
-    head: "UPDATE sales SET lines = v.column3, coupons = v.column4, paid_back = v.column5, units_back = v.column6, voided_by = v.column7, version = v.column8, told = v.column9 FROM (VALUES ",
-    tail: ") AS v WHERE sales.tenant = $1 AND sales.id = v.column1 AND sales.version = v.column2",
-    columns: 9,
-    tenant_first: false,
-    pad: true,
-};
-const INSERT: Text = Text {
-    head: "INSERT INTO sales (tenant, id, store, device, at, member, currency, lines, coupons, payable, paid_back, units, units_back, tender, receipt, voided_by, version) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 16,
-    tenant_first: true,
-    pad: true,
-};
+const UPDATE: Text = Text::new(
+    "UPDATE sales SET lines = v.column3, coupons = v.column4, paid_back = v.column5, units_back = v.column6, voided_by = v.column7, version = v.column8, told = v.column9 FROM (VALUES ",
+    ") AS v WHERE sales.tenant = $1 AND sales.id = v.column1 AND sales.version = v.column2",
+);
+const INSERT: Text = Text::new(
+    "INSERT INTO sales (tenant, id, store, device, at, member, currency, lines, coupons, payable, paid_back, units, units_back, tender, receipt, voided_by, version) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
 
 fn read(row: &AnyRow) -> Result<Sale, DbError> {
     Ok(Sale {
@@ -100,8 +94,7 @@ pub async fn load(
         b.bytes(id.bytes());
     })
     .await?
-    .iter()
-    .map(read)
+    .read(read)
     .collect()
 }
 

@@ -6,6 +6,7 @@ use counterfoil_domain::{
     pickups::{Order, OrderState},
     time::DAY,
     tokens::{Bearer, Token},
+    words::Word,
 };
 
 use super::{

@@ -3,6 +3,7 @@
 use counterfoil_domain::{
     ids::{DeviceId, StoreId, TenantId},
     transition::{Device, DeviceStatus},
+    words::Word,
 };
 use ed25519_dalek::VerifyingKey;
 

@@ -7,6 +7,7 @@ use counterfoil_domain::{
     ids::{DeviceId, StoreId, TenantId},
     time::Millis,
     transition::DeviceStatus,
+    words::Word,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, Row};

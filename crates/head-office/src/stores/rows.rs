@@ -7,6 +7,7 @@ use counterfoil_domain::{
     time::Millis,
     tokens::TokenKey,
     transition::{Device, genesis},
+    words::Word,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
@@ -23,29 +24,20 @@ const SELECT_STORES: Text = select_by_id!(
     "SELECT id, code, name_zh, name_en, time_zone, max_count, max_amount, max_each, max_per_member, max_hours, version FROM stores"
 );
 const SELECT_CLERKS: Text = select_by_id!("SELECT id, store, name, role, pin_hash, active, version FROM clerks");
-const INSERT_CLERKS: Text = Text {
-    head: "INSERT INTO clerks (tenant, id, store, name, role, pin_hash, active, created_at, version) VALUES ",
-    tail: " ON CONFLICT DO NOTHING RETURNING id",
-    columns: 8,
-    tenant_first: true,
-    pad: true,
-};
+const INSERT_CLERKS: Text = Text::new(
+    "INSERT INTO clerks (tenant, id, store, name, role, pin_hash, active, created_at, version) VALUES ",
+    " ON CONFLICT DO NOTHING RETURNING id",
+);
 const SELECT_DEVICES: Text =
     select_by_id!("SELECT id, store, status, epoch, last_seq, last_hash, settled_at, version FROM devices");
-const UPDATE_DEVICES: Text = Text {
-    head: "UPDATE devices SET status = v.column3, last_seq = v.column4, last_hash = v.column5, settled_at = v.column6, version = v.column7 FROM (VALUES ",
-    tail: ") AS v WHERE devices.tenant = $1 AND devices.id = v.column1 AND devices.version = v.column2",
-    columns: 7,
-    tenant_first: false,
-    pad: true,
-};
-const SELECT_KEYS: Text = Text {
-    head: "SELECT key_id, public_key, version FROM token_keys WHERE tenant = $1 AND key_id IN (",
-    tail: ")",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
+const UPDATE_DEVICES: Text = Text::new(
+    "UPDATE devices SET status = v.column3, last_seq = v.column4, last_hash = v.column5, settled_at = v.column6, version = v.column7 FROM (VALUES ",
+    ") AS v WHERE devices.tenant = $1 AND devices.id = v.column1 AND devices.version = v.column2",
+);
+const SELECT_KEYS: Text = Text::new(
+    "SELECT key_id, public_key, version FROM token_keys WHERE tenant = $1 AND key_id IN (",
+    ")",
+);
 
 /// A store as a row: with its limits and the row's version.
 #[derive(Debug, Clone)]
@@ -71,8 +63,7 @@ pub async fn load_stores(
         b.bytes(id.bytes());
     })
     .await?
-    .iter()
-    .map(read_store)
+    .read(read_store)
     .collect()
 }
 
@@ -179,8 +170,7 @@ pub async fn load_clerks(
         b.bytes(id.bytes());
     })
     .await?
-    .iter()
-    .map(|row| {
+    .read(|row| {
         let role: String = row.try_get("role")?;
         let clerk = Clerk {
             id: id(row, "id", ClerkId::from_bytes)?,
@@ -242,8 +232,7 @@ pub async fn insert_new_clerks(
             .number(1);
     })
     .await?
-    .iter()
-    .map(|row| id(row, "id", ClerkId::from_bytes))
+    .read(|row| id(row, "id", ClerkId::from_bytes))
     .collect()
 }
 
@@ -302,8 +291,7 @@ pub async fn load_devices(
         b.bytes(id.bytes());
     })
     .await?
-    .iter()
-    .map(read_device)
+    .read(read_device)
     .collect()
 }
 
@@ -368,8 +356,7 @@ pub async fn load_token_keys(
         b.number(i64::from(*id));
     })
     .await?
-    .iter()
-    .map(|row| {
+    .read(|row| {
         let key = TokenKey {
             key_id: u32::try_from(row.try_get::<i64, _>("key_id")?)
                 .map_err(|_| DbError::Decode { column: "key_id" })?,

@@ -3,7 +3,7 @@
 use axum::{http::Method, routing::post};
 use counterfoil_protocol::paths;
 
-use super::{http, table};
+use super::{http, rules, table};
 use crate::{
     capability::Capability,
     http::{Allowed, Aside},
@@ -19,5 +19,6 @@ pub const CAPABILITY: Capability = Capability {
         allowed: Allowed::Devices { active: false },
         answer: || post(http::sync),
     }],
+    rules: rules::RULES,
     ..Capability::NONE
 };

@@ -4,6 +4,7 @@ mod capability;
 pub mod http;
 pub mod page;
 pub mod rows;
+mod rules;
 pub mod table;
 
 pub use capability::CAPABILITY;

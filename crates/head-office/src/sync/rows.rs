@@ -19,28 +19,19 @@ use crate::{
 
 const SELECT: Text =
     select_by_id!("SELECT id, device, epoch, seq, subject_kind, subject, fingerprint, outcome, detail FROM operations");
-const SELECT_POSITIONS: Text = Text {
-    head: "SELECT o.id, o.device, o.epoch, o.seq, o.subject_kind, o.subject, o.fingerprint, o.outcome, o.detail FROM (VALUES ",
+const SELECT_POSITIONS: Text = Text::new(
+    "SELECT o.id, o.device, o.epoch, o.seq, o.subject_kind, o.subject, o.fingerprint, o.outcome, o.detail FROM (VALUES ",
     // SQLite takes no index for a row value IN a list, but does for a join.
-    tail: ") AS v JOIN operations o ON o.device = v.column1 AND o.epoch = v.column2 AND o.seq = v.column3 WHERE o.tenant = $1",
-    columns: 3,
-    tenant_first: false,
-    pad: true,
-};
-const INSERT: Text = Text {
-    head: "INSERT INTO operations (tenant, device, epoch, seq, id, store, subject_kind, subject, fingerprint, received_at, outcome, detail, body) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 12,
-    tenant_first: true,
-    pad: true,
-};
-const INSERT_BRANCHES: Text = Text {
-    head: "INSERT INTO branches (tenant, device, fingerprint, epoch, seq, received_at, body) VALUES ",
-    tail: " ON CONFLICT DO NOTHING",
-    columns: 6,
-    tenant_first: true,
-    pad: true,
-};
+    ") AS v JOIN operations o ON o.device = v.column1 AND o.epoch = v.column2 AND o.seq = v.column3 WHERE o.tenant = $1",
+);
+const INSERT: Text = Text::new(
+    "INSERT INTO operations (tenant, device, epoch, seq, id, store, subject_kind, subject, fingerprint, received_at, outcome, detail, body) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
+const INSERT_BRANCHES: Text = Text::new(
+    "INSERT INTO branches (tenant, device, fingerprint, epoch, seq, received_at, body) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
 
 fn read(row: &AnyRow) -> Result<Applied, DbError> {
     let outcome: String = row.try_get("outcome")?;
@@ -69,8 +60,7 @@ pub async fn load(
         b.bytes(id.bytes());
     })
     .await?
-    .iter()
-    .map(read)
+    .read(read)
     .collect()
 }
 
@@ -94,8 +84,7 @@ pub async fn load_positions(
         },
     )
     .await?
-    .iter()
-    .map(read)
+    .read(read)
     .collect()
 }
 

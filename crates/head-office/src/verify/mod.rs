@@ -1,13 +1,11 @@
 //! Checks every invariant on a live database, within one snapshot of it.
 //!
-//! What can be said in SQL is said there (`rules`), so that only what is broken travels; journals are read in pages
-//! and hashed again (`journals`). Nothing is changed.
+//! What can be said in SQL is said there, by the [`Rule`]s of each capability, so that only what is broken travels;
+//! journals are read in pages and hashed again (`journals`). Nothing is changed.
 
 mod journals;
-mod rules;
 mod sales;
 mod surplus;
-mod time;
 
 use std::collections::HashSet;
 
@@ -16,7 +14,10 @@ use serde::Serialize;
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
 use uuid::Uuid;
 
-use crate::db::{Db, DbError, batch::hash};
+use crate::{
+    capabilities,
+    db::{Db, DbError, batch::hash, rule::Rule},
+};
 
 /// Examples of what is broken that are told.
 const EXAMPLES: usize = 10;
@@ -114,7 +115,7 @@ pub async fn verify(db: &Db, mut each: impl FnMut(&Check)) -> Result<bool, DbErr
     let read = journals::read(&mut snapshot).await?;
     done(read.chain.into_check("journal_chain"));
     done(journals::branches(&mut snapshot).await?.into_check("branches"));
-    for rule in rules::RULES.iter().chain(time::RULES) {
+    for rule in capabilities::rules() {
         done(run(&mut snapshot, rule).await?.into_check(rule.name));
     }
     done(
@@ -131,7 +132,7 @@ pub async fn verify(db: &Db, mut each: impl FnMut(&Check)) -> Result<bool, DbErr
     Ok(all)
 }
 
-async fn run(connection: &mut AnyConnection, rule: &rules::Rule) -> Result<Findings, DbError> {
+async fn run(connection: &mut AnyConnection, rule: &Rule) -> Result<Findings, DbError> {
     let mut findings = Findings {
         count: sqlx::query_scalar(rule.counted).fetch_one(&mut *connection).await?,
         ..Findings::default()

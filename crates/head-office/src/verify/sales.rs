@@ -22,13 +22,10 @@ use crate::{
 };
 
 const PAGE: i64 = 500;
-const SELECT_REDEMPTIONS: Text = Text {
-    head: "SELECT coupon, source FROM coupon_entries WHERE tenant = $1 AND what = 'redeemed' AND coupon IN (",
-    tail: ")",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
+const SELECT_REDEMPTIONS: Text = Text::new(
+    "SELECT coupon, source FROM coupon_entries WHERE tenant = $1 AND what = 'redeemed' AND coupon IN (",
+    ")",
+);
 
 /// What returns brought back of the sales of a chain, and whether each fitted as a whole.
 type Returns = BTreeMap<(Vec<u8>, OperationId), Vec<(Return, bool)>>;
@@ -164,8 +161,7 @@ async fn redeemed(
     });
     found
         .await?
-        .iter()
-        .map(|row| {
+        .read(|row| {
             Ok((
                 id(row, "coupon", CouponId::from_bytes)?,
                 id(row, "source", OperationId::from_bytes)?,

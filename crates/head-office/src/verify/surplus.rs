@@ -25,13 +25,10 @@ const TABLES: [&str; 2] = [
     "SELECT id, state, holder, surplus FROM coupons WHERE tenant = $1 AND surplus IS NOT NULL AND id > $2 ORDER BY id LIMIT $3",
     "SELECT id, state, holder, surplus FROM orders WHERE tenant = $1 AND surplus IS NOT NULL AND id > $2 ORDER BY id LIMIT $3",
 ];
-const CASES: Text = Text {
-    head: "SELECT operation FROM exceptions WHERE tenant = $1 AND operation IN (",
-    tail: ")",
-    columns: 1,
-    tenant_first: false,
-    pad: true,
-};
+const CASES: Text = Text::new(
+    "SELECT operation FROM exceptions WHERE tenant = $1 AND operation IN (",
+    ")",
+);
 const ONLINE: Text = crate::db::batch::select_by_id!("SELECT id FROM order_freezes");
 
 /// A coupon or an order that was used more than once.
@@ -136,7 +133,6 @@ async fn ids(
         b.bytes(id.bytes());
     })
     .await?
-    .iter()
-    .map(|row| id(row, column, OperationId::from_bytes))
+    .read(|row| id(row, column, OperationId::from_bytes))
     .collect()
 }

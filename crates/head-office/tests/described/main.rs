@@ -27,7 +27,7 @@ use std::{
 };
 
 use common::{Chain, On, chain};
-use counterfoil_domain::people::OperatorRole;
+use counterfoil_domain::{people::OperatorRole, words::Word};
 use counterfoil_head_office::{admin, clock::SystemRandom, serve};
 use counterfoil_protocol::problem::Code;
 use make::Maker;
@@ -204,7 +204,7 @@ async fn nobody_is_let_in_without_the_right_token(on: On) {
     let operations = operations::all(&office.document);
     let member = office.chain.session("M1").await;
     let mut operators = Vec::new();
-    for role in OperatorRole::ALL {
+    for &role in OperatorRole::ALL {
         operators.push((role, office.chain.operator(role).await));
     }
     let admin = &operators[0].1;

@@ -1,6 +1,6 @@
 //! The operations of the document.
 
-use counterfoil_domain::people::OperatorRole;
+use counterfoil_domain::{people::OperatorRole, words::Word};
 use reqwest::Method;
 use serde_json::Value;
 

@@ -11,6 +11,7 @@ use counterfoil_domain::{
     ids::MemberId,
     people::Member,
     transition::{ClaimCoupon, ClaimKey, Command},
+    words::Word,
 };
 use counterfoil_head_office::{
     batches::{self, Purpose},

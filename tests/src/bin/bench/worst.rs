@@ -3,9 +3,12 @@
 
 use std::time::{Duration, Instant};
 
-use counterfoil_domain::settlement::{
-    Basis, Basket, Budget, Coupon, Kind, Line, MAX_LINES, Only, Phase, Policy, Rounding, Scope, Select, Stacking,
-    Status, quote_within,
+use counterfoil_domain::{
+    settlement::{
+        Basis, Basket, Budget, Coupon, Kind, Line, MAX_LINES, Only, Phase, Policy, Rounding, Scope, Select, Stacking,
+        Status, quote_within,
+    },
+    words::Word,
 };
 use serde_json::json;
 

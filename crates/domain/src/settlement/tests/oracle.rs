@@ -5,7 +5,10 @@ use std::cmp::Reverse;
 
 use serde_json::{Value, json};
 
-use crate::settlement::{Basis, Basket, Coupon, Kind, Line, Rounding, Select, Stacking, Status};
+use crate::{
+    settlement::{Basis, Basket, Coupon, Kind, Line, Rounding, Select, Stacking, Status},
+    words::Word,
+};
 
 #[derive(Clone)]
 struct Moment {

@@ -6,6 +6,7 @@ mod check;
 pub mod http;
 pub mod image;
 mod rows;
+mod rules;
 pub mod table;
 
 pub use capability::CAPABILITY;
@@ -18,6 +19,7 @@ use counterfoil_domain::{
     settlement::{Rule, Scope, Stacking},
     time::Millis,
     transition::LimitCounts,
+    words::Word,
 };
 use counterfoil_protocol::problem::Code;
 use sqlx::AnyConnection;
@@ -33,8 +35,20 @@ use crate::{
 };
 
 /// Where a version stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    utoipa::ToSchema,
+    strum::IntoStaticStr,
+    strum::EnumString,
+)]
 #[serde(rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Status {
     /// May still be changed; nobody can claim it.
     Draft,
@@ -42,20 +56,6 @@ pub enum Status {
     Published,
     /// Claims and grants have ended. Coupons already given keep their own validity.
     Retired,
-}
-
-impl Status {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Draft, Self::Published, Self::Retired];
-
-    /// The word in databases and messages.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Draft => "draft",
-            Self::Published => "published",
-            Self::Retired => "retired",
-        }
-    }
 }
 
 /// How long a coupon is valid: fixed dates, or a number of days after the claim.

@@ -4,6 +4,7 @@ use counterfoil_domain::{
     ids::{TemplateId, TenantId},
     time::Millis,
     transition::LimitCounts,
+    words::Word,
 };
 use serde::Serialize;
 use sqlx::{
@@ -23,10 +24,7 @@ fn read(row: &AnyRow) -> Result<Version, DbError> {
     let member_limit: i64 = row.try_get("member_limit")?;
     Ok(Version {
         template: read_template(row)?,
-        status: Status::ALL
-            .into_iter()
-            .find(|known| known.as_str() == status)
-            .ok_or(DbError::Decode { column: "status" })?,
+        status: Status::parse(&status).ok_or(DbError::Decode { column: "status" })?,
         logo: row.try_get("logo")?,
         category: row.try_get("category")?,
         product_line: row.try_get("product_line")?,

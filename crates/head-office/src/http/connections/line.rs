@@ -21,7 +21,8 @@ use tokio_util::sync::CancellationToken;
 use super::patience::{Patience, Waits};
 
 /// What a connection is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
 pub(super) enum Phase {
     /// Nothing of a request has come.
     Idle,
@@ -29,16 +30,6 @@ pub(super) enum Phase {
     Head,
     /// A request is under way, from the end of its head to the last byte of its answer.
     Busy,
-}
-
-impl Phase {
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Self::Idle => "idle",
-            Self::Head => "head",
-            Self::Busy => "busy",
-        }
-    }
 }
 
 /// What a connection's socket and requests say to the task that watches it.

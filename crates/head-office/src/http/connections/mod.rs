@@ -19,7 +19,7 @@ use std::{
 };
 
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request};
-use counterfoil_domain::planted;
+use counterfoil_domain::{planted, words::Word};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use line::{Answer, Line, Phase, Watched};
