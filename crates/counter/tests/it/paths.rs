@@ -89,6 +89,7 @@ fn head_office() -> String {
         // The request ends with the JSON's last brace.
         while !text.ends_with('}') {
             let read = line.read(&mut buffer).unwrap();
+            assert!(read > 0, "hung up in the middle: {text}");
             text.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
         }
         let length = body.len();

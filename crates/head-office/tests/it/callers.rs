@@ -649,6 +649,7 @@ async fn lists_come_in_pages(on: On) {
         let ids = page["items"].as_array().unwrap();
         assert!(ids.len() <= 2);
         seen.extend(ids.iter().map(|item| item["id"].as_str().unwrap().to_owned()));
+        assert!(seen.len() <= made.len(), "{seen:?}");
         match page["next"].as_str() {
             Some(next) => path = format!("/v1/templates?limit=2&after={next}"),
             None => break,
@@ -767,6 +768,7 @@ async fn operators_look_at_what_there_is(on: On) {
             );
             seen.push(case["operation"].as_str().unwrap().to_owned());
         }
+        assert!(seen.len() <= cases.len(), "{seen:?}");
         match page["next"].as_str() {
             Some(next) => path = format!("/v1/exceptions?status=open&limit=1&after={next}"),
             None => break,

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
 
 use counterfoil_domain::{
@@ -119,14 +118,12 @@ impl Shop {
     }
 
     async fn until(&self, job: JobId, status: jobs::Status) {
-        loop {
+        until(async || {
             let now = self.job(job).await;
-            if now.status == status {
-                return;
-            }
-            assert!(!now.status.is_over(), "{now:?}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+            assert!(now.status == status || !now.status.is_over(), "{now:?}");
+            now.status == status
+        })
+        .await;
     }
 
     async fn claim(&self, who: MemberId, key: u8) -> Answered {

@@ -1,6 +1,6 @@
 //! Batches, claims, grants and jobs over HTTP, on both engines.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use calamine::{DataType, Reader, Xlsx};
 use counterfoil_domain::people::OperatorRole;
@@ -84,14 +84,15 @@ impl Site {
     }
 
     async fn done(&self, job: &str) {
-        loop {
+        until(async || {
             let now = self.get(&format!("/v1/jobs/{job}"), &self.operator).await;
-            if now["status"] == "done" {
-                return;
-            }
-            assert!(matches!(now["status"].as_str(), Some("queued" | "running")), "{now}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+            assert!(
+                matches!(now["status"].as_str(), Some("queued" | "running" | "done")),
+                "{now}"
+            );
+            now["status"] == "done"
+        })
+        .await;
     }
 }
 
@@ -407,7 +408,10 @@ async fn a_job_is_watched_paused_and_cancelled(on: On) {
         .client
         .get(format!("{}{path}/events", site.address))
         .bearer_auth(&site.operator);
-    let events = tokio::spawn(async move { events.send().await.unwrap().text().await.unwrap() });
+    let events = events.send().await.unwrap();
+    assert_eq!(events.headers()["content-type"], "text/event-stream");
+    assert_eq!(events.headers()["cache-control"], "no-store");
+    let events = tokio::spawn(async move { in_time(events.text()).await.unwrap() });
     assert_eq!(
         site.post(&format!("{path}/resume"), &site.operator, "r", json!({}))
             .await
@@ -416,15 +420,17 @@ async fn a_job_is_watched_paused_and_cancelled(on: On) {
     );
     jobs::start(&site.chain.app);
     let events = events.await.unwrap();
-    let last = events
-        .trim_end()
-        .lines()
-        .last()
+    // Each is two lines and an empty one; nothing else comes while there is news.
+    let told: Vec<&str> = events
+        .strip_suffix("\n\n")
         .unwrap()
-        .strip_prefix("data: ")
-        .unwrap()
-        .to_owned();
-    let last: Value = serde_json::from_str(&last).unwrap();
+        .split("\n\n")
+        .filter(|event| *event != ":")
+        .map(|event| event.strip_prefix("event: job\ndata: ").unwrap())
+        .collect();
+    assert!(told.iter().all(|data| !data.contains('\n')), "{events}");
+    let last = *told.last().unwrap();
+    let last: Value = serde_json::from_str(last).unwrap();
     assert_eq!((&last["status"], &last["done"]), (&json!("done"), &json!(100)));
     assert_eq!(
         site.post(

@@ -26,6 +26,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+use crate::common::in_time;
+
 const LONG: Duration = Duration::from_secs(600);
 const SHORT: Duration = Duration::from_millis(50);
 const PATIENT: Patience = Patience {
@@ -113,12 +115,6 @@ async fn site(limits: Limits) -> Site {
         begun,
         given_up,
     }
-}
-
-async fn in_time<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), what)
-        .await
-        .expect("it never came")
 }
 
 struct Caller(TcpStream);

@@ -12,7 +12,7 @@ use counterfoil_domain::{
 use counterfoil_head_office::clock::Clock;
 use counterfoil_head_office::{App, clock::SystemRandom};
 
-use crate::common::{Chain, Counter, HOUR, On, START, chain, random10};
+use crate::common::{Chain, Counter, HOUR, On, START, chain, in_time, random10, until};
 
 counterfoil_head_office::on_both! {
     a_redemption_has_one_effect_and_replays_its_outcome,
@@ -329,9 +329,7 @@ async fn what_fails_for_no_known_reason_is_narrowed_down_and_not_tried_for_ever(
             let commands = |arrivals: &[Arrival]| arrivals.iter().cloned().map(Command::Operation).collect();
             let (poisoned, fine): (Vec<_>, Vec<_>) = (commands(&pushed), commands(&[other]));
             let open = async {
-                while engine.submitted() < taken + 2 {
-                    tokio::task::yield_now().await;
-                }
+                until(async || engine.submitted() >= taken + 2).await;
                 engine.gate().open(true);
             };
             let (poisoned, fine, ()) = tokio::join!(
@@ -600,9 +598,7 @@ async fn the_database_is_tended_beside_the_writer(on: On) {
                     tokio::time::sleep(std::time::Duration::from_millis(20)).await;
                 }
             };
-            tokio::time::timeout(std::time::Duration::from_secs(60), learns)
-                .await
-                .unwrap();
+            in_time(learns).await;
         }
     }
 }

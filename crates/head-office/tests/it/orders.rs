@@ -36,7 +36,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::api::Api;
-use crate::common::{Chain, HOUR, On, START, chain, random10};
+use crate::common::{Chain, HOUR, On, START, chain, random10, until};
 
 counterfoil_head_office::on_both! {
     the_api_holds_confirms_and_voids,
@@ -481,9 +481,7 @@ async fn one_question_at_two_programs_has_one_answer_at_once(on: On) {
         let before = (chain.app.engine.submitted(), other.engine.submitted());
         // Both have looked whether it was asked before when the first of them is decided.
         let open = async {
-            while chain.app.engine.submitted() == before.0 || other.engine.submitted() == before.1 {
-                tokio::task::yield_now().await;
-            }
+            until(async || chain.app.engine.submitted() != before.0 && other.engine.submitted() != before.1).await;
             for app in [&chain.app, &other] {
                 app.engine.gate().open(true);
             }

@@ -1,14 +1,14 @@
 //! Expensive quotes over real HTTP: they keep nobody else waiting, and end when nobody waits for them.
 
 use counterfoil_head_office::sales::quoting::Quoting;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use counterfoil_domain::people::OperatorRole;
 use counterfoil_head_office::serve;
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};
 
-use crate::common::{Chain, On, chain};
+use crate::common::{Chain, On, chain, until};
 
 fn basket(lines: u64, coupons: u64) -> Value {
     let scatter = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
@@ -76,18 +76,6 @@ impl Office {
     }
 }
 
-/// Waits for something that comes, or never.
-async fn until(what: impl Fn() -> bool) {
-    let comes = async {
-        while !what() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), comes)
-        .await
-        .expect("it never came");
-}
-
 fn refused(status: u16, code: &str) -> (u16, Option<String>, Option<String>) {
     (status, Some(code.to_owned()), Some("1".to_owned()))
 }
@@ -106,7 +94,7 @@ async fn a_big_quote_keeps_no_small_one_waiting_and_ends_when_its_caller_goes() 
     let member = office.chain.session("M1").await;
     let operator = office.chain.operator(OperatorRole::Operator).await;
     let first = tokio::spawn(office.question(&member, &big()).send());
-    until(|| quoting.big.available_permits() == 0).await;
+    until(async || quoting.big.available_permits() == 0).await;
     for token in [&member, &operator] {
         assert_eq!(office.ask(token, &small()).await, (200, None, None));
     }
@@ -115,12 +103,12 @@ async fn a_big_quote_keeps_no_small_one_waiting_and_ends_when_its_caller_goes() 
     assert_eq!(office.ask(&operator, &big()).await, refused(503, "busy"));
     assert_eq!(quoting.given_up(), 0);
     first.abort();
-    until(|| quoting.given_up() == 1).await;
+    until(async || quoting.given_up() == 1).await;
     assert_eq!(quoting.big.available_permits(), 1);
     // Its turn is free again.
     let again = tokio::spawn(office.question(&member, &big()).send());
-    until(|| quoting.big.available_permits() == 0).await;
+    until(async || quoting.big.available_permits() == 0).await;
     again.abort();
-    until(|| quoting.given_up() == 2).await;
+    until(async || quoting.given_up() == 2).await;
     drop(others);
 }

@@ -41,7 +41,7 @@ use serde_json::value::RawValue;
 use sqlx::Connection;
 use tower::ServiceExt;
 
-use crate::common::{Chain, Counter, HOUR, On, START, chain, random10};
+use crate::common::{Chain, Counter, HOUR, On, START, chain, random10, until};
 
 counterfoil_head_office::on_both! {
     a_device_enrols_once_with_a_code_and_again_with_the_same_key,
@@ -673,9 +673,7 @@ async fn who_may_not_call_is_told_before_the_body_is_asked_for(on: On) {
     }
     let request = request.body(Body::from_stream(Never(Arc::clone(&asked_for)))).unwrap();
     let call = tokio::spawn(router.oneshot(request));
-    while !asked_for.load(Ordering::SeqCst) {
-        tokio::task::yield_now().await;
-    }
+    until(async || asked_for.load(Ordering::SeqCst)).await;
     call.abort();
 }
 
