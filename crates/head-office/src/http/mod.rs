@@ -34,7 +34,7 @@ pub use input::{Body, Fields, Nothing, Path, Query, did_not_come};
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use paging::{Page, Paging};
 pub use roles::{Allowed, Roles};
-pub use stream::{CutOff, Writer, streamed};
+pub use stream::{CutOff, Writer, events, streamed};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use utoipa_axum::router::OpenApiRouter;
 pub(crate) use who::{device_key, device_status, operator_role};
