@@ -11,6 +11,7 @@ mod input;
 mod openapi;
 mod paging;
 mod roles;
+mod span;
 mod stream;
 mod who;
 
@@ -118,6 +119,7 @@ impl Routes {
             ))
             .fallback(async || ApiError::not_found())
             .method_not_allowed_fallback(async || ApiError::not_found())
+            .layer(axum::middleware::from_fn(span::spanned))
             .layer(axum::middleware::from_fn(to_its_end))
             .layer(CatchPanicLayer::custom(|_| ApiError::internal().into_response()))
             .layer(SetResponseHeaderLayer::if_not_present(
