@@ -1,7 +1,7 @@
 //! Head office from outside: its engine, its API, its program, on both engines.
 //!
 //! One program, since what takes long is to link it. Only what needs a process to itself is another: `plans` hears every
-//! statement that its process runs.
+//! statement of its process, and `spans` every span.
 
 #![expect(
     clippy::unwrap_used,
