@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use counterfoil_head_office::{
     clock::{Clock, SystemClock},
     members::sessions::Link,
+    testing::until,
 };
 use counterfoil_tests::{office::Office, random::Random};
 use serde_json::{Value, json};
@@ -52,14 +53,12 @@ pub async fn open(world: &World, office: &Office, operator: &str) -> Members {
         .json(&json!({"template": template, "count": ISSUED, "purpose": "claim"}));
     let begun: Value = begun.send().await.unwrap().json().await.unwrap();
     let job = begun["job"].as_str().unwrap_or_else(|| panic!("{begun}")).to_owned();
-    loop {
+    until(async || {
         let job = world.client().get(format!("{}/v1/jobs/{job}", office.address));
         let job: Value = job.bearer_auth(operator).send().await.unwrap().json().await.unwrap();
-        if job["status"] == "done" {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+        job["status"] == "done"
+    })
+    .await;
     let mut tokens = Vec::new();
     for (place, number) in office
         .texts("SELECT number FROM members ORDER BY number")

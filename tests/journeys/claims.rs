@@ -13,7 +13,7 @@ use counterfoil_head_office::{
     clock::{Clock, SystemClock},
     members::sessions::Link,
     on_both,
-    testing::On,
+    testing::{On, in_time, until},
 };
 use counterfoil_tests::office::Office;
 use reqwest::{Client, StatusCode};
@@ -88,17 +88,15 @@ impl Desk {
 
     /// Waits until so much of the job is done.
     async fn until(&self, address: &str, job: &str, done: usize) {
-        loop {
+        until(async || {
             let now = self.job(address, job).await;
             assert!(
                 matches!(now["status"].as_str(), Some("queued" | "running" | "done")),
                 "{now}"
             );
-            if now["done"].as_u64().unwrap() >= done as u64 {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+            now["done"].as_u64().unwrap() >= done as u64
+        })
+        .await;
     }
 
     async fn session(&self, address: &str, number: &str) -> String {
@@ -209,23 +207,15 @@ async fn a_rush_with_a_kill_in_the_middle_gives_each_coupon_once(on: On) {
                 }
                 // Everybody asks five times, spread over the rush.
                 let who = n * 7 % MEMBERS;
-                let coupon = claim(
-                    &desk.client,
-                    &addresses,
-                    n,
-                    &tokens[who],
-                    &desk.template,
-                    &format!("k{n}"),
-                )
-                .await;
+                let key = format!("k{n}");
+                let asked = claim(&desk.client, &addresses, n, &tokens[who], &desk.template, &key);
+                let coupon = in_time(asked).await;
                 coupons.extend(coupon.map(|coupon| (coupon, who)));
                 answered.fetch_add(1, Ordering::SeqCst);
             }
         }));
     }
-    while answered.load(Ordering::SeqCst) < CLAIMS / 20 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until(async || answered.load(Ordering::SeqCst) >= CLAIMS / 20).await;
     match &mut second {
         Some(second) => second.kill(),
         None => {

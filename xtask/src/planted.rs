@@ -30,7 +30,7 @@ enum FoundBy {
     Simulator,
     Domain,
     Counter,
-    /// Head office's tests of this file.
+    /// Head office's tests of this module.
     HeadOffice(&'static str),
     /// Requests that overlap, to real processes on SQLite.
     Concurrency,
@@ -110,7 +110,7 @@ const BUGS: &[Bug] = &[
     },
     Bug {
         name: "body_before_role",
-        found_by: FoundBy::HeadOffice("http"),
+        found_by: FoundBy::HeadOffice("counters"),
         what: "the body is read of who may not call",
     },
     Bug {
@@ -232,7 +232,7 @@ pub fn planted(options: &Options) -> Result<ExitCode> {
             FoundBy::Simulator => simulate(bug)?,
             FoundBy::Domain => test(bug, "domain", &[])?,
             FoundBy::Counter => test(bug, "counter", &["--lib"])?,
-            FoundBy::HeadOffice(file) => test(bug, "head-office", &["--test", file])?,
+            FoundBy::HeadOffice(module) => test(bug, "head-office", &["--test", "it", &format!("{module}::")])?,
             FoundBy::Concurrency => overlap(bug)?,
         };
         match &found {

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use crate::{places, shell};
 
 /// Which, with all they need, each in one version.
-const REQUIREMENTS: &str = "crates/head-office/tests/clients/requirements.txt";
+const REQUIREMENTS: &str = "crates/head-office/tests/it/clients/requirements.txt";
 
 /// The Python that has them, installed once for each list; none where there is no registry to fetch them from, so that
 /// everything else can be tested all the same.

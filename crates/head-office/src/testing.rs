@@ -9,10 +9,12 @@
 )]
 
 mod many;
+mod waiting;
 
 use std::sync::Arc;
 
 pub use many::{MANY_END, Spelling, many, nth_coupon, nth_member};
+pub use waiting::{in_time, until};
 
 use crate::{
     admin,

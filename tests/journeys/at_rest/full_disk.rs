@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use counterfoil_head_office::testing::{Fresh, On, fresh};
+use counterfoil_head_office::testing::{Fresh, On, fresh, in_time};
 use counterfoil_tests::{
     desk::Desk,
     disk::{SmallDisk, skipped},
@@ -101,12 +101,15 @@ async fn write(office: &Office, token: &str, member: &str) -> (u16, Option<Strin
 
 /// The same again and again, until the last room in the pages there are is used up.
 async fn until_refused(office: &Office, token: &str, member: &str) -> (u16, Option<String>) {
-    loop {
-        let said = write(office, token, member).await;
-        if said.0 != 204 {
-            return said;
+    in_time(async {
+        loop {
+            let said = write(office, token, member).await;
+            if said.0 != 204 {
+                return said;
+            }
         }
-    }
+    })
+    .await
 }
 
 async fn status_of(address: &str, path: &str) -> u16 {

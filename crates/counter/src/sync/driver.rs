@@ -234,6 +234,7 @@ pub(crate) async fn compose(inner: &Inner, who: &Identity, plan: Plan) -> Result
 }
 
 /// Sends one request and writes its answer down. `None` when it was dropped because something more urgent came.
+#[tracing::instrument(name = "sync", skip_all, fields(tenant = %who.tenant, device = %who.device))]
 async fn exchange(inner: &Inner, who: &Identity, plan: Plan, interruptible: bool) -> Result<Option<Exchanged>> {
     let (request, sent) = compose(inner, who, plan).await?;
     let credentials = inner.credentials(who)?;

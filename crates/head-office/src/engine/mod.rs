@@ -28,6 +28,7 @@ use counterfoil_domain::{
 use futures_core::future::BoxFuture;
 use sqlx::AnyConnection;
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::Instrument;
 
 use crate::{
     clock::{Clock, Random},
@@ -375,7 +376,8 @@ async fn run(
             replies.push((job.errands.len(), job.reply));
             errands.extend(job.errands);
         }
-        let mut answers = writer.work(tenant, &errands).await.into_iter();
+        let span = tracing::info_span!("group", %tenant, commands = errands.len());
+        let mut answers = writer.work(tenant, &errands).instrument(span).await.into_iter();
         // When it is full, the next round knows already.
         let _ = written.try_send(());
         for (count, reply) in replies {

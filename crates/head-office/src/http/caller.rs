@@ -91,6 +91,16 @@ pub(super) enum Who {
     Member(MemberSession),
 }
 
+impl Who {
+    /// Their chain.
+    pub(super) fn tenant(&self) -> TenantId {
+        match self {
+            Self::Operator(operator) => operator.tenant,
+            Self::Member(session) => session.tenant,
+        }
+    }
+}
+
 /// Somebody with a token, operator or member.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Person {

@@ -75,8 +75,8 @@ pub struct KnownDevice {
 /// the body, so it is checked once that has come.
 #[derive(Debug, Clone)]
 pub(super) struct Announced {
-    tenant: TenantId,
-    device: DeviceId,
+    pub(super) tenant: TenantId,
+    pub(super) device: DeviceId,
     known: KnownDevice,
     time: Millis,
     signature: String,

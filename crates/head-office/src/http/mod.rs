@@ -11,6 +11,7 @@ mod input;
 mod openapi;
 mod paging;
 mod roles;
+mod span;
 mod stream;
 mod who;
 
@@ -34,7 +35,7 @@ pub use input::{Body, Fields, Nothing, Path, Query, did_not_come};
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use paging::{Page, Paging};
 pub use roles::{Allowed, Roles};
-pub use stream::{CutOff, Writer, streamed};
+pub use stream::{CutOff, Writer, events, streamed};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use utoipa_axum::router::OpenApiRouter;
 pub(crate) use who::{device_key, device_status, operator_role};
@@ -118,6 +119,7 @@ impl Routes {
             ))
             .fallback(async || ApiError::not_found())
             .method_not_allowed_fallback(async || ApiError::not_found())
+            .layer(axum::middleware::from_fn(span::spanned))
             .layer(axum::middleware::from_fn(to_its_end))
             .layer(CatchPanicLayer::custom(|_| ApiError::internal().into_response()))
             .layer(SetResponseHeaderLayer::if_not_present(

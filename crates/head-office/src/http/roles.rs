@@ -17,7 +17,7 @@ use serde_json::Value;
 use super::{
     ApiError,
     caller::{self, Actor, MEMBER_TOKEN, MemberSession, OPERATOR_TOKEN, Operator, Tokens, Who},
-    device,
+    device, span,
 };
 use crate::app::App;
 
@@ -132,11 +132,13 @@ async fn admit(app: &App, roles: &Roles, parts: &mut Parts) -> Result<bool, ApiE
         Some(Allowed::Anybody) => Ok(true),
         Some(Allowed::Devices { active }) => {
             let announced = device::announced(app, parts, *active).await?;
+            span::of_device(announced.tenant, announced.device);
             parts.extensions.insert(announced);
             Ok(false)
         }
         Some(Allowed::People { operators, members }) => {
             let who = person(app, parts, operators, *members).await?;
+            span::of_tenant(who.tenant());
             parts.extensions.insert(who);
             Ok(false)
         }

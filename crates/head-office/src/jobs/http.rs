@@ -2,7 +2,12 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::{Json, extract::State, http::StatusCode, response::Response};
+use axum::{
+    Json,
+    extract::State,
+    http::StatusCode,
+    response::{Response, sse::Event},
+};
 use counterfoil_domain::{
     ids::{JobId, TenantId},
     time::Millis,
@@ -19,13 +24,11 @@ use crate::{
     app::App,
     db::DbError,
     deed::Deed,
-    http::{ApiError, Asked, Nothing, Operator, Path, streamed},
+    http::{self, ApiError, Asked, CutOff, Nothing, Operator, Path},
 };
 
 /// How often a job that is watched is looked at.
 const LOOK: Duration = Duration::from_millis(300);
-/// Looks without news until something is sent all the same, so that a broken line is noticed.
-const QUIET: u32 = 30;
 
 /// These routes.
 pub fn routes() -> OpenApiRouter<Arc<App>> {
@@ -119,27 +122,22 @@ async fn events(State(app): State<Arc<App>>, operator: Operator, Path(id): Path<
     let mut job = load(&app, operator.tenant, id).await?;
     let watched = Arc::clone(&app);
     let clock = Arc::clone(&app.clock);
-    streamed(&app, "text/event-stream", move |writer| async move {
+    http::events(&app, move |writer| async move {
         let mut told = None;
-        let mut quiet = 0;
         loop {
             let view = JobView::from(&job);
             if told.as_ref() != Some(&view) {
                 let json = serde_json::to_string(&view).unwrap_or_default();
-                writer.write(format!("event: job\ndata: {json}\n\n")).await?;
+                writer.write(Event::default().event("job").data(json)).await?;
                 told = Some(view);
-                quiet = 0;
-            } else if quiet == QUIET {
-                writer.write(":\n\n").await?;
-                quiet = 0;
             }
-            quiet += 1;
             if job.status.is_over() {
                 return Ok(());
             }
-            let pause = clock.sleep(LOOK);
-            if watched.stopping.run_until_cancelled(pause).await.is_none() {
-                return Ok(());
+            tokio::select! {
+                () = clock.sleep(LOOK) => {}
+                () = writer.gone() => return Err(CutOff::Gone),
+                () = watched.stopping.cancelled() => return Ok(()),
             }
             match load(&watched, operator.tenant, id).await {
                 Ok(now) => job = now,

@@ -35,6 +35,7 @@ async fn scripted(shop: &Shop, answers: Vec<(u16, String)>) -> Arc<Mutex<Vec<Str
             let mut buffer = [0; 4096];
             loop {
                 let read = line.read(&mut buffer).await.unwrap();
+                assert!(read > 0, "hung up in the middle: {text}");
                 text.push_str(std::str::from_utf8(&buffer[..read]).unwrap());
                 let Some((head, body)) = text.split_once("\r\n\r\n") else {
                     continue;
