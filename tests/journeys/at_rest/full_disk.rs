@@ -263,7 +263,9 @@ async fn says_so_and_counters_go_on_alone(mut office: Office, disk: &SmallDisk) 
     assert_eq!(desk.drained()["queue"]["exceptions"], 0);
     // Asked again, head office answers; on a busy machine perhaps not in time for the first one.
     loop {
-        let code = codes.next().expect("head office answers again before all coupons are used");
+        let code = codes
+            .next()
+            .expect("head office answers again before all coupons are used");
         let done = desk.redeem(&code);
         promised += 1;
         if done["receipt"]["delivery"] == "confirmed" {
