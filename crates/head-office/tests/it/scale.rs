@@ -164,6 +164,10 @@ fn joins_stay_within_a_tenant() {
         let text = fs::read_to_string(&source).unwrap();
         for (at, _) in text.match_indices(" JOIN ") {
             let rest = &text[at + 6..];
+            // The word alone: it is looked for in a statement there.
+            if rest.starts_with('"') {
+                continue;
+            }
             // A table made up in place has words of its own before its condition.
             let condition = closing(rest);
             let end = [" JOIN ", " WHERE ", "\"", ") ON CONFLICT"]
