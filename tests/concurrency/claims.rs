@@ -1,6 +1,6 @@
 //! Members who want a coupon of which there are too few.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use counterfoil_head_office::{
     clock::{Clock, SystemClock},
