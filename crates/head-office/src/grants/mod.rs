@@ -264,9 +264,12 @@ fn got(answered: Answered) -> Result<Got, Refusal> {
 /// Tenants whose grants to everybody are kept in memory.
 const TENANTS: u64 = 10_000;
 
+/// Grants and when each was made, and when that was read.
+type Read = (Millis, Arc<Vec<(GrantId, Millis)>>);
+
 /// The grants to everybody that are open, by tenant, read anew each second.
 #[derive(Debug)]
-pub struct Open(pub(crate) moka::sync::Cache<TenantId, (Millis, Arc<Vec<(GrantId, Millis)>>)>);
+pub struct Open(pub(crate) moka::sync::Cache<TenantId, Read>);
 
 impl Default for Open {
     fn default() -> Self {

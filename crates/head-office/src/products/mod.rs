@@ -25,10 +25,6 @@ use crate::{
 
 /// What became of a product that somebody wrote.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly every answer is the product, and one is made a request"
-)]
 pub enum Written {
     /// It stands so now; `fresh` when it is new.
     Stands {

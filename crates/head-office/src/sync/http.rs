@@ -108,7 +108,7 @@ async fn same_history(app: &App, request: &SignedRequest, asked: &SyncRequest) -
         let active = device.status == DeviceStatus::Active;
         if active && asked.epoch > device.epoch {
             // The epoch it was given is lost with the backup. Only a person can give it a new one.
-            freeze_device(&app, request.tenant, &device).await?;
+            freeze_device(app, request.tenant, &device).await?;
             return Err(barred(DeviceStatus::Frozen));
         }
         let more = active && asked.epoch == device.epoch && asked.acknowledged_seq > device.last_seq;
