@@ -142,6 +142,12 @@ fn text(text: Text, suffix: &'static str, parameters: Parameters, rows: usize) -
     sql
 }
 
+/// The statement as this engine reads it, for so many rows.
+#[cfg(test)]
+pub(super) fn written(connection: &AnyConnection, statement: Text, rows: usize) -> Arc<str> {
+    text(statement, "", Parameters::of(connection), rows)
+}
+
 /// The values in the order in which the text wants them.
 fn binds<T>(
     tenant: TenantId,

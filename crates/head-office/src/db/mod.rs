@@ -9,6 +9,8 @@ pub mod found;
 mod migrations;
 mod place;
 pub mod rule;
+#[cfg(all(test, feature = "testing"))]
+mod statements_tests;
 pub mod subjects;
 mod text;
 pub mod told;
