@@ -138,8 +138,11 @@ async fn pages(office: &mut Office, codes: &[String]) -> anyhow::Result<()> {
     let begun = commits.0.lock().map_or(0, |commits| commits.len());
     counter.sync_once(Duration::from_secs(300)).await?;
     let mut latencies = Latencies::default();
-    let commits = commits.0.lock().map_err(|_| anyhow::anyhow!("a commit panicked"))?;
-    for pair in commits[begun..].windows(2) {
+    let since = {
+        let commits = commits.0.lock().map_err(|_| anyhow::anyhow!("a commit panicked"))?;
+        commits[begun..].to_vec()
+    };
+    for pair in since.windows(2) {
         if let [(_, before), ("page", at)] = pair {
             latencies.add(at.duration_since(*before));
         }
