@@ -148,14 +148,14 @@ mod tests {
                 vec!["member", "template"],
             ),
             (
-                "SELECT b.id AS id FROM batches b JOIN tenants t ON 1 = 1 WHERE b.id IN (",
+                "SELECT b.id AS id FROM batches b JOIN tenants t ON t.tenant = b.tenant WHERE b.id IN (",
                 ")",
                 "batches",
                 vec!["id"],
             ),
             (
                 "SELECT o.id FROM (VALUES ",
-                ") AS v JOIN operations o ON o.device = v.column1",
+                ") AS v JOIN operations o ON o.tenant = v.tenant AND o.device = v.column1",
                 "operations",
                 vec![],
             ),
