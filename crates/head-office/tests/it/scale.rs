@@ -162,6 +162,8 @@ fn joins_stay_within_a_tenant() {
     let mut seen = 0;
     for source in sources {
         let text = fs::read_to_string(&source).unwrap();
+        // Tests of how statements are put together join what they like.
+        let text = text.split("#[cfg(test)]").next().unwrap();
         for (at, _) in text.match_indices(" JOIN ") {
             let rest = &text[at + 6..];
             // The word alone: it is looked for in a statement there.
