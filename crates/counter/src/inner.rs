@@ -64,6 +64,11 @@ impl Parts {
     }
 }
 
+/// One counter. Cheap to clone; all clones are the same counter. What a capability brings along it adds to this type in
+/// its own folder.
+#[derive(Debug, Clone)]
+pub struct Counter(pub(crate) Arc<Inner>);
+
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) folder: PathBuf,

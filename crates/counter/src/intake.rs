@@ -16,6 +16,7 @@ use counterfoil_protocol::{
 };
 
 use crate::{
+    copies::subject_of,
     db::Database,
     error::Result,
     identity::{self, Identity},
@@ -188,7 +189,7 @@ pub async fn apply_page(db: &Database, page: &Page, now: Millis) -> Result<()> {
 /// How many of these rows one transaction takes, and for how many more there is room in it.
 async fn slice(db: &mut sqlx::SqliteConnection, rows: &[Row]) -> Result<(usize, usize)> {
     let rows = rows.get(..SLICE).unwrap_or(rows);
-    let subjects: Vec<Option<Subject>> = rows.iter().map(|row| replica::subject_of(&row.image)).collect();
+    let subjects: Vec<Option<Subject>> = rows.iter().map(|row| subject_of(&row.image)).collect();
     let known: Vec<Subject> = subjects.iter().copied().flatten().collect();
     let touched = overlay::touched(db, &known).await?;
     let mut left = SLICE;

@@ -32,6 +32,7 @@
 pub mod ambient;
 mod basket;
 mod codes;
+mod copies;
 pub mod db;
 pub mod desk;
 pub mod doctor;
@@ -74,8 +75,6 @@ pub use codes::Code;
 use counterfoil_domain::{
     ids::{ClerkId, MemberId, OperationId},
     products::{Meant, Product},
-    sales::ReturnPolicy,
-    settlement::returns::Units,
 };
 pub use db::{Crash, Faults};
 pub use desk::{Confirmation, Decision, DeskAction, Explained, Input, Thing, Verdict};
@@ -84,7 +83,7 @@ pub use error::{Error, Result};
 pub use guessing::{BlockedClerk, Guessing};
 pub use honour::{Delivery, Receipt};
 pub(crate) use inner::Inner;
-pub use inner::Parts;
+pub use inner::{Counter, Parts};
 pub use journal::{Place, Title};
 pub use line::{Link, LinkState};
 pub use members::{CardCoupon, CardState, MemberAnswer, MemberCard};
@@ -95,10 +94,6 @@ pub use session::Person;
 pub use status::{LimitsUsage, Status};
 pub use sync::driver::{Report, SyncHandle, Turn};
 use tokio::sync::watch;
-
-/// One counter. Cheap to clone; all clones are the same counter.
-#[derive(Debug, Clone)]
-pub struct Counter(Arc<Inner>);
 
 impl Counter {
     /// Opens the counter in this data folder, and makes the folder when there is none.
@@ -250,23 +245,6 @@ impl Counter {
         guessing::lift(&self.0, clerk, manager, pin).await
     }
 
-    /// Who is this, and which coupons do they have? `scanned` is a membership number, a phone number or a member's
-    /// token. Head office is asked when the local copy has nobody.
-    ///
-    /// # Errors
-    /// As [`Counter::look_up`].
-    pub async fn find_member(&self, scanned: &Input) -> Result<MemberAnswer> {
-        members::find(&self.0, scanned).await
-    }
-
-    /// The card of a member who is in the local copy.
-    ///
-    /// # Errors
-    /// `not_enrolled`, and those of the database.
-    pub async fn member_card(&self, member: MemberId) -> Result<Option<MemberCard>> {
-        members::local_card(&self.0, member).await
-    }
-
     /// Products that are sold and that what was typed fits: words of a name in either language, a sku, a barcode. The
     /// best first, at most `limit` (200).
     ///
@@ -283,82 +261,6 @@ impl Counter {
     /// Those of the database.
     pub async fn product_named(&self, text: &str) -> Result<Option<Meant>> {
         products::named(&mut *self.0.db.read().await?, text).await
-    }
-
-    /// What does this cost, with which coupons, and why not with the others? Changes nothing. Its ticket settles
-    /// exactly what was shown.
-    ///
-    /// # Errors
-    /// `product_unknown`, `basket_invalid`, `too_many_combinations`, and those of [`Counter::look_up`].
-    pub async fn quote(&self, basket: &Basket) -> Result<Quote> {
-        basket::quote(&self.0, basket).await
-    }
-
-    /// Settles exactly what the ticket showed. When this says done, it is on the disk, as one operation. Settling the
-    /// same ticket again gives the same receipt.
-    ///
-    /// # Errors
-    /// `ticket_stale`, `receipt_missing`, `not_allowed`, `device_revoked`, `device_frozen`, `disk_full`; then nothing
-    /// was written.
-    pub async fn settle(&self, ticket: &str, tender: &Tender, clerk: ClerkId) -> Result<Settled> {
-        basket::settle(&self.0, ticket, tender, clerk).await
-    }
-
-    /// Sales of one business day of this store ("2026-11-22"; `None` = today), latest first.
-    ///
-    /// # Errors
-    /// `not_enrolled`, `day_invalid`, and those of the database.
-    pub async fn sales(&self, day: Option<&str>) -> Result<Vec<SaleEntry>> {
-        sales::of_day(&self.0, day).await
-    }
-
-    /// One sale of this store in full.
-    ///
-    /// # Errors
-    /// `operation_not_returnable` when no such sale is known here, and those of the database.
-    pub async fn sale(&self, operation: OperationId) -> Result<SaleDetail> {
-        sales::detail(&self.0, operation).await
-    }
-
-    /// What would come back for these units of a sale? Changes nothing.
-    ///
-    /// # Errors
-    /// `operation_not_returnable`, `return_invalid`, and those of the database.
-    pub async fn return_preview(
-        &self,
-        sale: OperationId,
-        units: &[Units],
-        policy: ReturnPolicy,
-    ) -> Result<ReturnPreview> {
-        sales::preview(&self.0, sale, units, policy).await
-    }
-
-    /// Takes units of a sale back, with a manager's PIN and a reason, for the `refund` that the preview said.
-    ///
-    /// # Errors
-    /// `ticket_stale` when the refund would be another one by now, `reason_missing`, `not_allowed`, those of
-    /// [`Counter::return_preview`] and [`Counter::sign_in`].
-    #[expect(clippy::too_many_arguments, reason = "what a manager approves, word by word")]
-    pub async fn return_sale(
-        &self,
-        sale: OperationId,
-        units: &[Units],
-        policy: ReturnPolicy,
-        refund: i64,
-        reason: &str,
-        manager: ClerkId,
-        pin: &str,
-    ) -> Result<Receipt> {
-        let approval = sales::Approval { reason, manager, pin };
-        sales::take_back(&self.0, sale, units, policy, refund, approval).await
-    }
-
-    /// The slip of a sale, a return or a void of a sale, as PDF.
-    ///
-    /// # Errors
-    /// `slip_unavailable`, `font_missing` with what to install, and those of the database.
-    pub async fn slip(&self, operation: OperationId, language: Language) -> Result<Vec<u8>> {
-        sales::slip(&self.0, operation, language).await
     }
 
     /// A page of the journal, newest first: of one state or all, older than `before`, at most `limit` (500).

@@ -1,6 +1,11 @@
 //! What the journal looks like to people: what waits, what was delivered, what became an exception.
 
-use counterfoil_domain::{ids::OperationId, operations::Outcome, time::Millis};
+use counterfoil_domain::{
+    ids::OperationId,
+    operations::{OperationKind as _, Outcome},
+    time::Millis,
+};
+use counterfoil_protocol::operation::open;
 use serde::Serialize;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
@@ -44,7 +49,7 @@ pub struct QueueEntry {
     pub op_id: OperationId,
     /// Its place.
     pub place: Place,
-    /// `redeem_coupon`, `collect_order`, `settle_sale`, `return_sale`, `void_redemption`, `failed_attempt`.
+    /// The word of its kind, [`Action::kind`](counterfoil_domain::operations::Action::kind).
     pub kind: String,
     /// What it was about.
     pub title: Title,
@@ -94,14 +99,16 @@ fn entry(row: &SqliteRow) -> Result<QueueEntry> {
         Some(Outcome::AppliedWithException { .. }) => QueueState::Exception,
         Some(Outcome::Quarantined { .. }) => QueueState::Quarantined,
     };
-    let redemption = matches!(kind.as_str(), "redeem_coupon" | "collect_order" | "settle_sale");
+    // One that does not read can't be undone either.
+    let action = open(0, row.try_get(15)?).ok().and_then(|(_, arrival)| arrival.action);
+    let undoable = action.is_some_and(|action| action.can_be_undone());
     Ok(QueueEntry {
         op_id: OperationId::from_bytes(row.try_get(0)?)?,
         place: Place {
             epoch: row.try_get(1)?,
             seq: row.try_get(2)?,
         },
-        voidable: redemption && !voided && !matches!(outcome, Some(Outcome::Quarantined { .. })),
+        voidable: undoable && !voided && !matches!(outcome, Some(Outcome::Quarantined { .. })),
         kind,
         title: Title {
             zh: row.try_get(4)?,
@@ -118,7 +125,7 @@ fn entry(row: &SqliteRow) -> Result<QueueEntry> {
 }
 
 const COLUMNS: &str = "SELECT op_id, epoch, seq, kind, title_zh, title_en, occurred_at, clerk_name, worth, state, \
-     conflict, outcome, detail, delivered_at, voided_by IS NOT NULL FROM journal WHERE TRUE";
+     conflict, outcome, detail, delivered_at, voided_by IS NOT NULL, body FROM journal WHERE TRUE";
 
 /// A page of the journal, newest first, of one state or all, older than `before`.
 pub async fn page(

@@ -13,11 +13,15 @@ use counterfoil_domain::{
     tokens::TokenKey,
     transition::Subject,
 };
-use counterfoil_protocol::sync::{Image, Row};
+use counterfoil_protocol::sync::{Row, StoreLimits};
 use serde::de::DeserializeOwned;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
-use crate::{error::Result, products};
+use crate::{
+    copies::{self, Copied, Filed, template_id},
+    error::Result,
+    products,
+};
 
 /// The base of a row that head office does not know yet.
 pub const NOTHING: &str = "null";
@@ -45,143 +49,21 @@ pub struct Held<T> {
 impl RowKey {
     /// Of what an operation is about.
     pub fn of_subject(subject: Subject) -> Self {
-        match subject {
-            Subject::Coupon(id) => Self::coupon(id),
-            Subject::Order(id) => Self::order(id),
-            Subject::Sale(id) => Self::sale(id),
+        Self {
+            entity: subject.word(),
+            id: subject.bytes().to_vec(),
         }
     }
-    /// Of a coupon.
-    pub fn coupon(id: CouponId) -> Self {
-        Self::new("coupon", id.bytes())
-    }
-    /// Of a pickup order.
-    pub fn order(id: OrderId) -> Self {
-        Self::new("order", id.bytes())
-    }
-    /// Of a sale, by the operation that settled it.
-    pub fn sale(id: OperationId) -> Self {
-        Self::new("sale", id.bytes())
-    }
-    fn new(entity: &'static str, id: &[u8]) -> Self {
+    fn of<C: Copied>(id: &[u8]) -> Self {
         Self {
-            entity,
+            entity: C::ENTITY,
             id: id.to_vec(),
         }
     }
-    fn template(id: TemplateId, version: i64) -> Self {
-        let mut bytes = id.bytes().to_vec();
-        bytes.extend_from_slice(&version.to_be_bytes());
-        Self::new("template", &bytes)
-    }
-    /// Of a row that operations are about.
-    pub fn read(entity: &str, id: Vec<u8>) -> Option<Self> {
-        let entity = ["coupon", "order", "sale"].into_iter().find(|known| *known == entity)?;
-        Some(Self { entity, id })
-    }
-    /// Which coupon, pickup order or sale it is the key of.
+    /// Which coupon, pickup order or sale it is the key of, if of any.
     pub fn subject(&self) -> Result<Option<Subject>> {
-        Ok(match self.entity {
-            "coupon" => Some(Subject::Coupon(CouponId::from_bytes(&self.id)?)),
-            "order" => Some(Subject::Order(OrderId::from_bytes(&self.id)?)),
-            "sale" => Some(Subject::Sale(OperationId::from_bytes(&self.id)?)),
-            _ => None,
-        })
+        Ok(Subject::read(self.entity, &self.id)?)
     }
-}
-
-/// What operations may be about: the coupon, pickup order or sale that an image shows.
-pub fn subject_of(image: &Image) -> Option<Subject> {
-    match image {
-        Image::Coupon(row) => Some(Subject::Coupon(row.id)),
-        Image::Order(row) => Some(Subject::Order(row.id)),
-        Image::Sale(row) => Some(Subject::Sale(row.id)),
-        Image::Store(_)
-        | Image::Clerk(_)
-        | Image::Member(_)
-        | Image::Template(_)
-        | Image::Product(_)
-        | Image::TokenKey(_)
-        | Image::Limits { .. } => None,
-    }
-}
-
-struct Filed {
-    key: RowKey,
-    lookup: Option<String>,
-    lookup2: Option<String>,
-    image: String,
-}
-
-fn file(image: &Image) -> Result<Filed> {
-    let (key, lookup, lookup2, image) = match image {
-        Image::Store(row) => (
-            RowKey::new("store", row.id.bytes()),
-            None,
-            None,
-            serde_json::to_string(row)?,
-        ),
-        Image::Clerk(row) => (
-            RowKey::new("clerk", row.id.bytes()),
-            Some(row.store.to_string()),
-            None,
-            serde_json::to_string(row)?,
-        ),
-        Image::Member(row) => (
-            RowKey::new("member", row.id.bytes()),
-            Some(row.number.clone()),
-            Some(row.phone.clone()),
-            serde_json::to_string(row)?,
-        ),
-        Image::Template(row) => (
-            RowKey::template(row.id, row.version),
-            None,
-            None,
-            serde_json::to_string(row)?,
-        ),
-        Image::Coupon(row) => (
-            RowKey::coupon(row.id),
-            Some(row.code.clone()),
-            row.member.map(|member| member.to_string()),
-            serde_json::to_string(row)?,
-        ),
-        Image::Order(row) => (
-            RowKey::order(row.id),
-            Some(row.code.clone()),
-            row.member.map(|member| member.to_string()),
-            serde_json::to_string(row)?,
-        ),
-        Image::Product(row) => (
-            RowKey::new("product", row.sku.as_bytes()),
-            None,
-            None,
-            serde_json::to_string(row)?,
-        ),
-        Image::Sale(row) => (
-            RowKey::sale(row.id),
-            Some(row.receipt.clone()),
-            None,
-            serde_json::to_string(row)?,
-        ),
-        Image::TokenKey(row) => (
-            RowKey::new("token_key", &row.key_id.to_be_bytes()),
-            None,
-            None,
-            serde_json::to_string(row)?,
-        ),
-        Image::Limits { store, limits } => (
-            RowKey::new("limits", store.bytes()),
-            None,
-            None,
-            serde_json::to_string(limits)?,
-        ),
-    };
-    Ok(Filed {
-        key,
-        lookup,
-        lookup2,
-        image,
-    })
 }
 
 /// Writes rows as head office sent them: never an older version over a newer one of the same generation, and never what
@@ -191,15 +73,22 @@ pub async fn store(db: &mut SqliteConnection, rows: &[Row], generation: i64, ask
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let filed = rows.iter().map(|row| file(&row.image)).collect::<Result<Vec<_>>>()?;
+    let filed = rows
+        .iter()
+        .map(|row| copies::file(&row.image))
+        .collect::<Result<Vec<_>>>()?;
     let mut query = QueryBuilder::<Sqlite>::new(
         "INSERT INTO replica (entity, id, lookup, lookup2, version, generation, asked, image) ",
     );
-    let keys: Vec<RowKey> = filed.iter().map(|filed| filed.key.clone()).collect();
+    let key = |filed: &Filed| RowKey {
+        entity: filed.entity,
+        id: filed.id.clone(),
+    };
+    let keys: Vec<RowKey> = filed.iter().map(key).collect();
     query.push_values(filed.into_iter().zip(rows), |mut values, (filed, row)| {
         values
-            .push_bind(filed.key.entity)
-            .push_bind(filed.key.id)
+            .push_bind(filed.entity)
+            .push_bind(filed.id)
             .push_bind(filed.lookup)
             .push_bind(filed.lookup2)
             .push_bind(row.version)
@@ -219,40 +108,43 @@ pub async fn store(db: &mut SqliteConnection, rows: &[Row], generation: i64, ask
         query.push(" OR TRUE");
     }
     query.build().execute(&mut *db).await?;
-    let goods = keys.iter().filter(|key| key.entity == "product");
+    let goods = keys.iter().filter(|key| key.entity == Product::ENTITY);
     products::index(db, &goods.map(|key| key.id.as_slice()).collect::<Vec<_>>()).await?;
     Ok(keys)
 }
 
-/// Forgets a member whom this store does not hold any more, and their coupons and orders but those of this store. What
-/// operations still lie over goes when they are let go of.
+/// Forgets a member whom this store does not hold any more, and what is theirs but for what this store keeps: its own
+/// coupons and orders. What operations still lie over goes when they are let go of.
 pub async fn forget(db: &mut SqliteConnection, member: MemberId, here: StoreId) -> Result<()> {
     if planted!("nothing_forgotten", true, false) {
         return Ok(());
     }
     let (id, theirs, home) = (member.bytes().as_slice(), member.to_string(), here.to_string());
-    for statement in [
+    for kind in copies::theirs() {
         // Older than any generation: the overlay removes it once nothing lies over it.
-        "UPDATE replica SET generation = -1 WHERE entity = 'coupon' AND lookup2 = ?2 AND COALESCE(image ->> 'home_store', '') <> ?3",
-        "UPDATE replica SET generation = -1 WHERE entity = 'order' AND lookup2 = ?2 AND image ->> 'store' <> ?3",
-        "UPDATE replica SET generation = -1 WHERE entity = 'member' AND id = ?1 AND ?2 <> ?3",
-    ] {
-        sqlx::query(statement)
-            .bind(id)
-            .bind(&theirs)
-            .bind(&home)
-            .execute(&mut *db)
-            .await?;
+        sqlx::query(
+            "UPDATE replica SET generation = -1 WHERE entity = ? AND lookup2 = ? AND COALESCE(image ->> ?, '') <> ?",
+        )
+        .bind(kind.entity)
+        .bind(&theirs)
+        .bind(kind.kept_by)
+        .bind(&home)
+        .execute(&mut *db)
+        .await?;
+        sqlx::query(
+            "DELETE FROM replica WHERE entity = ? AND lookup2 = ? AND generation = -1 AND NOT EXISTS \
+             (SELECT 1 FROM touches WHERE touches.entity = replica.entity AND touches.id = replica.id)",
+        )
+        .bind(kind.entity)
+        .bind(&theirs)
+        .execute(&mut *db)
+        .await?;
     }
-    sqlx::query(
-        "DELETE FROM replica WHERE ((entity IN ('coupon', 'order') AND lookup2 = ?2) OR (entity = 'member' AND id = ?1)) \
-         AND generation = -1 AND NOT EXISTS \
-         (SELECT 1 FROM touches WHERE touches.entity = replica.entity AND touches.id = replica.id)",
-    )
-    .bind(id)
-    .bind(&theirs)
-    .execute(db)
-    .await?;
+    sqlx::query("DELETE FROM replica WHERE entity = ? AND id = ?")
+        .bind(Member::ENTITY)
+        .bind(id)
+        .execute(db)
+        .await?;
     Ok(())
 }
 
@@ -268,12 +160,15 @@ pub async fn drop_older_generations(db: &mut SqliteConnection, generation: i64) 
     Ok(())
 }
 
-/// Removes what a revoked device must not keep: members, their coupons, orders and sales. The journal stays.
+/// Removes what a revoked device must not keep: members and what is theirs, see [`Copied::PERSONAL`]. The journal stays.
 pub async fn wipe(db: &mut SqliteConnection) -> Result<()> {
     sqlx::query("DELETE FROM touches").execute(&mut *db).await?;
-    sqlx::query("DELETE FROM replica WHERE entity IN ('member', 'coupon', 'order', 'sale')")
-        .execute(db)
-        .await?;
+    for entity in copies::personal() {
+        sqlx::query("DELETE FROM replica WHERE entity = ?")
+            .bind(entity)
+            .execute(&mut *db)
+            .await?;
+    }
     Ok(())
 }
 
@@ -309,23 +204,23 @@ async fn by_lookup<T: DeserializeOwned>(db: &mut SqliteConnection, entity: &str,
 
 /// A coupon.
 pub async fn coupon(db: &mut SqliteConnection, id: CouponId) -> Result<Option<Held<Coupon>>> {
-    by_id(db, &RowKey::coupon(id)).await
+    by_id(db, &RowKey::of_subject(Subject::Coupon(id))).await
 }
 
 /// A coupon by its code.
 pub async fn coupon_by_code(db: &mut SqliteConnection, code: &str) -> Result<Option<Held<Coupon>>> {
-    Ok(by_lookup(db, "coupon", code).await?.into_iter().next())
+    Ok(by_lookup(db, Coupon::ENTITY, code).await?.into_iter().next())
 }
 
 /// A pickup order.
 pub async fn order(db: &mut SqliteConnection, id: OrderId) -> Result<Option<Held<Order>>> {
-    by_id(db, &RowKey::order(id)).await
+    by_id(db, &RowKey::of_subject(Subject::Order(id))).await
 }
 
 /// A pickup order by its code. Codes are used again after a rest: one that waits here goes before one that waits
 /// elsewhere, and that before the latest that is gone.
 pub async fn order_by_code(db: &mut SqliteConnection, code: &str, here: StoreId) -> Result<Option<Held<Order>>> {
-    let mut found: Vec<Held<Order>> = by_lookup(db, "order", code).await?;
+    let mut found: Vec<Held<Order>> = by_lookup(db, Order::ENTITY, code).await?;
     found.sort_by_key(|held| {
         let ready = matches!(held.row.state, counterfoil_domain::pickups::OrderState::Ready { .. });
         (ready && held.row.store == here, ready, held.row.id)
@@ -335,7 +230,9 @@ pub async fn order_by_code(db: &mut SqliteConnection, code: &str, here: StoreId)
 
 /// A template version.
 pub async fn template(db: &mut SqliteConnection, id: TemplateId, version: i64) -> Result<Option<Template>> {
-    Ok(by_id(db, &RowKey::template(id, version)).await?.map(|held| held.row))
+    Ok(by_id(db, &RowKey::of::<Template>(&template_id(id, version)))
+        .await?
+        .map(|held| held.row))
 }
 
 /// A member.
@@ -345,12 +242,12 @@ pub async fn member(db: &mut SqliteConnection, id: MemberId) -> Result<Option<Me
 
 /// A member, and whether they were asked for.
 pub async fn held_member(db: &mut SqliteConnection, id: MemberId) -> Result<Option<Held<Member>>> {
-    by_id(db, &RowKey::new("member", id.bytes())).await
+    by_id(db, &RowKey::of::<Member>(id.bytes())).await
 }
 
 /// A member by number.
 pub async fn member_by_number(db: &mut SqliteConnection, number: &str) -> Result<Option<Held<Member>>> {
-    Ok(by_lookup(db, "member", number).await?.into_iter().next())
+    Ok(by_lookup(db, Member::ENTITY, number).await?.into_iter().next())
 }
 
 async fn by_lookup2<T: DeserializeOwned>(
@@ -370,28 +267,28 @@ async fn by_lookup2<T: DeserializeOwned>(
 
 /// A member by phone number, the latest where several share it.
 pub async fn member_by_phone(db: &mut SqliteConnection, phone: &str) -> Result<Option<Held<Member>>> {
-    let found: Vec<Held<Member>> = by_lookup2(db, "member", phone).await?;
+    let found: Vec<Held<Member>> = by_lookup2(db, Member::ENTITY, phone).await?;
     Ok(found.into_iter().max_by_key(|held| held.row.id))
 }
 
 /// A member's coupons, as far as they are here.
 pub async fn coupons_of(db: &mut SqliteConnection, member: MemberId) -> Result<Vec<Held<Coupon>>> {
-    by_lookup2(db, "coupon", &member.to_string()).await
+    by_lookup2(db, Coupon::ENTITY, &member.to_string()).await
 }
 
 /// A shop of the chain.
 pub async fn shop(db: &mut SqliteConnection, id: StoreId) -> Result<Option<Store>> {
-    Ok(by_id(db, &RowKey::new("store", id.bytes())).await?.map(|held| held.row))
+    Ok(by_id(db, &RowKey::of::<Store>(id.bytes())).await?.map(|held| held.row))
 }
 
 /// A person at this store.
 pub async fn clerk(db: &mut SqliteConnection, id: ClerkId) -> Result<Option<Clerk>> {
-    Ok(by_id(db, &RowKey::new("clerk", id.bytes())).await?.map(|held| held.row))
+    Ok(by_id(db, &RowKey::of::<Clerk>(id.bytes())).await?.map(|held| held.row))
 }
 
 /// Everybody who may work at this store.
 pub async fn clerks(db: &mut SqliteConnection, store: StoreId) -> Result<Vec<Clerk>> {
-    let found: Vec<Held<Clerk>> = by_lookup(db, "clerk", &store.to_string()).await?;
+    let found: Vec<Held<Clerk>> = by_lookup(db, Clerk::ENTITY, &store.to_string()).await?;
     let mut clerks: Vec<Clerk> = found
         .into_iter()
         .map(|held| held.row)
@@ -403,14 +300,14 @@ pub async fn clerks(db: &mut SqliteConnection, store: StoreId) -> Result<Vec<Cle
 
 /// A product.
 pub async fn product(db: &mut SqliteConnection, sku: &str) -> Result<Option<Product>> {
-    Ok(by_id(db, &RowKey::new("product", sku.as_bytes()))
+    Ok(by_id(db, &RowKey::of::<Product>(sku.as_bytes()))
         .await?
         .map(|held| held.row))
 }
 
 /// A sale of this store. One that was set aside before head office had a row of it is none.
 pub async fn sale(db: &mut SqliteConnection, id: OperationId) -> Result<Option<Sale>> {
-    let held: Option<Held<Option<Sale>>> = by_id(db, &RowKey::sale(id)).await?;
+    let held: Option<Held<Option<Sale>>> = by_id(db, &RowKey::of_subject(Subject::Sale(id))).await?;
     Ok(held.and_then(|held| held.row))
 }
 
@@ -427,9 +324,9 @@ pub async fn sales(db: &mut SqliteConnection, from: Millis, to: Millis) -> Resul
     found.iter().map(|image| Ok(serde_json::from_str(image)?)).collect()
 }
 
-/// Makes room for a sale that head office does not know yet; what is seen of it is what operations lay over that.
-pub async fn begin_sale(db: &mut SqliteConnection, id: OperationId, generation: i64) -> Result<()> {
-    let key = RowKey::sale(id);
+/// Makes room for a row that head office does not know yet; what is seen of it is what operations lay over that.
+pub async fn begin(db: &mut SqliteConnection, subject: Subject, generation: i64) -> Result<()> {
+    let key = RowKey::of_subject(subject);
     sqlx::query(
         "INSERT INTO replica (entity, id, version, generation, asked, image, base) VALUES (?, ?, 0, ?, 0, ?4, ?4)",
     )
@@ -464,7 +361,7 @@ pub async fn token_keys(db: &mut SqliteConnection) -> Result<Vec<TokenKey>> {
 
 /// What this store's counters may do alone.
 pub async fn limits(db: &mut SqliteConnection, store: StoreId) -> Result<OfflineLimits> {
-    Ok(by_id(db, &RowKey::new("limits", store.bytes()))
+    Ok(by_id(db, &RowKey::of::<StoreLimits>(store.bytes()))
         .await?
         .map(|held| held.row)
         .unwrap_or_default())

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use counterfoil_domain::{operations::Action, time::Millis};
+use counterfoil_domain::{operations::OperationKind as _, time::Millis};
 use counterfoil_protocol::operation::{fingerprint, open};
 use serde::Serialize;
 use sqlx::{
@@ -21,7 +21,7 @@ use crate::{
     identity::{self, Identity},
     journal,
     overlay::{self, Here},
-    replica::{self, RowKey},
+    replica,
     sync::DrainLock,
 };
 
@@ -224,15 +224,14 @@ async fn rebuild(db: &mut SqliteConnection, who: &Identity) -> Result<()> {
     for (epoch, seq, body, pending) in places {
         let Ok((_, arrival)) = open(0, &body) else { continue };
         let Some(action) = arrival.action else { continue };
-        if pending && matches!(action, Action::SettleSale(_)) {
+        if let Some(made) = action.makes(arrival.id).filter(|_| pending) {
             // What head office knows comes with the next pages.
-            replica::begin_sale(db, arrival.id, who.generation).await?;
+            replica::begin(db, made, who.generation).await?;
         }
         for subject in journal::about(db, arrival.id, &action).await? {
-            let key = RowKey::of_subject(subject);
             sqlx::query("INSERT OR IGNORE INTO subjects (entity, id, epoch, seq) VALUES (?, ?, ?, ?)")
-                .bind(key.entity)
-                .bind(key.id)
+                .bind(subject.word())
+                .bind(subject.bytes().to_vec())
                 .bind(epoch)
                 .bind(seq)
                 .execute(&mut *db)

@@ -78,6 +78,47 @@ pub fn make(place: Place, at: Millis, mut random: [u8; 10]) -> Uuid {
     uuid::Builder::from_unix_timestamp_millis(at, &random).into_uuid()
 }
 
+/// A part of what finds a row, as bytes one after the other.
+pub trait Part: Sized {
+    /// Puts it at the end.
+    fn write(&self, bytes: &mut Vec<u8>);
+    /// Takes it from the front.
+    fn take(bytes: &mut &[u8]) -> Option<Self>;
+}
+
+fn front<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
+    let (front, rest) = bytes.split_first_chunk()?;
+    *bytes = rest;
+    Some(*front)
+}
+
+impl Part for Uuid {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(self.as_bytes());
+    }
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        front(bytes).map(Self::from_bytes)
+    }
+}
+
+impl Part for i64 {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.to_be_bytes());
+    }
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        front(bytes).map(Self::from_be_bytes)
+    }
+}
+
+impl Part for u32 {
+    fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.extend_from_slice(&self.to_be_bytes());
+    }
+    fn take(bytes: &mut &[u8]) -> Option<Self> {
+        front(bytes).map(Self::from_be_bytes)
+    }
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
         $(#[$doc])*
@@ -113,6 +154,15 @@ macro_rules! ids {
             /// [`NotAnId`] when there are not exactly 16.
             pub fn from_bytes(bytes: &[u8]) -> Result<Self, NotAnId> {
                 Uuid::from_slice(bytes).map(Self).map_err(|_| NotAnId(bytes.len()))
+            }
+        }
+
+        impl Part for $name {
+            fn write(&self, bytes: &mut Vec<u8>) {
+                self.0.write(bytes);
+            }
+            fn take(bytes: &mut &[u8]) -> Option<Self> {
+                Uuid::take(bytes).map(Self)
             }
         }
 

@@ -26,6 +26,16 @@ pub trait OperationKind {
         self.subject(own).into_iter().collect()
     }
 
+    /// What it makes: a row that is nowhere before, known by this operation's `own` id.
+    fn makes(&self, _own: OperationId) -> Option<Subject> {
+        None
+    }
+
+    /// Whether a manager may undo it at the counter where it was done.
+    fn can_be_undone(&self) -> bool {
+        false
+    }
+
     /// The operation that it undoes: what that one touched, this one touches too.
     fn undoes(&self) -> Option<OperationId> {
         None

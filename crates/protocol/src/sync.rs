@@ -168,10 +168,14 @@ pub enum Image {
     /// A public key that tokens are signed with.
     TokenKey(TokenKey),
     /// What this store's counters may do offline.
-    Limits {
-        /// For which store.
-        store: StoreId,
-        /// How much.
-        limits: OfflineLimits,
-    },
+    Limits(StoreLimits),
+}
+
+/// What a store's counters may do offline.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoreLimits {
+    /// For which store.
+    pub store: StoreId,
+    /// How much.
+    pub limits: OfflineLimits,
 }

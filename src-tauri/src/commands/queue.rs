@@ -15,7 +15,7 @@ pub async fn queue(app: App<'_>, state: Option<String>, before_seq: Option<i64>)
     let entries = counter.queue(state, before, PAGE).await?;
     app.keep_place(entries.last().map(|entry| entry.place).or(before));
     let locale = app.locale();
-    Ok(entries.iter().map(|entry| QueueRow::of(entry, locale)).collect())
+    entries.iter().map(|entry| QueueRow::of(entry, locale)).collect()
 }
 
 #[tauri::command]

@@ -11,8 +11,10 @@ use super::title;
 use crate::problem::{Problem, Result};
 use crate::settings::Locale;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type)]
+/// What an operation is, as the screens know it: by the words of [`Action`](counterfoil_domain::operations::Action).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type, strum::EnumString)]
 #[serde(rename_all = "camelCase")]
+#[strum(serialize_all = "snake_case")]
 pub enum OperationKind {
     RedeemCoupon,
     CollectOrder,
@@ -51,19 +53,23 @@ pub struct QueueRow {
 }
 
 impl QueueRow {
-    pub fn of(entry: &QueueEntry, locale: Locale) -> Self {
-        Self {
+    /// As people read it.
+    ///
+    /// # Errors
+    /// When the journal names a kind that is not known here.
+    pub fn of(entry: &QueueEntry, locale: Locale) -> Result<Self> {
+        let kind = entry.kind.parse().map_err(|_| {
+            let unknown = format!(
+                "the journal has an operation of a kind that is not known: {}",
+                entry.kind
+            );
+            Problem::new(counter::Code::Internal, unknown)
+        })?;
+        Ok(Self {
             op_id: entry.op_id.to_string(),
             seq: entry.place.seq,
             epoch: entry.place.epoch,
-            kind: match entry.kind.as_str() {
-                "redeem_coupon" => OperationKind::RedeemCoupon,
-                "collect_order" => OperationKind::CollectOrder,
-                "void_redemption" => OperationKind::VoidRedemption,
-                "settle_sale" => OperationKind::SettleSale,
-                "return_sale" => OperationKind::ReturnSale,
-                _ => OperationKind::FailedAttempt,
-            },
+            kind,
             title: title(&entry.title, locale),
             at: entry.at,
             clerk: entry.clerk.clone(),
@@ -72,7 +78,7 @@ impl QueueRow {
             delivered_at: entry.delivered_at,
             voided: entry.voided,
             voidable: entry.voidable,
-        }
+        })
     }
 }
 
@@ -109,6 +115,9 @@ pub fn place_of(seq: i64, last: Option<counter::Place>) -> Place {
 
 #[cfg(test)]
 mod tests {
+    use counterfoil_domain::operations::Action;
+    use strum::VariantNames as _;
+
     use super::*;
 
     #[test]
@@ -117,6 +126,13 @@ mod tests {
         assert_eq!(place_of(40, Some(last)), last);
         assert_eq!(place_of(7, Some(last)), Place { epoch: 3, seq: 7 });
         assert_eq!(place_of(7, None).seq, 7);
+    }
+
+    #[test]
+    fn every_kind_of_operation_has_its_name_here() {
+        for word in Action::VARIANTS {
+            assert!(word.parse::<OperationKind>().is_ok(), "{word}");
+        }
     }
 
     #[test]

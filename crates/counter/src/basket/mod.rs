@@ -1,5 +1,6 @@
 //! A basket at the desk: quoted with the member's coupons and those shown beside it, settled as one operation.
 
+mod calls;
 mod quote;
 mod settle;
 

@@ -72,11 +72,8 @@ fn unmask(rows: &mut [Row], phone: &str) {
 
 /// Brings one row in line with head office, if it answers.
 pub async fn refresh(inner: &Inner, who: &Identity, subject: Subject) -> Result<()> {
-    let question = match subject {
-        Subject::Coupon(id) => LookupRequest::Coupon(id),
-        Subject::Order(id) => LookupRequest::Order(id),
-        // A sale is a fact; there is nothing to ask about it.
-        Subject::Sale(_) => return Ok(()),
-    };
-    ask(inner, who, &question).await.map(drop)
+    match LookupRequest::about(subject) {
+        Some(question) => ask(inner, who, &question).await.map(drop),
+        None => Ok(()),
+    }
 }

@@ -1,6 +1,6 @@
 //! The one way in which something that happened is written down.
 
-use counterfoil_domain::{operations::Action, planted, time::Millis};
+use counterfoil_domain::{operations::OperationKind as _, planted, time::Millis};
 
 use super::{Delivery, Receipt};
 use crate::{
@@ -27,8 +27,8 @@ pub async fn act(
     let head = journal::head(&mut tx, who.epoch).await?;
     let moment = inner.moment(who, now)?;
     let written = journal::append(&mut tx, who.tenant, who.device, head, moment, &draft).await?;
-    if matches!(draft.action, Action::SettleSale { .. }) {
-        replica::begin_sale(&mut tx, written.op_id, who.generation).await?;
+    if let Some(made) = draft.action.makes(written.op_id) {
+        replica::begin(&mut tx, made, who.generation).await?;
     }
     overlay::renew(&mut tx, &written.subjects, Here::of(who)).await?;
     identity::saw_time(&mut tx, who, now).await?;

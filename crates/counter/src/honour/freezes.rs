@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use counterfoil_domain::{
     coupons::FREEZE_LASTS,
-    ids::{self, FreezeId},
+    ids::FreezeId,
     time::{Millis, SECOND},
     transition::Subject,
     verdict::Reason,
@@ -69,22 +69,14 @@ pub enum Word {
     None(Option<FreezeId>),
 }
 
-/// A freeze's place is its subject's: the two are decided together.
-pub fn place_of(subject: Subject) -> ids::Place {
-    match subject {
-        Subject::Coupon(id) => id.place(),
-        Subject::Order(id) => id.place(),
-        Subject::Sale(id) => id.place(),
-    }
-}
-
 /// Asks head office's word for this, if there is a line.
 pub async fn ask(inner: &Inner, who: &Identity, subject: Subject, presented_by: PresentedBy) -> Result<Word> {
     if !inner.may_ask() {
         return Ok(Word::None(None));
     }
+    // A freeze's place is its subject's: the two are decided together.
     let id = FreezeId::placed(
-        place_of(subject),
+        subject.place(),
         who.true_time(inner.clock.now()),
         random_bytes(&*inner.random)?,
     );

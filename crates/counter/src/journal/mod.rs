@@ -17,7 +17,6 @@ use sqlx::{Row, SqliteConnection};
 use crate::{
     db::Fault,
     error::{Error, Result},
-    replica::RowKey,
 };
 
 /// A place in the journal.
@@ -193,7 +192,7 @@ pub async fn append(
     .await?;
     let subjects = about(db, op_id, &draft.action).await?;
     for subject in &subjects {
-        note_subject(db, head.next, &RowKey::of_subject(*subject)).await?;
+        note_subject(db, head.next, *subject).await?;
     }
     if let Some(target) = draft.action.undoes() {
         sqlx::query("UPDATE journal SET voided_by = ? WHERE op_id = ?")
@@ -211,17 +210,17 @@ pub async fn append(
 }
 
 /// Notes what an operation is about, and that it lies over that row.
-async fn note_subject(db: &mut SqliteConnection, place: Place, subject: &RowKey) -> Result<()> {
+async fn note_subject(db: &mut SqliteConnection, place: Place, subject: Subject) -> Result<()> {
     sqlx::query("INSERT INTO subjects (entity, id, epoch, seq) VALUES (?, ?, ?, ?)")
-        .bind(subject.entity)
-        .bind(subject.id.as_slice())
+        .bind(subject.word())
+        .bind(subject.bytes().as_slice())
         .bind(place.epoch)
         .bind(place.seq)
         .execute(&mut *db)
         .await?;
     sqlx::query("INSERT INTO touches (entity, id, epoch, seq) VALUES (?, ?, ?, ?)")
-        .bind(subject.entity)
-        .bind(subject.id.as_slice())
+        .bind(subject.word())
+        .bind(subject.bytes().as_slice())
         .bind(place.epoch)
         .bind(place.seq)
         .execute(db)
@@ -239,9 +238,7 @@ pub async fn subjects(db: &mut SqliteConnection, place: Place) -> Result<Vec<Sub
             .await?;
     let mut subjects = Vec::with_capacity(rows.len());
     for (entity, id) in rows {
-        if let Some(key) = RowKey::read(&entity, id) {
-            subjects.extend(key.subject()?);
-        }
+        subjects.extend(Subject::read(&entity, &id)?);
     }
     Ok(subjects)
 }

@@ -187,5 +187,6 @@ async fn card(inner: &Inner, db: &mut SqliteConnection, member: Member, asked: b
     })
 }
 
+mod calls;
 #[cfg(test)]
 mod tests;

@@ -13,13 +13,14 @@ use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use super::{
     Here,
-    lay::{Ground, Laid, Seen},
+    lay::{Laid, Seen},
 };
 use crate::{
+    copies::Ground,
     db::Fault,
     error::{Error, Result},
     journal::{Place, outcome_of},
-    replica::{NOTHING, RowKey},
+    replica::NOTHING,
 };
 
 /// A row as it is stored.
@@ -54,10 +55,7 @@ fn list<T: Serialize>(values: &[T]) -> Result<String> {
 fn named<'a>(subjects: impl IntoIterator<Item = &'a Subject>) -> Result<String> {
     let names: Vec<(&str, String)> = subjects
         .into_iter()
-        .map(|subject| {
-            let key = RowKey::of_subject(*subject);
-            (key.entity, hex::encode(key.id))
-        })
+        .map(|subject| (subject.word(), hex::encode(subject.bytes())))
         .collect();
     list(&names)
 }
@@ -69,10 +67,7 @@ fn placed(places: &BTreeSet<Place>) -> Result<String> {
 
 /// The subject that the first two columns of a row name.
 fn subject(row: &SqliteRow) -> Result<Option<Subject>> {
-    match RowKey::read(row.try_get(0)?, row.try_get(1)?) {
-        Some(key) => key.subject(),
-        None => Ok(None),
-    }
+    Ok(Subject::read(row.try_get(0)?, row.try_get(1)?)?)
 }
 
 /// Those of the rows that operations lie over.
@@ -269,8 +264,7 @@ impl Group {
                 continue;
             };
             if held.bare || held.image != image {
-                let key = RowKey::of_subject(*subject);
-                images.push((key.entity, hex::encode(key.id), image));
+                images.push((subject.word(), hex::encode(subject.bytes()), image));
             }
         }
         if !images.is_empty() {

@@ -3,15 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use counterfoil_domain::{
-    coupons::{Coupon, CouponState},
-    ids::OperationId,
     operations::{Action, OperationKind, Outcome},
-    pickups::{Order, OrderState},
-    sales::Sale,
     transition::{Applied, Changes, Doing, NeedKeys, State, Subject, effect, genesis},
 };
 
 use crate::{
+    copies::Ground,
     error::{Error, Result},
     journal::Place,
 };
@@ -45,105 +42,6 @@ impl Laid {
             fingerprint: genesis(),
             subject: self.action.subject(id),
             outcome,
-        }
-    }
-}
-
-/// A row that operations can lie over.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ground {
-    /// A coupon.
-    Coupon(Coupon),
-    /// A pickup order.
-    Order(Order),
-    /// A sale; `None` = head office does not know it yet.
-    Sale(Option<Box<Sale>>),
-}
-
-impl Ground {
-    /// Reads a stored row.
-    pub fn read(subject: Subject, text: &str) -> Result<Self> {
-        Ok(match subject {
-            Subject::Coupon(_) => Self::Coupon(serde_json::from_str(text)?),
-            Subject::Order(_) => Self::Order(serde_json::from_str(text)?),
-            Subject::Sale(_) => Self::Sale(serde_json::from_str(text)?),
-        })
-    }
-
-    /// The row as it is stored.
-    pub fn write(&self) -> Result<String> {
-        Ok(match self {
-            Self::Coupon(row) => serde_json::to_string(row)?,
-            Self::Order(row) => serde_json::to_string(row)?,
-            Self::Sale(row) => serde_json::to_string(row)?,
-        })
-    }
-
-    /// Whether the row shows this very operation's effect: head office applied it, and the row came before the
-    /// outcome did. A sale does not name the operations by which something came back of it:
-    /// until the outcome of such a one is known it may be seen twice, which promises nobody too much.
-    fn shows(&self, operation: OperationId) -> bool {
-        match self {
-            Self::Sale(row) => row
-                .as_ref()
-                .is_some_and(|row| row.id == operation || row.voided_by == Some(operation)),
-            Self::Coupon(row) => matches!(row.state, CouponState::Redeemed { operation: by, .. } if by == operation),
-            Self::Order(row) => matches!(row.state, OrderState::Collected { operation: by, .. } if by == operation),
-        }
-    }
-
-    /// A row that shows this operation's effect, as it was before it: what the operation does to its other rows begins
-    /// there.
-    fn before(&self, operation: OperationId) -> Self {
-        match self.clone() {
-            Self::Coupon(row) => Self::Coupon(Coupon {
-                state: CouponState::Available,
-                ..row
-            }),
-            Self::Order(row) => Self::Order(Order {
-                state: OrderState::Ready { freeze: None },
-                ..row
-            }),
-            Self::Sale(row) => Self::Sale(row.filter(|row| row.id != operation).map(|mut row| {
-                row.voided_by = None;
-                row
-            })),
-        }
-    }
-
-    /// Puts the row where the transition finds it.
-    pub fn put(self, subject: Subject, state: &mut State) {
-        // Where members were seen is head office's business; here nothing follows from it.
-        let mut stranger = |member: Option<_>| {
-            if let Some(member) = member {
-                state.members.insert(member, None);
-            }
-        };
-        match (self, subject) {
-            (Self::Coupon(row), _) => {
-                stranger(row.member);
-                state.coupons.insert(row.id, Some(row));
-            }
-            (Self::Order(row), _) => {
-                stranger(row.member);
-                state.orders.insert(row.id, Some(row));
-            }
-            (Self::Sale(Some(row)), _) => {
-                state.sales.insert(row.id, Some(*row));
-            }
-            (Self::Sale(None), Subject::Sale(id)) => {
-                state.sales.insert(id, None);
-            }
-            (Self::Sale(None), Subject::Coupon(_) | Subject::Order(_)) => {}
-        }
-    }
-
-    /// The row as the transition left it.
-    pub fn take(subject: Subject, state: &State) -> Option<Self> {
-        match subject {
-            Subject::Coupon(id) => state.coupons.get(&id).cloned().flatten().map(Self::Coupon),
-            Subject::Order(id) => state.orders.get(&id).cloned().flatten().map(Self::Order),
-            Subject::Sale(id) => state.sales.get(&id).map(|row| Self::Sale(row.clone().map(Box::new))),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Sales of this store as this counter sees them: today's list, one in full, what would come back, taking it back.
 
+mod calls;
 mod returns;
 mod slip;
 

@@ -1,6 +1,9 @@
 //! Head office in memory.
 
+use counterfoil_protocol::sync::StoreLimits;
+
 use super::*;
+use crate::copies::image_of;
 
 /// Head office in memory, on the same transition as the real one.
 #[derive(Debug, Clone)]
@@ -293,28 +296,26 @@ impl HeadOffice {
                 version: 1,
                 image: image.clone(),
             }));
-            let image = Image::Limits {
+            let image = Image::Limits(StoreLimits {
                 store: store_id(1),
                 limits: self.limits,
-            };
+            });
             rows.push(Row { version: 1, image });
         }
         let news: Vec<_> = self.feed.iter().filter(|(seq, _)| *seq > from.store_seq).collect();
         let taken: Vec<_> = news.iter().take(usize::try_from(limit).unwrap()).collect();
         for (_, entity) in &taken {
-            let image = match entity {
-                // A use too many is head office's to know.
-                Entity::Coupon(id) => Image::Coupon(Coupon {
-                    surplus: Vec::new(),
-                    ..self.state.coupons[id].clone().unwrap()
-                }),
-                Entity::Order(id) => Image::Order(Order {
-                    surplus: Vec::new(),
-                    ..self.state.orders[id].clone().unwrap()
-                }),
-                Entity::Member(id) => Image::Member(self.state.members[id].clone().unwrap()),
-                Entity::Sale(id) => Image::Sale(self.state.sales[id].clone().unwrap()),
+            let mut image = match (entity.subject(), entity) {
+                (Some(subject), _) => image_of(subject, &self.state).unwrap(),
+                (None, Entity::Member(id)) => Image::Member(self.state.members[id].clone().unwrap()),
+                (None, other) => panic!("nothing tells of {other:?} here"),
             };
+            // A use too many is head office's to know.
+            match &mut image {
+                Image::Coupon(row) => row.surplus.clear(),
+                Image::Order(row) => row.surplus.clear(),
+                _ => {}
+            }
             rows.push(Row {
                 version: self.versions[entity],
                 image,

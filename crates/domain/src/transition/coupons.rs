@@ -90,6 +90,10 @@ impl OperationKind for RedeemCoupon {
         Some(Subject::Coupon(self.coupon))
     }
 
+    fn can_be_undone(&self) -> bool {
+        true
+    }
+
     fn keys(&self) -> Vec<Key> {
         vec![Key::Coupon(self.coupon)]
     }

@@ -11,7 +11,7 @@
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
 mod attempts;
-mod cases;
+pub(crate) mod cases;
 mod claims;
 mod commands;
 mod coupons;
@@ -34,13 +34,13 @@ mod orders;
 mod sales;
 #[cfg(test)]
 mod sales_tests;
-mod subjects;
+pub(crate) mod subjects;
 #[cfg(test)]
 mod surplus_tests;
 pub mod tables;
 #[cfg(test)]
 mod testing;
-mod told;
+pub(crate) mod told;
 #[cfg(test)]
 mod told_tests;
 mod uses;

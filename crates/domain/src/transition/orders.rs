@@ -47,6 +47,10 @@ impl OperationKind for CollectOrder {
         Some(Subject::Order(self.order))
     }
 
+    fn can_be_undone(&self) -> bool {
+        true
+    }
+
     fn keys(&self) -> Vec<Key> {
         vec![Key::Order(self.order)]
     }

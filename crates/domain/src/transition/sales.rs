@@ -39,6 +39,14 @@ impl OperationKind for Settlement {
         coupons.chain([Subject::Sale(own)]).collect()
     }
 
+    fn makes(&self, own: OperationId) -> Option<Subject> {
+        Some(Subject::Sale(own))
+    }
+
+    fn can_be_undone(&self) -> bool {
+        true
+    }
+
     fn keys(&self) -> Vec<Key> {
         let coupons = self.coupons.iter().map(|used| Key::Coupon(used.coupon));
         coupons.chain(self.member.map(Key::Member)).collect()

@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     coupons::{Coupon, Template},
-    ids::{OperationId, StoreId},
+    ids::{NotAnId, OperationId, Place, StoreId},
     people::Member,
     pickups::Order,
     sales::Sale,
@@ -272,6 +272,38 @@ macro_rules! tables {
                 }
             }
 
+            /// The word of its kind in databases and messages.
+            pub fn word(self) -> &'static str {
+                match self {
+                    $( Self::$Subject(_) => stringify!($subject), )+
+                }
+            }
+
+            /// Its id.
+            pub fn bytes(&self) -> &[u8; 16] {
+                match self {
+                    $( Self::$Subject(key) => key.bytes(), )+
+                }
+            }
+
+            /// The place that its id says.
+            pub fn place(self) -> Place {
+                match self {
+                    $( Self::$Subject(key) => key.place(), )+
+                }
+            }
+
+            /// Reads [`Subject::word`] and [`Subject::bytes`] back; `None` = no kind is called so.
+            ///
+            /// # Errors
+            /// [`NotAnId`] when the bytes are none.
+            pub fn read(word: &str, id: &[u8]) -> Result<Option<Self>, NotAnId> {
+                $( if word == stringify!($subject) {
+                    return <$SRow as Row>::Key::from_bytes(id).map(|key| Some(Self::$Subject(key)));
+                } )+
+                Ok(None)
+            }
+
             pub(crate) fn about(&self) -> &dyn About {
                 match self {
                     $( Self::$Subject(key) => key, )+
@@ -284,6 +316,16 @@ macro_rules! tables {
         pub enum Entity {
             $( $(#[$s_doc])* $Subject(<$SRow as Row>::Key), )+
             $( $(#[$t_doc])* $Told(<$TRow as Row>::Key), )+
+        }
+
+        impl Entity {
+            /// What operations are about, if they are about such a row.
+            pub fn subject(self) -> Option<Subject> {
+                match self {
+                    $( Self::$Subject(key) => Some(Subject::$Subject(key)), )+
+                    $( Self::$Told(_) => None, )+
+                }
+            }
         }
     };
     (

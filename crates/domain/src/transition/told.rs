@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// A row that counters hold copies of.
-pub(super) trait Held {
+pub(crate) trait Held {
     fn entity(&self) -> Entity;
     /// The store that always hears of it.
     fn home(&self) -> Option<StoreId>;
@@ -75,7 +75,7 @@ impl Held for Sale {
 
 /// Tells of a row that changes, and notes in it whom nothing else would tell of the next change. `place` is the store
 /// where it happens, if it happens in one.
-pub(super) fn tell(
+pub(crate) fn tell(
     state: &State,
     row: &mut impl Held,
     place: Option<StoreId>,

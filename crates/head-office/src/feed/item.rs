@@ -1,70 +1,15 @@
 //! What feeds tell of: one list of the kinds, each with its word and with what finds its rows.
 
 use counterfoil_domain::{
-    ids::{ClerkId, CouponId, MemberId, OperationId, OrderId, StoreId, TemplateId},
+    ids::{ClerkId, CouponId, MemberId, OperationId, OrderId, Part, StoreId, TemplateId},
     transition::Entity,
 };
 use uuid::Uuid;
 
-/// A part of what finds a row, as feeds hold it.
-trait Part: Sized {
-    fn write(&self, bytes: &mut Vec<u8>);
-    /// Takes it from the front.
-    fn take(bytes: &mut &[u8]) -> Option<Self>;
-}
-
-fn front<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-    let (front, rest) = bytes.split_first_chunk()?;
-    *bytes = rest;
-    Some(*front)
-}
-
-impl Part for Uuid {
-    fn write(&self, bytes: &mut Vec<u8>) {
-        bytes.extend_from_slice(self.as_bytes());
-    }
-    fn take(bytes: &mut &[u8]) -> Option<Self> {
-        front(bytes).map(Self::from_bytes)
-    }
-}
-
-impl Part for i64 {
-    fn write(&self, bytes: &mut Vec<u8>) {
-        bytes.extend_from_slice(&self.to_be_bytes());
-    }
-    fn take(bytes: &mut &[u8]) -> Option<Self> {
-        front(bytes).map(Self::from_be_bytes)
-    }
-}
-
-impl Part for u32 {
-    fn write(&self, bytes: &mut Vec<u8>) {
-        bytes.extend_from_slice(&self.to_be_bytes());
-    }
-    fn take(bytes: &mut &[u8]) -> Option<Self> {
-        front(bytes).map(Self::from_be_bytes)
-    }
-}
-
-/// Ids travel as the 16 bytes that they are.
-macro_rules! ids {
-    ($($id:ty),+) => {$(
-        impl Part for $id {
-            fn write(&self, bytes: &mut Vec<u8>) {
-                self.0.write(bytes);
-            }
-            fn take(bytes: &mut &[u8]) -> Option<Self> {
-                Uuid::take(bytes).map(Self)
-            }
-        }
-    )+};
-}
-
-ids!(StoreId, ClerkId, MemberId, TemplateId, CouponId, OrderId, OperationId);
-
-/// A line a kind: its word in the databases, its name here, what finds a row of it.
+/// A line a kind: its word in the databases, its name here, what finds a row of it, and the entity that commands call it
+/// by where they tell of it.
 macro_rules! items {
-    ($($(#[$doc:meta])* $word:literal => $name:ident($($part:ident: $of:ty),+),)+) => {
+    ($($(#[$doc:meta])* $word:literal => $name:ident($($part:ident: $of:ty),+) $(from $entity:ident)?,)+) => {
         /// A row that some counters hold a copy of.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub enum Item { $($(#[$doc])* $name($($of),+),)+ }
@@ -88,6 +33,14 @@ macro_rules! items {
                 bytes.is_empty().then_some(item)
             }
         }
+
+        impl From<Entity> for Item {
+            fn from(entity: Entity) -> Self {
+                match entity {
+                    $($(Entity::$entity(id) => Self::$name(id),)?)+
+                }
+            }
+        }
     };
 }
 
@@ -99,30 +52,19 @@ items! {
     /// A clerk.
     "clerk" => Clerk(id: ClerkId),
     /// A member.
-    "member" => Member(id: MemberId),
+    "member" => Member(id: MemberId) from Member,
     /// A template version.
     "template" => Template(id: TemplateId, version: i64),
     /// A coupon.
-    "coupon" => Coupon(id: CouponId),
+    "coupon" => Coupon(id: CouponId) from Coupon,
     /// A pickup order.
-    "order" => Order(id: OrderId),
+    "order" => Order(id: OrderId) from Order,
     /// A public key of tokens.
     "token_key" => TokenKey(id: u32),
     /// A sale.
-    "sale" => Sale(id: OperationId),
+    "sale" => Sale(id: OperationId) from Sale,
     /// A product, by the id of its row.
     "product" => Product(id: Uuid),
-}
-
-impl From<Entity> for Item {
-    fn from(entity: Entity) -> Self {
-        match entity {
-            Entity::Coupon(id) => Self::Coupon(id),
-            Entity::Order(id) => Self::Order(id),
-            Entity::Member(id) => Self::Member(id),
-            Entity::Sale(id) => Self::Sale(id),
-        }
-    }
 }
 
 #[cfg(test)]

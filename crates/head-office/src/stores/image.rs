@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use counterfoil_domain::ids::TenantId;
-use counterfoil_protocol::sync::Image;
+use counterfoil_protocol::sync::{Image, StoreLimits};
 use sqlx::AnyConnection;
 
 use super::rows;
@@ -38,7 +38,11 @@ impl Images for Stores {
         if !ids.is_empty() {
             for row in rows::load_stores(connection, tenant, &ids).await? {
                 let (id, limits) = (row.store.id, row.limits);
-                found.push((Item::Limits(id), row.version, Image::Limits { store: id, limits }));
+                found.push((
+                    Item::Limits(id),
+                    row.version,
+                    Image::Limits(StoreLimits { store: id, limits }),
+                ));
                 found.push((Item::Store(id), row.version, Image::Store(row.store)));
             }
         }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use counterfoil_domain::{
     operations::{Action, OperationKind, VoidRedemption},
-    transition::{Fingerprint, Subject, genesis},
+    transition::{Fingerprint, genesis},
 };
 use counterfoil_protocol::operation::{fingerprint, open};
 use sqlx::{AnyConnection, Row, any::AnyRow};
@@ -107,11 +107,7 @@ impl Read {
             self.chain.add(&id, "it names another predecessor");
         }
         let about = arrival.action.as_ref().and_then(|action| action.subject(arrival.id));
-        let about = about.map(|subject| match subject {
-            Subject::Coupon(id) => ("coupon", id.bytes().to_vec()),
-            Subject::Order(id) => ("order", id.bytes().to_vec()),
-            Subject::Sale(id) => ("sale", id.bytes().to_vec()),
-        });
+        let about = about.map(|subject| (subject.word(), subject.bytes().to_vec()));
         let kind: Option<String> = row.try_get("subject_kind")?;
         let subject: Option<Vec<u8>> = row.try_get("subject")?;
         if about != kind.as_deref().zip(subject) {

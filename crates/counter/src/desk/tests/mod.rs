@@ -229,7 +229,7 @@ async fn what_happens_here_is_named_with_the_stores_place_and_a_freeze_with_its_
         transition::Subject::Order(OrderId::placed(place(33), NOW, [0xff; 10])),
         transition::Subject::Sale(OperationId::placed(place(33), NOW, [0xff; 10])),
     ] {
-        assert_eq!(crate::honour::freezes::place_of(subject), place(33));
+        assert_eq!(subject.place(), place(33));
     }
 }
 

@@ -14,8 +14,9 @@ use counterfoil_domain::{
 };
 use proptest::prelude::*;
 
-use super::lay::{Ground, Laid, Seen, lay_over};
+use super::lay::{Laid, Seen, lay_over};
 use crate::{
+    copies::Ground,
     journal::Place,
     testing::{NOW, bytes, clerk_id, coupon, coupon_id, device, member_id, order, order_id, store_id, template_id},
 };
@@ -224,7 +225,7 @@ fn bases(used: u8, laid: &[Laid]) -> BTreeMap<Subject, Ground> {
                 store: store_id(2),
             };
         }
-        (Subject::Coupon(row.id), Ground::Coupon(row))
+        (Subject::Coupon(row.id), Ground::Coupon(Some(row)))
     });
     let orders = (0..ORDERS).map(|n| {
         let mut row = order(n);
@@ -235,14 +236,14 @@ fn bases(used: u8, laid: &[Laid]) -> BTreeMap<Subject, Ground> {
                 store: store_id(2),
             };
         }
-        (Subject::Order(row.id), Ground::Order(row))
+        (Subject::Order(row.id), Ground::Order(Some(row)))
     });
     let sales = laid
         .iter()
         .flat_map(|laid| &laid.over)
         .filter_map(|subject| match subject {
             Subject::Sale(_) => Some((*subject, Ground::Sale(None))),
-            Subject::Coupon(_) | Subject::Order(_) => None,
+            _ => None,
         });
     coupons.chain(orders).chain(sales).collect()
 }
@@ -328,14 +329,14 @@ proptest! {
 
 fn state_of(seen: &Seen, n: u8) -> CouponState {
     match &seen.rows[&Subject::Coupon(coupon_id(n))] {
-        Ground::Coupon(row) => row.state.clone(),
+        Ground::Coupon(Some(row)) => row.state.clone(),
         other => panic!("{other:?}"),
     }
 }
 
 fn sale_of(seen: &Seen, id: OperationId) -> Sale {
     match &seen.rows[&Subject::Sale(id)] {
-        Ground::Sale(Some(row)) => (**row).clone(),
+        Ground::Sale(Some(row)) => row.clone(),
         other => panic!("{other:?}"),
     }
 }
@@ -381,7 +382,7 @@ fn a_sale_that_is_undone_at_head_office_already_is_undone_once_more_on_what_does
     assert_eq!(sale_of(&plain, sale).voided_by, Some(operation(1)));
     let mut rows = bases(0, &laid);
     rows.insert(Subject::Sale(sale), plain.rows[&Subject::Sale(sale)].clone());
-    let Some(Ground::Coupon(row)) = rows.get_mut(&Subject::Coupon(coupon_id(0))) else {
+    let Some(Ground::Coupon(Some(row))) = rows.get_mut(&Subject::Coupon(coupon_id(0))) else {
         panic!("no coupon");
     };
     row.state = redeemed_by(sale);

@@ -1,0 +1,237 @@
+//! What this counter holds copies of: one list of the kinds of rows.
+//!
+//! From the list follow how an image of head office's is filed, and [`Ground`], the rows that operations lie over. A kind
+//! is a line here and a row type that implements [`Copied`], and [`Overlaid`] where operations are about it.
+
+#![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
+
+mod rows;
+
+use counterfoil_domain::{
+    coupons::{Coupon, Template},
+    ids::{MemberId, OperationId},
+    people::{Clerk, Member, Store},
+    pickups::Order,
+    products::Product,
+    sales::Sale,
+    tokens::TokenKey,
+    transition::{Row as _, State, Subject},
+};
+use counterfoil_protocol::sync::{Image, StoreLimits};
+pub use rows::template_id;
+use serde::Serialize;
+
+use crate::error::Result;
+
+/// A row that this counter holds a copy of.
+pub trait Copied: Serialize {
+    /// The word of its kind in the database.
+    const ENTITY: &'static str;
+    /// Whether a revoked device must not keep it.
+    const PERSONAL: bool = false;
+    /// Of what is forgotten with its member, [`Copied::lookup2`]: the member of its JSON that names the store which keeps
+    /// it all the same.
+    const KEPT_BY: Option<&'static str> = None;
+
+    /// What finds it, as bytes.
+    fn id(&self) -> Vec<u8>;
+    /// What people type to find it, or what it belongs to.
+    fn lookup(&self) -> Option<String> {
+        None
+    }
+    /// Another of these.
+    fn lookup2(&self) -> Option<String> {
+        None
+    }
+    /// Its text in the database.
+    ///
+    /// # Errors
+    /// The serializer's.
+    fn image(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
+    }
+}
+
+/// A row that operations lie over.
+pub trait Overlaid: Copied + Sized {
+    /// Whether it shows this very operation's effect: head office applied it, and the row came before the outcome did.
+    fn shows(&self, operation: OperationId) -> bool;
+    /// A row that shows this operation's effect, as it was before it: what the operation does to its other rows begins
+    /// there. `None` = there was none.
+    fn before(self, operation: OperationId) -> Option<Self>;
+    /// Whose it is.
+    fn member(&self) -> Option<MemberId> {
+        None
+    }
+}
+
+/// An image as the database has it.
+#[derive(Debug)]
+pub struct Filed {
+    /// The word of its kind.
+    pub entity: &'static str,
+    /// What finds it.
+    pub id: Vec<u8>,
+    /// See [`Copied::lookup`].
+    pub lookup: Option<String>,
+    /// See [`Copied::lookup2`].
+    pub lookup2: Option<String>,
+    /// Its text.
+    pub image: String,
+}
+
+fn filed<C: Copied>(row: &C) -> Result<Filed> {
+    Ok(Filed {
+        entity: C::ENTITY,
+        id: row.id(),
+        lookup: row.lookup(),
+        lookup2: row.lookup2(),
+        image: row.image()?,
+    })
+}
+
+/// What is forgotten with its member.
+#[derive(Debug, Clone, Copy)]
+pub struct Theirs {
+    /// The word of its kind.
+    pub entity: &'static str,
+    /// See [`Copied::KEPT_BY`].
+    pub kept_by: &'static str,
+}
+
+macro_rules! copies {
+    (
+        overlaid { $( $Subject:ident $subjects:ident: $SRow:ty; )+ }
+        held { $( $Held:ident: $HRow:ty; )+ }
+    ) => {
+        /// An image as the database has it.
+        ///
+        /// # Errors
+        /// The serializer's.
+        pub fn file(image: &Image) -> Result<Filed> {
+            match image {
+                $( Image::$Subject(row) => filed(row), )+
+                $( Image::$Held(row) => filed(row), )+
+            }
+        }
+
+        /// What operations may be about: the subject that an image shows.
+        pub fn subject_of(image: &Image) -> Option<Subject> {
+            match image {
+                $( Image::$Subject(row) => Some(Subject::$Subject(row.key())), )+
+                $( Image::$Held(_) => None, )+
+            }
+        }
+
+        /// What head office tells of such a row.
+        #[cfg(test)]
+        pub fn image_of(subject: Subject, state: &State) -> Option<Image> {
+            match subject {
+                $( Subject::$Subject(id) => state.$subjects.get(&id).cloned().flatten().map(Image::$Subject), )+
+            }
+        }
+
+        /// The words of what a revoked device must not keep.
+        pub fn personal() -> Vec<&'static str> {
+            let kinds = [
+                $( (<$SRow>::ENTITY, <$SRow>::PERSONAL), )+
+                $( (<$HRow>::ENTITY, <$HRow>::PERSONAL), )+
+            ];
+            kinds.into_iter().filter_map(|(entity, personal)| personal.then_some(entity)).collect()
+        }
+
+        /// What is forgotten with its member.
+        pub fn theirs() -> Vec<Theirs> {
+            let kinds = [
+                $( (<$SRow>::ENTITY, <$SRow>::KEPT_BY), )+
+                $( (<$HRow>::ENTITY, <$HRow>::KEPT_BY), )+
+            ];
+            let theirs = |(entity, kept_by): (_, Option<_>)| Some(Theirs { entity, kept_by: kept_by? });
+            kinds.into_iter().filter_map(theirs).collect()
+        }
+
+        /// A row that operations can lie over; `None` = head office does not know it yet.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[expect(clippy::large_enum_variant, reason = "a handful at a time")]
+        pub enum Ground {
+            $( #[doc = "Of this kind of subject."] $Subject(Option<$SRow>), )+
+        }
+
+        impl Ground {
+            /// Reads a stored row.
+            ///
+            /// # Errors
+            /// The deserializer's.
+            pub fn read(subject: Subject, text: &str) -> Result<Self> {
+                Ok(match subject {
+                    $( Subject::$Subject(_) => Self::$Subject(serde_json::from_str(text)?), )+
+                })
+            }
+
+            /// The row as it is stored.
+            ///
+            /// # Errors
+            /// The serializer's.
+            pub fn write(&self) -> Result<String> {
+                Ok(match self {
+                    $( Self::$Subject(row) => serde_json::to_string(row)?, )+
+                })
+            }
+
+            /// See [`Overlaid::shows`].
+            pub fn shows(&self, operation: OperationId) -> bool {
+                match self {
+                    $( Self::$Subject(row) => row.as_ref().is_some_and(|row| row.shows(operation)), )+
+                }
+            }
+
+            /// See [`Overlaid::before`].
+            pub fn before(&self, operation: OperationId) -> Self {
+                match self.clone() {
+                    $( Self::$Subject(row) => Self::$Subject(row.and_then(|row| row.before(operation))), )+
+                }
+            }
+
+            /// Puts the row where the transition finds it.
+            pub fn put(self, subject: Subject, state: &mut State) {
+                match (self, subject) {
+                    $( (Self::$Subject(row), Subject::$Subject(id)) => {
+                        // Where members were seen is head office's business; here nothing follows from it.
+                        if let Some(member) = row.as_ref().and_then(Overlaid::member) {
+                            state.members.insert(member, None);
+                        }
+                        state.$subjects.insert(id, row);
+                    } )+
+                    // A row is read by its subject, so it is of that kind.
+                    $( (Self::$Subject(_), _) => {} )+
+                }
+            }
+
+            /// The row as the transition left it.
+            pub fn take(subject: Subject, state: &State) -> Option<Self> {
+                match subject {
+                    $( Subject::$Subject(id) => state.$subjects.get(&id).cloned().map(Self::$Subject), )+
+                }
+            }
+        }
+    };
+}
+
+copies! {
+    // What operations are about.
+    overlaid {
+        Coupon coupons: Coupon;
+        Order orders: Order;
+        Sale sales: Sale;
+    }
+    // What they only read.
+    held {
+        Store: Store;
+        Clerk: Clerk;
+        Member: Member;
+        Template: Template;
+        Product: Product;
+        TokenKey: TokenKey;
+        Limits: StoreLimits;
+    }
+}
