@@ -8,8 +8,9 @@ use std::{
     time::Duration,
 };
 
+use counterfoil_head_office::testing::heavy_basket;
 use counterfoil_tests::random::Random;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::asking::World;
@@ -35,27 +36,6 @@ pub async fn watch_health(world: Arc<World>) {
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
-}
-
-fn basket(lines: u64, coupons: u64) -> String {
-    let scatter = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
-    let line = |n: u64| {
-        json!({"id": n.to_string(), "sku": "A", "category": format!("c{}", n % 7),
-            "unit_price": 100 + scatter(n) % 9_000, "quantity": 1})
-    };
-    let coupon = |n: u64| {
-        let categories: Vec<_> = (0..7)
-            .filter(|c| !(n + c).is_multiple_of(3))
-            .map(|c| format!("c{c}"))
-            .collect();
-        json!({"id": n.to_string(), "status": "available", "scope": {"categories": categories},
-            "rule": {"kind": "percent_off", "percent_bp": 300 + scatter(n) % 1_000},
-            "stacking": {"group": n.to_string()}})
-    };
-    json!({"currency": "CNY", "at": "2026-11-11T12:00:00+08:00",
-        "lines": (0..lines).map(line).collect::<Vec<_>>(),
-        "coupons": (0..coupons).map(coupon).collect::<Vec<_>>()})
-    .to_string()
 }
 
 /// What is under way.
@@ -114,7 +94,7 @@ impl Quoting {
 }
 
 async fn ask_expensive(world: Arc<World>, over: Arc<AtomicBool>, token: String, mut random: Random) {
-    let body = basket(500, 10);
+    let body = heavy_basket(500, 10).to_string();
     while !over.load(Ordering::SeqCst) && !world.is_stopped() {
         let Some(address) = world.anybody(&mut random) else {
             break;
@@ -143,7 +123,7 @@ async fn ask_small(world: Arc<World>, over: Arc<AtomicBool>, token: String, aske
             break;
         };
         let request = world.client().post(format!("{address}/v1/quotes")).bearer_auth(&token);
-        match world.once(request.body(basket(1, 1))).await {
+        match world.once(request.body(heavy_basket(1, 1).to_string())).await {
             Some((200, quote)) => {
                 world.count("one-line quotes");
                 asked.lock().unwrap()[0] += 1;

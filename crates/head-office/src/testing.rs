@@ -8,11 +8,13 @@
     reason = "a fixture that fails fails its test"
 )]
 
+mod baskets;
 mod many;
 mod waiting;
 
 use std::sync::Arc;
 
+pub use baskets::heavy_basket;
 pub use many::{MANY_END, Spelling, many, nth_coupon, nth_member};
 pub use waiting::{in_time, until};
 

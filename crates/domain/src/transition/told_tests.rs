@@ -1,7 +1,7 @@
 //! Who hears of a change: the row's own store, its member's stores, where it happens, and whoever was told before.
 
 use super::{
-    Card, Changes, Command, Entity, Seen, State, decide, effect,
+    Answer, Card, Changes, Command, Entity, Seen, State, decide, effect,
     online::{AskedOrder, FreezeOnline, Named},
     testing::{
         MEMBER, NOW, PICKUP, basket, chain, collect, coupon, coupon_id, doing, freeze_id, id, operation_id, order,
@@ -169,4 +169,30 @@ fn a_member_is_seen_once_however_often_they_are_named() {
     assert_eq!(decide(&state, &seen(there()), NOW).unwrap().1, Changes::default());
     state.members.insert(MEMBER, None);
     assert_eq!(decide(&state, &seen(elsewhere()), NOW).unwrap().1, Changes::default());
+}
+
+#[test]
+fn a_store_that_drops_out_of_a_member_s_eight_is_told_and_the_new_one_gets_all() {
+    let mut state = chain();
+    let mut stores: Vec<StoreId> = (10..18).map(|n| StoreId(id(3, n))).collect();
+    if let Some(Some(member)) = state.members.get_mut(&MEMBER) {
+        member.recent_stores = stores.clone();
+    }
+    let new = StoreId(id(3, 99));
+    let seen = Command::Seen(Seen {
+        member: MEMBER,
+        store: new,
+    });
+    let (answer, changes) = decide(&state, &seen, NOW).unwrap();
+    assert_eq!(answer, Answer::Noted);
+    let told: Vec<_> = stores.iter().map(|store| (*store, Entity::Member(MEMBER))).collect();
+    let card = Card {
+        store: new,
+        member: MEMBER,
+    };
+    assert_eq!(changes.cards, [card]);
+    assert_eq!(changes.feed, told);
+    stores.pop();
+    stores.insert(0, new);
+    assert_eq!(changes.members[0].recent_stores, stores);
 }

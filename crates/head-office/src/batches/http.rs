@@ -8,17 +8,16 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::Response,
 };
-use counterfoil_domain::{
-    ids::{BatchId, JobId, TemplateId, TenantId},
-    time::Millis,
-    transition::BatchStatus,
-};
+use counterfoil_domain::ids::{BatchId, JobId, TemplateId, TenantId};
 use counterfoil_protocol::problem::Code;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{MOST, New, NotMade, Purpose, rows};
+use super::{
+    MOST, New, NotMade, Purpose, rows,
+    shown::{self, BatchView},
+};
 use crate::{
     app::App,
     db::DbError,
@@ -71,66 +70,6 @@ struct BatchBegun {
     /// The job that makes its codes: see `/v1/jobs/{id}`.
     #[schema(value_type = Uuid)]
     job: JobId,
-}
-
-/// A batch.
-#[derive(Debug, Serialize, ToSchema)]
-struct BatchView {
-    /// Its id.
-    #[schema(value_type = Uuid)]
-    id: BatchId,
-    /// Of which template.
-    #[schema(value_type = Uuid)]
-    template: TemplateId,
-    /// Of which version of it.
-    template_version: i64,
-    /// `claim`, `print` or `grant`.
-    #[schema(value_type = String)]
-    purpose: Purpose,
-    /// How many coupons it is to have.
-    size: i64,
-    /// How many there are.
-    made: i64,
-    /// How many were given to members.
-    claimed: i64,
-    /// `making`, `ready` or `closed`.
-    #[schema(value_type = String)]
-    status: BatchStatus,
-    /// When it was begun, UTC ms.
-    created_at: Millis,
-    /// The job that makes it.
-    #[schema(value_type = Option<Uuid>)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    job: Option<JobId>,
-}
-
-impl From<rows::Shown> for BatchView {
-    fn from(shown: rows::Shown) -> Self {
-        let rows::Shown {
-            id,
-            template,
-            template_version,
-            purpose,
-            size,
-            made,
-            claimed,
-            status,
-            created_at,
-            job,
-        } = shown;
-        Self {
-            id,
-            template,
-            template_version,
-            purpose,
-            size,
-            made,
-            claimed,
-            status,
-            created_at,
-            job,
-        }
-    }
 }
 
 impl From<NotMade> for ApiError {
@@ -209,7 +148,7 @@ async fn list(
 ) -> Result<Json<Page<BatchView>>, ApiError> {
     let paging = Paging::<BatchId>::read(which.after.as_deref(), which.limit)?;
     let mut reader = app.db.reader().acquire().await.map_err(DbError::from)?;
-    let shown = rows::page(
+    let views = shown::page(
         &mut reader,
         operator.tenant,
         which.template,
@@ -217,7 +156,6 @@ async fn list(
         paging.rows(),
     )
     .await?;
-    let views: Vec<BatchView> = shown.into_iter().map(BatchView::from).collect();
     Ok(Json(paging.page(views, |last| last.id)))
 }
 
@@ -234,8 +172,8 @@ async fn show(
     Path(id): Path<BatchId>,
 ) -> Result<Json<BatchView>, ApiError> {
     let mut reader = app.db.reader().acquire().await.map_err(DbError::from)?;
-    let shown = rows::show(&mut reader, operator.tenant, id).await?;
-    Ok(Json(shown.ok_or_else(ApiError::not_found)?.into()))
+    let shown = shown::show(&mut reader, operator.tenant, id).await?;
+    Ok(Json(shown.ok_or_else(ApiError::not_found)?))
 }
 
 /// Close a batch.
@@ -256,7 +194,7 @@ async fn close(
     let actor = operator.actor();
     let effect = async |deed: &mut Deed<'_>, Nothing {}| {
         let (tenant, now) = (deed.tenant(), deed.now());
-        let before = rows::show(deed, tenant, id).await?.ok_or_else(ApiError::not_found)?;
+        let before = shown::show(deed, tenant, id).await?.ok_or_else(ApiError::not_found)?;
         if !rows::close(deed, tenant, id).await? {
             return Err(ApiError::detailed(Code::StateConflict, "the batch is closed"));
         }
@@ -265,8 +203,8 @@ async fn close(
         }
         let detail = id.to_string();
         deed.audit("batch.closed", &detail).await?;
-        let shown = rows::show(deed, tenant, id).await?.ok_or_else(ApiError::not_found)?;
-        Ok((StatusCode::OK, BatchView::from(shown)))
+        let shown = shown::show(deed, tenant, id).await?.ok_or_else(ApiError::not_found)?;
+        Ok((StatusCode::OK, shown))
     };
     asked.decide(&app, actor.clone(), effect).await
 }
@@ -327,7 +265,7 @@ async fn codes(
     let format = Format::of(wanted.format.as_deref(), &headers)?;
     let tenant = operator.tenant;
     let mut reader = app.db.reader().acquire().await.map_err(DbError::from)?;
-    rows::show(&mut reader, tenant, id)
+    shown::show(&mut reader, tenant, id)
         .await?
         .ok_or_else(ApiError::not_found)?;
     drop(reader);

@@ -5,6 +5,7 @@ pub mod http;
 pub mod job;
 pub mod rows;
 mod rules;
+mod shown;
 
 pub use capability::CAPABILITY;
 

@@ -2,19 +2,19 @@
 
 use counterfoil_domain::{
     code_policy::Form,
-    ids::{BatchId, CouponId, JobId, TemplateId, TenantId},
+    ids::{BatchId, CouponId, TemplateId, TenantId},
     time::Millis,
     transition::BatchStatus,
     words::Word,
 };
-use sqlx::{AnyConnection, Row, any::AnyRow};
+use sqlx::{AnyConnection, Row};
 
 use super::Purpose;
 use crate::{
     coupons::days,
     db::{
         DbError,
-        batch::{Text, execute, id, id_or_null},
+        batch::{Text, execute},
     },
 };
 
@@ -209,88 +209,6 @@ pub async fn make(
         "{} of {count} codes of batch {batch} are taken",
         count.saturating_sub(found)
     )))
-}
-
-/// A batch as people see it.
-#[derive(Debug, Clone)]
-pub struct Shown {
-    /// Which.
-    pub id: BatchId,
-    /// Of which template.
-    pub template: TemplateId,
-    /// Of which version.
-    pub template_version: i64,
-    /// What for.
-    pub purpose: Purpose,
-    /// How many it is to have.
-    pub size: i64,
-    /// How many there are.
-    pub made: i64,
-    /// How many were given.
-    pub claimed: i64,
-    /// Where it stands.
-    pub status: BatchStatus,
-    /// When it was begun.
-    pub created_at: Millis,
-    /// The job that makes it.
-    pub job: Option<JobId>,
-}
-
-const SHOWN: &str = "SELECT b.id AS id, b.template AS template, b.template_version AS template_version, b.purpose AS purpose, b.size AS size, b.made AS made, b.claimed AS claimed, b.status AS status, b.created_at AS created_at, j.id AS job FROM batches b LEFT JOIN jobs j ON j.tenant = b.tenant AND j.subject = b.id AND j.kind = 'batch'";
-
-fn shown(row: &AnyRow) -> Result<Shown, DbError> {
-    let purpose: String = row.try_get("purpose")?;
-    let status: String = row.try_get("status")?;
-    Ok(Shown {
-        id: id(row, "id", BatchId::from_bytes)?,
-        template: id(row, "template", TemplateId::from_bytes)?,
-        template_version: row.try_get("template_version")?,
-        purpose: Purpose::parse(&purpose).ok_or(DbError::Decode { column: "purpose" })?,
-        size: row.try_get("size")?,
-        made: row.try_get("made")?,
-        claimed: row.try_get("claimed")?,
-        status: BatchStatus::parse(&status).ok_or(DbError::Decode { column: "status" })?,
-        created_at: row.try_get("created_at")?,
-        job: id_or_null(row, "job", JobId::from_bytes)?,
-    })
-}
-
-/// A batch.
-///
-/// # Errors
-/// The driver's, and [`DbError::Decode`].
-pub async fn show(connection: &mut AnyConnection, tenant: TenantId, batch: BatchId) -> Result<Option<Shown>, DbError> {
-    let sql = format!("{SHOWN} WHERE b.tenant = $1 AND b.id = $2");
-    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(tenant.bytes().to_vec())
-        .bind(batch.bytes().to_vec())
-        .fetch_optional(connection)
-        .await?;
-    row.as_ref().map(shown).transpose()
-}
-
-/// A page of batches, the latest first: those before `before`, of one template or of all.
-///
-/// # Errors
-/// As [`show`].
-pub async fn page(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    template: Option<TemplateId>,
-    before: Option<BatchId>,
-    limit: i64,
-) -> Result<Vec<Shown>, DbError> {
-    let before = before.map_or(vec![0xff; 16], |id| id.bytes().to_vec());
-    let of = if template.is_some() { " AND b.template = $4" } else { "" };
-    let sql = format!("{SHOWN} WHERE b.tenant = $1 AND b.id < $2{of} ORDER BY b.id DESC LIMIT $3");
-    let mut query = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(tenant.bytes().to_vec())
-        .bind(before)
-        .bind(limit);
-    if let Some(template) = template {
-        query = query.bind(template.bytes().to_vec());
-    }
-    query.fetch_all(connection).await?.iter().map(shown).collect()
 }
 
 /// Closes a batch: nothing more is made or given; what was given stays. False when it was closed before.

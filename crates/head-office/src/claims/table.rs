@@ -28,16 +28,10 @@ impl Table for Claims {
     }
 
     async fn load(&mut self, loading: Loading<'_>) -> Result<(), DbError> {
-        let Loading {
-            connection,
-            tenant,
-            state,
-            ..
-        } = loading;
-        let wanted = state.claims.take_wanted();
+        let wanted = loading.state.claims.take_wanted();
         if !wanted.is_empty() {
-            for claim in rows::load_claims(connection, tenant, &wanted).await? {
-                state.claims.found(claim);
+            for claim in rows::load_claims(loading.connection, loading.tenant, &wanted).await? {
+                loading.state.claims.found(claim);
             }
         }
         Ok(())
@@ -63,35 +57,29 @@ impl Table for Offers {
     }
 
     async fn load(&mut self, loading: Loading<'_>) -> Result<(), DbError> {
-        let Loading {
-            connection,
-            tenant,
-            state,
-            ..
-        } = loading;
-        let wanted = state.offers.take_wanted();
+        let wanted = loading.state.offers.take_wanted();
         if wanted.is_empty() {
             return Ok(());
         }
-        for (template, terms) in rows::load_terms(connection, tenant, &wanted).await? {
-            state.offers.found(Offer {
+        for (template, terms) in rows::load_terms(loading.connection, loading.tenant, &wanted).await? {
+            loading.state.offers.found(Offer {
                 template,
                 terms,
                 batches: Vec::new(),
             });
         }
         // A grant needs a template's terms alone; only claims take from its batches.
-        let claimed: BTreeSet<TemplateId> = state.holdings.wanted().map(|(_, template)| *template).collect();
+        let claimed: BTreeSet<TemplateId> = loading.state.holdings.wanted().map(|(_, template)| *template).collect();
         let claimed: Vec<TemplateId> = claimed.into_iter().collect();
         if claimed.is_empty() {
             return Ok(());
         }
         // Which they are is looked up here, and held with all other batches: closed or used up by then, it is none.
-        for batch in rows::load_open_batches(connection, tenant, &claimed).await? {
-            if let Some(Some(offer)) = state.offers.get_mut(&batch.template) {
+        for batch in rows::load_open_batches(loading.connection, loading.tenant, &claimed).await? {
+            if let Some(Some(offer)) = loading.state.offers.get_mut(&batch.template) {
                 offer.batches.push(batch.id);
             }
-            state.batches.want(batch.id);
+            loading.state.batches.want(batch.id);
         }
         Ok(())
     }
@@ -108,24 +96,17 @@ impl Table for Batches {
     }
 
     async fn load(&mut self, loading: Loading<'_>) -> Result<(), DbError> {
-        let Loading {
-            connection,
-            tenant,
-            lock,
-            state,
-            ..
-        } = loading;
-        let wanted = state.batches.take_wanted();
+        let wanted = loading.state.batches.take_wanted();
         if !wanted.is_empty() {
-            for batch in rows::load_batches(connection, tenant, &wanted, lock).await? {
-                state.batches.found(batch);
+            for batch in rows::load_batches(loading.connection, loading.tenant, &wanted, loading.lock).await? {
+                loading.state.batches.found(batch);
             }
-            let batches = &state.batches;
+            let batches = &loading.state.batches;
             let open = |id: &BatchId| {
                 matches!(batches.get(id), Some(Some(batch))
                     if batch.status != BatchStatus::Closed && batch.claimed < batch.size)
             };
-            for offer in state.offers.loaded_mut() {
+            for offer in loading.state.offers.loaded_mut() {
                 offer.batches.retain(open);
             }
         }

@@ -11,7 +11,10 @@ mod work;
 
 use std::{io::Write, process::ExitCode};
 
-use arguments::{Admin, Arguments, Command, Device};
+use arguments::{
+    Admin, Arguments, Command,
+    work::{Device, Grant},
+};
 use clap::Parser;
 pub use error::CliError;
 
@@ -46,7 +49,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
             Admin::Operator(action) => people::operator(&database, action).await?,
             Admin::Device(action) => work::decide_device(&database, action).await?,
             Admin::Order(action) => work::add_order(&database, action.into_inner()).await?,
-            Admin::Coupon(arguments::Grant::Grant(options)) => work::grant(&database, &options).await?,
+            Admin::Coupon(Grant::Grant(options)) => work::grant(&database, &options).await?,
         },
     }
     Ok(ExitCode::SUCCESS)

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{
     CliError,
-    arguments::{
+    arguments::people::{
         ClerkRole, CodePolicyOptions, NewClerk, NewOperator, NewStore, NewTenant, OperatorAction, TenantAction,
     },
     print,

@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     CliError,
-    arguments::{Role, Serve},
+    arguments::serve::{Role, Serve},
     print,
 };
 use crate::{

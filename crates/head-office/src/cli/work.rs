@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{
     CliError,
-    arguments::{DecideDevice, EnrolCode, GrantOptions, NewOrder, Seed},
+    arguments::work::{DecideDevice, EnrolCode, GrantOptions, NewOrder, Seed},
     print,
 };
 use crate::{

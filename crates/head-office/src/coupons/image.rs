@@ -3,10 +3,9 @@
 use async_trait::async_trait;
 use counterfoil_domain::{
     coupons::{Coupon, CouponState},
-    ids::{FreezeId, TenantId},
+    ids::FreezeId,
 };
 use counterfoil_protocol::sync::Image;
-use sqlx::AnyConnection;
 use uuid::Uuid;
 
 use super::rows;
@@ -14,7 +13,7 @@ use crate::{
     db::DbError,
     feed::{
         Item,
-        images::{Found, Images, Viewer},
+        images::{Found, Images, Viewer, Wanted},
     },
 };
 
@@ -24,25 +23,16 @@ pub struct Coupons;
 
 #[async_trait]
 impl Images for Coupons {
-    async fn load(
-        &self,
-        connection: &mut AnyConnection,
-        tenant: TenantId,
-        items: &[Item],
-        viewer: Viewer,
-    ) -> Result<Vec<Found>, DbError> {
-        let ids: Vec<_> = items
-            .iter()
-            .filter_map(|item| match item {
-                Item::Coupon(id) => Some(*id),
-                _ => None,
-            })
-            .collect();
+    async fn load(&self, wanted: Wanted<'_>) -> Result<Vec<Found>, DbError> {
+        let ids = wanted.own(|item| match item {
+            Item::Coupon(id) => Some(*id),
+            _ => None,
+        });
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let mut coupons = rows::load(connection, tenant, &ids, "").await?;
-        coupons.iter_mut().for_each(|coupon| mask(coupon, viewer));
+        let mut coupons = rows::load(wanted.connection, wanted.tenant, &ids, "").await?;
+        coupons.iter_mut().for_each(|coupon| mask(coupon, wanted.viewer));
         let found = |coupon: Coupon| (Item::Coupon(coupon.id), coupon.version, Image::Coupon(coupon));
         Ok(coupons.into_iter().map(found).collect())
     }

@@ -21,20 +21,13 @@ impl Table for Coupons {
     }
 
     async fn load(&mut self, loading: Loading<'_>) -> Result<(), DbError> {
-        let Loading {
-            connection,
-            tenant,
-            lock,
-            state,
-            ..
-        } = loading;
-        let wanted = state.coupons.take_wanted();
+        let wanted = loading.state.coupons.take_wanted();
         if !wanted.is_empty() {
-            for row in rows::load(connection, tenant, &wanted, lock).await? {
+            for row in rows::load(loading.connection, loading.tenant, &wanted, loading.lock).await? {
                 if let Some(member) = row.member {
-                    state.members.want(member);
+                    loading.state.members.want(member);
                 }
-                state.coupons.found(row);
+                loading.state.coupons.found(row);
             }
         }
         Ok(())

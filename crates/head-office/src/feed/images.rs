@@ -27,6 +27,26 @@ pub struct Viewer {
 /// An item, the version of its row, and the row as a counter may see it.
 pub type Found = (Item, i64, Image);
 
+/// Rows that are looked for.
+#[derive(Debug)]
+pub struct Wanted<'a> {
+    /// Within which transaction.
+    pub connection: &'a mut AnyConnection,
+    /// Whose rows.
+    pub tenant: TenantId,
+    /// The items whose rows they are, of every kind.
+    pub items: &'a [Item],
+    /// Who looks.
+    pub viewer: Viewer,
+}
+
+impl Wanted<'_> {
+    /// Those of the items that are one's own.
+    pub fn own<T>(&self, own: impl Fn(&Item) -> Option<T>) -> Vec<T> {
+        self.items.iter().filter_map(own).collect()
+    }
+}
+
 /// What loads the rows behind some kinds of items.
 #[async_trait]
 pub trait Images: Send + Sync + std::fmt::Debug {
@@ -35,13 +55,7 @@ pub trait Images: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     /// The driver's, and [`DbError::Decode`].
-    async fn load(
-        &self,
-        connection: &mut AnyConnection,
-        tenant: TenantId,
-        items: &[Item],
-        viewer: Viewer,
-    ) -> Result<Vec<Found>, DbError>;
+    async fn load(&self, wanted: Wanted<'_>) -> Result<Vec<Found>, DbError>;
 }
 
 /// All there are.
@@ -62,7 +76,13 @@ impl Gallery {
     ) -> Result<Vec<Row>, DbError> {
         let mut found: BTreeMap<Item, Row> = BTreeMap::new();
         for images in &self.0 {
-            for (item, version, image) in images.load(connection, tenant, items, viewer).await? {
+            let wanted = Wanted {
+                connection: &mut *connection,
+                tenant,
+                items,
+                viewer,
+            };
+            for (item, version, image) in images.load(wanted).await? {
                 found.insert(item, Row { version, image });
             }
         }

@@ -6,7 +6,6 @@ use axum::{Json, extract::State, http::StatusCode, response::Response};
 use counterfoil_domain::{
     ids::{BatchId, GrantId, JobId, MemberId, TemplateId},
     time::Millis,
-    transition::Audience,
 };
 use counterfoil_protocol::problem::Code;
 use serde::{Deserialize, Serialize};
@@ -14,7 +13,10 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::{LONGEST_LIST, New, NotMade, rows};
+use super::{
+    LONGEST_LIST, New, NotMade, rows,
+    shown::{self, GrantView},
+};
 use crate::{
     app::App,
     db::DbError,
@@ -65,66 +67,6 @@ struct GrantMade {
     #[schema(value_type = Option<Uuid>)]
     #[serde(skip_serializing_if = "Option::is_none")]
     job: Option<JobId>,
-}
-
-/// A grant.
-#[derive(Debug, Serialize, ToSchema)]
-struct GrantView {
-    /// Its id.
-    #[schema(value_type = Uuid)]
-    id: GrantId,
-    /// Of which template.
-    #[schema(value_type = Uuid)]
-    template: TemplateId,
-    /// Of which version of it.
-    template_version: i64,
-    /// The batch that its coupons are made in.
-    #[schema(value_type = Uuid)]
-    batch: BatchId,
-    /// `list` or `all`.
-    #[schema(value_type = String)]
-    audience: Audience,
-    /// `open`, `paused` or `closed`.
-    status: String,
-    /// How many members it is for.
-    members: i64,
-    /// How many have theirs.
-    given: i64,
-    /// When it was made, UTC ms.
-    created_at: Millis,
-    /// The job that gives a list theirs.
-    #[schema(value_type = Option<Uuid>)]
-    #[serde(skip_serializing_if = "Option::is_none")]
-    job: Option<JobId>,
-}
-
-impl From<rows::Shown> for GrantView {
-    fn from(shown: rows::Shown) -> Self {
-        let rows::Shown {
-            id,
-            template,
-            template_version,
-            batch,
-            audience,
-            status,
-            members,
-            given,
-            created_at,
-            job,
-        } = shown;
-        Self {
-            id,
-            template,
-            template_version,
-            batch,
-            audience,
-            status,
-            members,
-            given,
-            created_at,
-            job,
-        }
-    }
 }
 
 impl From<NotMade> for ApiError {
@@ -231,8 +173,7 @@ async fn list(
 ) -> Result<Json<Page<GrantView>>, ApiError> {
     let paging = Paging::<GrantId>::read(which.after.as_deref(), which.limit)?;
     let mut reader = app.db.reader().acquire().await.map_err(DbError::from)?;
-    let shown = rows::page(&mut reader, operator.tenant, paging.after, paging.rows()).await?;
-    let views: Vec<GrantView> = shown.into_iter().map(GrantView::from).collect();
+    let views = shown::page(&mut reader, operator.tenant, paging.after, paging.rows()).await?;
     Ok(Json(paging.page(views, |last| last.id)))
 }
 
@@ -249,8 +190,8 @@ async fn show(
     Path(id): Path<GrantId>,
 ) -> Result<Json<GrantView>, ApiError> {
     let mut reader = app.db.reader().acquire().await.map_err(DbError::from)?;
-    let shown = rows::show(&mut reader, operator.tenant, id).await?;
-    Ok(Json(shown.ok_or_else(ApiError::not_found)?.into()))
+    let shown = shown::show(&mut reader, operator.tenant, id).await?;
+    Ok(Json(shown.ok_or_else(ApiError::not_found)?))
 }
 
 /// A member's part in a grant.
@@ -284,7 +225,7 @@ async fn members(
 ) -> Result<Json<Page<PartView>>, ApiError> {
     let paging = Paging::<MemberId>::read(which.after.as_deref(), which.limit)?;
     let mut snapshot = app.db.snapshot().await?;
-    rows::show(&mut snapshot, operator.tenant, id)
+    shown::show(&mut snapshot, operator.tenant, id)
         .await?
         .ok_or_else(ApiError::not_found)?;
     let parts = rows::parts(&mut snapshot, operator.tenant, id, paging.after, paging.rows()).await?;
@@ -375,7 +316,7 @@ async fn decide(
 
 async fn change(deed: &mut Deed<'_>, id: GrantId, (from, to, job): Change) -> Result<GrantView, ApiError> {
     let (tenant, now) = (deed.tenant(), deed.now());
-    let before = rows::show(deed, tenant, id).await?.ok_or_else(ApiError::not_found)?;
+    let before = shown::show(deed, tenant, id).await?.ok_or_else(ApiError::not_found)?;
     if !rows::decide(deed, tenant, id, from, to).await? {
         return Err(ApiError::detailed(
             Code::StateConflict,
@@ -388,6 +329,6 @@ async fn change(deed: &mut Deed<'_>, id: GrantId, (from, to, job): Change) -> Re
     }
     let action = format!("grant.{to}");
     deed.audit(&action, &id.to_string()).await?;
-    let shown = rows::show(deed, tenant, id).await?.ok_or_else(ApiError::not_found)?;
-    Ok(shown.into())
+    let shown = shown::show(deed, tenant, id).await?.ok_or_else(ApiError::not_found)?;
+    Ok(shown)
 }

@@ -10,6 +10,7 @@ pub mod http;
 pub mod job;
 pub mod rows;
 mod rules;
+mod shown;
 pub mod table;
 
 pub use capability::CAPABILITY;

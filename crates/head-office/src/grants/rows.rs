@@ -1,12 +1,12 @@
 //! SQL of grants, but for what the engine reads and writes.
 
 use counterfoil_domain::{
-    ids::{BatchId, CouponId, GrantId, JobId, MemberId, TemplateId, TenantId},
+    ids::{BatchId, CouponId, GrantId, MemberId, TemplateId, TenantId},
     time::Millis,
     transition::{Audience, Grant, Part},
     words::Word,
 };
-use sqlx::{AnyConnection, Row, any::AnyRow};
+use sqlx::{AnyConnection, Row};
 
 use crate::db::{
     DbError,
@@ -132,86 +132,6 @@ pub(super) async fn due_to(
         .filter(|key| !parts.iter().any(|part| (part.grant, part.member) == *key))
         .map(|(grant, _)| grant)
         .collect())
-}
-
-/// A grant as people see it.
-#[derive(Debug, Clone)]
-pub struct Shown {
-    /// Which.
-    pub id: GrantId,
-    /// Of which template.
-    pub template: TemplateId,
-    /// Of which version.
-    pub template_version: i64,
-    /// Its batch.
-    pub batch: BatchId,
-    /// For whom.
-    pub audience: Audience,
-    /// `open`, `paused` or `closed`.
-    pub status: String,
-    /// How many members it is for.
-    pub members: i64,
-    /// How many have theirs.
-    pub given: i64,
-    /// When it was made.
-    pub created_at: Millis,
-    /// The job of a long list.
-    pub job: Option<JobId>,
-}
-
-const SHOWN: &str = "SELECT g.id AS id, g.template AS template, g.template_version AS template_version, g.batch AS batch, g.audience AS audience, g.status AS status, g.members AS members, b.claimed AS given, g.created_at AS created_at, j.id AS job FROM grants g JOIN batches b ON b.tenant = g.tenant AND b.id = g.batch LEFT JOIN jobs j ON j.tenant = g.tenant AND j.subject = g.id AND j.kind = 'grant'";
-
-fn shown(row: &AnyRow) -> Result<Shown, DbError> {
-    let audience: String = row.try_get("audience")?;
-    Ok(Shown {
-        id: id(row, "id", GrantId::from_bytes)?,
-        template: id(row, "template", TemplateId::from_bytes)?,
-        template_version: row.try_get("template_version")?,
-        batch: id(row, "batch", BatchId::from_bytes)?,
-        audience: Audience::parse(&audience).ok_or(DbError::Decode { column: "audience" })?,
-        status: row.try_get("status")?,
-        members: row.try_get("members")?,
-        given: row.try_get("given")?,
-        created_at: row.try_get("created_at")?,
-        job: id_or_null(row, "job", JobId::from_bytes)?,
-    })
-}
-
-/// A grant.
-///
-/// # Errors
-/// The driver's, and [`DbError::Decode`].
-pub async fn show(connection: &mut AnyConnection, tenant: TenantId, grant: GrantId) -> Result<Option<Shown>, DbError> {
-    let sql = format!("{SHOWN} WHERE g.tenant = $1 AND g.id = $2");
-    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(tenant.bytes().to_vec())
-        .bind(grant.bytes().to_vec())
-        .fetch_optional(connection)
-        .await?;
-    row.as_ref().map(shown).transpose()
-}
-
-/// A page of grants, the latest first: those before `before`.
-///
-/// # Errors
-/// As [`show`].
-pub async fn page(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    before: Option<GrantId>,
-    limit: i64,
-) -> Result<Vec<Shown>, DbError> {
-    let before = before.map_or(vec![0xff; 16], |id| id.bytes().to_vec());
-    let sql = format!("{SHOWN} WHERE g.tenant = $1 AND g.id < $2 ORDER BY g.id DESC LIMIT $3");
-    sqlx::query(sqlx::AssertSqlSafe(sql))
-        .bind(tenant.bytes().to_vec())
-        .bind(before)
-        .bind(limit)
-        .fetch_all(connection)
-        .await?
-        .iter()
-        .map(shown)
-        .collect()
 }
 
 /// Pauses, resumes or closes a grant, if it stands where that is possible; false if not.

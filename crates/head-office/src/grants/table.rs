@@ -18,18 +18,12 @@ impl Table for Grants {
     }
 
     async fn load(&mut self, loading: Loading<'_>) -> Result<(), DbError> {
-        let Loading {
-            connection,
-            tenant,
-            state,
-            ..
-        } = loading;
-        let wanted = state.grants.take_wanted();
+        let wanted = loading.state.grants.take_wanted();
         if !wanted.is_empty() {
-            for grant in rows::load_grants(connection, tenant, &wanted).await? {
-                state.offers.want(grant.template);
-                state.batches.want(grant.batch);
-                state.grants.found(grant);
+            for grant in rows::load_grants(loading.connection, loading.tenant, &wanted).await? {
+                loading.state.offers.want(grant.template);
+                loading.state.batches.want(grant.batch);
+                loading.state.grants.found(grant);
             }
         }
         Ok(())
@@ -47,16 +41,10 @@ impl Table for Parts {
     }
 
     async fn load(&mut self, loading: Loading<'_>) -> Result<(), DbError> {
-        let Loading {
-            connection,
-            tenant,
-            state,
-            ..
-        } = loading;
-        let wanted = state.parts.take_wanted();
+        let wanted = loading.state.parts.take_wanted();
         if !wanted.is_empty() {
-            for part in rows::load_parts(connection, tenant, &wanted).await? {
-                state.parts.found(part);
+            for part in rows::load_parts(loading.connection, loading.tenant, &wanted).await? {
+                loading.state.parts.found(part);
             }
         }
         Ok(())

@@ -1,19 +1,15 @@
 //! Members as counters are told of them.
 
 use async_trait::async_trait;
-use counterfoil_domain::{
-    ids::TenantId,
-    people::{Member, mask_phone},
-};
+use counterfoil_domain::people::{Member, mask_phone};
 use counterfoil_protocol::sync::Image;
-use sqlx::AnyConnection;
 
 use super::rows;
 use crate::{
     db::DbError,
     feed::{
         Item,
-        images::{Found, Images, Viewer},
+        images::{Found, Images, Wanted},
     },
 };
 
@@ -23,27 +19,18 @@ pub struct Members;
 
 #[async_trait]
 impl Images for Members {
-    async fn load(
-        &self,
-        connection: &mut AnyConnection,
-        tenant: TenantId,
-        items: &[Item],
-        viewer: Viewer,
-    ) -> Result<Vec<Found>, DbError> {
-        let ids: Vec<_> = items
-            .iter()
-            .filter_map(|item| match item {
-                Item::Member(id) => Some(*id),
-                _ => None,
-            })
-            .collect();
+    async fn load(&self, wanted: Wanted<'_>) -> Result<Vec<Found>, DbError> {
+        let ids = wanted.own(|item| match item {
+            Item::Member(id) => Some(*id),
+            _ => None,
+        });
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let mut members = rows::load(connection, tenant, &ids, "").await?;
+        let mut members = rows::load(wanted.connection, wanted.tenant, &ids, "").await?;
         for (_, member) in &mut members {
             // A counter that held a member before forgets them by that.
-            if !member.recent_stores.contains(&viewer.store) {
+            if !member.recent_stores.contains(&wanted.viewer.store) {
                 member.phone = mask_phone(&member.phone);
                 member.recent_stores.clear();
             }

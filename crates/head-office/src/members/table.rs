@@ -18,17 +18,10 @@ impl Table for Members {
     }
 
     async fn load(&mut self, loading: Loading<'_>) -> Result<(), DbError> {
-        let Loading {
-            connection,
-            tenant,
-            lock,
-            state,
-            ..
-        } = loading;
-        let wanted = state.members.take_wanted();
+        let wanted = loading.state.members.take_wanted();
         if !wanted.is_empty() {
-            for (version, member) in rows::load(connection, tenant, &wanted, lock).await? {
-                state.members.found_at(version, member);
+            for (version, member) in rows::load(loading.connection, loading.tenant, &wanted, loading.lock).await? {
+                loading.state.members.found_at(version, member);
             }
         }
         Ok(())

@@ -19,20 +19,13 @@ impl Table for Online {
     }
 
     async fn load(&mut self, loading: Loading<'_>) -> Result<(), DbError> {
-        let Loading {
-            connection,
-            tenant,
-            lock,
-            state,
-            ..
-        } = loading;
-        let wanted = state.online.take_wanted();
+        let wanted = loading.state.online.take_wanted();
         if !wanted.is_empty() {
-            for row in rows::load(connection, tenant, &wanted, lock).await? {
+            for row in rows::load(loading.connection, loading.tenant, &wanted, loading.lock).await? {
                 for held in &row.coupons {
-                    state.coupons.want(held.coupon);
+                    loading.state.coupons.want(held.coupon);
                 }
-                state.online.found(row);
+                loading.state.online.found(row);
             }
         }
         Ok(())

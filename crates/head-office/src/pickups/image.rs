@@ -2,11 +2,10 @@
 
 use async_trait::async_trait;
 use counterfoil_domain::{
-    ids::{FreezeId, TenantId},
+    ids::FreezeId,
     pickups::{Order, OrderState},
 };
 use counterfoil_protocol::sync::Image;
-use sqlx::AnyConnection;
 use uuid::Uuid;
 
 use super::rows;
@@ -14,7 +13,7 @@ use crate::{
     db::DbError,
     feed::{
         Item,
-        images::{Found, Images, Viewer},
+        images::{Found, Images, Viewer, Wanted},
     },
 };
 
@@ -24,25 +23,16 @@ pub struct Orders;
 
 #[async_trait]
 impl Images for Orders {
-    async fn load(
-        &self,
-        connection: &mut AnyConnection,
-        tenant: TenantId,
-        items: &[Item],
-        viewer: Viewer,
-    ) -> Result<Vec<Found>, DbError> {
-        let ids: Vec<_> = items
-            .iter()
-            .filter_map(|item| match item {
-                Item::Order(id) => Some(*id),
-                _ => None,
-            })
-            .collect();
+    async fn load(&self, wanted: Wanted<'_>) -> Result<Vec<Found>, DbError> {
+        let ids = wanted.own(|item| match item {
+            Item::Order(id) => Some(*id),
+            _ => None,
+        });
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let mut orders = rows::load(connection, tenant, &ids, "").await?;
-        orders.iter_mut().for_each(|order| mask(order, viewer));
+        let mut orders = rows::load(wanted.connection, wanted.tenant, &ids, "").await?;
+        orders.iter_mut().for_each(|order| mask(order, wanted.viewer));
         let found = |order: Order| (Item::Order(order.id), order.version, Image::Order(order));
         Ok(orders.into_iter().map(found).collect())
     }

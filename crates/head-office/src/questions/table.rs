@@ -18,17 +18,10 @@ impl Table for Freezes {
     }
 
     async fn load(&mut self, loading: Loading<'_>) -> Result<(), DbError> {
-        let Loading {
-            connection,
-            tenant,
-            lock,
-            state,
-            ..
-        } = loading;
-        let wanted = state.freezes.take_wanted();
+        let wanted = loading.state.freezes.take_wanted();
         if !wanted.is_empty() {
-            for row in rows::load_freezes(connection, tenant, &wanted, lock).await? {
-                state.freezes.found(row);
+            for row in rows::load_freezes(loading.connection, loading.tenant, &wanted, loading.lock).await? {
+                loading.state.freezes.found(row);
             }
         }
         Ok(())

@@ -1,16 +1,15 @@
 //! Sales as counters are told of them.
 
 use async_trait::async_trait;
-use counterfoil_domain::{ids::TenantId, sales::Sale};
+use counterfoil_domain::sales::Sale;
 use counterfoil_protocol::sync::Image;
-use sqlx::AnyConnection;
 
 use super::rows;
 use crate::{
     db::DbError,
     feed::{
         Item,
-        images::{Found, Images, Viewer},
+        images::{Found, Images, Wanted},
     },
 };
 
@@ -20,24 +19,15 @@ pub struct Sales;
 
 #[async_trait]
 impl Images for Sales {
-    async fn load(
-        &self,
-        connection: &mut AnyConnection,
-        tenant: TenantId,
-        items: &[Item],
-        _: Viewer,
-    ) -> Result<Vec<Found>, DbError> {
-        let ids: Vec<_> = items
-            .iter()
-            .filter_map(|item| match item {
-                Item::Sale(id) => Some(*id),
-                _ => None,
-            })
-            .collect();
+    async fn load(&self, wanted: Wanted<'_>) -> Result<Vec<Found>, DbError> {
+        let ids = wanted.own(|item| match item {
+            Item::Sale(id) => Some(*id),
+            _ => None,
+        });
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let sales = rows::load(connection, tenant, &ids, "").await?;
+        let sales = rows::load(wanted.connection, wanted.tenant, &ids, "").await?;
         let found = |sale: Sale| (Item::Sale(sale.id), sale.version, Image::Sale(sale));
         Ok(sales.into_iter().map(found).collect())
     }

@@ -18,20 +18,13 @@ impl Table for Sales {
     }
 
     async fn load(&mut self, loading: Loading<'_>) -> Result<(), DbError> {
-        let Loading {
-            connection,
-            tenant,
-            lock,
-            state,
-            ..
-        } = loading;
-        let wanted = state.sales.take_wanted();
+        let wanted = loading.state.sales.take_wanted();
         if !wanted.is_empty() {
-            for row in rows::load(connection, tenant, &wanted, lock).await? {
+            for row in rows::load(loading.connection, loading.tenant, &wanted, loading.lock).await? {
                 for sold in &row.coupons {
-                    state.coupons.want(sold.used.coupon);
+                    loading.state.coupons.want(sold.used.coupon);
                 }
-                state.sales.found(row);
+                loading.state.sales.found(row);
             }
         }
         Ok(())

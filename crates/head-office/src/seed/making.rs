@@ -10,11 +10,14 @@ use counterfoil_domain::{
 };
 
 use super::{
-    DEMO_DAY, Work,
+    Work,
     numbers::{Kind, Numbers},
     words,
 };
 use crate::coupons::codes;
+
+/// Coupon codes carry their day; demo coupons carry days that never are, one for each seed.
+const DEMO_DAY: u64 = 900_000;
 
 impl Work<'_> {
     pub(super) fn batch(&self, template: u64) -> BatchId {

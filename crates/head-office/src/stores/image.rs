@@ -1,16 +1,14 @@
 //! Stores, their limits, their clerks, and the keys of tokens, as counters are told of them.
 
 use async_trait::async_trait;
-use counterfoil_domain::ids::TenantId;
 use counterfoil_protocol::sync::{Image, StoreLimits};
-use sqlx::AnyConnection;
 
 use super::rows;
 use crate::{
     db::DbError,
     feed::{
         Item,
-        images::{Found, Images, Viewer},
+        images::{Found, Images, Wanted},
     },
 };
 
@@ -20,23 +18,14 @@ pub struct Stores;
 
 #[async_trait]
 impl Images for Stores {
-    async fn load(
-        &self,
-        connection: &mut AnyConnection,
-        tenant: TenantId,
-        items: &[Item],
-        _: Viewer,
-    ) -> Result<Vec<Found>, DbError> {
+    async fn load(&self, wanted: Wanted<'_>) -> Result<Vec<Found>, DbError> {
         let mut found = Vec::new();
-        let ids: Vec<_> = items
-            .iter()
-            .filter_map(|item| match item {
-                Item::Store(id) | Item::Limits(id) => Some(*id),
-                _ => None,
-            })
-            .collect();
+        let ids = wanted.own(|item| match item {
+            Item::Store(id) | Item::Limits(id) => Some(*id),
+            _ => None,
+        });
         if !ids.is_empty() {
-            for row in rows::load_stores(connection, tenant, &ids).await? {
+            for row in rows::load_stores(wanted.connection, wanted.tenant, &ids).await? {
                 let (id, limits) = (row.store.id, row.limits);
                 found.push((
                     Item::Limits(id),
@@ -46,27 +35,21 @@ impl Images for Stores {
                 found.push((Item::Store(id), row.version, Image::Store(row.store)));
             }
         }
-        let keys: Vec<_> = items
-            .iter()
-            .filter_map(|item| match item {
-                Item::TokenKey(id) => Some(*id),
-                _ => None,
-            })
-            .collect();
+        let keys = wanted.own(|item| match item {
+            Item::TokenKey(id) => Some(*id),
+            _ => None,
+        });
         if !keys.is_empty() {
-            for (version, key) in rows::load_token_keys(connection, tenant, &keys).await? {
+            for (version, key) in rows::load_token_keys(wanted.connection, wanted.tenant, &keys).await? {
                 found.push((Item::TokenKey(key.key_id), version, Image::TokenKey(key)));
             }
         }
-        let clerks: Vec<_> = items
-            .iter()
-            .filter_map(|item| match item {
-                Item::Clerk(id) => Some(*id),
-                _ => None,
-            })
-            .collect();
+        let clerks = wanted.own(|item| match item {
+            Item::Clerk(id) => Some(*id),
+            _ => None,
+        });
         if !clerks.is_empty() {
-            for (version, clerk) in rows::load_clerks(connection, tenant, &clerks).await? {
+            for (version, clerk) in rows::load_clerks(wanted.connection, wanted.tenant, &clerks).await? {
                 found.push((Item::Clerk(clerk.id), version, Image::Clerk(clerk)));
             }
         }

@@ -1,6 +1,13 @@
 //! A database that can't grow: a clear answer, nothing lost, nothing half done, and on it goes when there is room.
 
-use super::*;
+use counterfoil_domain::operations::Outcome;
+use counterfoil_protocol::{
+    paths,
+    questions::{LookupRequest, LookupResponse},
+};
+
+use super::{code_of, office};
+use crate::common::{On, START};
 
 /// Enough for the file to need more pages than it has.
 const OPERATIONS: usize = 150;

@@ -6,9 +6,14 @@ use counterfoil_domain::{
     people::Member,
 };
 use counterfoil_head_office::{coupons, members};
-use counterfoil_protocol::sync::Row;
+use counterfoil_protocol::{
+    paths,
+    questions::{LookupRequest, LookupResponse},
+    sync::{Image, Row},
+};
 
-use super::*;
+use super::{Answer, Office, code_of, office};
+use crate::common::{Counter, HOUR, On, START, random10};
 
 counterfoil_head_office::on_both! {
     a_member_is_found_with_coupons_and_a_strangers_phone_is_masked,

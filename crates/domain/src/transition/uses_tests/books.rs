@@ -1,33 +1,30 @@
-//! Uses that are one too many, in every order of arrival, lapse, cancel and void: as many cases as there are uses less
-//! one. And who hears of what: whoever was told of a row hears of its every change, or forgets it.
+//! A run of steps, kept in books by a plain reading of the rules, and held against what the transition makes of them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
-use proptest::prelude::*;
 use uuid::Uuid;
 
-use super::{
-    Answer, Arrival, AskFreeze, CancelFreeze, Card, Changes, Command, Entity, Excused, Lapse, Seen, State, Subject,
-    decide,
+use super::super::{
+    Answer, Arrival, AskFreeze, CancelFreeze, Changes, Command, Entity, Excused, Lapse, State, Subject, decide,
     online::{AskedOrder, End, EndOnline, FreezeOnline, Named, OnlineStatus},
-    testing::{COUPONS, DEVICES, MEMBER, NOW, PICKUP, TEMPLATE, basket, chain, coupon_id, device_id, id, store_of},
+    testing::{COUPONS, NOW, PICKUP, TEMPLATE, basket, chain, coupon_id, device_id, id, store_of},
 };
 use crate::{
-    coupons::{Coupon, CouponState, FREEZE_LASTS},
+    coupons::{Coupon, CouponState},
     ids::{ClerkId, FreezeId, OperationId, StoreId},
-    operations::{Action, CollectOrder, ExceptionKind, Outcome, RedeemCoupon, VoidRedemption},
+    operations::{Action, CollectOrder, Outcome, RedeemCoupon, VoidRedemption},
     pickups::{Order, OrderState},
-    time::{DAY, MINUTE, Millis},
+    time::{DAY, Millis},
 };
 
-const ORDER: FreezeId = FreezeId(Uuid::from_u128(0xA0));
+pub(super) const ORDER: FreezeId = FreezeId(Uuid::from_u128(0xA0));
 
 /// Whose word an operation names.
 #[derive(Debug, Clone, Copy)]
-enum Word {
+pub(super) enum Word {
     Nobodys,
     Own,
     /// The latest freeze of this device, whoever asks.
@@ -36,7 +33,7 @@ enum Word {
 }
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Ask {
         device: u128,
         subject: u128,
@@ -69,32 +66,7 @@ enum Step {
     },
 }
 
-fn word() -> impl Strategy<Value = Word> {
-    prop_oneof![
-        3 => Just(Word::Nobodys),
-        3 => Just(Word::Own),
-        1 => (0..DEVICES).prop_map(Word::Of),
-        1 => Just(Word::Orders),
-    ]
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let sold = proptest::sample::subsequence(vec![0, 1, 2], 1..=3);
-    prop_oneof![
-        3 => (0..DEVICES, 0..=COUPONS).prop_map(|(device, subject)| Step::Ask { device, subject }),
-        1 => (0..DEVICES).prop_map(|device| Step::GiveBack { device }),
-        4 => (0..DEVICES, 0..COUPONS, word()).prop_map(|(device, coupon, word)| Step::Redeem { device, coupon, word }),
-        2 => (0..DEVICES, word()).prop_map(|(device, word)| Step::Collect { device, word }),
-        2 => (0..DEVICES, sold, word()).prop_map(|(device, coupons, word)| Step::Sell { device, coupons, word }),
-        4 => (0_usize..20).prop_map(|operation| Step::Void { operation }),
-        1 => Just(Step::Hold),
-        2 => proptest::sample::select(End::ALL.to_vec()).prop_map(Step::End),
-        1 => prop_oneof![Just(MINUTE), Just(FREEZE_LASTS)].prop_map(Step::Wait),
-        1 => (0..=COUPONS).prop_map(|subject| Step::Look { subject }),
-    ]
-}
-
-fn subject(n: u128) -> Subject {
+pub(super) fn subject(n: u128) -> Subject {
     if n < COUPONS {
         Subject::Coupon(coupon_id(n))
     } else {
@@ -104,28 +76,38 @@ fn subject(n: u128) -> Subject {
 
 /// What a plain reading of the rule says there must be.
 #[derive(Debug, Default)]
-struct Books {
+pub(super) struct Books {
     /// Who has used what and has not undone it.
-    uses: BTreeMap<Subject, BTreeSet<OperationId>>,
+    pub(super) uses: BTreeMap<Subject, BTreeSet<OperationId>>,
     /// What each operation used.
     made: Vec<(OperationId, u128, Vec<Subject>)>,
     voided: BTreeSet<OperationId>,
-    cases: BTreeMap<OperationId, i64>,
+    pub(super) cases: BTreeMap<OperationId, i64>,
     /// What each store was told, by the version it saw.
     copies: BTreeMap<(StoreId, Subject), i64>,
     /// The version of each row that whoever holds it must have seen.
     loud: BTreeMap<Subject, i64>,
 }
 
-struct Run {
+pub(super) struct Run {
     state: State,
     now: Millis,
-    books: Books,
+    pub(super) books: Books,
     freezes: BTreeMap<u128, FreezeId>,
     next: u128,
 }
 
 impl Run {
+    pub(super) fn begin() -> Self {
+        Self {
+            state: chain(),
+            now: NOW,
+            books: Books::default(),
+            freezes: BTreeMap::new(),
+            next: 0,
+        }
+    }
+
     fn do_it(&mut self, command: &Command) -> Answer {
         loop {
             match decide(&self.state, command, self.now) {
@@ -210,7 +192,7 @@ impl Run {
         }
     }
 
-    fn push(&mut self, device: u128, action: Action) -> (OperationId, Outcome) {
+    pub(super) fn push(&mut self, device: u128, action: Action) -> (OperationId, Outcome) {
         self.next += 1;
         let known = self.state.devices[&device_id(device)].clone().unwrap();
         let operation = OperationId(id(9, self.next));
@@ -234,7 +216,7 @@ impl Run {
         }
     }
 
-    fn freeze(&self, device: u128, word: Word) -> Option<FreezeId> {
+    pub(super) fn freeze(&self, device: u128, word: Word) -> Option<FreezeId> {
         match word {
             Word::Nobodys => None,
             Word::Own => self.freezes.get(&device).copied(),
@@ -250,7 +232,7 @@ impl Run {
         self.books.made.push((operation, device, subjects));
     }
 
-    fn take(&mut self, step: &Step) {
+    pub(super) fn take(&mut self, step: &Step) {
         match step {
             Step::Ask { device, subject: about } => {
                 self.next += 1;
@@ -371,12 +353,12 @@ impl Run {
         }
     }
 
-    fn status(&self) -> Option<OnlineStatus> {
+    pub(super) fn status(&self) -> Option<OnlineStatus> {
         Some(self.state.online.get(&ORDER)?.as_ref()?.status)
     }
 
     /// Who has it, who used it besides, whether a freeze holds it still.
-    fn standing(&self, subject: Subject) -> (Option<OperationId>, Vec<OperationId>, bool) {
+    pub(super) fn standing(&self, subject: Subject) -> (Option<OperationId>, Vec<OperationId>, bool) {
         match subject {
             Subject::Coupon(id) => {
                 let coupon = self.state.coupons[&id].as_ref().unwrap();
@@ -404,7 +386,7 @@ impl Run {
         }
     }
 
-    fn holds(&self) {
+    pub(super) fn holds(&self) {
         for n in 0..=COUPONS {
             let subject = subject(n);
             let (holder, surplus, held) = self.standing(subject);
@@ -453,162 +435,4 @@ impl Run {
             );
         }
     }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
-
-    #[test]
-    fn there_are_as_many_cases_as_uses_less_one(steps in proptest::collection::vec(step(), 1..40)) {
-        let mut run = Run {
-            state: chain(),
-            now: NOW,
-            books: Books::default(),
-            freezes: BTreeMap::new(),
-            next: 0,
-        };
-        for step in &steps {
-            run.take(step);
-            run.holds();
-        }
-        // Whatever is still held is let go of.
-        run.take(&Step::Wait(DAY));
-        if run.status() == Some(OnlineStatus::Frozen) {
-            run.take(&Step::End(End::Cancel));
-        }
-        for subject in 0..=COUPONS {
-            run.take(&Step::Look { subject });
-        }
-        run.holds();
-        for n in 0..=COUPONS {
-            let (holder, surplus, _) = run.standing(subject(n));
-            let uses = run.books.uses.get(&subject(n)).map_or(0, BTreeSet::len);
-            prop_assert_eq!(surplus.len(), uses.saturating_sub(1));
-            prop_assert_eq!(holder.is_some(), uses > 0);
-        }
-    }
-}
-
-fn after(steps: &[Step]) -> Run {
-    let mut run = Run {
-        state: chain(),
-        now: NOW,
-        books: Books::default(),
-        freezes: BTreeMap::new(),
-        next: 0,
-    };
-    for step in steps {
-        run.take(step);
-        run.holds();
-    }
-    run
-}
-
-#[test]
-fn another_s_word_is_no_word() {
-    for (word, owner) in [
-        (Word::Of(0), Step::Ask { device: 0, subject: 1 }),
-        (Word::Orders, Step::Hold),
-    ] {
-        let mut run = after(&[owner]);
-        let action = Action::RedeemCoupon(RedeemCoupon {
-            coupon: coupon_id(1),
-            template: TEMPLATE,
-            template_version: 1,
-            worth: 100,
-            member: None,
-            freeze: run.freeze(1, word),
-        });
-        let (_, outcome) = run.push(1, action);
-        let exception = ExceptionKind::RedeemWhileFrozen;
-        assert_eq!(outcome, Outcome::AppliedWithException { exception });
-        assert!(matches!(run.standing(subject(1)), (None, _, true)), "the freeze stays");
-    }
-    let mut run = after(&[Step::Ask {
-        device: 0,
-        subject: COUPONS,
-    }]);
-    let action = Action::CollectOrder(CollectOrder {
-        order: PICKUP,
-        worth: 100,
-        freeze: run.freeze(1, Word::Of(0)),
-    });
-    let exception = ExceptionKind::RedeemWhileFrozen;
-    assert_eq!(run.push(1, action).1, Outcome::AppliedWithException { exception });
-}
-
-#[test]
-fn what_the_order_was_paid_with_is_redeemed_whichever_way_round() {
-    let sold = Step::Redeem {
-        device: 2,
-        coupon: 0,
-        word: Word::Nobodys,
-    };
-    for ends in [
-        [Step::End(End::Confirm), Step::Void { operation: 0 }],
-        [Step::Void { operation: 0 }, Step::End(End::Confirm)],
-    ] {
-        let run = after(&[Step::Hold, sold.clone(), ends[0].clone(), ends[1].clone()]);
-        assert_eq!(
-            run.standing(subject(0)),
-            (Some(OperationId(ORDER.0)), Vec::new(), false)
-        );
-        assert!(run.books.cases.is_empty());
-    }
-}
-
-#[test]
-fn worth_below_zero_is_set_aside_and_lets_go_of_what_it_held() {
-    let mut run = after(&[
-        Step::Ask { device: 0, subject: 0 },
-        Step::Ask {
-            device: 1,
-            subject: COUPONS,
-        },
-    ]);
-    let action = Action::RedeemCoupon(RedeemCoupon {
-        coupon: coupon_id(0),
-        template: TEMPLATE,
-        template_version: 1,
-        worth: -1,
-        member: None,
-        freeze: run.freeze(0, Word::Own),
-    });
-    let (_, outcome) = run.push(0, action);
-    assert!(matches!(outcome, Outcome::Quarantined { .. }));
-    assert_eq!(run.standing(subject(0)), (None, Vec::new(), false));
-    // Another's freeze is not let go of by naming it.
-    let action = Action::CollectOrder(CollectOrder {
-        order: PICKUP,
-        worth: -1,
-        freeze: run.freeze(0, Word::Of(1)),
-    });
-    assert!(matches!(run.push(0, action).1, Outcome::Quarantined { .. }));
-    assert!(run.standing(Subject::Order(PICKUP)).2, "its owner still holds it");
-}
-
-#[test]
-fn a_store_that_drops_out_of_a_member_s_eight_is_told_and_the_new_one_gets_all() {
-    let mut state = chain();
-    let mut stores: Vec<StoreId> = (10..18).map(|n| StoreId(id(3, n))).collect();
-    if let Some(Some(member)) = state.members.get_mut(&MEMBER) {
-        member.recent_stores = stores.clone();
-    }
-    let new = StoreId(id(3, 99));
-    let seen = Command::Seen(Seen {
-        member: MEMBER,
-        store: new,
-    });
-    let (answer, changes) = decide(&state, &seen, NOW).unwrap();
-    assert_eq!(answer, Answer::Noted);
-    let told: Vec<_> = stores.iter().map(|store| (*store, Entity::Member(MEMBER))).collect();
-    let card = Card {
-        store: new,
-        member: MEMBER,
-    };
-    assert_eq!(changes.cards, [card]);
-    assert_eq!(changes.feed, told);
-    stores.pop();
-    stores.insert(0, new);
-    assert_eq!(changes.members[0].recent_stores, stores);
 }

@@ -1,160 +1,24 @@
-//! Orders placed online: every state against every command, then thousands of random histories.
+//! Every state against every command, and what the coupons come to.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use proptest::prelude::*;
-use serde_json::json;
 use uuid::Uuid;
 
 use super::{
-    Answer, Applied, Changes, Command, Doing, ExpireCoupon, NeedKeys, State, Subject, decide, effect,
-    online::{AskedOrder, End, EndOnline, FreezeOnline, Named, OnlineOrder, OnlineStatus, redemption},
+    super::{
+        Answer, Changes, Command, ExpireCoupon, NeedKeys, State, decide, effect,
+        online::{End, EndOnline, FreezeOnline, Named, OnlineStatus, redemption},
+    },
+    BY, ENDS, NOW, SHOP, asked, at, coupon_id, doing, ends, order_id, redeem, run, state,
 };
 use crate::{
-    coupons::{Coupon, CouponState, HELD_BY_ORDER, ONLINE_DEVICE, ONLINE_STORE, Template},
-    ids::{BatchId, CouponId, DeviceId, FreezeId, MemberId, OperationId, StoreId, TemplateId},
-    operations::{Action, ExceptionKind, Outcome, RedeemCoupon, Times, VoidRedemption},
-    people::Member,
-    time::{DAY, MINUTE, Millis},
+    coupons::{CouponState, HELD_BY_ORDER, ONLINE_DEVICE, ONLINE_STORE},
+    ids::{DeviceId, MemberId, OperationId},
+    operations::{Action, ExceptionKind, Outcome, VoidRedemption},
+    time::{MINUTE, Millis},
     transition::Swept,
     verdict::Reason,
 };
-
-const NOW: Millis = 1_795_000_000_000;
-const ENDS: Millis = NOW + 30 * DAY;
-const BY: Uuid = Uuid::from_u128(0xB1);
-
-fn coupon_id(n: u128) -> CouponId {
-    CouponId(Uuid::from_u128(0xC0 + n))
-}
-fn order_id(n: u128) -> FreezeId {
-    FreezeId(Uuid::from_u128(0xF0 + n))
-}
-const MEMBER: MemberId = MemberId(Uuid::from_u128(0xA0));
-const TEMPLATE: TemplateId = TemplateId(Uuid::from_u128(0xE0));
-const SHOP: StoreId = StoreId(Uuid::from_u128(0x50));
-
-fn state(coupons: u128) -> State {
-    let template: Template = serde_json::from_value(json!({
-        "id": TEMPLATE, "version": 1, "name_zh": "减", "name_en": "Off", "currency": "CNY",
-        "rule": {"kind": "amount_off", "amount": 100}, "stores": null, "offline": "online_only",
-        "floor_limit": 0, "worth_unbounded": 0,
-    }))
-    .unwrap();
-    let member = Member {
-        id: MEMBER,
-        number: "1".into(),
-        name: "王".into(),
-        phone: "13800000000".into(),
-        recent_stores: vec![SHOP],
-    };
-    let mut state = State::default();
-    state.templates.insert((TEMPLATE, 1), Some(Arc::new(template)));
-    state.members.insert(MEMBER, Some(member));
-    for n in 0..coupons {
-        let coupon = Coupon {
-            id: coupon_id(n),
-            code: format!("{n:018}"),
-            member: Some(MEMBER),
-            template: TEMPLATE,
-            template_version: 1,
-            batch: BatchId(Uuid::from_u128(0xBA)),
-            home_store: None,
-            valid_from: None,
-            valid_until: Some(ENDS),
-            state: CouponState::Available,
-            version: 1,
-            surplus: Vec::new(),
-            told: Vec::new(),
-        };
-        state.coupons.insert(coupon.id, Some(coupon));
-    }
-    for n in 0..3 {
-        state.online.insert(order_id(n), None);
-    }
-    state
-}
-
-fn asked(order: u128, coupons: &[u128], question: &str) -> Command {
-    Command::FreezeOnline(FreezeOnline {
-        asked: Arc::new(AskedOrder {
-            id: order_id(order),
-            number: format!("W-{order}"),
-            question: question.into(),
-            member: Some(MEMBER),
-            amount: 5_000,
-            deadline: NOW + 15 * MINUTE,
-            coupons: coupons
-                .iter()
-                .map(|n| Named {
-                    as_given: coupon_id(*n).to_string(),
-                    coupon: Some(coupon_id(*n)),
-                })
-                .collect(),
-            by: BY,
-        }),
-        now: NOW,
-    })
-}
-
-fn ends(order: u128, end: End) -> Command {
-    Command::EndOnline(EndOnline {
-        id: order_id(order),
-        number: Some(format!("W-{order}")),
-        end,
-        by: Some(BY),
-        now: NOW + MINUTE,
-    })
-}
-
-fn run(state: &mut State, command: &Command) -> (Answer, Changes) {
-    let (answer, changes) = decide(state, command, NOW).unwrap();
-    state.absorb(&changes);
-    (answer, changes)
-}
-
-/// A counter that honours a coupon, as head office hears of it.
-fn redeem(state: &mut State, coupon: u128, operation: OperationId) -> (Outcome, Changes) {
-    let action = Action::RedeemCoupon(RedeemCoupon {
-        coupon: coupon_id(coupon),
-        template: TEMPLATE,
-        template_version: 1,
-        worth: 100,
-        member: None,
-        freeze: None,
-    });
-    let (outcome, changes) = effect(state, &action, &doing(operation)).unwrap();
-    state.absorb(&changes);
-    let applied = Applied {
-        id: operation,
-        device: DeviceId(Uuid::from_u128(0xD0)),
-        epoch: 1,
-        seq: 1,
-        fingerprint: [0; 32],
-        subject: Some(Subject::Coupon(coupon_id(coupon))),
-        outcome,
-    };
-    state.operations.insert(operation, Some(applied));
-    (outcome, changes)
-}
-
-fn doing(operation: OperationId) -> Doing {
-    Doing {
-        operation,
-        device: DeviceId(Uuid::from_u128(0xD0)),
-        store: SHOP,
-        actor: None,
-        times: Times {
-            occurred_at: NOW,
-            received_at: NOW,
-            settled_at: None,
-        },
-    }
-}
-
-fn at(state: &State, coupon: u128) -> CouponState {
-    state.coupons[&coupon_id(coupon)].as_ref().unwrap().state.clone()
-}
 
 fn status(answer: &Answer) -> Result<OnlineStatus, &'static str> {
     match answer {
@@ -491,122 +355,4 @@ fn the_sweep_marks_what_has_ended_and_leaves_the_rest() {
         now: ENDS,
     });
     assert!(matches!(decide(&state, &gone, ENDS), Err(NeedKeys(_))));
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Ask {
-        order: u128,
-        coupons: Vec<u128>,
-        question: u8,
-    },
-    End {
-        order: u128,
-        end: End,
-    },
-    Redeem {
-        coupon: u128,
-    },
-    Expire {
-        coupon: u128,
-        late: bool,
-    },
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        3 => (0..3u128, prop::collection::btree_set(0..3u128, 1..=3), 0..3u8)
-            .prop_map(|(order, coupons, question)| Step::Ask { order, coupons: coupons.into_iter().collect(), question }),
-        4 => (0..3u128, prop::sample::select(End::ALL.to_vec())).prop_map(|(order, end)| Step::End { order, end }),
-        1 => (0..3u128).prop_map(|coupon| Step::Redeem { coupon }),
-        1 => (0..3u128, any::<bool>()).prop_map(|(coupon, late)| Step::Expire { coupon, late }),
-    ]
-}
-
-/// What may follow a status.
-fn may_follow(from: Option<OnlineStatus>, to: OnlineStatus) -> bool {
-    use OnlineStatus::{Cancelled, Confirmed, Frozen, Refused, Voided};
-    matches!(
-        (from, to),
-        (None, Frozen | Refused | Cancelled)
-            | (Some(Refused), Frozen | Refused | Cancelled)
-            | (Some(Frozen), Confirmed | Cancelled)
-            | (Some(Confirmed), Voided)
-    )
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
-
-    /// Whatever arrives in whatever order, however often: a coupon has one holder, an order takes only steps that
-    /// follow each other, each step leaves one line, and what is repeated changes nothing.
-    #[test]
-    fn any_history_has_one_effect_each(steps in prop::collection::vec(step(), 1..40)) {
-        let mut state = state(3);
-        let mut lines: BTreeMap<CouponId, i64> = BTreeMap::new();
-        for (n, step) in steps.iter().enumerate() {
-            let before = state.online.clone();
-            let command = match step {
-                Step::Ask { order, coupons, question } => asked(*order, coupons, &question.to_string()),
-                Step::End { order, end } => ends(*order, *end),
-                Step::Expire { coupon, late } => Command::ExpireCoupon(ExpireCoupon {
-                    coupon: coupon_id(*coupon),
-                    now: if *late { ENDS } else { NOW },
-                }),
-                Step::Redeem { coupon } => {
-                    let operation = OperationId(Uuid::from_u128(0x1000 + n as u128));
-                    let held = at(&state, *coupon).order();
-                    let was_frozen = matches!(at(&state, *coupon), CouponState::Frozen { .. });
-                    let (_, changes) = redeem(&mut state, *coupon, operation);
-                    prop_assert_eq!(changes.taken.len(), usize::from(was_frozen && held.is_some()));
-                    for entry in &changes.entries {
-                        *lines.entry(entry.coupon).or_default() += 1;
-                    }
-                    continue;
-                }
-            };
-            let (first, changes) = run(&mut state, &command);
-            for entry in &changes.entries {
-                *lines.entry(entry.coupon).or_default() += 1;
-            }
-            for order in &changes.online {
-                let from = before[&order.id].as_ref().map(|order| order.status);
-                prop_assert!(may_follow(from, order.status), "{:?} -> {:?}", from, order.status);
-            }
-            let settled = state.clone();
-            let (again, changes) = run(&mut state, &command);
-            if !matches!(first, Answer::Swept(_)) {
-                prop_assert_eq!(&first, &again);
-            }
-            prop_assert_eq!(changes, Changes::default());
-            prop_assert_eq!(&settled.coupons, &state.coupons);
-
-            let orders: Vec<&OnlineOrder> = state.online.values().flatten().collect();
-            for (id, coupon) in state.coupons.iter() {
-                let coupon = coupon.as_ref().unwrap();
-                prop_assert_eq!(coupon.version - 1, lines.get(id).copied().unwrap_or(0));
-                if let Some(holder) = coupon.state.order() {
-                    let order = state.online[&holder].as_ref().unwrap();
-                    let fits = match coupon.state {
-                        CouponState::Frozen { .. } => order.status == OnlineStatus::Frozen,
-                        _ => order.status == OnlineStatus::Confirmed,
-                    };
-                    prop_assert!(fits, "{:?} {:?}", coupon, order);
-                    prop_assert!(order.coupons.iter().any(|held| held.coupon == *id));
-                }
-            }
-            for order in orders {
-                for held in &order.coupons {
-                    let of = state.coupons[&held.coupon].as_ref().unwrap().state.order();
-                    let holds = of == Some(order.id);
-                    match order.status {
-                        // What it does not hold any more, a counter took.
-                        OnlineStatus::Frozen => prop_assert!(holds || held.taken.is_some()),
-                        OnlineStatus::Confirmed => prop_assert!(holds || held.taken.is_some()),
-                        _ => prop_assert!(!holds),
-                    }
-                }
-            }
-        }
-    }
 }
