@@ -5,11 +5,11 @@ use std::process::ExitCode;
 use anyhow::{Result, bail};
 
 use crate::setup::{self, Purpose};
-use crate::{direction, drops, floors, fuzz, shell, traces, ui};
+use crate::{capability, direction, drops, floors, fuzz, shell, traces, ui};
 
 #[derive(clap::Args)]
 pub struct Options {
-    /// Also what takes minutes: every fuzzing target for some seconds
+    /// Also what takes minutes: a simulation, a capability added to a copy, every fuzzing target for some seconds
     #[arg(long)]
     deep: bool,
     /// Seconds for each fuzzing target
@@ -90,6 +90,7 @@ const DEEP_STEPS: &[Step] = &[
             "1000",
         ]))
     }),
+    ("a capability that is thrown away", |_| capability::check()),
     ("fuzzing", |options| fuzz::run(options.fuzz_seconds)),
 ];
 

@@ -5,6 +5,7 @@
 
 mod bare;
 mod bench;
+mod capability;
 mod check;
 mod cleanup;
 mod counts;

@@ -1,0 +1,173 @@
+//! A capability that is thrown away again: what it costs to add one is tried, not promised.
+//!
+//! `xtask/capability.patch` adds one with everything that there can be: an operation, a table, a feed's item, a route, a
+//! kind of work, a rule of `verify`, calls at the counter, a word on the screens, a step of the simulator. It is applied to
+//! a copy, which is tested. Files of its own aside it may change one line of a file, and the files whose line it changes
+//! are those that docs/ARCHITECTURE.md names.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result, bail};
+
+use crate::{places, shell};
+
+const PATCH: &str = "xtask/capability.patch";
+const DOCUMENT: &str = "docs/ARCHITECTURE.md";
+const HEADING: &str = "## How to add a capability";
+/// Crates that know of it.
+const CRATES: [&str; 5] = [
+    "counterfoil-domain",
+    "counterfoil-protocol",
+    "counterfoil-head-office",
+    "counterfoil-counter",
+    "counterfoil-sim",
+];
+
+pub fn check() -> Result<()> {
+    let root = places::root();
+    let patch = fs::read_to_string(root.join(PATCH)).with_context(|| format!("reading {PATCH}"))?;
+    let changed = changed(&patch);
+    let document = fs::read_to_string(root.join(DOCUMENT)).with_context(|| format!("reading {DOCUMENT}"))?;
+    compare(&changed, &named(&document)?)?;
+
+    let copy = copy(&root)?;
+    let mut apply = Command::new("git");
+    apply.current_dir(&copy).args(["apply", "--whitespace=error"]).arg(root.join(PATCH));
+    shell::run(apply)?;
+    let mut test: Vec<&str> = vec!["xtask", "test", "--"];
+    test.extend(CRATES.iter().flat_map(|name| ["-p", name]));
+    for arguments in [
+        test.as_slice(),
+        &["xtask", "check", "--only", "floors"],
+        &["xtask", "check", "--only", "types"],
+        &["run", "--quiet", "--package", "counterfoil", "--", "bindings", "--check"],
+        &["run", "--quiet", "--package", "counterfoil-sim", "--", "--seeds", "1..20", "--events", "300"],
+    ] {
+        let mut command = shell::cargo(arguments);
+        // What is not ours is built once for both.
+        command.current_dir(&copy).env("CARGO_TARGET_DIR", places::target());
+        shell::run(command)?;
+    }
+    Ok(())
+}
+
+/// How many lines of each existing file a patch adds or changes.
+fn changed(patch: &str) -> BTreeMap<String, usize> {
+    let mut files = BTreeMap::new();
+    let mut old = None;
+    for line in patch.lines() {
+        if let Some(path) = line.strip_prefix("--- ") {
+            old = path.strip_prefix("a/").map(str::to_owned);
+        } else if line.starts_with("+++ ") {
+            if let Some(path) = &old {
+                files.insert(path.clone(), 0);
+            }
+        } else if line.starts_with('+')
+            && let Some(lines) = old.as_ref().and_then(|path| files.get_mut(path))
+        {
+            *lines += 1;
+        }
+    }
+    files
+}
+
+/// The files in the first column of the table under the heading.
+fn named(document: &str) -> Result<BTreeSet<String>> {
+    let (_, section) = document
+        .split_once(HEADING)
+        .with_context(|| format!("{DOCUMENT} has no \"{HEADING}\""))?;
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let cells = section.lines().filter_map(|line| line.strip_prefix('|')?.split('|').next());
+    let words = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
+    Ok(words.filter(|word| word.contains('/') && !word.ends_with('/')).map(str::to_owned).collect())
+}
+
+fn compare(changed: &BTreeMap<String, usize>, named: &BTreeSet<String>) -> Result<()> {
+    let mut wrong = Vec::new();
+    for (path, lines) in changed {
+        if *lines > 1 {
+            wrong.push(format!("{path}: {lines} lines, where one is allowed"));
+        }
+        if !named.contains(path) {
+            wrong.push(format!("{path}: {DOCUMENT} does not name it"));
+        }
+    }
+    for path in named.iter().filter(|path| !changed.contains_key(*path)) {
+        wrong.push(format!("{path}: {DOCUMENT} names it, and the patch leaves it as it is"));
+    }
+    if !wrong.is_empty() {
+        bail!("{}", wrong.join("\n"));
+    }
+    Ok(())
+}
+
+/// A copy of what git knows of this clone and of what is new in it. Files that are as they were keep their time, so that
+/// little is built again.
+fn copy(root: &Path) -> Result<PathBuf> {
+    let copy = places::target().join("capability");
+    let mut list = Command::new("git");
+    list.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    let listed = shell::capture(list)?;
+    let files: BTreeSet<&Path> = listed.split('\0').filter(|name| !name.is_empty()).map(Path::new).collect();
+    if copy.exists() {
+        prune(&copy, &copy, &files)?;
+    }
+    for file in files {
+        let (from, to) = (root.join(file), copy.join(file));
+        // Deleted and not committed yet.
+        let Ok(text) = fs::read(&from) else { continue };
+        if fs::read(&to).is_ok_and(|now| now == text) {
+            continue;
+        }
+        if let Some(folder) = to.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::copy(&from, &to).with_context(|| format!("copying {}", from.display()))?;
+    }
+    Ok(copy)
+}
+
+/// Removes what an earlier copy, or the patch, left behind; what was installed or built there stays.
+fn prune(copy: &Path, folder: &Path, files: &BTreeSet<&Path>) -> Result<()> {
+    const BUILT: [&str; 6] = ["node_modules", "target", "dist", "paraglide", ".svelte-kit", "gen"];
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() && !path.is_symlink() {
+            if !BUILT.contains(&name.as_str()) {
+                prune(copy, &path, files)?;
+            }
+        } else if !files.contains(path.strip_prefix(copy)?) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_existing_files_are_counted() {
+        let patch = "--- /dev/null\n+++ b/new.rs\n@@ -0,0 +1,2 @@\n+one\n+two\n--- a/old.rs\n+++ b/old.rs\n@@ -1,1 +1,2 @@\n \
+                     context\n+one\n--- a/list.rs\n+++ b/list.rs\n@@ -1,1 +1,2 @@\n-a\n+b\n+c\n";
+        let found = changed(patch);
+        assert_eq!(found, BTreeMap::from([("old.rs".into(), 1), ("list.rs".into(), 2)]));
+        let named = BTreeSet::from(["old.rs".to_owned(), "other.rs".to_owned()]);
+        let said = compare(&found, &named).unwrap_err().to_string();
+        assert_eq!(said.lines().count(), 3, "{said}");
+    }
+
+    #[test]
+    fn the_table_under_the_heading_is_read() {
+        let text = "| `no/t.rs` |\n## How to add a capability\n\n| list | line |\n|---|---|\n| `a/b.rs`, `c/d.rs` | `e/f.rs` |\n\
+                    | `migrations/` | files |\n## Next\n| `g/h.rs` | |\n";
+        assert_eq!(named(text).unwrap(), BTreeSet::from(["a/b.rs".to_owned(), "c/d.rs".to_owned()]));
+    }
+}
