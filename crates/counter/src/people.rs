@@ -136,3 +136,20 @@ pub(crate) async fn approve(inner: &Inner, id: ClerkId, pin: &str) -> Result<Cle
     }
     Ok(approver)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made with another program, of the work that head office asks for.
+    const STORED: &str =
+        "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$BQwcjWFzRAI1Q16PDj55S/QQaZZqb6L7ldKisiD2HVI";
+
+    #[tokio::test]
+    async fn a_pin_is_checked_with_the_work_that_its_stored_hash_names() {
+        assert!(verify("482913", STORED.to_owned()).await.unwrap());
+        assert!(!verify("482914", STORED.to_owned()).await.unwrap());
+        let other_work = STORED.replace("t=2", "t=3");
+        assert!(!verify("482913", other_work).await.unwrap());
+    }
+}
