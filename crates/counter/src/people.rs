@@ -2,7 +2,7 @@
 
 use argon2::{
     Argon2,
-    password_hash::{PasswordHash, PasswordVerifier},
+    password_hash::{self, PasswordVerifier, phc::PasswordHash},
 };
 use counterfoil_domain::{
     ids::{ClerkId, StoreId},
@@ -115,7 +115,12 @@ async fn verify(pin: &str, hash: String) -> Result<bool> {
     tokio::task::spawn_blocking(move || {
         let hash = PasswordHash::new(&hash)
             .map_err(|error| Error::database(Fault::Corrupt, format!("a PIN's hash: {error}")))?;
-        Ok(Argon2::default().verify_password(pin.as_bytes(), &hash).is_ok())
+        match Argon2::default().verify_password(pin.as_bytes(), &hash) {
+            Ok(()) => Ok(true),
+            Err(password_hash::Error::PasswordInvalid) => Ok(false),
+            // Nothing was found out about the PIN, so it counts for no wrong one.
+            Err(error) => Err(Error::Internal(format!("checking a PIN: {error}"))),
+        }
     })
     .await?
 }
@@ -151,5 +156,12 @@ mod tests {
         assert!(!verify("482914", STORED.to_owned()).await.unwrap());
         let other_work = STORED.replace("t=2", "t=3");
         assert!(!verify("482913", other_work).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_hash_that_cannot_be_checked_is_no_wrong_pin() {
+        for damaged in ["", "482913", &STORED.replace("argon2id", "scrypt")] {
+            assert!(verify("482913", damaged.to_owned()).await.is_err(), "{damaged}");
+        }
     }
 }

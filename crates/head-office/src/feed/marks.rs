@@ -7,7 +7,7 @@
 //! it is a mark of the history before, and says nothing in that one.
 
 use counterfoil_domain::ids::{HistoryId, StoreId, TenantId};
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 /// Bytes of a mark that are random.
@@ -57,7 +57,7 @@ impl MarkKey {
         // What HMAC does with a short key anyway; a whole block is a key that can't be refused.
         let mut block = [0; 64];
         block[..32].copy_from_slice(&self.0);
-        let mut mac = Hmac::<Sha256>::new(block.as_slice().into());
+        let mut mac = Hmac::<Sha256>::new(&block.into());
         mac.update(b"counterfoil mark 2\0");
         mac.update(feed.tenant.bytes());
         mac.update(feed.history.bytes());

@@ -14,6 +14,7 @@ mod capability;
 pub mod notices;
 pub mod rows;
 pub mod setting;
+pub(crate) mod tls;
 
 pub use capability::CAPABILITY;
 
@@ -23,7 +24,7 @@ use std::{
 };
 
 use counterfoil_domain::time::Millis;
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use http::header::CONTENT_TYPE;
 use reqwest::{Client, Url, redirect};
 use sha2::Sha256;
@@ -72,6 +73,9 @@ pub enum SiteError {
     /// It answered with this status.
     #[error("the site answered with status {0}")]
     Status(u16),
+    /// TLS can't be set up.
+    #[error("no TLS: {0}")]
+    Tls(String),
     /// It said more than anybody asked.
     #[error("the site's answer is too long")]
     TooLong,
@@ -91,6 +95,7 @@ impl Caller {
     /// When TLS can't be set up.
     pub fn new(clock: Arc<dyn Clock>) -> Result<Self, SiteError> {
         let client = Client::builder()
+            .tls_backend_preconfigured(tls::config().map_err(|error| SiteError::Tls(error.to_string()))?)
             .redirect(redirect::Policy::none())
             .no_proxy()
             .timeout(PATIENCE)

@@ -1,9 +1,6 @@
 //! Adding stores and clerks.
 
-use argon2::{
-    Argon2,
-    password_hash::{PasswordHasher, SaltString},
-};
+use argon2::{Argon2, password_hash::PasswordHasher};
 use counterfoil_domain::{
     ids::{ClerkId, Place, StoreId, TenantId},
     offline::OfflineLimits,
@@ -132,9 +129,8 @@ pub fn hash_pin(random: &dyn Random, pin: &str) -> Result<String, AdminError> {
     if !pin_is_well_formed(pin) {
         return Err(AdminError::Pin);
     }
-    let salt = SaltString::encode_b64(&fresh::<16>(random)?).map_err(|_| AdminError::Hash)?;
     let hash = Argon2::default()
-        .hash_password(pin.as_bytes(), &salt)
+        .hash_password_with_salt(pin.as_bytes(), &fresh::<16>(random)?)
         .map_err(|_| AdminError::Hash)?;
     Ok(hash.to_string())
 }

@@ -13,7 +13,7 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-use crate::common::{Chain, HOUR, On, START, chain};
+use crate::common::{Chain, HOUR, On, START, chain, web};
 
 counterfoil_head_office::on_both! {
     a_token_lets_in_whom_it_names_until_it_is_taken_away,
@@ -58,7 +58,7 @@ async fn office(on: On) -> Office {
     Office {
         chain,
         address,
-        client: reqwest::Client::new(),
+        client: web().build().unwrap(),
     }
 }
 

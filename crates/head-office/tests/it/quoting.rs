@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use counterfoil_domain::people::OperatorRole;
 use counterfoil_head_office::serve;
-use reqwest::{Client, RequestBuilder};
+use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
-use crate::common::{Chain, On, chain, until};
+use crate::common::{Chain, On, chain, until, web};
 
 fn basket(lines: u64, coupons: u64) -> Value {
     let scatter = |n: u64| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40;
@@ -61,7 +61,7 @@ impl Office {
 
     /// A question over a connection of its own.
     fn question(&self, token: &str, basket: &Value) -> RequestBuilder {
-        let client = Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        let client = web().pool_max_idle_per_host(0).build().unwrap();
         client.post(&self.address).bearer_auth(token).body(basket.to_string())
     }
 

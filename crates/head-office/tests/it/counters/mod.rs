@@ -41,7 +41,7 @@ use serde_json::value::RawValue;
 use sqlx::Connection;
 use tower::ServiceExt;
 
-use crate::common::{Chain, Counter, HOUR, On, START, chain, random10, until};
+use crate::common::{Chain, Counter, HOUR, On, START, chain, random10, until, web};
 
 counterfoil_head_office::on_both! {
     a_device_enrols_once_with_a_code_and_again_with_the_same_key,
@@ -83,7 +83,7 @@ async fn office(on: On, coupons: usize) -> Office {
     Office {
         chain,
         address,
-        client: reqwest::Client::new(),
+        client: web().build().unwrap(),
     }
 }
 
@@ -718,7 +718,7 @@ async fn overlapping_requests_of_one_device_stop_nobody(on: On) {
     }
     let alive = tokio::time::timeout(
         Duration::from_secs(30),
-        reqwest::get(format!("{}/healthz", office.address)),
+        office.client.get(format!("{}/healthz", office.address)).send(),
     );
     assert_eq!(
         alive.await.expect("nobody answers any more").unwrap().status(),
