@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use counterfoil_head_office::testing::web;
 use counterfoil_tests::random::Random;
 use reqwest::{Client, RequestBuilder};
 use serde_json::Value;
@@ -42,7 +43,7 @@ impl World {
     pub fn new(addresses: Vec<String>) -> Self {
         Self {
             history: Mutex::default(),
-            client: Client::builder().timeout(PATIENCE).build().unwrap(),
+            client: web().timeout(PATIENCE).build().unwrap(),
             begun: Instant::now(),
             addresses: Mutex::new(addresses.into_iter().map(Some).collect()),
             down: Mutex::default(),

@@ -13,7 +13,7 @@ use counterfoil_head_office::{
     clock::{Clock, SystemClock},
     members::sessions::Link,
     on_both,
-    testing::{On, in_time, until},
+    testing::{On, in_time, until, web},
 };
 use counterfoil_tests::office::Office;
 use reqwest::{Client, StatusCode};
@@ -54,7 +54,7 @@ async fn desk(office: &Office) -> Desk {
         .await
         .unwrap();
     Desk {
-        client: Client::new(),
+        client: web().build().unwrap(),
         token: added["token"].as_str().unwrap().to_owned(),
         link_key,
         template: uuid::Uuid::from_slice(&id).unwrap().to_string(),

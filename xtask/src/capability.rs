@@ -37,7 +37,10 @@ pub fn check() -> Result<()> {
 
     let copy = copy(&root)?;
     let mut apply = Command::new("git");
-    apply.current_dir(&copy).args(["apply", "--whitespace=error"]).arg(root.join(PATCH));
+    apply
+        .current_dir(&copy)
+        .args(["apply", "--whitespace=error"])
+        .arg(root.join(PATCH));
     shell::run(apply)?;
     let mut test: Vec<&str> = vec!["xtask", "test", "--"];
     test.extend(CRATES.iter().flat_map(|name| ["-p", name]));
@@ -45,8 +48,26 @@ pub fn check() -> Result<()> {
         test.as_slice(),
         &["xtask", "check", "--only", "floors"],
         &["xtask", "check", "--only", "types"],
-        &["run", "--quiet", "--package", "counterfoil", "--", "bindings", "--check"],
-        &["run", "--quiet", "--package", "counterfoil-sim", "--", "--seeds", "1..20", "--events", "300"],
+        &[
+            "run",
+            "--quiet",
+            "--package",
+            "counterfoil",
+            "--",
+            "bindings",
+            "--check",
+        ],
+        &[
+            "run",
+            "--quiet",
+            "--package",
+            "counterfoil-sim",
+            "--",
+            "--seeds",
+            "1..20",
+            "--events",
+            "300",
+        ],
     ] {
         let mut command = shell::cargo(arguments);
         // What is not ours is built once for both.
@@ -82,9 +103,14 @@ fn named(document: &str) -> Result<BTreeSet<String>> {
         .split_once(HEADING)
         .with_context(|| format!("{DOCUMENT} has no \"{HEADING}\""))?;
     let section = section.split("\n## ").next().unwrap_or_default();
-    let cells = section.lines().filter_map(|line| line.strip_prefix('|')?.split('|').next());
+    let cells = section
+        .lines()
+        .filter_map(|line| line.strip_prefix('|')?.split('|').next());
     let words = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
-    Ok(words.filter(|word| word.contains('/') && !word.ends_with('/')).map(str::to_owned).collect())
+    Ok(words
+        .filter(|word| word.contains('/') && !word.ends_with('/'))
+        .map(str::to_owned)
+        .collect())
 }
 
 fn compare(changed: &BTreeMap<String, usize>, named: &BTreeSet<String>) -> Result<()> {
@@ -111,9 +137,14 @@ fn compare(changed: &BTreeMap<String, usize>, named: &BTreeSet<String>) -> Resul
 fn copy(root: &Path) -> Result<PathBuf> {
     let copy = places::target().join("capability");
     let mut list = Command::new("git");
-    list.current_dir(root).args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
+    list.current_dir(root)
+        .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
     let listed = shell::capture(list)?;
-    let files: BTreeSet<&Path> = listed.split('\0').filter(|name| !name.is_empty()).map(Path::new).collect();
+    let files: BTreeSet<&Path> = listed
+        .split('\0')
+        .filter(|name| !name.is_empty())
+        .map(Path::new)
+        .collect();
     if copy.exists() {
         prune(&copy, &copy, &files)?;
     }
@@ -168,6 +199,9 @@ mod tests {
     fn the_table_under_the_heading_is_read() {
         let text = "| `no/t.rs` |\n## How to add a capability\n\n| list | line |\n|---|---|\n| `a/b.rs`, `c/d.rs` | `e/f.rs` |\n\
                     | `migrations/` | files |\n## Next\n| `g/h.rs` | |\n";
-        assert_eq!(named(text).unwrap(), BTreeSet::from(["a/b.rs".to_owned(), "c/d.rs".to_owned()]));
+        assert_eq!(
+            named(text).unwrap(),
+            BTreeSet::from(["a/b.rs".to_owned(), "c/d.rs".to_owned()])
+        );
     }
 }

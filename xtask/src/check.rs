@@ -68,7 +68,18 @@ const STEPS: &[Step] = &[
     }),
     ("licences, bans, sources", |_| {
         let deny = setup::tool("cargo-deny", "0.20.2", "checks the dependencies' licences and sources")?;
-        let mut command = shell::command(deny, ["--workspace", "check", "bans", "licenses", "sources"]);
+        let mut command = shell::command(
+            deny,
+            [
+                "--workspace",
+                "check",
+                "--deny",
+                "unmatched-skip",
+                "bans",
+                "licenses",
+                "sources",
+            ],
+        );
         command.current_dir(crate::places::root());
         shell::run(command)
     }),

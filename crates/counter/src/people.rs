@@ -2,7 +2,7 @@
 
 use argon2::{
     Argon2,
-    password_hash::{PasswordHash, PasswordVerifier},
+    password_hash::{self, PasswordVerifier, phc::PasswordHash},
 };
 use counterfoil_domain::{
     ids::{ClerkId, StoreId},
@@ -115,7 +115,12 @@ async fn verify(pin: &str, hash: String) -> Result<bool> {
     tokio::task::spawn_blocking(move || {
         let hash = PasswordHash::new(&hash)
             .map_err(|error| Error::database(Fault::Corrupt, format!("a PIN's hash: {error}")))?;
-        Ok(Argon2::default().verify_password(pin.as_bytes(), &hash).is_ok())
+        match Argon2::default().verify_password(pin.as_bytes(), &hash) {
+            Ok(()) => Ok(true),
+            Err(password_hash::Error::PasswordInvalid) => Ok(false),
+            // Nothing was found out about the PIN, so it counts for no wrong one.
+            Err(error) => Err(Error::Internal(format!("checking a PIN: {error}"))),
+        }
     })
     .await?
 }
@@ -135,4 +140,28 @@ pub(crate) async fn approve(inner: &Inner, id: ClerkId, pin: &str) -> Result<Cle
         return Err(Error::NotAllowed);
     }
     Ok(approver)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made with another program, of the work that head office asks for.
+    const STORED: &str =
+        "$argon2id$v=19$m=19456,t=2,p=1$MDEyMzQ1Njc4OWFiY2RlZg$BQwcjWFzRAI1Q16PDj55S/QQaZZqb6L7ldKisiD2HVI";
+
+    #[tokio::test]
+    async fn a_pin_is_checked_with_the_work_that_its_stored_hash_names() {
+        assert!(verify("482913", STORED.to_owned()).await.unwrap());
+        assert!(!verify("482914", STORED.to_owned()).await.unwrap());
+        let other_work = STORED.replace("t=2", "t=3");
+        assert!(!verify("482913", other_work).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_hash_that_cannot_be_checked_is_no_wrong_pin() {
+        for damaged in ["", "482913", &STORED.replace("argon2id", "scrypt")] {
+            assert!(verify("482913", damaged.to_owned()).await.is_err(), "{damaged}");
+        }
+    }
 }

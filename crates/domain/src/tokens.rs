@@ -223,6 +223,13 @@ mod tests {
         );
         let read = Token::verify(&text, 1_795_000_000_000, |id| (id == 3).then(|| key().verifying_key()));
         assert_eq!(read, Ok(token()));
+        // Made with another program: tokens that are printed already must read the same for ever.
+        assert_eq!(
+            text,
+            "CF1:AEAAAAADAIAAAAAAAPUHAAMBAEAQCAIBAEAQAAAAAAB6Q4ADQMBQGAYDAMBQGAAAAAAAH2DQAKBAEAQCAIBAEAQAAAAAIANB5ZLF\
+             4AABUHXFOSDA7WT4YNODU6T2HSDV7DZP4KV7S7MA6WBHFU7WN6YQCUG2BWBOLK2JZPMUINRACPFA5GHUXXR32WWFM4LI3REFM6Z64KE6\
+             LETWQFYV2AY"
+        );
     }
 
     #[test]

@@ -111,6 +111,11 @@ pub struct Chain {
     pub orders: Vec<OrderId>,
 }
 
+/// Asks over HTTP.
+pub fn web() -> reqwest::ClientBuilder {
+    reqwest::Client::builder().tls_backend_preconfigured(crate::outbox::tls::config().unwrap())
+}
+
 pub fn random10() -> [u8; 10] {
     crate::clock::bytes(&SystemRandom).unwrap()
 }

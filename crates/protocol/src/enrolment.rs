@@ -90,6 +90,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_proof_is_the_one_that_other_programs_make() {
+        let key = SigningKey::from_bytes(&[1; 32]);
+        // Made with another program.
+        let proof = "01893e80dcb641d693e9847ad21a91cf1ddbcf058b344a2e5f0960c280eb9a69\
+                     e6a53fe0dc3ed7c7127b9fd50ad7eaba2e2982050641182603f43cd151e2440a";
+        assert_eq!(EnrolRequest::prove("abcd-2345", &key), proof);
+        let request = EnrolRequest {
+            code: "ABCD2345".into(),
+            public_key: hex::encode(key.verifying_key().as_bytes()),
+            proof: proof.into(),
+            name: "till 1".into(),
+            app_version: "1".into(),
+        };
+        assert_eq!(request.verified_key(), Some(key.verifying_key()));
+        let other = EnrolRequest {
+            code: "ABCD2346".into(),
+            ..request
+        };
+        assert_eq!(other.verified_key(), None);
+    }
+
+    #[test]
     fn an_older_head_office_says_no_place() {
         let id = "01a1ee56-5e00-7003-bfff-ffffffffffff";
         let answer = serde_json::json!({

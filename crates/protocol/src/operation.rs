@@ -187,6 +187,10 @@ mod tests {
         let (tenant, arrival) = open(0, &sealed.text).unwrap();
         assert_eq!(tenant, envelope().tenant);
         assert_eq!(arrival.fingerprint, sealed.fingerprint);
+        assert_eq!(
+            hex::encode(fingerprint(b"abc")),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert_eq!(arrival.action, Some(envelope().action));
     }
 

@@ -81,6 +81,12 @@ mod tests {
             body: b"{}",
         };
         let signature = signed.sign(&key);
+        // Made with another program: every head office and every counter must make and take this one.
+        assert_eq!(
+            signature,
+            "f8f545bb6b2cd5293f8a0725e261a0415a402698435732e642fc36632909ea55\
+             a4e6f737d30334267295c999945fc949a9c635ab3088c0469149e961e552c104"
+        );
         let public = key.verifying_key();
         assert!(signed.verify(&public, &signature));
         for changed in [

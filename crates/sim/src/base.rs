@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use argon2::password_hash::{PasswordHasher, SaltString};
+use argon2::password_hash::PasswordHasher;
 use axum::http::Method;
 use counterfoil_counter::{Counter, Parts};
 use counterfoil_domain::ids::{MemberId, StoreId, TemplateId, TenantId};
@@ -244,9 +244,8 @@ async fn cheap_pins(app: &App) -> Result<()> {
     let failed = |error: &dyn std::fmt::Display| anyhow::anyhow!("no hash: {error}");
     let params = argon2::Params::new(8, 1, 1, None).map_err(|error| failed(&error))?;
     let hasher = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
-    let salt = SaltString::encode_b64(b"0123456789abcdef").map_err(|error| failed(&error))?;
     let hash = hasher
-        .hash_password(PIN.as_bytes(), &salt)
+        .hash_password_with_salt(PIN.as_bytes(), b"0123456789abcdef")
         .map_err(|error| failed(&error))?
         .to_string();
     let mut lease = app.db.lease().await?;

@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
-use counterfoil_head_office::testing::{Fresh, On, fresh, in_time};
+use counterfoil_head_office::testing::{Fresh, On, fresh, in_time, web};
 use counterfoil_tests::{
     desk::Desk,
     disk::{SmallDisk, skipped},
@@ -87,7 +87,9 @@ async fn a_counter_promises_only_what_it_can_keep() {
 
 /// What an operator hears who wants something written; the status, and the code of a problem.
 async fn write(office: &Office, token: &str, member: &str) -> (u16, Option<String>) {
-    let answer = reqwest::Client::new()
+    let answer = web()
+        .build()
+        .unwrap()
         .put(format!("{}/v1/members/{member}/email", office.address))
         .bearer_auth(token)
         .json(&json!({"email": "somebody@example.com"}))
@@ -113,7 +115,11 @@ async fn until_refused(office: &Office, token: &str, member: &str) -> (u16, Opti
 }
 
 async fn status_of(address: &str, path: &str) -> u16 {
-    reqwest::get(format!("{address}{path}"))
+    web()
+        .build()
+        .unwrap()
+        .get(format!("{address}{path}"))
+        .send()
         .await
         .unwrap()
         .status()

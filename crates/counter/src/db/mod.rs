@@ -10,7 +10,6 @@ use std::{
     time::Duration,
 };
 
-use fs4::fs_std::FileExt;
 use place::Made;
 pub(crate) use place::{as_a_file, lock_file, make_folder};
 use sqlx::{
@@ -262,7 +261,7 @@ struct OpeningLock(#[expect(dead_code, reason = "held for its lock")] File);
 impl OpeningLock {
     async fn take(folder: &Path, made: &mut Made) -> Result<Self> {
         let (path, file) = made.lock(folder)?;
-        let locked = tokio::task::spawn_blocking(move || FileExt::lock_exclusive(&file).map(|()| file)).await;
+        let locked = tokio::task::spawn_blocking(move || file.lock().map(|()| file)).await;
         match locked {
             Ok(Ok(file)) => Ok(Self(file)),
             Ok(Err(error)) => Err(Error::file(format!("locking {}", path.display()))(error)),

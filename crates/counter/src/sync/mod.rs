@@ -4,9 +4,10 @@ pub mod driver;
 #[cfg(test)]
 mod tests;
 
-use std::{fs::File, path::Path};
-
-use fs4::fs_std::FileExt;
+use std::{
+    fs::{File, TryLockError},
+    path::Path,
+};
 
 use crate::{
     db::lock_file,
@@ -22,10 +23,10 @@ impl DrainLock {
     pub fn try_take(folder: &Path) -> Result<Option<Self>> {
         let path = folder.join("sync.lock");
         let file = lock_file(&path)?;
-        match FileExt::try_lock_exclusive(&file) {
-            Ok(true) => Ok(Some(Self(file))),
-            Ok(false) => Ok(None),
-            Err(error) => Err(Error::file(format!("locking {}", path.display()))(error)),
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(Error::file(format!("locking {}", path.display()))(error)),
         }
     }
 }

@@ -11,7 +11,7 @@ use std::{
     },
 };
 
-use argon2::password_hash::{PasswordHasher, SaltString};
+use argon2::password_hash::PasswordHasher;
 use counterfoil_domain::{
     coupons::{Coupon, CouponState, OfflinePolicy, Template},
     ids::{
@@ -158,13 +158,13 @@ pub fn clerk(n: u8, role: Role) -> Clerk {
     // The smallest work argon2 allows: tests check the counting, not the hash.
     let params = argon2::Params::new(8, 1, 1, None).unwrap();
     let hasher = argon2::Argon2::new(argon2::Algorithm::Argon2id, argon2::Version::V0x13, params);
-    let salt = SaltString::encode_b64(b"0123456789abcdef").unwrap();
+    let hash = hasher.hash_password_with_salt(PIN.as_bytes(), b"0123456789abcdef");
     Clerk {
         id: clerk_id(n),
         store: store_id(1),
         name: format!("clerk {n}"),
         role,
-        pin_hash: hasher.hash_password(PIN.as_bytes(), &salt).unwrap().to_string(),
+        pin_hash: hash.unwrap().to_string(),
         active: true,
     }
 }

@@ -3,7 +3,7 @@
 
 use counterfoil_domain::time::{HOUR, MINUTE, Millis};
 use counterfoil_protocol::problem::Code;
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 use sqlx::AnyConnection;
 
@@ -40,7 +40,7 @@ impl Link<'_> {
         // What HMAC does with a short key anyway; a whole block is a key that can't be refused.
         let mut block = [0; 64];
         block[..32].copy_from_slice(key);
-        let mut mac = Hmac::<Sha256>::new(block.as_slice().into());
+        let mut mac = Hmac::<Sha256>::new(&block.into());
         mac.update(format!("counterfoil link 1\n{}\n{}\n{}", self.tenant, self.expires, self.member).as_bytes());
         mac
     }

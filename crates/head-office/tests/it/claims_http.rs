@@ -38,7 +38,7 @@ async fn site(on: On) -> Site {
     Site {
         chain,
         address,
-        client: Client::new(),
+        client: web().build().unwrap(),
         operator,
     }
 }

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use counterfoil_domain::people::OperatorRole;
 use counterfoil_head_office::serve;
-use reqwest::{Client, RequestBuilder};
+use reqwest::RequestBuilder;
 use serde_json::Value;
 
-use crate::common::{Chain, On, chain, heavy_basket, until};
+use crate::common::{Chain, On, chain, heavy_basket, until, web};
 
 /// Ten percentages in ten groups: more combinations than may be tried.
 fn big() -> Value {
@@ -41,7 +41,7 @@ impl Office {
 
     /// A question over a connection of its own.
     fn question(&self, token: &str, basket: &Value) -> RequestBuilder {
-        let client = Client::builder().pool_max_idle_per_host(0).build().unwrap();
+        let client = web().pool_max_idle_per_host(0).build().unwrap();
         client.post(&self.address).bearer_auth(token).body(basket.to_string())
     }
 

@@ -11,7 +11,7 @@ use counterfoil_head_office::{App, admin, clock::SystemRandom, members::sessions
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::common::{Chain, On, chain};
+use crate::common::{Chain, On, chain, web};
 
 struct Office {
     chain: Chain,
@@ -38,7 +38,7 @@ async fn office(on: On) -> Office {
     Office {
         chain,
         address,
-        client: reqwest::Client::new(),
+        client: web().build().unwrap(),
     }
 }
 

@@ -11,7 +11,7 @@ use counterfoil_protocol::sync::{Cursor, Image};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::common::{Chain, On, chain, random10};
+use crate::common::{Chain, On, chain, random10, web};
 
 /// A head office with an operator who calls it.
 pub struct Office {
@@ -36,7 +36,7 @@ pub async fn office(on: On, coupons: usize) -> Office {
     Office {
         chain,
         address,
-        client: reqwest::Client::new(),
+        client: web().build().unwrap(),
         token,
     }
 }

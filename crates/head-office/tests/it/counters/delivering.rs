@@ -168,7 +168,7 @@ async fn overlapping_requests_of_one_device_stop_nobody(on: On) {
     }
     let alive = tokio::time::timeout(
         Duration::from_secs(30),
-        reqwest::get(format!("{}/healthz", office.address)),
+        office.client.get(format!("{}/healthz", office.address)).send(),
     );
     assert_eq!(
         alive.await.expect("nobody answers any more").unwrap().status(),

@@ -21,7 +21,7 @@ use reqwest::{Method, StatusCode};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
-use crate::common::{Chain, Counter, On, chain};
+use crate::common::{Chain, Counter, On, chain, web};
 
 struct Office {
     chain: Chain,
@@ -43,7 +43,7 @@ async fn office(on: On, coupons: usize) -> Office {
     Office {
         chain,
         address,
-        client: reqwest::Client::new(),
+        client: web().build().unwrap(),
     }
 }
 

@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use self::make::Maker;
 use self::operations::{Needs, Operation};
-use crate::common::{Chain, On, chain};
+use crate::common::{Chain, On, chain, web};
 
 counterfoil_head_office::on_both! {
     nobody_is_let_in_without_the_right_token,
@@ -63,10 +63,7 @@ async fn office(on: On) -> Office {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     tokio::spawn(serve(Arc::clone(&chain.app), listener, None));
-    let client = reqwest::Client::builder()
-        .timeout(Duration::from_secs(60))
-        .build()
-        .unwrap();
+    let client = web().timeout(Duration::from_secs(60)).build().unwrap();
     let document = client.get(format!("{address}/openapi.json")).send().await.unwrap();
     let document = document.json().await.unwrap();
     Office {
