@@ -15,7 +15,10 @@ use counterfoil_domain::{
 };
 use counterfoil_head_office::{stores, verify};
 
-use crate::{perform, world::World};
+use crate::{
+    kinds::{later, operators},
+    world::World,
+};
 use copies::copies;
 use uses::{Journals, delivered};
 
@@ -70,7 +73,7 @@ pub async fn finale(world: &mut World) -> Result<Violations> {
     if let Err(left) = quiet(world).await? {
         violations.push(format!("not everything was delivered: {left}"));
     }
-    perform::sweep(world).await?;
+    later::sweep(world).await?;
     world.pass(MINUTE).await;
     if let Err(left) = quiet(world).await? {
         violations.push(format!("not everything was read: {left}"));
@@ -120,7 +123,7 @@ async fn quiet(world: &mut World) -> Result<Result<(), String>> {
     for _ in 0..ROUNDS {
         left.clear();
         for place in 0..world.tills.len() {
-            perform::decide(world, place, false).await?;
+            operators::decide(world, place, false).await?;
             for _ in 0..TURNS {
                 let Some(counter) = world.counter(place) else { break };
                 match counter.sync_turn().await {
