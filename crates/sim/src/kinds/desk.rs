@@ -2,12 +2,19 @@
 
 use anyhow::Result;
 use counterfoil_counter::{Basket, BasketLine, Confirmation, Input, MemberAnswer, Selection, Settled, Tender};
-use counterfoil_domain::{ids::OperationId, sales::ReturnPolicy, settlement::returns::Units};
+use counterfoil_domain::{ids::OperationId, operations::Action, sales::ReturnPolicy, settlement::returns::Units};
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, exchange::said};
 use crate::{
     base::PIN,
+    judge::{
+        Judged, Violations,
+        coupons::{self, COUPON},
+        journals::Said,
+        orders::{self, ORDER},
+        stores,
+    },
     step::Making,
     world::{World, pick},
 };
@@ -36,6 +43,17 @@ impl Kind for Redeem {
         let code = pick(&world.coupons, self.coupon).to_owned();
         redeem(world, self.till, Input::CouponCode(code), "redeem").await
     }
+    fn says(action: &Action, said: &mut Said) {
+        if let Action::RedeemCoupon(redeemed) = action {
+            said.used.push((COUPON, redeemed.coupon.0));
+            said.by = redeemed.member;
+        }
+    }
+    async fn judge(judged: &Judged<'_>) -> Result<Violations> {
+        let mut violations = coupons::uses(judged).await?;
+        violations.extend(coupons::told(judged).await?);
+        Ok(violations)
+    }
 }
 
 /// A clerk hands an order over.
@@ -61,6 +79,14 @@ impl Kind for Collect {
     async fn perform(&self, world: &mut World) -> Result<String> {
         let code = pick(&world.orders, self.order).to_owned();
         redeem(world, self.till, Input::PickupCode(code), "collect").await
+    }
+    fn says(action: &Action, said: &mut Said) {
+        if let Action::CollectOrder(collected) = action {
+            said.used.push((ORDER, collected.order.0));
+        }
+    }
+    async fn judge(judged: &Judged<'_>) -> Result<Violations> {
+        orders::uses(judged).await
     }
 }
 
@@ -194,6 +220,16 @@ impl Kind for Sell {
             Err(error) => Ok(said(&error)),
         }
     }
+    fn says(action: &Action, said: &mut Said) {
+        if let Action::SettleSale(settled) = action {
+            said.used
+                .extend(settled.coupons.iter().map(|used| (COUPON, used.coupon.0)));
+            said.more = true;
+        }
+    }
+    async fn judge(judged: &Judged<'_>) -> Result<Violations> {
+        stores::sales(judged).await
+    }
 }
 
 /// A manager undoes one of this counter's own operations, counted from the latest.
@@ -231,6 +267,11 @@ impl Kind for Void {
                 Ok(format!("done {}", receipt.op_id))
             }
             Err(error) => Ok(said(&error)),
+        }
+    }
+    fn says(action: &Action, said: &mut Said) {
+        if let Action::VoidRedemption(void) = action {
+            said.undone = Some(void.target);
         }
     }
 }
@@ -303,6 +344,12 @@ impl Kind for Return {
             Err(error) => Ok(said(&error)),
         }
     }
+    fn says(action: &Action, said: &mut Said) {
+        if let Action::ReturnSale(back) = action {
+            let brought = back.coupons.iter().map(|coupon| (back.target, (COUPON, coupon.0)));
+            said.given_back.extend(brought);
+        }
+    }
 }
 
 /// A member says their number.
@@ -337,5 +384,8 @@ impl Kind for Greet {
             Ok(MemberAnswer::Unknown(_)) => "unknown".into(),
             Err(error) => error.code().into(),
         })
+    }
+    async fn judge(judged: &Judged<'_>) -> Result<Violations> {
+        stores::members(judged).await
     }
 }

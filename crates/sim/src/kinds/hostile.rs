@@ -24,6 +24,7 @@ use serde_json::value::RawValue;
 
 use super::Kind;
 use crate::{
+    judge::{Judged, Violations},
     net::Call,
     step::Making,
     world::{World, pick},
@@ -84,6 +85,18 @@ impl Kind for Attack {
     async fn perform(&self, world: &mut World) -> Result<String> {
         world.count("hostile");
         attack(world, self.attack, self.coupon).await
+    }
+    /// What gives away less than nothing has no effect.
+    async fn judge(judged: &Judged<'_>) -> Result<Violations> {
+        let mut violations = Violations::new();
+        for (id, entry) in &judged.journals.entries {
+            if let Action::RedeemCoupon(RedeemCoupon { worth, .. }) = entry.action
+                && worth < 0
+            {
+                violations.push(format!("{id} gives away {worth}"));
+            }
+        }
+        Ok(violations)
     }
 }
 

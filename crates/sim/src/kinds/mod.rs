@@ -4,9 +4,14 @@
 use std::fmt;
 
 use anyhow::Result;
+use counterfoil_domain::operations::Action;
 use serde::{Deserialize, Serialize};
 
-use crate::{step::Making, world::World};
+use crate::{
+    judge::{Judged, Violations, journals::Said},
+    step::Making,
+    world::World,
+};
 
 /// What every kind of step says of itself. Its fields are all that it needs; numbers are taken modulo what there is.
 pub trait Kind: Sized {
@@ -27,6 +32,14 @@ pub trait Kind: Sized {
 
     /// Does it; what came of it, in words that are the same in every run.
     async fn perform(&self, world: &mut World) -> Result<String>;
+
+    /// What an operation says, if it is one that this brings about.
+    fn says(_: &Action, _: &mut Said) {}
+
+    /// What must hold of it once faults have stopped; whatever breaks that, in words.
+    async fn judge(_: &Judged<'_>) -> Result<Violations> {
+        Ok(Violations::new())
+    }
 }
 
 /// A line of the list, before one of its kind is made.
@@ -68,6 +81,20 @@ macro_rules! kinds {
             }
         }
 
+        /// As [`Kind::says`], of all kinds.
+        pub fn says(action: &Action) -> Said {
+            let mut said = Said::default();
+            $($($file::$kind::says(action, &mut said);)+)+
+            said
+        }
+
+        /// As [`Kind::judge`], of all kinds.
+        pub async fn judge(judged: &Judged<'_>) -> Result<Violations> {
+            let mut violations = Violations::new();
+            $($(violations.extend($file::$kind::judge(judged).await?);)+)+
+            Ok(violations)
+        }
+
         impl fmt::Debug for What {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 match self { $($(Self::$kind(kind) => kind.fmt(f),)+)+ }
@@ -93,7 +120,6 @@ kinds! {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that fails fails")]
 mod tests {
     use std::collections::BTreeSet;
 

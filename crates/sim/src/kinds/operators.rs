@@ -6,7 +6,11 @@ use counterfoil_head_office::admin;
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
-use crate::{step::Making, world::World};
+use crate::{
+    judge::{Judged, Violations},
+    step::Making,
+    world::World,
+};
 
 /// The word of the fault.
 pub const REVOKE: &str = "revoke";
@@ -26,6 +30,16 @@ impl Kind for Revoke {
     }
     async fn perform(&self, world: &mut World) -> Result<String> {
         decide(world, self.till % world.tills.len(), true).await
+    }
+    /// What a device delivers once it is revoked has no effect.
+    async fn judge(judged: &Judged<'_>) -> Result<Violations> {
+        let after = judged.journals.effective.iter().filter(|(device, operation)| {
+            let known = judged.world.revoked.get(device);
+            known.is_some_and(|known| !known.contains(operation))
+        });
+        Ok(after
+            .map(|(device, operation)| format!("{operation} of revoked device {device} has its effect"))
+            .collect())
     }
 }
 
