@@ -85,11 +85,11 @@ impl Base {
         let url = format!("sqlite:{}/{FILE}", folder.path().display());
         let db = Db::open_with(&url, clock.as_ref(), dice.as_ref(), 1, None).await?;
         let plan = Plan {
-            seed: 1,
             stores: DEVICES.len() as u64,
             members: 9,
             coupons: 90,
             pickups: 30,
+            ..Plan::DEMO
         };
         seed::seed(&db, clock.as_ref(), dice.as_ref(), &plan).await?;
         let app = App::on(db, clock.clone(), dice.clone(), false);

@@ -4,8 +4,8 @@
 
 mod ambient;
 mod base;
-mod hostile;
 mod judge;
+mod kinds;
 mod net;
 mod perform;
 mod recorded;
@@ -17,9 +17,10 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use anyhow::Result;
 pub use base::Base;
+pub use kinds::What;
 pub use recorded::{record, replay};
 pub use shrink::shrink;
-pub use step::{Faults, Replay, Step, What, steps};
+pub use step::{Faults, Replay, Step, steps};
 
 use world::World;
 

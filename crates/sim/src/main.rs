@@ -26,8 +26,7 @@ struct Options {
     /// Steps of each seed
     #[arg(long, default_value_t = 1_000)]
     events: usize,
-    /// Only these faults, separated by commas, or `none`: network, cut, crash, restore, clone, clock, revoke, disk, hostile
-    #[arg(long)]
+    #[arg(long, help = format!("Only these faults, separated by commas, or `none`: {}", known_faults()))]
     faults: Option<String>,
     /// Run the steps of this file (as a violation prints them) instead
     #[arg(long)]
@@ -50,6 +49,11 @@ fn seeds(text: &str) -> Result<RangeInclusive<u64>, String> {
     Ok(first..=last)
 }
 
+/// The faults there are.
+fn known_faults() -> String {
+    Faults::words().into_iter().collect::<Vec<_>>().join(", ")
+}
+
 fn faults(words: Option<&str>) -> Result<Faults> {
     match words {
         None => Ok(Faults::all()),
@@ -57,8 +61,8 @@ fn faults(words: Option<&str>) -> Result<Faults> {
         Some(words) => {
             let mut faults = Faults::none();
             for word in words.split(',') {
-                if !Faults::ALL.contains(&word) {
-                    bail!("{word}: no such faults; there are {}", Faults::ALL.join(", "));
+                if !Faults::words().contains(word) {
+                    bail!("{word}: no such faults; there are {}", known_faults());
                 }
                 faults.0.insert(word.to_owned());
             }

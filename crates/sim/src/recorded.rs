@@ -28,7 +28,7 @@ use crate::{
     base::{self, Base, FILE},
     net::{Call, Net, Reached},
     perform,
-    step::{Faults, Step, What, steps},
+    step::{Faults, Step, steps},
     world::World,
 };
 
@@ -77,24 +77,6 @@ fn outcomes(body: &[u8]) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// What reaches head office as requests alone, and never ends it.
-fn is_recorded(what: &What) -> bool {
-    matches!(
-        what,
-        What::Redeem { .. }
-            | What::Collect { .. }
-            | What::Sell { .. }
-            | What::Void { .. }
-            | What::Return { .. }
-            | What::Guess { .. }
-            | What::Greet { .. }
-            | What::Sync { .. }
-            | What::Wait { .. }
-            | What::Order { .. }
-            | What::Cut { .. }
-    )
-}
-
 /// Records the steps of a seed into a folder.
 ///
 /// # Errors
@@ -107,7 +89,7 @@ pub async fn record(seed: u64, events: usize, folder: &Path) -> Result<usize> {
     world.net.record(world.time.clone());
     let steps: Vec<Step> = steps(seed, events, &faults, crate::tills())
         .into_iter()
-        .filter(|step| is_recorded(&step.what))
+        .filter(|step| step.what.is_recorded())
         .collect();
     for step in &steps {
         perform::perform(&mut world, step).await?;

@@ -1,6 +1,7 @@
 //! The world: head office, its counters, what was acknowledged, and what was done to them.
 
 use std::{
+    any::{Any, TypeId},
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{
@@ -23,7 +24,6 @@ use tempfile::TempDir;
 use crate::{
     ambient::{Dice, Doom, OfficeClock, START, TillClock, Time, until},
     base::{self, Base, DEVICES, FILE, till_folder},
-    hostile::Hostile,
     net::{Net, Reached, Wire},
     step::Faults,
 };
@@ -88,6 +88,19 @@ pub struct Office {
     pub app: Arc<App>,
 }
 
+/// Things that only their own kinds of steps know, by their types.
+#[derive(Debug, Default)]
+pub struct Own(BTreeMap<TypeId, Box<dyn Any + Send>>);
+
+impl Own {
+    /// The one of this type; made now, if there is none.
+    pub fn of<T: Any + Send + Default>(&mut self) -> &mut T {
+        let thing = self.0.entry(TypeId::of::<T>()).or_insert_with(|| Box::<T>::default());
+        #[expect(clippy::expect_used, reason = "it stands under its own type")]
+        thing.downcast_mut().expect("a thing under its own type")
+    }
+}
+
 /// Everything.
 pub struct World {
     pub seed: u64,
@@ -110,7 +123,6 @@ pub struct World {
     /// Restores that no new history has followed yet.
     pub unsettled: u64,
     pub history: Option<(HistoryId, u64)>,
-    pub hostile: Hostile,
     /// Codes of coupons, the newest last.
     pub coupons: Vec<String>,
     /// Codes of pickup orders, the newest last.
@@ -119,7 +131,8 @@ pub struct World {
     pub asked: BTreeMap<String, Question>,
     /// Revoked devices, and what head office had of them by then.
     pub revoked: BTreeMap<DeviceId, BTreeSet<OperationId>>,
-    pub orders_made: u64,
+    /// What kinds of steps keep of their own.
+    pub own: Own,
     pub hit: BTreeMap<&'static str, u64>,
     pub faults: Faults,
     trace: Sha256,
@@ -132,7 +145,6 @@ impl World {
         copy_folder(base.folder.path(), folder.path())?;
         let mut world = Self {
             seed,
-            hostile: Hostile::default(),
             folder,
             time: Time::at(START + MINUTE),
             net: Arc::new(Net::default()),
@@ -152,7 +164,7 @@ impl World {
             orders: base.orders.iter().rev().cloned().collect(),
             asked: BTreeMap::new(),
             revoked: BTreeMap::new(),
-            orders_made: 0,
+            own: Own::default(),
             hit: BTreeMap::new(),
             faults,
             trace: Sha256::new(),

@@ -1,32 +1,32 @@
 //! Whether counters hold what head office has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Result;
-use counterfoil_domain::{
-    ids::{CouponId, MemberId, OperationId, OrderId},
-    time::Millis,
-    transition::DeviceStatus,
+use counterfoil_domain::{time::Millis, transition::DeviceStatus};
+use counterfoil_head_office::{
+    App, capabilities,
+    feed::{self, Head, Item, TENANT_FEED, images::Viewer},
+    stores,
 };
-use counterfoil_head_office::{App, capabilities, coupons, feed::Item, feed::images::Viewer, members, sales, stores};
-use counterfoil_protocol::sync::Image;
+use serde::Deserialize;
 use serde_json::Value;
 use sqlx::{ConnectOptions, Connection, Row};
+use uuid::Uuid;
 
-use super::{Violations, quiet, uses::Journals};
+use super::{Violations, quiet};
 use crate::{base::till_folder, world::World};
 
-pub(super) type Copy = BTreeMap<(String, Vec<u8>), (Value, bool)>;
+/// What a counter holds: by the word of its kind and its key, the image, and whether it was only asked for.
+pub type Copy = BTreeMap<(String, Vec<u8>), (Value, bool)>;
 
-/// A counter's rows: the image, and whether it was only asked for.
-pub(super) async fn held(folder: &std::path::Path) -> Result<Copy> {
+/// The rows of all kinds.
+async fn held(folder: &std::path::Path) -> Result<Copy> {
     let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.join("counter.sqlite"));
     let mut db = options.connect().await?;
-    let rows = sqlx::query(
-        "SELECT entity, id, image, asked FROM replica WHERE entity IN ('coupon', 'order', 'sale', 'member') ORDER BY entity, id",
-    )
-    .fetch_all(&mut db)
-    .await?;
+    let rows = sqlx::query("SELECT entity, id, image, asked FROM replica ORDER BY entity, id")
+        .fetch_all(&mut db)
+        .await?;
     db.close().await?;
     let mut copy = Copy::new();
     for row in &rows {
@@ -38,7 +38,7 @@ pub(super) async fn held(folder: &std::path::Path) -> Result<Copy> {
 }
 
 /// A counter's own freeze is told to nobody and is over after five minutes: lapsed, it is none.
-pub(super) fn without_lapsed(mut image: Value, now: Millis) -> Value {
+fn without_lapsed(mut image: Value, now: Millis) -> Value {
     if image["state"] == "frozen" && image["until"].as_i64().is_some_and(|until| until <= now) {
         image["state"] = "available".into();
         for field in ["freeze", "until", "device"] {
@@ -62,10 +62,11 @@ pub(super) fn without_lapsed(mut image: Value, now: Millis) -> Value {
 
 /// Every counter holds what head office has, of what it holds; and a new counter that reads everything from the
 /// beginning holds the same.
-pub(super) async fn copies(world: &mut World, app: &App, journals: &Journals) -> Result<Violations> {
+pub(super) async fn copies(world: &mut World, app: &App) -> Result<(Violations, BTreeMap<usize, Copy>)> {
     let mut violations = Violations::new();
     let places = world.tills.len();
     let mut fresh = BTreeMap::new();
+    let mut copies = BTreeMap::new();
     for store in 0..world.base.stores.len() {
         let code = stores::enrol::make_code(
             &app.db,
@@ -98,87 +99,120 @@ pub(super) async fn copies(world: &mut World, app: &App, journals: &Journals) ->
         }
         let copy = held(&till.folder).await?;
         violations.extend(true_to(world, app, place, &copy, now).await?);
-        violations.extend(journals.told(world, app, place, &copy).await?);
         let anew = held(&world.tills[fresh[&store]].folder).await?;
         violations.extend(alike(place, &copy, &anew, now));
+        copies.insert(place, copy);
     }
-    Ok(violations)
+    Ok((violations, copies))
 }
 
-pub(super) async fn true_to(world: &World, app: &App, place: usize, copy: &Copy, now: Millis) -> Result<Violations> {
-    let mut violations = Violations::new();
-    let tenant = world.base.tenant;
-    let viewer = Viewer {
-        store: world.store(place),
-        device: world.tills[place].device,
-        now,
-    };
-    let mut snapshot = app.db.snapshot().await?;
-    let mut items = Vec::new();
-    for (entity, id) in copy.keys() {
-        items.push(match entity.as_str() {
-            "coupon" => Item::Coupon(CouponId::from_bytes(id)?),
-            "order" => Item::Order(OrderId::from_bytes(id)?),
-            "sale" => Item::Sale(OperationId::from_bytes(id)?),
-            _ => Item::Member(MemberId::from_bytes(id)?),
-        });
-    }
-    let mut truth: BTreeMap<(String, Vec<u8>), Value> = BTreeMap::new();
-    for row in capabilities::gallery()
-        .load(&mut snapshot, tenant, &items, viewer)
-        .await?
-    {
-        let (entity, id, image) = match row.image {
-            Image::Coupon(row) => ("coupon", row.id.bytes().to_vec(), serde_json::to_value(row)?),
-            Image::Order(row) => ("order", row.id.bytes().to_vec(), serde_json::to_value(row)?),
-            Image::Sale(row) => ("sale", row.id.bytes().to_vec(), serde_json::to_value(row)?),
-            Image::Member(row) => ("member", row.id.bytes().to_vec(), serde_json::to_value(row)?),
-            _ => continue,
+/// Everything that the feeds tell this store of, as this device may see it.
+#[derive(Debug, Default)]
+struct Truth {
+    rows: Vec<(String, Value)>,
+    /// Places of the rows in which a field is this, by their kind.
+    named: BTreeMap<(String, String), Vec<usize>>,
+}
+
+impl Truth {
+    async fn read(world: &World, app: &App, place: usize, now: Millis) -> Result<Self> {
+        let (tenant, store) = (world.base.tenant, world.store(place));
+        let mut snapshot = app.db.snapshot().await?;
+        let mut items = BTreeSet::new();
+        for feed in [TENANT_FEED, store] {
+            let piece = feed::read(&mut snapshot, tenant, feed, Head::default(), i64::MAX - 1).await?;
+            items.extend(piece.items);
+        }
+        let items: Vec<Item> = items.into_iter().collect();
+        let viewer = Viewer {
+            store,
+            device: world.tills[place].device,
+            now,
         };
-        truth.insert((entity.to_owned(), id), image);
+        let mut truth = Self::default();
+        for row in capabilities::gallery()
+            .load(&mut snapshot, tenant, &items, viewer)
+            .await?
+        {
+            let Tagged { entity, row } = serde_json::from_value(serde_json::to_value(row.image)?)?;
+            for field in row.as_object().into_iter().flat_map(|row| row.values()) {
+                let places = truth.named.entry((entity.clone(), field.to_string())).or_default();
+                places.push(truth.rows.len());
+            }
+            truth.rows.push((entity, row));
+        }
+        Ok(truth)
     }
-    for (key, (image, asked)) in copy {
+
+    /// Rows of this kind that have all parts of this key, as counters file them, among their fields.
+    fn find(&self, entity: &str, key: &[u8]) -> Vec<&Value> {
+        let has = |part: &Value| -> BTreeSet<usize> {
+            let places = self.named.get(&(entity.to_owned(), part.to_string()));
+            places.into_iter().flatten().copied().collect()
+        };
+        let mut found = BTreeSet::new();
+        for parts in readings(key) {
+            let mut places = parts.iter().map(has);
+            let first = places.next().unwrap_or_default();
+            found.extend(places.fold(first, |all, some| &all & &some));
+        }
+        found.into_iter().map(|place| &self.rows[place].1).collect()
+    }
+}
+
+/// A row as it is sent.
+#[derive(Debug, Deserialize)]
+struct Tagged {
+    entity: String,
+    row: Value,
+}
+
+/// What the bytes of a key may be: an id, an id and a number, a number, a word.
+fn readings(key: &[u8]) -> Vec<Vec<Value>> {
+    let mut readings: Vec<Vec<Value>> = Vec::new();
+    if let Some((id, rest)) = key.split_first_chunk() {
+        let mut parts = vec![Uuid::from_bytes(*id).to_string().into()];
+        if let Ok(number) = rest.try_into() {
+            parts.push(i64::from_be_bytes(number).into());
+        }
+        if rest.is_empty() || parts.len() > 1 {
+            readings.push(parts);
+        }
+    }
+    readings.extend(
+        key.try_into()
+            .ok()
+            .map(|number| vec![u32::from_be_bytes(number).into()]),
+    );
+    readings.extend(std::str::from_utf8(key).ok().map(|word| vec![word.into()]));
+    readings
+}
+
+async fn true_to(world: &World, app: &App, place: usize, copy: &Copy, now: Millis) -> Result<Violations> {
+    let mut violations = Violations::new();
+    let truth = Truth::read(world, app, place, now).await?;
+    for ((entity, key), (image, asked)) in copy {
         // What was only asked for may have changed without a word.
         if *asked {
             continue;
         }
-        let Some(right) = truth.get(key) else {
-            violations.push(format!("till {place} holds a {} that does not exist", key.0));
-            continue;
-        };
-        let (image, right) = (without_lapsed(image.clone(), now), without_lapsed(right.clone(), now));
-        if image != right {
-            violations.push(format!("till {place} holds a stale {}: {image} and is {right}", key.0));
-        }
-    }
-    // What its store holds by right.
-    let store = world.store(place);
-    for (member, number) in &world.base.members {
-        let found = members::rows::load(&mut snapshot, tenant, &[*member], "").await?;
-        if !found.iter().any(|(_, member)| member.recent_stores.contains(&store)) {
+        let found = truth.find(entity, key);
+        if found.is_empty() {
+            violations.push(format!("till {place} holds a {entity} that does not exist"));
             continue;
         }
-        if !copy.contains_key(&("member".to_owned(), member.bytes().to_vec())) {
-            violations.push(format!("till {place} does not hold member {number}"));
-        }
-        for coupon in coupons::rows::of_member(&mut snapshot, tenant, *member, 200).await? {
-            if !copy.contains_key(&("coupon".to_owned(), coupon.id.bytes().to_vec())) {
-                violations.push(format!(
-                    "till {place} does not hold coupon {} of member {number}",
-                    coupon.code
-                ));
-            }
-        }
-    }
-    for sale in sales::rows::list(&mut snapshot, tenant, Some(store), None, 500).await? {
-        if !copy.contains_key(&("sale".to_owned(), sale.id.bytes().to_vec())) {
-            violations.push(format!("till {place} does not hold sale {}", sale.id));
+        let image = without_lapsed(image.clone(), now);
+        // What is the only one of its kind in a store is filed without saying whose it is.
+        let alone = found.iter().filter_map(|row| row.get(entity));
+        let mut rights = found.iter().copied().chain(alone);
+        if !rights.any(|right| without_lapsed(right.clone(), now) == image) {
+            violations.push(format!("till {place} holds a stale {entity}: {image} and is {found:?}"));
         }
     }
     Ok(violations)
 }
 
-pub(super) fn alike(place: usize, copy: &Copy, anew: &Copy, now: Millis) -> Violations {
+fn alike(place: usize, copy: &Copy, anew: &Copy, now: Millis) -> Violations {
     let mut violations = Violations::new();
     for (key, (image, asked)) in copy {
         if *asked {
@@ -201,4 +235,46 @@ pub(super) fn alike(place: usize, copy: &Copy, anew: &Copy, now: Millis) -> Viol
         }
     }
     violations
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::{base::Base, step::Faults};
+
+    /// Whatever kinds of rows there are: another image is seen, and another key.
+    #[tokio::test]
+    async fn every_kind_of_row_is_compared() {
+        let base = Arc::new(Base::make().await.unwrap());
+        let mut world = World::new(1, base, Faults::none()).await.unwrap();
+        world.stop_till(0).await.unwrap();
+        let (app, now) = (world.app().unwrap(), world.time.now());
+        let copy = held(&world.tills[0].folder).await.unwrap();
+        let none = Violations::new();
+        assert_eq!(true_to(&world, &app, 0, &copy, now).await.unwrap(), none);
+        let held: BTreeSet<&String> = copy.keys().map(|(entity, _)| entity).collect();
+        let truth = Truth::read(&world, &app, 0, now).await.unwrap();
+        assert_eq!(held, truth.rows.iter().map(|(entity, _)| entity).collect());
+        assert!(held.len() > 5, "{held:?}");
+        for entity in held {
+            let (key, (image, asked)) = copy.iter().find(|((other, _), _)| other == entity).unwrap();
+            let one = |key: (String, Vec<u8>), image: Value| Copy::from([(key, (image, *asked))]);
+            let mut changed = image.clone();
+            changed["changed"] = true.into();
+            let said = true_to(&world, &app, 0, &one(key.clone(), changed), now).await.unwrap();
+            assert!(
+                said.len() == 1 && said[0].contains(&format!("a stale {entity}")),
+                "{said:?}"
+            );
+            let mut elsewhere = key.clone();
+            elsewhere.1[0] ^= 1;
+            let said = true_to(&world, &app, 0, &one(elsewhere, image.clone()), now)
+                .await
+                .unwrap();
+            assert_eq!(said, [format!("till 0 holds a {entity} that does not exist")]);
+        }
+        world.end().await.unwrap();
+    }
 }

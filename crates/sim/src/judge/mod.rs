@@ -2,10 +2,14 @@
 //! operation by operation into ordered maps, and what they come to is compared with what head office and the counters
 //! say.
 
+mod balance;
 mod copies;
-mod uses;
+pub mod coupons;
+pub mod journals;
+pub mod orders;
+pub mod stores;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context, Result};
 use counterfoil_counter::Turn;
@@ -13,11 +17,14 @@ use counterfoil_domain::{
     time::{MINUTE, SECOND},
     transition::DeviceStatus,
 };
-use counterfoil_head_office::{stores, verify};
+use counterfoil_head_office::{App, stores::rows::load_devices, verify};
 
-use crate::{perform, world::World};
-use copies::copies;
-use uses::{Journals, delivered};
+use crate::{
+    kinds::{self, later, operators},
+    world::World,
+};
+use copies::{Copy, copies};
+use journals::{Journals, delivered};
 
 /// Rounds in which everything has to be delivered.
 const ROUNDS: usize = 30;
@@ -27,6 +34,15 @@ const TURNS: usize = 40;
 
 /// Whatever breaks a rule, in words.
 pub type Violations = Vec<String>;
+
+/// What there is to judge by, once everything is delivered and read.
+pub struct Judged<'a> {
+    pub world: &'a World,
+    pub app: &'a App,
+    pub journals: &'a Journals,
+    /// What the counters hold, by their places.
+    pub copies: &'a BTreeMap<usize, Copy>,
+}
 
 /// What must hold after every step.
 pub async fn step(world: &mut World) -> Result<Option<String>> {
@@ -70,7 +86,7 @@ pub async fn finale(world: &mut World) -> Result<Violations> {
     if let Err(left) = quiet(world).await? {
         violations.push(format!("not everything was delivered: {left}"));
     }
-    perform::sweep(world).await?;
+    later::sweep(world).await?;
     world.pass(MINUTE).await;
     if let Err(left) = quiet(world).await? {
         violations.push(format!("not everything was read: {left}"));
@@ -86,14 +102,20 @@ pub async fn finale(world: &mut World) -> Result<Violations> {
     .await?;
     let journals = Journals::read(&app).await?;
     violations.extend(delivered(world, &journals, &excused(world).await?));
-    violations.extend(journals.uses(&app, world).await?);
-    violations.extend(journals.without_right(world));
     if world.faults.is_calm() {
         for (operation, exception) in &journals.exceptions {
             violations.push(format!("{operation} ended in {exception}, and nothing ever went wrong"));
         }
     }
-    violations.extend(copies(world, &app, &journals).await?);
+    let (differences, copies) = copies(world, &app).await?;
+    violations.extend(differences);
+    let judged = Judged {
+        world,
+        app: &app,
+        journals: &journals,
+        copies: &copies,
+    };
+    violations.extend(kinds::judge(&judged).await?);
     Ok(violations)
 }
 
@@ -104,7 +126,7 @@ async fn excused(world: &World) -> Result<BTreeSet<usize>> {
     let Some(app) = world.app() else { return Ok(excused) };
     let mut snapshot = app.db.snapshot().await?;
     for (place, till) in world.tills.iter().enumerate() {
-        let known = stores::rows::load_devices(&mut snapshot, world.base.tenant, &[till.device], "").await?;
+        let known = load_devices(&mut snapshot, world.base.tenant, &[till.device], "").await?;
         let revoked = known.iter().any(|device| device.status == DeviceStatus::Revoked);
         if revoked && (till.torn || world.restored > 0) {
             excused.insert(place);
@@ -120,7 +142,7 @@ async fn quiet(world: &mut World) -> Result<Result<(), String>> {
     for _ in 0..ROUNDS {
         left.clear();
         for place in 0..world.tills.len() {
-            perform::decide(world, place, false).await?;
+            operators::decide(world, place, false).await?;
             for _ in 0..TURNS {
                 let Some(counter) = world.counter(place) else { break };
                 match counter.sync_turn().await {

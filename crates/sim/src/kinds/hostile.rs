@@ -19,17 +19,90 @@ use counterfoil_protocol::{
     sync::{Cursor, SyncRequest, SyncResponse},
 };
 use ed25519_dalek::SigningKey;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+use super::Kind;
 use crate::{
+    judge::{Judged, Violations},
     net::Call,
-    step::Attack,
+    step::Making,
     world::{World, pick},
 };
 
+/// What a device with a valid key and bad intentions does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Trick {
+    /// Names the freeze of whoever holds the coupon.
+    ForeignFreeze,
+    /// Claims to have read what was never written.
+    MadeUpCursor,
+    /// Claims to have delivered what it has not.
+    MadeUpAcknowledgement,
+    /// Gives away less than nothing.
+    NegativeWorth,
+    /// Writes what no column holds.
+    Nul,
+    /// Speaks for another device.
+    ForeignDevice,
+    /// Sends the same place twice with different words.
+    Fork,
+    /// Uses what is not valid any more.
+    Ended,
+}
+
+impl Trick {
+    const ALL: [Self; 8] = [
+        Self::ForeignFreeze,
+        Self::MadeUpCursor,
+        Self::MadeUpAcknowledgement,
+        Self::NegativeWorth,
+        Self::Nul,
+        Self::ForeignDevice,
+        Self::Fork,
+        Self::Ended,
+    ];
+}
+
+/// A device with a valid key and bad intentions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attack {
+    attack: Trick,
+    coupon: usize,
+}
+
+impl Kind for Attack {
+    const WEIGHT: u32 = 24;
+    const FAULT: Option<&'static str> = Some("hostile");
+
+    fn make(making: &mut Making<'_>, _: usize) -> Self {
+        Self {
+            attack: Trick::ALL[making.dice.usize(..Trick::ALL.len())],
+            coupon: making.thing(),
+        }
+    }
+    async fn perform(&self, world: &mut World) -> Result<String> {
+        world.count("hostile");
+        attack(world, self.attack, self.coupon).await
+    }
+    /// What gives away less than nothing has no effect.
+    async fn judge(judged: &Judged<'_>) -> Result<Violations> {
+        let mut violations = Violations::new();
+        for (id, entry) in &judged.journals.entries {
+            if let Action::RedeemCoupon(RedeemCoupon { worth, .. }) = entry.action
+                && worth < 0
+            {
+                violations.push(format!("{id} gives away {worth}"));
+            }
+        }
+        Ok(violations)
+    }
+}
+
 /// Where it stands in its own journal.
 #[derive(Debug, Default)]
-pub struct Hostile {
+struct Hostile {
     place: Option<Place>,
     sent: u64,
 }
@@ -87,7 +160,7 @@ async fn enrol(world: &mut World) -> Result<()> {
     let Ok(place) = serde_json::from_slice::<EnrolResponse>(&body) else {
         return Ok(());
     };
-    world.hostile.place = Some(Place {
+    world.own.of::<Hostile>().place = Some(Place {
         tenant: place.tenant,
         device: place.device,
         key,
@@ -141,17 +214,17 @@ fn ask(place: &Place, cursor: Cursor, acknowledged_seq: i64, operations: Vec<Box
 }
 
 /// One attack; what head office said of it.
-pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<String> {
-    if world.hostile.place.is_none() {
+async fn attack(world: &mut World, attack: Trick, coupon: usize) -> Result<String> {
+    if world.own.of::<Hostile>().place.is_none() {
         enrol(world).await?;
     }
-    let Some(mut place) = world.hostile.place.clone() else {
+    let Some(mut place) = world.own.of::<Hostile>().place.clone() else {
         return Ok("nobody to attack".into());
     };
     // An order's hold ends by the order alone.
     let mut over_an_order = false;
     let request = match attack {
-        Attack::MadeUpCursor => {
+        Trick::MadeUpCursor => {
             let cursor = Cursor {
                 tenant_seq: 1,
                 tenant_mark: 0x5EED,
@@ -160,16 +233,16 @@ pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<
             };
             ask(&place, cursor, 0, Vec::new())
         }
-        Attack::MadeUpAcknowledgement => ask(&place, Cursor::default(), place.seq + 50, Vec::new()),
-        Attack::ForeignFreeze
-        | Attack::NegativeWorth
-        | Attack::Nul
-        | Attack::ForeignDevice
-        | Attack::Fork
-        | Attack::Ended => {
+        Trick::MadeUpAcknowledgement => ask(&place, Cursor::default(), place.seq + 50, Vec::new()),
+        Trick::ForeignFreeze
+        | Trick::NegativeWorth
+        | Trick::Nul
+        | Trick::ForeignDevice
+        | Trick::Fork
+        | Trick::Ended => {
             let (coupon, holder, of_order) = victim(world, coupon, attack).await?;
             let action = match attack {
-                Attack::NegativeWorth => Action::RedeemCoupon(RedeemCoupon {
+                Trick::NegativeWorth => Action::RedeemCoupon(RedeemCoupon {
                     coupon,
                     template: TemplateId(uuid::Uuid::nil()),
                     template_version: 1,
@@ -177,7 +250,7 @@ pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<
                     member: None,
                     freeze: None,
                 }),
-                Attack::Nul => Action::SettleSale(Settlement {
+                Trick::Nul => Action::SettleSale(Settlement {
                     currency: "CNY".into(),
                     lines: vec![SaleLine {
                         sku: "A\0".into(),
@@ -203,15 +276,15 @@ pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<
                     freeze: holder,
                 }),
             };
-            over_an_order = of_order && attack == Attack::ForeignFreeze;
+            over_an_order = of_order && attack == Trick::ForeignFreeze;
             let now = world.time.now();
-            let id = world.hostile.id();
+            let id = world.own.of::<Hostile>().id();
             let device = match attack {
-                Attack::ForeignDevice => world.tills[0].device,
+                Trick::ForeignDevice => world.tills[0].device,
                 _ => place.device,
             };
             let seq = match attack {
-                Attack::Fork => place.seq.max(1),
+                Trick::Fork => place.seq.max(1),
                 _ => place.seq + 1,
             };
             let sealed = seal(&Envelope {
@@ -235,7 +308,7 @@ pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<
                 place.seq,
                 vec![RawValue::from_string(sealed.text.clone())?],
             );
-            if !matches!(attack, Attack::Fork | Attack::ForeignDevice) {
+            if !matches!(attack, Trick::Fork | Trick::ForeignDevice) {
                 (place.seq, place.head) = (seq, sealed.fingerprint);
             }
             request
@@ -265,19 +338,19 @@ pub async fn attack(world: &mut World, attack: Attack, coupon: usize) -> Result<
         }
         resume(world, &mut place).await?;
     }
-    world.hostile.place = Some(place);
+    world.own.of::<Hostile>().place = Some(place);
     Ok(words)
 }
 
 /// A coupon, and the freeze that holds it, which a look-up may have shown; one that suits the attack, if there is any.
-async fn victim(world: &World, coupon: usize, attack: Attack) -> Result<(CouponId, Option<FreezeId>, bool)> {
+async fn victim(world: &World, coupon: usize, attack: Trick) -> Result<(CouponId, Option<FreezeId>, bool)> {
     let Some(app) = world.app() else {
         return Ok((CouponId(uuid::Uuid::nil()), None, false));
     };
     let mut snapshot = app.db.snapshot().await?;
     let suits = match attack {
-        Attack::ForeignFreeze => "state = 'frozen'",
-        Attack::Ended => "state = 'available' AND valid_until < $1",
+        Trick::ForeignFreeze => "state = 'frozen'",
+        Trick::Ended => "state = 'available' AND valid_until < $1",
         _ => "FALSE",
     };
     let sql = format!("SELECT code FROM coupons WHERE {suits} AND $1 > 0 ORDER BY code LIMIT 20");

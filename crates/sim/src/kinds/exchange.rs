@@ -1,0 +1,121 @@
+//! Counters exchange with head office.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, Result};
+use counterfoil_counter::{Error, Turn};
+use serde::{Deserialize, Serialize};
+
+use super::{Kind, operators};
+use crate::{ambient::until, step::Making, world::World};
+
+pub fn said(error: &Error) -> String {
+    format!("error {}", error.code())
+}
+
+/// The counter exchanges with head office, so often at most.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sync {
+    till: usize,
+    turns: u32,
+}
+
+impl Kind for Sync {
+    const WEIGHT: u32 = 180;
+    const RECORDED: bool = true;
+
+    fn make(making: &mut Making<'_>, till: usize) -> Self {
+        Self {
+            till,
+            turns: making.dice.u32(1..=3),
+        }
+    }
+    async fn perform(&self, world: &mut World) -> Result<String> {
+        sync(world, self.till % world.tills.len(), self.turns).await
+    }
+}
+
+pub async fn sync(world: &mut World, place: usize, turns: u32) -> Result<String> {
+    let mut words = String::new();
+    for _ in 0..turns {
+        let Some(counter) = world.counter(place) else {
+            return Ok(words + "down");
+        };
+        match counter.sync_turn().await {
+            Ok(Turn::Asked { more }) => {
+                words.push_str(if more { "more " } else { "all " });
+                if !more {
+                    break;
+                }
+            }
+            Ok(Turn::Resting { .. }) => {
+                words.push_str("resting");
+                break;
+            }
+            Err(error) => {
+                words.push_str(&said(&error));
+                break;
+            }
+        }
+        if world.bury(place).await? {
+            words.push_str("ended");
+            break;
+        }
+    }
+    Ok(words)
+}
+
+/// Several counters push, and head office takes them as one group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Together {
+    tills: Vec<usize>,
+    /// An operator revokes the first one's device while they wait.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    revoke: bool,
+}
+
+impl Kind for Together {
+    const WEIGHT: u32 = 20;
+
+    fn make(making: &mut Making<'_>, _: usize) -> Self {
+        Self {
+            tills: (0..3).map(|_| making.till()).collect(),
+            revoke: making.dice.u8(..40) == 0 && making.faults.has(operators::REVOKE),
+        }
+    }
+    async fn perform(&self, world: &mut World) -> Result<String> {
+        let places: BTreeSet<usize> = self.tills.iter().map(|till| till % world.tills.len()).collect();
+        let Some(app) = world.app() else {
+            return Ok("down".into());
+        };
+        app.engine.gate().open(false);
+        world.net.side_by_side(true);
+        let mut exchanges: Vec<tokio::task::JoinHandle<Result<Turn, Error>>> = Vec::new();
+        for place in &places {
+            let Some(counter) = world.counter(*place) else { continue };
+            let before = app.engine.submitted();
+            // The next one begins when this one's operations wait, so that the order is always the same.
+            let exchange = tokio::spawn(async move { counter.sync_turn().await });
+            until(|| exchange.is_finished() || app.engine.submitted() > before).await;
+            exchanges.push(exchange);
+        }
+        if self.revoke
+            && let Some(first) = places.first()
+        {
+            operators::decide(world, *first, true).await?;
+        }
+        app.engine.gate().open(true);
+        let mut words = Vec::new();
+        for exchange in exchanges {
+            words.push(match exchange.await.context("an exchange was cut off")? {
+                Ok(turn) => match turn {
+                    Turn::Asked { more } => format!("{more}"),
+                    Turn::Resting { .. } => "resting".into(),
+                },
+                Err(error) => said(&error),
+            });
+        }
+        world.net.side_by_side(false);
+        Ok(words.join(" "))
+    }
+}
