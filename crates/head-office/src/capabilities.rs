@@ -127,39 +127,39 @@ mod tests {
     /// Whoever reads what `verify` prints finds each check where it was.
     #[test]
     fn the_rules_stand_in_the_order_in_which_they_always_stood() {
-        let names: Vec<&str> = rules().iter().map(|rule| rule.name).collect();
-        assert_eq!(
-            names,
-            [
-                "journals_gapless",
-                "journal_heads",
-                "operation_outcomes",
-                "redeemed_coupons",
-                "redeemed_once",
-                "redemption_entries",
-                "coupon_versions",
-                "coupon_states",
-                "frozen_coupons",
-                "frozen_orders",
-                "freezes",
-                "collected_orders",
-                "cases",
-                "pickup_codes",
-                "feeds",
-                "batches",
-                "batches_given",
-                "claims",
-                "holdings",
-                "grants",
-                "jobs",
-                "code_counters",
-                "templates",
-                "references",
-                "order_freezes",
-                "coupon_days",
-                "messages",
-            ]
-        );
+        let names = rules().into_iter().map(|rule| rule.name);
+        let stood = [
+            "journals_gapless",
+            "journal_heads",
+            "operation_outcomes",
+            "redeemed_coupons",
+            "redeemed_once",
+            "redemption_entries",
+            "coupon_versions",
+            "coupon_states",
+            "frozen_coupons",
+            "frozen_orders",
+            "freezes",
+            "collected_orders",
+            "cases",
+            "pickup_codes",
+            "feeds",
+            "batches",
+            "batches_given",
+            "claims",
+            "holdings",
+            "grants",
+            "jobs",
+            "code_counters",
+            "templates",
+            "references",
+            "order_freezes",
+            "coupon_days",
+            "messages",
+        ];
+        // Those of younger capabilities stand between them wherever they like.
+        let names: Vec<&str> = names.filter(|name| stood.contains(name)).collect();
+        assert_eq!(names, stood);
     }
 
     #[test]
