@@ -50,8 +50,8 @@ fn unknown(state: &mut State, key: Key) {
     match key {
         Key::Device(id) => drop(state.devices.insert(id, None)),
         Key::Operation(id) => drop(state.operations.insert(id, None)),
-        Key::Position(device, epoch, seq) => drop(state.positions.insert((device, epoch, seq), None)),
-        Key::Template(id, version) => drop(state.templates.insert((id, version), None)),
+        Key::Position((device, epoch, seq)) => drop(state.positions.insert((device, epoch, seq), None)),
+        Key::Template((id, version)) => drop(state.templates.insert((id, version), None)),
         Key::Coupon(id) => drop(state.coupons.insert(id, None)),
         Key::Order(id) => drop(state.orders.insert(id, None)),
         Key::Member(id) => drop(state.members.insert(id, None)),
