@@ -9,7 +9,8 @@ pub mod found;
 mod migrations;
 mod place;
 pub mod rule;
-#[cfg(all(test, feature = "testing"))]
+#[cfg(test)]
+#[cfg(feature = "testing")]
 mod statements_tests;
 pub mod subjects;
 mod text;
