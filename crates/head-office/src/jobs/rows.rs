@@ -6,6 +6,7 @@ use counterfoil_domain::{
     words::Word,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
+use strum::VariantNames as _;
 
 use super::{Job, Kind, LEASE, Owner, Status};
 use crate::db::{DbError, batch::id};
@@ -84,9 +85,12 @@ pub(super) async fn any_waits(connection: &mut AnyConnection, now: Millis) -> Re
 /// # Errors
 /// As [`load`].
 pub async fn lease(connection: &mut AnyConnection, owner: &Owner, now: Millis) -> Result<Option<Job>, DbError> {
+    // A newer process may know more kinds.
+    let known: Vec<String> = Kind::VARIANTS.iter().map(|word| format!("'{word}'")).collect();
+    let known = known.join(", ");
     let sql = format!(
         "UPDATE jobs SET status = 'running', lease_owner = $1, lease_until = $2, updated_at = $3, version = version + 1
-         WHERE (tenant, id) IN (SELECT tenant, id FROM jobs WHERE status IN ('queued', 'running') AND lease_until <= $4 AND kind IN ('batch', 'grant') ORDER BY updated_at, id LIMIT 1)
+         WHERE (tenant, id) IN (SELECT tenant, id FROM jobs WHERE status IN ('queued', 'running') AND lease_until <= $4 AND kind IN ({known}) ORDER BY updated_at, id LIMIT 1)
              AND status IN ('queued', 'running') AND lease_until <= $5 RETURNING {COLUMNS}"
     );
     let row = sqlx::query(sqlx::AssertSqlSafe(sql))
