@@ -11,7 +11,7 @@ use super::title;
 use crate::problem::{Problem, Result};
 use crate::settings::Locale;
 
-/// What an operation is, as the screens know it: by the words of [`Action`](counterfoil_domain::operations::Action).
+// Read from the words of `counterfoil_domain::operations::Action`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type, strum::EnumString)]
 #[serde(rename_all = "camelCase")]
 #[strum(serialize_all = "snake_case")]
