@@ -3,7 +3,7 @@
 
 use counterfoil_domain::{
     ids::StoreId,
-    transition::{Arrival, Command, Device, DeviceStatus, Key, NeedKeys, State, decide},
+    transition::{Arrival, Command, Device, DeviceStatus, NeedKeys, State, decide},
 };
 use counterfoil_protocol::operation::{self, Envelope};
 use libfuzzer_sys::fuzz_target;
@@ -40,24 +40,8 @@ fn arrives(arrival: Arrival) {
     for _ in 0..10 {
         match decide(&state, &command, 1_800_000_000_000) {
             Ok(_) => return,
-            Err(NeedKeys(keys)) => keys.into_iter().for_each(|key| unknown(&mut state, key)),
+            Err(NeedKeys(keys)) => keys.into_iter().for_each(|key| state.note_missing(key)),
         }
     }
     panic!("it asks without end");
-}
-
-fn unknown(state: &mut State, key: Key) {
-    match key {
-        Key::Device(id) => drop(state.devices.insert(id, None)),
-        Key::Operation(id) => drop(state.operations.insert(id, None)),
-        Key::Position((device, epoch, seq)) => drop(state.positions.insert((device, epoch, seq), None)),
-        Key::Template((id, version)) => drop(state.templates.insert((id, version), None)),
-        Key::Coupon(id) => drop(state.coupons.insert(id, None)),
-        Key::Order(id) => drop(state.orders.insert(id, None)),
-        Key::Member(id) => drop(state.members.insert(id, None)),
-        Key::Freeze(id) => drop(state.freezes.insert(id, None)),
-        Key::Sale(id) => drop(state.sales.insert(id, None)),
-        Key::Online(id) => drop(state.online.insert(id, None)),
-        other => panic!("an operation asks for {other:?}"),
-    }
 }

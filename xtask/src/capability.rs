@@ -6,7 +6,7 @@
 //! are those that docs/ARCHITECTURE.md names.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -21,8 +21,9 @@ const DOCUMENT: &str = "docs/ARCHITECTURE.md";
 const HEADING: &str = "## How to add a capability";
 /// What the copy is put through. Of the tests those within a crate: of the whole workspace, so that nothing that is not
 /// ours is built twice, but without those across real processes, for which a capability changes nothing.
-const TRIED: [&[&str]; 5] = [
+const TRIED: [&[&str]; 6] = [
     &["xtask", "test", "--", "--lib", "--test", "it", "--test", "plans"],
+    &["xtask", "check", "--only", "formatting"],
     &["xtask", "check", "--only", "floors"],
     &["xtask", "check", "--only", "types"],
     &[
@@ -49,18 +50,19 @@ const TRIED: [&[&str]; 5] = [
 
 pub fn check() -> Result<()> {
     let root = places::root();
-    let patch = fs::read_to_string(root.join(PATCH)).with_context(|| format!("reading {PATCH}"))?;
-    let changed = changed(&patch);
     let document = fs::read_to_string(root.join(DOCUMENT)).with_context(|| format!("reading {DOCUMENT}"))?;
+    let files = files(&shell::capture(apply(&root, &root, &["--numstat"]))?)?;
+    let (changed, new): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| root.join(&file.path).exists());
     compare(&changed, &named(&document)?)?;
 
     let copy = copy(&root)?;
-    let mut apply = Command::new("git");
-    apply
-        .current_dir(&copy)
-        .args(["apply", "--whitespace=error"])
-        .arg(root.join(PATCH));
-    shell::run(apply)?;
+    shell::run(apply(&root, &copy, &["--whitespace=error"]))?;
+    for file in changed.iter().chain(&new) {
+        // Where git believes to be in a repository it passes over what lies outside of it, and says nothing.
+        if fs::read(copy.join(&file.path))? == fs::read(root.join(&file.path)).unwrap_or_default() {
+            bail!("{}: the patch was not applied", file.path);
+        }
+    }
     let linker = linker(&root)?;
     for arguments in TRIED {
         let mut command = shell::cargo(arguments);
@@ -70,6 +72,19 @@ pub fn check() -> Result<()> {
         shell::run(command)?;
     }
     Ok(())
+}
+
+/// `git apply` of the patch in a folder, as if that were in no repository.
+fn apply(root: &Path, folder: &Path, options: &[&str]) -> Command {
+    let mut command = Command::new("git");
+    command
+        .current_dir(folder)
+        .arg("apply")
+        .args(options)
+        .arg(root.join(PATCH));
+    command.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE");
+    command.env("GIT_CEILING_DIRECTORIES", folder.parent().unwrap_or(folder));
+    command
 }
 
 /// This clone's linker, for the copy too: cargo builds everything again where another one is named.
@@ -89,24 +104,28 @@ fn linker(root: &Path) -> Result<Option<(String, PathBuf)>> {
     Ok(std::env::var_os(&name).is_none().then_some((name, linker)))
 }
 
-/// How many lines of each existing file a patch adds or changes.
-fn changed(patch: &str) -> BTreeMap<String, usize> {
-    let mut files = BTreeMap::new();
-    let mut old = None;
-    for line in patch.lines() {
-        if let Some(path) = line.strip_prefix("--- ") {
-            old = path.strip_prefix("a/").map(str::to_owned);
-        } else if line.starts_with("+++ ") {
-            if let Some(path) = &old {
-                files.insert(path.clone(), 0);
-            }
-        } else if line.starts_with('+')
-            && let Some(lines) = old.as_ref().and_then(|path| files.get_mut(path))
-        {
-            *lines += 1;
-        }
-    }
-    files
+/// What a patch does to a file.
+#[derive(Debug, PartialEq, Eq)]
+struct File {
+    path: String,
+    added: usize,
+    removed: usize,
+}
+
+/// Reads what `git apply --numstat` prints.
+fn files(printed: &str) -> Result<Vec<File>> {
+    let read = |line: &str| {
+        let mut words = line.split('\t');
+        Some(File {
+            added: words.next()?.parse().ok()?,
+            removed: words.next()?.parse().ok()?,
+            path: words.next()?.to_owned(),
+        })
+    };
+    let lines = printed.lines();
+    lines
+        .map(|line| read(line).with_context(|| format!("git says of {PATCH}: {line}")))
+        .collect()
 }
 
 /// The files in the first column of the table under the heading.
@@ -125,17 +144,22 @@ fn named(document: &str) -> Result<BTreeSet<String>> {
         .collect())
 }
 
-fn compare(changed: &BTreeMap<String, usize>, named: &BTreeSet<String>) -> Result<()> {
+fn compare(changed: &[File], named: &BTreeSet<String>) -> Result<()> {
     let mut wrong = Vec::new();
-    for (path, lines) in changed {
-        if *lines > 1 {
-            wrong.push(format!("{path}: {lines} lines, where one is allowed"));
+    for File { path, added, removed } in changed {
+        if *added > 1 || *removed > 1 {
+            wrong.push(format!(
+                "{path}: {added} lines more and {removed} less, where one is allowed"
+            ));
         }
         if !named.contains(path) {
             wrong.push(format!("{path}: {DOCUMENT} does not name it"));
         }
     }
-    for path in named.iter().filter(|path| !changed.contains_key(*path)) {
+    for path in named
+        .iter()
+        .filter(|path| !changed.iter().any(|file| file.path == **path))
+    {
         wrong.push(format!("{path}: {DOCUMENT} names it, and the patch leaves it as it is"));
     }
     if !wrong.is_empty() {
@@ -162,8 +186,7 @@ fn copy(root: &Path) -> Result<PathBuf> {
     }
     for file in files {
         let (from, to) = (root.join(file), copy.join(file));
-        // Deleted and not committed yet.
-        let Ok(text) = fs::read(&from) else { continue };
+        let text = fs::read(&from).with_context(|| format!("reading {}", from.display()))?;
         if fs::read(&to).is_ok_and(|now| now == text) {
             continue;
         }
@@ -197,14 +220,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_of_existing_files_are_counted() {
-        let patch = "--- /dev/null\n+++ b/new.rs\n@@ -0,0 +1,2 @@\n+one\n+two\n--- a/old.rs\n+++ b/old.rs\n@@ -1,1 +1,2 @@\n \
-                     context\n+one\n--- a/list.rs\n+++ b/list.rs\n@@ -1,1 +1,2 @@\n-a\n+b\n+c\n";
-        let found = changed(patch);
-        assert_eq!(found, BTreeMap::from([("old.rs".into(), 1), ("list.rs".into(), 2)]));
-        let named = BTreeSet::from(["old.rs".to_owned(), "other.rs".to_owned()]);
+    fn what_a_patch_does_is_compared_with_what_is_named() {
+        let found = files("1\t0\told.rs\n1\t1\tlist.rs\n2\t0\tmuch.rs\n").unwrap();
+        assert_eq!(found[1].removed, 1);
+        let named = ["old.rs", "much.rs", "other.rs"].map(str::to_owned).into();
         let said = compare(&found, &named).unwrap_err().to_string();
+        // Two lines in one file, one that is not named, one that is named in vain.
         assert_eq!(said.lines().count(), 3, "{said}");
+        assert!(files("-\t-\tpicture.png\n").is_err());
     }
 
     #[test]

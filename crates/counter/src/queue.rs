@@ -1,17 +1,12 @@
 //! What the journal looks like to people: what waits, what was delivered, what became an exception.
 
-use counterfoil_domain::{
-    ids::OperationId,
-    operations::{OperationKind as _, Outcome},
-    time::Millis,
-};
-use counterfoil_protocol::operation::open;
+use counterfoil_domain::{ids::OperationId, operations::Outcome, time::Millis};
 use serde::Serialize;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
     error::Result,
-    journal::{Place, Title, outcome_of},
+    journal::{Place, Title, can_be_undone, outcome_of},
 };
 
 /// How many operations stand where.
@@ -99,16 +94,13 @@ fn entry(row: &SqliteRow) -> Result<QueueEntry> {
         Some(Outcome::AppliedWithException { .. }) => QueueState::Exception,
         Some(Outcome::Quarantined { .. }) => QueueState::Quarantined,
     };
-    // One that does not read can't be undone either.
-    let action = open(0, row.try_get(15)?).ok().and_then(|(_, arrival)| arrival.action);
-    let undoable = action.is_some_and(|action| action.can_be_undone());
     Ok(QueueEntry {
         op_id: OperationId::from_bytes(row.try_get(0)?)?,
         place: Place {
             epoch: row.try_get(1)?,
             seq: row.try_get(2)?,
         },
-        voidable: undoable && !voided && !matches!(outcome, Some(Outcome::Quarantined { .. })),
+        voidable: can_be_undone(row.try_get(15)?) && !voided && !matches!(outcome, Some(Outcome::Quarantined { .. })),
         kind,
         title: Title {
             zh: row.try_get(4)?,

@@ -54,13 +54,7 @@ impl RowKey {
             id: subject.bytes().to_vec(),
         }
     }
-    fn of<C: Copied>(id: &[u8]) -> Self {
-        Self {
-            entity: C::ENTITY,
-            id: id.to_vec(),
-        }
-    }
-    /// Which coupon, pickup order or sale it is the key of, if of any.
+    /// What it is the key of, if operations are about such rows.
     pub fn subject(&self) -> Result<Option<Subject>> {
         Ok(Subject::read(self.entity, &self.id)?)
     }
@@ -120,14 +114,14 @@ pub async fn forget(db: &mut SqliteConnection, member: MemberId, here: StoreId) 
         return Ok(());
     }
     let (id, theirs, home) = (member.bytes().as_slice(), member.to_string(), here.to_string());
-    for kind in copies::theirs() {
+    for (entity, kept_by) in copies::theirs() {
         // Older than any generation: the overlay removes it once nothing lies over it.
         sqlx::query(
             "UPDATE replica SET generation = -1 WHERE entity = ? AND lookup2 = ? AND COALESCE(image ->> ?, '') <> ?",
         )
-        .bind(kind.entity)
+        .bind(entity)
         .bind(&theirs)
-        .bind(kind.kept_by)
+        .bind(kept_by)
         .bind(&home)
         .execute(&mut *db)
         .await?;
@@ -135,7 +129,7 @@ pub async fn forget(db: &mut SqliteConnection, member: MemberId, here: StoreId) 
             "DELETE FROM replica WHERE entity = ? AND lookup2 = ? AND generation = -1 AND NOT EXISTS \
              (SELECT 1 FROM touches WHERE touches.entity = replica.entity AND touches.id = replica.id)",
         )
-        .bind(kind.entity)
+        .bind(entity)
         .bind(&theirs)
         .execute(&mut *db)
         .await?;
@@ -160,7 +154,7 @@ pub async fn drop_older_generations(db: &mut SqliteConnection, generation: i64) 
     Ok(())
 }
 
-/// Removes what a revoked device must not keep: members and what is theirs, see [`Copied::PERSONAL`]. The journal stays.
+/// Removes what a revoked device must not keep: members and what is theirs, see [`Whose`](copies::Whose). The journal stays.
 pub async fn wipe(db: &mut SqliteConnection) -> Result<()> {
     sqlx::query("DELETE FROM touches").execute(&mut *db).await?;
     for entity in copies::personal() {
@@ -172,55 +166,67 @@ pub async fn wipe(db: &mut SqliteConnection) -> Result<()> {
     Ok(())
 }
 
-fn held<T: DeserializeOwned>(row: &SqliteRow) -> Result<Held<T>> {
-    Ok(Held {
-        row: serde_json::from_str(row.try_get(0)?)?,
+/// `None` = head office does not know it yet, and operations make nothing of it either.
+fn held<C: Copied + DeserializeOwned>(row: &SqliteRow) -> Result<Option<Held<C>>> {
+    let Some(image) = serde_json::from_str(row.try_get(0)?)? else {
+        return Ok(None);
+    };
+    Ok(Some(Held {
+        row: image,
         asked: row.try_get::<i64, _>(1)? != 0,
         touched: row.try_get::<i64, _>(2)? != 0,
-    })
+    }))
 }
 
-async fn by_id<T: DeserializeOwned>(db: &mut SqliteConnection, key: &RowKey) -> Result<Option<Held<T>>> {
-    sqlx::query("SELECT image, asked, base IS NOT NULL FROM replica WHERE entity = ? AND id = ?")
-        .bind(key.entity)
-        .bind(key.id.as_slice())
+/// A row by its id, see [`Copied::id`].
+pub async fn get<C: Copied + DeserializeOwned>(db: &mut SqliteConnection, id: &[u8]) -> Result<Option<Held<C>>> {
+    let found = sqlx::query("SELECT image, asked, base IS NOT NULL FROM replica WHERE entity = ? AND id = ?")
+        .bind(C::ENTITY)
+        .bind(id)
         .fetch_optional(db)
-        .await?
-        .as_ref()
-        .map(held)
-        .transpose()
+        .await?;
+    Ok(found.as_ref().map(held).transpose()?.flatten())
 }
 
-async fn by_lookup<T: DeserializeOwned>(db: &mut SqliteConnection, entity: &str, lookup: &str) -> Result<Vec<Held<T>>> {
-    sqlx::query("SELECT image, asked, base IS NOT NULL FROM replica WHERE entity = ? AND lookup = ?")
-        .bind(entity)
+/// Rows by [`Copied::lookup`]. One that an operation made here is found by it once head office has told of it.
+pub async fn find<C: Copied + DeserializeOwned>(db: &mut SqliteConnection, lookup: &str) -> Result<Vec<Held<C>>> {
+    let found = sqlx::query("SELECT image, asked, base IS NOT NULL FROM replica WHERE entity = ? AND lookup = ?")
+        .bind(C::ENTITY)
         .bind(lookup)
         .fetch_all(db)
-        .await?
-        .iter()
-        .map(held)
-        .collect()
+        .await?;
+    found.iter().filter_map(|row| held(row).transpose()).collect()
+}
+
+/// Rows by [`Copied::lookup2`], as [`find`].
+pub async fn find2<C: Copied + DeserializeOwned>(db: &mut SqliteConnection, lookup: &str) -> Result<Vec<Held<C>>> {
+    let found = sqlx::query("SELECT image, asked, base IS NOT NULL FROM replica WHERE entity = ? AND lookup2 = ?")
+        .bind(C::ENTITY)
+        .bind(lookup)
+        .fetch_all(db)
+        .await?;
+    found.iter().filter_map(|row| held(row).transpose()).collect()
 }
 
 /// A coupon.
 pub async fn coupon(db: &mut SqliteConnection, id: CouponId) -> Result<Option<Held<Coupon>>> {
-    by_id(db, &RowKey::of_subject(Subject::Coupon(id))).await
+    get(db, id.bytes()).await
 }
 
 /// A coupon by its code.
 pub async fn coupon_by_code(db: &mut SqliteConnection, code: &str) -> Result<Option<Held<Coupon>>> {
-    Ok(by_lookup(db, Coupon::ENTITY, code).await?.into_iter().next())
+    Ok(find(db, code).await?.into_iter().next())
 }
 
 /// A pickup order.
 pub async fn order(db: &mut SqliteConnection, id: OrderId) -> Result<Option<Held<Order>>> {
-    by_id(db, &RowKey::of_subject(Subject::Order(id))).await
+    get(db, id.bytes()).await
 }
 
 /// A pickup order by its code. Codes are used again after a rest: one that waits here goes before one that waits
 /// elsewhere, and that before the latest that is gone.
 pub async fn order_by_code(db: &mut SqliteConnection, code: &str, here: StoreId) -> Result<Option<Held<Order>>> {
-    let mut found: Vec<Held<Order>> = by_lookup(db, Order::ENTITY, code).await?;
+    let mut found: Vec<Held<Order>> = find(db, code).await?;
     found.sort_by_key(|held| {
         let ready = matches!(held.row.state, counterfoil_domain::pickups::OrderState::Ready { .. });
         (ready && held.row.store == here, ready, held.row.id)
@@ -230,9 +236,7 @@ pub async fn order_by_code(db: &mut SqliteConnection, code: &str, here: StoreId)
 
 /// A template version.
 pub async fn template(db: &mut SqliteConnection, id: TemplateId, version: i64) -> Result<Option<Template>> {
-    Ok(by_id(db, &RowKey::of::<Template>(&template_id(id, version)))
-        .await?
-        .map(|held| held.row))
+    Ok(get(db, &template_id(id, version)).await?.map(|held| held.row))
 }
 
 /// A member.
@@ -242,53 +246,38 @@ pub async fn member(db: &mut SqliteConnection, id: MemberId) -> Result<Option<Me
 
 /// A member, and whether they were asked for.
 pub async fn held_member(db: &mut SqliteConnection, id: MemberId) -> Result<Option<Held<Member>>> {
-    by_id(db, &RowKey::of::<Member>(id.bytes())).await
+    get(db, id.bytes()).await
 }
 
 /// A member by number.
 pub async fn member_by_number(db: &mut SqliteConnection, number: &str) -> Result<Option<Held<Member>>> {
-    Ok(by_lookup(db, Member::ENTITY, number).await?.into_iter().next())
-}
-
-async fn by_lookup2<T: DeserializeOwned>(
-    db: &mut SqliteConnection,
-    entity: &str,
-    lookup: &str,
-) -> Result<Vec<Held<T>>> {
-    sqlx::query("SELECT image, asked, base IS NOT NULL FROM replica WHERE entity = ? AND lookup2 = ?")
-        .bind(entity)
-        .bind(lookup)
-        .fetch_all(db)
-        .await?
-        .iter()
-        .map(held)
-        .collect()
+    Ok(find(db, number).await?.into_iter().next())
 }
 
 /// A member by phone number, the latest where several share it.
 pub async fn member_by_phone(db: &mut SqliteConnection, phone: &str) -> Result<Option<Held<Member>>> {
-    let found: Vec<Held<Member>> = by_lookup2(db, Member::ENTITY, phone).await?;
+    let found: Vec<Held<Member>> = find2(db, phone).await?;
     Ok(found.into_iter().max_by_key(|held| held.row.id))
 }
 
 /// A member's coupons, as far as they are here.
 pub async fn coupons_of(db: &mut SqliteConnection, member: MemberId) -> Result<Vec<Held<Coupon>>> {
-    by_lookup2(db, Coupon::ENTITY, &member.to_string()).await
+    find2(db, &member.to_string()).await
 }
 
 /// A shop of the chain.
 pub async fn shop(db: &mut SqliteConnection, id: StoreId) -> Result<Option<Store>> {
-    Ok(by_id(db, &RowKey::of::<Store>(id.bytes())).await?.map(|held| held.row))
+    Ok(get(db, id.bytes()).await?.map(|held| held.row))
 }
 
 /// A person at this store.
 pub async fn clerk(db: &mut SqliteConnection, id: ClerkId) -> Result<Option<Clerk>> {
-    Ok(by_id(db, &RowKey::of::<Clerk>(id.bytes())).await?.map(|held| held.row))
+    Ok(get(db, id.bytes()).await?.map(|held| held.row))
 }
 
 /// Everybody who may work at this store.
 pub async fn clerks(db: &mut SqliteConnection, store: StoreId) -> Result<Vec<Clerk>> {
-    let found: Vec<Held<Clerk>> = by_lookup(db, Clerk::ENTITY, &store.to_string()).await?;
+    let found: Vec<Held<Clerk>> = find(db, &store.to_string()).await?;
     let mut clerks: Vec<Clerk> = found
         .into_iter()
         .map(|held| held.row)
@@ -300,15 +289,12 @@ pub async fn clerks(db: &mut SqliteConnection, store: StoreId) -> Result<Vec<Cle
 
 /// A product.
 pub async fn product(db: &mut SqliteConnection, sku: &str) -> Result<Option<Product>> {
-    Ok(by_id(db, &RowKey::of::<Product>(sku.as_bytes()))
-        .await?
-        .map(|held| held.row))
+    Ok(get(db, sku.as_bytes()).await?.map(|held| held.row))
 }
 
 /// A sale of this store. One that was set aside before head office had a row of it is none.
 pub async fn sale(db: &mut SqliteConnection, id: OperationId) -> Result<Option<Sale>> {
-    let held: Option<Held<Option<Sale>>> = by_id(db, &RowKey::of_subject(Subject::Sale(id))).await?;
-    Ok(held.and_then(|held| held.row))
+    Ok(get(db, id.bytes()).await?.map(|held| held.row))
 }
 
 /// Sales of this store from `from` until before `to`, latest first.
@@ -361,9 +347,14 @@ pub async fn token_keys(db: &mut SqliteConnection) -> Result<Vec<TokenKey>> {
 
 /// What this store's counters may do alone.
 pub async fn limits(db: &mut SqliteConnection, store: StoreId) -> Result<OfflineLimits> {
-    Ok(by_id(db, &RowKey::of::<StoreLimits>(store.bytes()))
-        .await?
-        .map(|held| held.row)
+    let image: Option<String> = sqlx::query_scalar("SELECT image FROM replica WHERE entity = ? AND id = ?")
+        .bind(StoreLimits::ENTITY)
+        .bind(store.bytes().as_slice())
+        .fetch_optional(db)
+        .await?;
+    Ok(image
+        .map(|image| serde_json::from_str(&image))
+        .transpose()?
         .unwrap_or_default())
 }
 

@@ -79,7 +79,7 @@ pub fn make(place: Place, at: Millis, mut random: [u8; 10]) -> Uuid {
 }
 
 /// A part of what finds a row, as bytes one after the other.
-pub trait Part: Sized {
+pub trait KeyPart: Sized {
     /// Puts it at the end.
     fn write(&self, bytes: &mut Vec<u8>);
     /// Takes it from the front.
@@ -92,7 +92,7 @@ fn front<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
     Some(*front)
 }
 
-impl Part for Uuid {
+impl KeyPart for Uuid {
     fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(self.as_bytes());
     }
@@ -101,7 +101,7 @@ impl Part for Uuid {
     }
 }
 
-impl Part for i64 {
+impl KeyPart for i64 {
     fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.to_be_bytes());
     }
@@ -110,7 +110,7 @@ impl Part for i64 {
     }
 }
 
-impl Part for u32 {
+impl KeyPart for u32 {
     fn write(&self, bytes: &mut Vec<u8>) {
         bytes.extend_from_slice(&self.to_be_bytes());
     }
@@ -157,7 +157,7 @@ macro_rules! ids {
             }
         }
 
-        impl Part for $name {
+        impl KeyPart for $name {
             fn write(&self, bytes: &mut Vec<u8>) {
                 self.0.write(bytes);
             }

@@ -57,17 +57,6 @@ pub enum LookupRequest {
     Phone(String),
 }
 
-impl LookupRequest {
-    /// Of what operations are about: what can be asked about it. A sale is a fact, there is nothing to ask about it.
-    pub fn about(subject: Subject) -> Option<Self> {
-        match subject {
-            Subject::Coupon(id) => Some(Self::Coupon(id)),
-            Subject::Order(id) => Some(Self::Order(id)),
-            _ => None,
-        }
-    }
-}
-
 /// What was found: the row itself and the rows it refers to. Empty = unknown.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct LookupResponse {

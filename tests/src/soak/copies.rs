@@ -2,12 +2,11 @@
 
 use std::{collections::BTreeMap, time::Duration, time::Instant};
 
-use counterfoil_domain::ids::{CouponId, DeviceId, MemberId, OperationId, OrderId, StoreId, TenantId};
+use counterfoil_domain::ids::{DeviceId, StoreId, TenantId};
 use counterfoil_head_office::{
     capabilities,
     feed::{Item, TENANT_FEED, images::Viewer},
 };
-use counterfoil_protocol::sync::Image;
 use serde_json::Value;
 use sqlx::{AnyConnection, Connection, Row};
 
@@ -95,10 +94,10 @@ pub async fn compare(url: &str, clerks: &[Clerk]) -> Compared {
     for clerk in clerks {
         let mut counter = counter(clerk).await;
         let place = place(&mut counter).await;
-        // What was only asked for may have changed without a word.
+        // What was only asked for may have changed without a word. Products alone are filed by something else than feeds
+        // call them by.
         let rows = sqlx::query(
-            "SELECT entity, id, image FROM replica WHERE asked = 0 AND entity IN ('coupon', 'order', 'sale', 'member') \
-             ORDER BY entity, id",
+            "SELECT entity, id, image FROM replica WHERE asked = 0 AND entity <> 'product' ORDER BY entity, id",
         )
         .fetch_all(&mut counter)
         .await
@@ -133,14 +132,6 @@ async fn truth(
     place: &Place,
     keys: impl Iterator<Item = &(String, Vec<u8>)>,
 ) -> BTreeMap<(String, Vec<u8>), Value> {
-    let items: Vec<Item> = keys
-        .map(|(entity, id)| match entity.as_str() {
-            "coupon" => Item::Coupon(CouponId::from_bytes(id).unwrap()),
-            "order" => Item::Order(OrderId::from_bytes(id).unwrap()),
-            "sale" => Item::Sale(OperationId::from_bytes(id).unwrap()),
-            _ => Item::Member(MemberId::from_bytes(id).unwrap()),
-        })
-        .collect();
     let viewer = Viewer {
         store: StoreId::from_bytes(&place.store).unwrap(),
         device: DeviceId::from_bytes(&place.device).unwrap(),
@@ -148,20 +139,15 @@ async fn truth(
     };
     let tenant = TenantId::from_bytes(&place.tenant).unwrap();
     let mut truth = BTreeMap::new();
-    for some in items.chunks(500) {
-        for row in capabilities::gallery()
-            .load(office, tenant, some, viewer)
-            .await
-            .unwrap()
-        {
-            let (entity, id, image) = match row.image {
-                Image::Coupon(row) => ("coupon", row.id.bytes().to_vec(), serde_json::to_value(row)),
-                Image::Order(row) => ("order", row.id.bytes().to_vec(), serde_json::to_value(row)),
-                Image::Sale(row) => ("sale", row.id.bytes().to_vec(), serde_json::to_value(row)),
-                Image::Member(row) => ("member", row.id.bytes().to_vec(), serde_json::to_value(row)),
-                _ => continue,
-            };
-            truth.insert((entity.to_owned(), id), image.unwrap());
+    for key in keys {
+        let item = Item::parse(&key.0, &key.1).unwrap();
+        let found = capabilities::gallery().load(office, tenant, &[item], viewer).await;
+        for row in found.unwrap() {
+            let mut image = serde_json::to_value(row.image).unwrap()["row"].take();
+            if let Some(limits) = image.get_mut("limits") {
+                image = limits.take();
+            }
+            truth.insert(key.clone(), image);
         }
     }
     truth

@@ -15,9 +15,12 @@ use counterfoil_domain::{
     products::Product,
     sales::Sale,
     tokens::TokenKey,
-    transition::{Row as _, State, Subject},
+    transition::{Row, State, Subject},
 };
-use counterfoil_protocol::sync::{Image, StoreLimits};
+use counterfoil_protocol::{
+    questions::LookupRequest,
+    sync::{Image, StoreLimits},
+};
 pub use rows::template_id;
 use serde::Serialize;
 
@@ -27,11 +30,8 @@ use crate::error::Result;
 pub trait Copied: Serialize {
     /// The word of its kind in the database.
     const ENTITY: &'static str;
-    /// Whether a revoked device must not keep it.
-    const PERSONAL: bool = false;
-    /// Of what is forgotten with its member, [`Copied::lookup2`]: the member of its JSON that names the store which keeps
-    /// it all the same.
-    const KEPT_BY: Option<&'static str> = None;
+    /// Whose it is.
+    const WHOSE: Whose;
 
     /// What finds it, as bytes.
     fn id(&self) -> Vec<u8>;
@@ -52,17 +52,31 @@ pub trait Copied: Serialize {
     }
 }
 
-/// A row that operations lie over.
-pub trait Overlaid: Copied + Sized {
+/// Whose a row is: what goes when the device is revoked, and what is forgotten with its member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// The chain's: it says nothing of anybody who buys there.
+    Chain,
+    /// It says something of people who buy: a revoked device must not keep it.
+    People,
+    /// Such a row that is forgotten with the member whose id is its [`Copied::lookup2`], but at the store that this field
+    /// of it names.
+    Member { kept_by: &'static str },
+}
+
+/// A row that operations lie over. Its id is that of its [`Subject`].
+pub trait Overlaid: Copied + Row {
     /// Whether it shows this very operation's effect: head office applied it, and the row came before the outcome did.
     fn shows(&self, operation: OperationId) -> bool;
     /// A row that shows this operation's effect, as it was before it: what the operation does to its other rows begins
     /// there. `None` = there was none.
     fn before(self, operation: OperationId) -> Option<Self>;
-    /// Whose it is.
+    /// Its member.
     fn member(&self) -> Option<MemberId> {
         None
     }
+    /// What head office is asked so that this copy is brought in line; `None` = there is nothing to ask about it.
+    fn question(key: Self::Key) -> Option<LookupRequest>;
 }
 
 /// An image as the database has it.
@@ -90,13 +104,18 @@ fn filed<C: Copied>(row: &C) -> Result<Filed> {
     })
 }
 
-/// What is forgotten with its member.
-#[derive(Debug, Clone, Copy)]
-pub struct Theirs {
-    /// The word of its kind.
-    pub entity: &'static str,
-    /// See [`Copied::KEPT_BY`].
-    pub kept_by: &'static str,
+/// The words of what a revoked device must not keep.
+pub fn personal() -> impl Iterator<Item = &'static str> {
+    let personal = KINDS.iter().filter(|(_, whose)| *whose != Whose::Chain);
+    personal.map(|(entity, _)| *entity)
+}
+
+/// The words of what is forgotten with its member, and the field that names the store which keeps it.
+pub fn theirs() -> impl Iterator<Item = (&'static str, &'static str)> {
+    KINDS.iter().filter_map(|(entity, whose)| match whose {
+        Whose::Member { kept_by } => Some((*entity, *kept_by)),
+        Whose::Chain | Whose::People => None,
+    })
 }
 
 macro_rules! copies {
@@ -131,23 +150,27 @@ macro_rules! copies {
             }
         }
 
-        /// The words of what a revoked device must not keep.
-        pub fn personal() -> Vec<&'static str> {
-            let kinds = [
-                $( (<$SRow>::ENTITY, <$SRow>::PERSONAL), )+
-                $( (<$HRow>::ENTITY, <$HRow>::PERSONAL), )+
-            ];
-            kinds.into_iter().filter_map(|(entity, personal)| personal.then_some(entity)).collect()
+        /// The word of each kind, and whose its rows are.
+        const KINDS: &[(&str, Whose)] = &[
+            $( (<$SRow>::ENTITY, <$SRow>::WHOSE), )+
+            $( (<$HRow>::ENTITY, <$HRow>::WHOSE), )+
+        ];
+
+        /// See [`Overlaid::question`].
+        pub fn question_about(subject: Subject) -> Option<LookupRequest> {
+            match subject {
+                $( Subject::$Subject(key) => <$SRow>::question(key), )+
+            }
         }
 
-        /// What is forgotten with its member.
-        pub fn theirs() -> Vec<Theirs> {
-            let kinds = [
-                $( (<$SRow>::ENTITY, <$SRow>::KEPT_BY), )+
-                $( (<$HRow>::ENTITY, <$HRow>::KEPT_BY), )+
-            ];
-            let theirs = |(entity, kept_by): (_, Option<_>)| Some(Theirs { entity, kept_by: kept_by? });
-            kinds.into_iter().filter_map(theirs).collect()
+        /// Rows are filed by what they are and looked for by what operations are about: one word for both.
+        #[cfg(test)]
+        #[test]
+        fn subjects_are_filed_by_their_own_words() {
+            $( {
+                let key = <$SRow as Row>::Key::from_bytes(&[7; 16]).unwrap();
+                assert_eq!(<$SRow>::ENTITY, Subject::$Subject(key).word());
+            } )+
         }
 
         /// A row that operations can lie over; `None` = head office does not know it yet.

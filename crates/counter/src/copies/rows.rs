@@ -1,17 +1,17 @@
-//! The rows of this list that no folder of their own is about.
+//! The first rows of the list. What comes later says it in a folder of its own.
 
 use counterfoil_domain::{
     coupons::{Coupon, CouponState, Template},
-    ids::{MemberId, OperationId, TemplateId},
+    ids::{CouponId, MemberId, OperationId, OrderId, TemplateId},
     people::{Clerk, Member, Store},
     pickups::{Order, OrderState},
     products::Product,
     sales::Sale,
     tokens::TokenKey,
 };
-use counterfoil_protocol::sync::StoreLimits;
+use counterfoil_protocol::{questions::LookupRequest, sync::StoreLimits};
 
-use super::{Copied, Overlaid};
+use super::{Copied, Overlaid, Whose};
 
 /// What finds a template version.
 pub fn template_id(id: TemplateId, version: i64) -> Vec<u8> {
@@ -22,8 +22,7 @@ pub fn template_id(id: TemplateId, version: i64) -> Vec<u8> {
 
 impl Copied for Coupon {
     const ENTITY: &'static str = "coupon";
-    const PERSONAL: bool = true;
-    const KEPT_BY: Option<&'static str> = Some("home_store");
+    const WHOSE: Whose = Whose::Member { kept_by: "home_store" };
     fn id(&self) -> Vec<u8> {
         self.id.bytes().to_vec()
     }
@@ -48,12 +47,14 @@ impl Overlaid for Coupon {
     fn member(&self) -> Option<MemberId> {
         self.member
     }
+    fn question(key: CouponId) -> Option<LookupRequest> {
+        Some(LookupRequest::Coupon(key))
+    }
 }
 
 impl Copied for Order {
     const ENTITY: &'static str = "order";
-    const PERSONAL: bool = true;
-    const KEPT_BY: Option<&'static str> = Some("store");
+    const WHOSE: Whose = Whose::Member { kept_by: "store" };
     fn id(&self) -> Vec<u8> {
         self.id.bytes().to_vec()
     }
@@ -78,11 +79,14 @@ impl Overlaid for Order {
     fn member(&self) -> Option<MemberId> {
         self.member
     }
+    fn question(key: OrderId) -> Option<LookupRequest> {
+        Some(LookupRequest::Order(key))
+    }
 }
 
 impl Copied for Sale {
     const ENTITY: &'static str = "sale";
-    const PERSONAL: bool = true;
+    const WHOSE: Whose = Whose::People;
     fn id(&self) -> Vec<u8> {
         self.id.bytes().to_vec()
     }
@@ -103,10 +107,15 @@ impl Overlaid for Sale {
             ..self
         })
     }
+    /// A sale is a fact.
+    fn question(_: OperationId) -> Option<LookupRequest> {
+        None
+    }
 }
 
 impl Copied for Store {
     const ENTITY: &'static str = "store";
+    const WHOSE: Whose = Whose::Chain;
     fn id(&self) -> Vec<u8> {
         self.id.bytes().to_vec()
     }
@@ -114,6 +123,7 @@ impl Copied for Store {
 
 impl Copied for Clerk {
     const ENTITY: &'static str = "clerk";
+    const WHOSE: Whose = Whose::Chain;
     fn id(&self) -> Vec<u8> {
         self.id.bytes().to_vec()
     }
@@ -124,7 +134,7 @@ impl Copied for Clerk {
 
 impl Copied for Member {
     const ENTITY: &'static str = "member";
-    const PERSONAL: bool = true;
+    const WHOSE: Whose = Whose::People;
     fn id(&self) -> Vec<u8> {
         self.id.bytes().to_vec()
     }
@@ -138,6 +148,7 @@ impl Copied for Member {
 
 impl Copied for Template {
     const ENTITY: &'static str = "template";
+    const WHOSE: Whose = Whose::Chain;
     fn id(&self) -> Vec<u8> {
         template_id(self.id, self.version)
     }
@@ -145,6 +156,7 @@ impl Copied for Template {
 
 impl Copied for Product {
     const ENTITY: &'static str = "product";
+    const WHOSE: Whose = Whose::Chain;
     fn id(&self) -> Vec<u8> {
         self.sku.as_bytes().to_vec()
     }
@@ -152,6 +164,7 @@ impl Copied for Product {
 
 impl Copied for TokenKey {
     const ENTITY: &'static str = "token_key";
+    const WHOSE: Whose = Whose::Chain;
     fn id(&self) -> Vec<u8> {
         self.key_id.to_be_bytes().to_vec()
     }
@@ -159,6 +172,7 @@ impl Copied for TokenKey {
 
 impl Copied for StoreLimits {
     const ENTITY: &'static str = "limits";
+    const WHOSE: Whose = Whose::Chain;
     fn id(&self) -> Vec<u8> {
         self.store.bytes().to_vec()
     }

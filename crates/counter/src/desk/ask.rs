@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use crate::{
     ambient::random_bytes,
+    copies::question_about,
     error::Result,
     http::{Failure, Sending},
     identity::{self, Identity},
@@ -72,7 +73,7 @@ fn unmask(rows: &mut [Row], phone: &str) {
 
 /// Brings one row in line with head office, if it answers.
 pub async fn refresh(inner: &Inner, who: &Identity, subject: Subject) -> Result<()> {
-    match LookupRequest::about(subject) {
+    match question_about(subject) {
         Some(question) => ask(inner, who, &question).await.map(drop),
         None => Ok(()),
     }

@@ -9,7 +9,7 @@ use counterfoil_domain::{
     time::Millis,
     transition::{Fingerprint, Subject, genesis},
 };
-use counterfoil_protocol::operation::{ACTION_VERSION, Envelope, Evidence, seal};
+use counterfoil_protocol::operation::{ACTION_VERSION, Envelope, Evidence, open, seal};
 pub use delivery::{Batch, KEPT, acknowledged, passed, pending, pending_count, prune, rewind, settle};
 use serde::Serialize;
 use sqlx::{Row, SqliteConnection};
@@ -228,6 +228,16 @@ async fn note_subject(db: &mut SqliteConnection, place: Place, subject: Subject)
     Ok(())
 }
 
+/// What a row of this kind and id is, if operations are about it. A newer program may have written of more kinds.
+pub fn subject_of(entity: &str, id: &[u8]) -> Result<Subject> {
+    Subject::read(entity, id)?.ok_or_else(|| {
+        Error::database(
+            Fault::Newer,
+            format!("an operation is about a {entity}, which is unknown here"),
+        )
+    })
+}
+
 /// What an operation is about.
 pub async fn subjects(db: &mut SqliteConnection, place: Place) -> Result<Vec<Subject>> {
     let rows: Vec<(String, Vec<u8>)> =
@@ -238,7 +248,7 @@ pub async fn subjects(db: &mut SqliteConnection, place: Place) -> Result<Vec<Sub
             .await?;
     let mut subjects = Vec::with_capacity(rows.len());
     for (entity, id) in rows {
-        subjects.extend(Subject::read(&entity, &id)?);
+        subjects.push(subject_of(&entity, &id)?);
     }
     Ok(subjects)
 }
@@ -291,16 +301,26 @@ pub async fn usage(db: &mut SqliteConnection, member: Option<MemberId>) -> Resul
 /// This counter's own redemption of a coupon that the local copy knows nothing of.
 pub async fn own_redemption(db: &mut SqliteConnection, coupon: CouponId) -> Result<Option<(OperationId, Millis)>> {
     let found = sqlx::query(
-        "SELECT j.op_id, j.occurred_at FROM subjects s JOIN journal j ON j.epoch = s.epoch AND j.seq = s.seq \
-         WHERE s.entity = 'coupon' AND s.id = ? AND j.kind IN ('redeem_coupon', 'settle_sale') \
-         AND j.voided_by IS NULL AND j.outcome IS NOT 'quarantined' ORDER BY s.epoch DESC, s.seq DESC LIMIT 1",
+        "SELECT j.op_id, j.occurred_at, j.body FROM subjects s JOIN journal j ON j.epoch = s.epoch AND j.seq = s.seq \
+         WHERE s.entity = 'coupon' AND s.id = ? \
+         AND j.voided_by IS NULL AND j.outcome IS NOT 'quarantined' ORDER BY s.epoch DESC, s.seq DESC",
     )
     .bind(coupon.bytes().as_slice())
-    .fetch_optional(db)
+    .fetch_all(db)
     .await?;
-    found
-        .map(|row| Ok((OperationId::from_bytes(row.try_get(0)?)?, row.try_get(1)?)))
-        .transpose()
+    for row in &found {
+        // Voids and returns give back; what can be undone has used it.
+        if can_be_undone(row.try_get(2)?) {
+            return Ok(Some((OperationId::from_bytes(row.try_get(0)?)?, row.try_get(1)?)));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a manager may undo the operation with this canonical text. One that does not read can't be undone.
+pub fn can_be_undone(body: &str) -> bool {
+    let action = open(0, body).ok().and_then(|(_, arrival)| arrival.action);
+    action.is_some_and(|action| action.can_be_undone())
 }
 
 /// How an operation ended, if it has.

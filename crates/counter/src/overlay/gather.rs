@@ -19,7 +19,7 @@ use crate::{
     copies::Ground,
     db::Fault,
     error::{Error, Result},
-    journal::{Place, outcome_of},
+    journal::{Place, outcome_of, subject_of},
     replica::NOTHING,
 };
 
@@ -66,8 +66,8 @@ fn placed(places: &BTreeSet<Place>) -> Result<String> {
 }
 
 /// The subject that the first two columns of a row name.
-fn subject(row: &SqliteRow) -> Result<Option<Subject>> {
-    Ok(Subject::read(row.try_get(0)?, row.try_get(1)?)?)
+fn subject(row: &SqliteRow) -> Result<Subject> {
+    subject_of(row.try_get(0)?, row.try_get(1)?)
 }
 
 /// Those of the rows that operations lie over.
@@ -84,7 +84,7 @@ pub async fn touched(db: &mut SqliteConnection, subjects: &[Subject]) -> Result<
     .fetch_all(db)
     .await?;
     for row in &rows {
-        touched.extend(subject(row)?);
+        touched.insert(subject(row)?);
     }
     Ok(touched)
 }
@@ -96,7 +96,7 @@ pub async fn all_touched(db: &mut SqliteConnection) -> Result<BTreeSet<Subject>>
         .await?;
     let mut touched = BTreeSet::new();
     for row in &rows {
-        touched.extend(subject(row)?);
+        touched.insert(subject(row)?);
     }
     Ok(touched)
 }
@@ -126,10 +126,9 @@ pub async fn gather(db: &mut SqliteConnection, subjects: &[Subject], here: Here)
             epoch: link.try_get(2)?,
             seq: link.try_get(3)?,
         };
-        if let Some(subject) = subject(link)? {
-            group.linked.insert(subject);
-            over.entry(place).or_default().push(subject);
-        }
+        let subject = subject(link)?;
+        group.linked.insert(subject);
+        over.entry(place).or_default().push(subject);
     }
     if over.is_empty() {
         return Ok(group);
@@ -169,14 +168,12 @@ impl Group {
         .fetch_all(db)
         .await?;
         for row in &rows {
-            if let Some(subject) = subject(row)? {
-                let held = Held {
-                    base: row.try_get(2)?,
-                    bare: row.try_get(3)?,
-                    image: row.try_get(4)?,
-                };
-                self.rows.insert(subject, held);
-            }
+            let held = Held {
+                base: row.try_get(2)?,
+                bare: row.try_get(3)?,
+                image: row.try_get(4)?,
+            };
+            self.rows.insert(subject(row)?, held);
         }
         Ok(())
     }
@@ -312,7 +309,7 @@ pub async fn let_go(db: &mut SqliteConnection, places: &BTreeSet<Place>) -> Resu
     .fetch_all(db)
     .await?;
     for row in &gone {
-        rows.extend(subject(row)?);
+        rows.insert(subject(row)?);
     }
     Ok(rows)
 }

@@ -293,7 +293,7 @@ macro_rules! tables {
                 }
             }
 
-            /// Reads [`Subject::word`] and [`Subject::bytes`] back; `None` = no kind is called so.
+            /// Reads [`Subject::word`] and [`Subject::bytes`] back; `None` = no kind is called so here.
             ///
             /// # Errors
             /// [`NotAnId`] when the bytes are none.

@@ -20,8 +20,11 @@ pub fn subject_columns(subject: Option<&Subject>) -> (Option<&'static str>, Opti
 pub fn read_subject(row: &AnyRow) -> Result<Option<Subject>, DbError> {
     let kind: Option<String> = row.try_get("subject_kind")?;
     let id: Option<Vec<u8>> = row.try_get("subject")?;
-    let (Some(kind), Some(id)) = (kind, id) else {
-        return Ok(None);
+    let (kind, id) = match (kind, id) {
+        (Some(kind), Some(id)) => (kind, id),
+        (None, None) => return Ok(None),
+        (None, Some(_)) => return Err(DbError::Decode { column: "subject_kind" }),
+        (Some(_), None) => return Err(DbError::Decode { column: "subject" }),
     };
     match Subject::read(&kind, &id) {
         Ok(Some(subject)) => Ok(Some(subject)),

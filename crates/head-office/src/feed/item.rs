@@ -1,7 +1,7 @@
 //! What feeds tell of: one list of the kinds, each with its word and with what finds its rows.
 
 use counterfoil_domain::{
-    ids::{ClerkId, CouponId, MemberId, OperationId, OrderId, Part, StoreId, TemplateId},
+    ids::{ClerkId, CouponId, KeyPart, MemberId, OperationId, OrderId, StoreId, TemplateId},
     transition::Entity,
 };
 use uuid::Uuid;
@@ -25,7 +25,7 @@ macro_rules! items {
             }
 
             /// Reads [`Item::columns`] back.
-            pub(super) fn parse(word: &str, mut bytes: &[u8]) -> Option<Self> {
+            pub fn parse(word: &str, mut bytes: &[u8]) -> Option<Self> {
                 let item = match word {
                     $($word => Self::$name($(<$of>::take(&mut bytes)?),+),)+
                     _ => return None,

@@ -68,12 +68,19 @@ pub async fn load(connection: &mut AnyConnection, tenant: TenantId, job: JobId) 
     row.as_ref().map(read).transpose()
 }
 
+/// What jobs are that somebody here may work on. A newer process may know more kinds.
+fn waiting() -> String {
+    let known: Vec<String> = Kind::VARIANTS.iter().map(|word| format!("'{word}'")).collect();
+    format!("status IN ('queued', 'running') AND kind IN ({})", known.join(", "))
+}
+
 /// Whether there is a job that nobody works on.
 ///
 /// # Errors
 /// The driver's.
 pub(super) async fn any_waits(connection: &mut AnyConnection, now: Millis) -> Result<bool, DbError> {
-    let row = sqlx::query("SELECT 1 FROM jobs WHERE status IN ('queued', 'running') AND lease_until <= $1 LIMIT 1")
+    let sql = format!("SELECT 1 FROM jobs WHERE {} AND lease_until <= $1 LIMIT 1", waiting());
+    let row = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(now)
         .fetch_optional(connection)
         .await?;
@@ -85,12 +92,10 @@ pub(super) async fn any_waits(connection: &mut AnyConnection, now: Millis) -> Re
 /// # Errors
 /// As [`load`].
 pub async fn lease(connection: &mut AnyConnection, owner: &Owner, now: Millis) -> Result<Option<Job>, DbError> {
-    // A newer process may know more kinds.
-    let known: Vec<String> = Kind::VARIANTS.iter().map(|word| format!("'{word}'")).collect();
-    let known = known.join(", ");
+    let waiting = waiting();
     let sql = format!(
         "UPDATE jobs SET status = 'running', lease_owner = $1, lease_until = $2, updated_at = $3, version = version + 1
-         WHERE (tenant, id) IN (SELECT tenant, id FROM jobs WHERE status IN ('queued', 'running') AND lease_until <= $4 AND kind IN ({known}) ORDER BY updated_at, id LIMIT 1)
+         WHERE (tenant, id) IN (SELECT tenant, id FROM jobs WHERE {waiting} AND lease_until <= $4 ORDER BY updated_at, id LIMIT 1)
              AND status IN ('queued', 'running') AND lease_until <= $5 RETURNING {COLUMNS}"
     );
     let row = sqlx::query(sqlx::AssertSqlSafe(sql))

@@ -28,7 +28,7 @@ export const VOID_WORDS: Record<Undone, VoidWords> = {
   },
 };
 
-/** What each operation was about; of the last three none is undone. */
+/** In whose words each operation is undone, if it can be. */
 const ABOUT: Record<OperationKind, Undone> = {
   redeemCoupon: 'coupon',
   collectOrder: 'order',
