@@ -63,12 +63,10 @@ pub fn check() -> Result<()> {
             bail!("{}: the patch was not applied", file.path);
         }
     }
-    let linker = linker(&root)?;
     for arguments in TRIED {
         let mut command = shell::cargo(arguments);
-        // What is not ours is built once for both.
-        command.current_dir(&copy).env("CARGO_TARGET_DIR", places::target());
-        command.envs(linker.clone());
+        // In a folder of its own: cargo would take the same file of the other tree for the one it has built.
+        command.current_dir(&copy).env_remove("CARGO_TARGET_DIR");
         shell::run(command)?;
     }
     Ok(())
@@ -85,23 +83,6 @@ fn apply(root: &Path, folder: &Path, options: &[&str]) -> Command {
     command.env_remove("GIT_DIR").env_remove("GIT_WORK_TREE");
     command.env("GIT_CEILING_DIRECTORIES", folder.parent().unwrap_or(folder));
     command
-}
-
-/// This clone's linker, for the copy too: cargo builds everything again where another one is named.
-fn linker(root: &Path) -> Result<Option<(String, PathBuf)>> {
-    let linker = root.join(".cargo/cc");
-    if !cfg!(target_os = "linux") {
-        return Ok(None);
-    }
-    let mut rustc = Command::new("rustc");
-    rustc.arg("-vV");
-    let said = shell::capture(rustc)?;
-    let host = said
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))
-        .context("rustc names no host")?;
-    let name = format!("CARGO_TARGET_{}_LINKER", host.to_uppercase().replace('-', "_"));
-    Ok(std::env::var_os(&name).is_none().then_some((name, linker)))
 }
 
 /// What a patch does to a file.
