@@ -1,6 +1,6 @@
 //! What carries a request to head office and brings its answer back: HTTPS, or what a test puts in its place.
 
-use std::{error::Error as _, fmt::Debug, future::Future, pin::Pin, sync::Arc, time::Duration};
+use std::{error::Error as StdError, fmt::Debug, future::Future, io, pin::Pin, sync::Arc, time::Duration};
 
 use reqwest::{Method, header::CONTENT_TYPE};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
@@ -107,20 +107,24 @@ fn tls() -> Result<ClientConfig, rustls::Error> {
     Ok(config)
 }
 
+/// Errors of TLS come within some of input and output, which are no causes of each other.
+fn is_tls(error: &(dyn StdError + 'static)) -> bool {
+    let within = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    error.is::<rustls::Error>() || within.is_some_and(|error| is_tls(error))
+}
+
 fn unanswered(error: &reqwest::Error) -> Unanswered {
     if error.is_timeout() {
         return Unanswered::TimedOut;
     }
     let mut words = error.to_string();
+    let mut tls = false;
     let mut source = error.source();
     while let Some(cause) = source {
         words = cause.to_string();
+        tls |= is_tls(cause);
         source = cause.source();
     }
-    // rustls errors reach us as text only, several layers down.
-    let tls = ["certificate", "tls", "handshake"]
-        .iter()
-        .any(|word| words.to_ascii_lowercase().contains(word));
     match (tls, error.is_connect()) {
         (true, _) => Unanswered::Tls(words),
         (false, true) => Unanswered::Unreachable(words),
@@ -131,6 +135,7 @@ fn unanswered(error: &reqwest::Error) -> Unanswered {
 #[cfg(test)]
 mod tests {
     use std::{
+        io::{Read, Write},
         net::TcpListener,
         thread::{JoinHandle, spawn},
     };
@@ -196,6 +201,28 @@ mod tests {
             hello
         });
         (port, served)
+    }
+
+    #[tokio::test]
+    async fn https_to_whoever_speaks_none_is_no_secure_connection() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let served = spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+            // Until the client hangs up.
+            drop(stream.read_to_end(&mut Vec::new()));
+        });
+        let outgoing = Outgoing {
+            method: Method::GET,
+            url: format!("https://localhost:{port}/").parse().unwrap(),
+            headers: Vec::new(),
+            body: Vec::new(),
+            timeout: Duration::from_secs(30),
+        };
+        let answer = Network::new().unwrap().send(outgoing).await;
+        assert!(matches!(answer, Err(Unanswered::Tls(_))), "{answer:?}");
+        served.join().unwrap();
     }
 
     #[tokio::test]

@@ -175,7 +175,6 @@ macro_rules! copies {
 
         /// A row that operations can lie over; `None` = head office does not know it yet.
         #[derive(Debug, Clone, PartialEq, Eq)]
-        #[expect(clippy::large_enum_variant, reason = "a handful at a time")]
         pub enum Ground {
             $( #[doc = "Of this kind of subject."] $Subject(Option<$SRow>), )+
         }

@@ -181,12 +181,14 @@ async fn observe(inner: &Inner, who: &Identity) -> Result<()> {
     Ok(())
 }
 
-async fn prune(inner: &Inner) -> Result<()> {
+pub(super) async fn prune(inner: &Inner) -> Result<()> {
     let mut writer = inner.db.write().await;
     let mut tx = writer.begin().await?;
     let who = identity::load(&mut tx).await?;
-    journal::prune(&mut tx, who.server_time).await?;
-    replica::prune_sales(&mut tx, who.server_time.saturating_sub(journal::KEPT)).await?;
+    // Both clocks must say that the time is over: one that is wrong would take away what a restored head office asks for.
+    let now = who.server_time.min(inner.clock.now());
+    journal::prune(&mut tx, now).await?;
+    replica::prune_sales(&mut tx, now.saturating_sub(journal::KEPT)).await?;
     tx.commit("prune").await?;
     Ok(())
 }

@@ -8,6 +8,7 @@ use counterfoil_domain::{
     transition::Answer,
 };
 use counterfoil_head_office::{sales::rows, verify::verify};
+use counterfoil_protocol::operation::open;
 
 use crate::common::{Chain, HOUR, On, START, chain, random10};
 
@@ -18,6 +19,7 @@ counterfoil_head_office::on_both! {
     no_more_comes_back_than_was_sold,
     a_return_gives_a_coupon_back_expired_when_its_time_is_over,
     a_void_gives_every_coupon_back,
+    a_return_that_names_itself_is_a_case_and_breaks_nothing,
     numbers_that_do_not_go_together_are_set_aside,
     a_text_that_no_column_holds_is_cleaned_and_the_sale_applies,
     whatever_the_order_every_coupon_is_used_once_and_the_losses_add_up,
@@ -199,6 +201,17 @@ async fn a_coupon_used_in_two_sales_is_the_second_ones_loss(on: On) {
             .await,
         1
     );
+    holds(&chain).await;
+}
+
+async fn a_return_that_names_itself_is_a_case_and_breaks_nothing(on: On) {
+    let chain = chain(on, 0).await;
+    let mut counter = chain.counter().await;
+    let other = OperationId::new(START, [3; 10]);
+    let text = counter.seal(back(other, &[(0, 1, 1)], &[]), START);
+    let (_, made) = open(0, &text).unwrap();
+    let (_, itself) = open(0, &text.replace(&other.to_string(), &made.id.to_string())).unwrap();
+    assert_eq!(chain.push(&[itself]).await, [exception(ExceptionKind::StateConflict)]);
     holds(&chain).await;
 }
 

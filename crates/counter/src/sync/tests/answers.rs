@@ -3,6 +3,7 @@
 use counterfoil_domain::{
     coupons::Coupon,
     people::{Member, Store},
+    time::DAY,
     transition::DeviceStatus,
 };
 use counterfoil_protocol::{
@@ -36,6 +37,38 @@ async fn an_old_row_never_overwrites_a_newer_one() {
     };
     crate::intake::apply_page(&shop.inner.db, &page, 0).await.unwrap();
     assert_same(&shop, &office).await;
+}
+
+/// A clock of head office that jumps takes nothing away that a restored one asks for again.
+#[tokio::test]
+async fn what_was_delivered_is_kept_for_90_days_by_both_clocks() {
+    let mut office = HeadOffice::new(2, 0);
+    let shop = Shop::of(&mut office).await;
+    for n in 0..2 {
+        redeem_here(&shop, Input::CouponCode(coupon(n, 1).code)).await.unwrap();
+    }
+    shop.settle(&mut office).await;
+    let kept = async |days: i64| {
+        let mut writer = shop.inner.db.write().await;
+        let mut tx = writer.begin().await.unwrap();
+        sqlx::query("UPDATE identity SET server_time = ?")
+            .bind(NOW + days * DAY)
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit("test").await.unwrap();
+        drop(writer);
+        crate::sync::driver::prune(&shop.inner).await.unwrap();
+        let mut db = shop.inner.db.read().await.unwrap();
+        sqlx::query_scalar::<_, i64>("SELECT COUNT(*) FROM journal")
+            .fetch_one(&mut *db)
+            .await
+            .unwrap()
+    };
+    assert_eq!(kept(400).await, 2);
+    shop.clock.advance(400 * DAY);
+    // The last one stays: the chain goes on from it.
+    assert_eq!(kept(400).await, 1);
 }
 
 #[tokio::test]
