@@ -97,7 +97,7 @@ async fn nothing_is_broken_and_every_damage_is_found(on: On) {
     }
     let all = checks(&chain).await;
     assert!(all.iter().all(|check| check.ok));
-    // Each check has been seen to fail, but the one that only tells, and those that are damaged in claims/damaged.rs.
+    // Each check has been seen to fail, but the one that only tells, and those that are damaged in tests of their own.
     let elsewhere = [
         "losses",
         "batches_given",
