@@ -15,6 +15,7 @@ pub mod operations;
 pub mod people;
 pub mod pickups;
 pub mod planted;
+pub mod points;
 pub mod products;
 pub mod sales;
 pub mod scans;
