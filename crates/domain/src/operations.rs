@@ -56,6 +56,11 @@ pub trait OperationKind {
         0
     }
 
+    /// The version of payloads that it needs: what older programs don't know of counts from a later one.
+    fn version(&self) -> u32 {
+        1
+    }
+
     /// Whether its numbers go together. One whose numbers don't is as good as unreadable.
     fn is_sound(&self) -> bool {
         true
@@ -121,6 +126,10 @@ pub enum ExceptionKind {
     DoublePickup,
     /// The coupon's time was over when it was used.
     Late,
+    /// The member had fewer points than were spent.
+    PointsShort,
+    /// The member had less stored value than was spent.
+    BalanceShort,
     /// Any other state that does not fit.
     StateConflict,
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ids::{CouponId, DeviceId, FreezeId, MemberId, OperationId, StoreId, TemplateId},
     operations::ExceptionKind,
+    points::{AccountUse, SoldAccount},
     settlement::{MAX_COUPONS, MAX_LINES},
     text::cleaned,
     time::Millis,
@@ -90,12 +91,20 @@ pub struct Settlement {
     pub tender: String,
     /// The till's receipt number.
     pub receipt: String,
+    /// What it does to the member's account.
+    #[serde(default, skip_serializing_if = "AccountUse::is_none")]
+    pub account: AccountUse,
 }
 
 fn sum(mut amounts: impl Iterator<Item = i64>) -> Option<i64> {
     amounts.try_fold(0_i64, |sum, amount| {
         (amount >= 0).then(|| sum.checked_add(amount)).flatten()
     })
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(amount: &i64) -> bool {
+    *amount == 0
 }
 
 fn distinct<T: Ord>(values: impl Iterator<Item = T>) -> bool {
@@ -136,8 +145,21 @@ impl Settlement {
                 }
             }
         }
-        let fits =
-            sum(nets.iter().copied())? == self.payable && distinct(self.coupons.iter().map(|coupon| coupon.coupon));
+        if let Some(used) = &self.account.points {
+            used.amount().filter(|_| used.shares.len() == nets.len())?;
+            for (net, share) in nets.iter_mut().zip(&used.shares) {
+                *net -= share;
+                if *net < 0 {
+                    return None;
+                }
+            }
+        }
+        let balance = self.account.balance.map_or(0, |paid| paid.amount);
+        let fits = sum(nets.iter().copied())? == self.payable
+            && distinct(self.coupons.iter().map(|coupon| coupon.coupon))
+            && (0..=self.payable).contains(&balance)
+            && self.account.balance.is_none_or(|paid| paid.amount >= 1)
+            && (self.account.is_none() || self.member.is_some());
         fits.then_some(nets)
     }
 }
@@ -176,6 +198,12 @@ pub struct Return {
     /// Coupons given back to their member.
     #[serde(default)]
     pub coupons: Vec<CouponId>,
+    /// Whose account the sale was paid with or earned for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<MemberId>,
+    /// How much of the money back went to the member's stored value, minor units.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub to_balance: i64,
     /// The manager who approved it.
     pub approved_by: crate::ids::ClerkId,
     /// Why, in their words.
@@ -192,7 +220,8 @@ impl Return {
             && self.lines.iter().any(|line| line.quantity > 0)
             && distinct(self.lines.iter().map(|line| line.line))
             && distinct(self.coupons.iter());
-        fits.then(|| sum(self.lines.iter().map(|line| line.refund))).flatten()
+        let refund = fits.then(|| sum(self.lines.iter().map(|line| line.refund))).flatten()?;
+        (0..=refund).contains(&self.to_balance).then_some(refund)
     }
 }
 
@@ -259,6 +288,9 @@ pub struct Sale {
     pub tender: String,
     /// The till's receipt number.
     pub receipt: String,
+    /// What it did to the member's account.
+    #[serde(default, skip_serializing_if = "SoldAccount::is_none")]
+    pub account: SoldAccount,
     /// The operation that undid it whole.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub voided_by: Option<OperationId>,
@@ -314,6 +346,7 @@ impl Sale {
             payable: settled.payable,
             tender: cleaned(&settled.tender),
             receipt: cleaned(&settled.receipt),
+            account: SoldAccount::default(),
             voided_by: None,
             version: 1,
             told: Vec::new(),
@@ -324,6 +357,46 @@ impl Sale {
     pub fn paid_back(&self) -> i64 {
         // Each at most its line's net, and those sum to the payable.
         self.lines.iter().map(|line| line.paid_back).sum()
+    }
+
+    /// Of what points paid, how much falls on what came back so far, minor units.
+    pub fn points_money_back(&self) -> i64 {
+        let Some(points) = &self.account.points else { return 0 };
+        let lines = self.lines.iter().zip(&points.used.shares);
+        let back = lines.map(|(line, share)| {
+            let units = i128::from(line.sold.quantity.max(1));
+            i128::from(*share) * i128::from(line.returned) / units
+        });
+        i64::try_from(back.sum::<i128>()).unwrap_or(i64::MAX)
+    }
+
+    /// Points that go back for what came back so far, less those that went back before.
+    pub fn points_due(&self) -> i64 {
+        let Some(points) = &self.account.points else { return 0 };
+        let all = i128::from(points.used.amount().unwrap_or(0).max(1));
+        let due = i128::from(points.used.points) * i128::from(self.points_money_back()) / all;
+        let due = i64::try_from(due).unwrap_or(points.taken).min(points.taken);
+        (due - points.given_back).max(0)
+    }
+
+    /// What was earned with what came back so far, less what was taken back before. `stays` = what the rule of the sale
+    /// gives for what stays.
+    pub fn earned_due(&self, stays: i64) -> i64 {
+        let Some(earned) = self.account.earned else { return 0 };
+        (earned.points - earned.points.min(stays.max(0)) - earned.taken_back).max(0)
+    }
+
+    /// What stays of each line, as the rule of earning looks at it: its category, and what was paid for it otherwise than
+    /// with points and has not gone back, minor units.
+    pub fn paid_lines(&self) -> impl Iterator<Item = (Option<&str>, i64)> {
+        let lines = self.lines.iter();
+        lines.map(|line| (line.sold.category.as_deref(), line.net.saturating_sub(line.paid_back)))
+    }
+
+    /// How much of so much money back goes to the member's stored value: that is filled up first.
+    pub fn to_balance(&self, refund: i64) -> i64 {
+        let open = self.account.balance.map_or(0, |paid| paid.taken - paid.given_back);
+        refund.min(open).max(0)
     }
 
     /// Whether anything went back.

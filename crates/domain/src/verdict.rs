@@ -74,6 +74,10 @@ pub enum Reason {
     TemplateUnknown,
     /// The code is a product's or a person's, nothing to redeem.
     NotACode,
+    /// The member has fewer points to spend.
+    PointsShort { available: i64 },
+    /// The member has less stored value to spend.
+    BalanceShort { available: i64 },
 }
 
 /// What a judgement about a coupon or an order takes into account besides the thing itself.

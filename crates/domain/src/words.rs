@@ -71,6 +71,8 @@ mod tests {
             (ExceptionKind::RedeemWhileFrozen, "redeem_while_frozen"),
             (ExceptionKind::DoublePickup, "double_pickup"),
             (ExceptionKind::Late, "late"),
+            (ExceptionKind::PointsShort, "points_short"),
+            (ExceptionKind::BalanceShort, "balance_short"),
             (ExceptionKind::StateConflict, "state_conflict"),
         ]);
         reads_back(&[

@@ -456,6 +456,17 @@ impl Ledger {
         Ok(())
     }
 
+    /// Lets go of some holds without a trace, for somebody who is not to see them.
+    pub(super) fn let_go(&mut self, of: impl Fn(&Hold) -> bool) {
+        let entries = self.entries;
+        let ids: Vec<FreezeId> = self.holds.iter().filter(|hold| of(hold)).map(|hold| hold.id).collect();
+        for id in ids {
+            // It is there; and so early nothing has ended.
+            let _ = self.release(id, Cause::own(Reason::Lapsed, Millis::MIN), &mut Vec::new());
+        }
+        self.entries = entries;
+    }
+
     /// Takes back what was earned with something: from its own lot, also where that may not be spent yet, then from what
     /// is available, and what is missing then is owed.
     ///

@@ -4,6 +4,7 @@
 //! behind, each with its shares of lots and the balances after it; folded from the first one they give the ledger again.
 //! Nothing here knows members, stores or databases: those stand in [`transition::accounts`](crate::transition::accounts).
 
+mod account;
 pub mod earning;
 mod ledger;
 #[cfg(test)]
@@ -14,6 +15,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use account::{
+    Account, AccountUse, Amounts, EarnedPoints, Earning, PaidBalance, Posted, SoldAccount, SoldBalance, SoldPoints,
+    UsedPoints,
+};
 pub use ledger::{Earned, Hold, Ledger, LedgerError, Lot, MOST, Pin, Spent, SpentShare};
 
 use crate::{ids::StoreId, time::Millis};

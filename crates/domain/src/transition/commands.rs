@@ -4,11 +4,11 @@ use enum_dispatch::enum_dispatch;
 
 use super::{
     AskFreeze, CancelFreeze, Changes, ClaimCoupon, DeviceStatus, ExpireCoupon, Key, Lapse, NeedKeys, NotClaimable,
-    Seen, State, Swept, TakeGrant,
+    Post, PostAnswer, Seen, SettleAccount, State, Swept, TakeGrant,
     journal::Arrival,
     online::{EndOnline, FreezeOnline, OnlineOrder, OnlineStatus},
 };
-use crate::{ids::CouponId, operations::Outcome, time::Millis, verdict::Reason};
+use crate::{ids::CouponId, operations::Outcome, points::Amounts, time::Millis, verdict::Reason};
 
 /// What every kind of command says of itself.
 #[enum_dispatch]
@@ -56,6 +56,10 @@ pub enum Command {
     Lapse(Lapse),
     /// A member stands in a store: it holds them from now on.
     Seen(Seen),
+    /// Something is posted to a member's account.
+    Post(Post),
+    /// What happened to an account by itself is written down.
+    SettleAccount(SettleAccount),
 }
 
 /// What head office answers.
@@ -91,10 +95,14 @@ pub enum Answer {
     OrderTaken,
     /// The order has ended otherwise, so this step does not fit.
     OrderEnded { status: OnlineStatus },
+    /// More is to be spent than the order holds, which is this much.
+    OverHold(Amounts),
     /// No order of this number or id has asked for coupons.
     UnknownOrder,
     /// What became of a coupon whose time is up.
     Swept(Swept),
+    /// What posting to an account came to.
+    Posted(PostAnswer),
     /// It is noted.
     Noted,
 }

@@ -16,6 +16,7 @@ const LATER: i64 = NOW + MINUTE;
 
 fn ask(state: &mut State, question: &str) -> Changes {
     let asked = AskedOrder {
+        amounts: crate::points::Amounts::default(),
         id: ORDER,
         number: "1".into(),
         question: question.into(),
@@ -37,6 +38,7 @@ fn ask(state: &mut State, question: &str) -> Changes {
 
 fn end(state: &mut State, end: End) -> (OnlineOrder, Changes) {
     let command = Command::EndOnline(EndOnline {
+        spent: None,
         id: ORDER,
         number: None,
         end,

@@ -4,6 +4,7 @@ use super::{Answer, Changes, Decide, Device, DeviceStatus, Key, NeedKeys, Row, S
 use crate::{
     coupons::FREEZE_LASTS,
     ids::{DeviceId, FreezeId, MemberId},
+    points::Amounts,
     time::Millis,
     verdict::Reason,
 };
@@ -28,6 +29,8 @@ pub struct Freeze {
     pub device: DeviceId,
     /// What for; `None` when it was cancelled before it arrived.
     pub subject: Option<Subject>,
+    /// How much, where it is for an account.
+    pub amounts: Amounts,
     /// When it was asked.
     pub asked_at: Millis,
     /// The answer.
@@ -52,6 +55,8 @@ pub struct AskFreeze {
     pub device: DeviceId,
     /// What for.
     pub subject: Subject,
+    /// How much, where it is for an account.
+    pub amounts: Amounts,
     /// The member who stands there, when known.
     pub presented_by: Option<MemberId>,
     /// Now.
@@ -72,7 +77,7 @@ impl Decide for AskFreeze {
             return Ok((Answer::DeviceBarred { status: asker.status }, nothing));
         }
         if let Some(known) = state.freeze(self.id)? {
-            return Ok((answer_again(known, self.device, self.subject, self.now), nothing));
+            return Ok((answer_again(known, self), nothing));
         }
         let until = self.now.saturating_add(FREEZE_LASTS);
         let mut changes = Changes::default();
@@ -91,6 +96,7 @@ impl Decide for AskFreeze {
             id: self.id,
             device: self.device,
             subject: Some(self.subject),
+            amounts: self.amounts,
             asked_at: self.now,
             status,
         });
@@ -98,8 +104,10 @@ impl Decide for AskFreeze {
     }
 }
 
-fn answer_again(known: &Freeze, device: DeviceId, subject: Subject, now: Millis) -> Answer {
-    if known.device != device || known.subject.is_some_and(|was| was != subject) {
+fn answer_again(known: &Freeze, asked: &AskFreeze) -> Answer {
+    let now = asked.now;
+    let other = |was| was != asked.subject || known.amounts != asked.amounts;
+    if known.device != asked.device || known.subject.is_some_and(other) {
         return Answer::AnotherQuestion;
     }
     match &known.status {
@@ -141,6 +149,7 @@ impl Decide for CancelFreeze {
                 id,
                 device,
                 subject: None,
+                amounts: Amounts::default(),
                 asked_at: now,
                 status: FreezeStatus::Cancelled,
             }),

@@ -16,6 +16,7 @@ const COUPON: Subject = Subject::Coupon(coupon_id(1));
 
 fn ask(state: &State, n: u128, by: u128, subject: Subject, now: Millis) -> (Answer, Changes) {
     let command = Command::Freeze(AskFreeze {
+        amounts: crate::points::Amounts::default(),
         id: freeze_id(n),
         device: device_id(by),
         subject,
@@ -59,6 +60,7 @@ fn a_question_is_answered_once_and_its_answer_is_kept() {
         let (answer, changes) = ask(&state, 0, 0, subject, NOW);
         assert_eq!(answer, Answer::Granted { until: UNTIL });
         let kept = Freeze {
+            amounts: crate::points::Amounts::default(),
             id: freeze_id(0),
             device: device_id(0),
             subject: Some(subject),
@@ -170,6 +172,7 @@ fn only_its_owner_gives_a_freeze_back_and_only_what_it_still_holds() {
             }
             assert_eq!(answer, Answer::Cancelled, "{rule}");
             let kept = Freeze {
+                amounts: crate::points::Amounts::default(),
                 id: freeze_id(0),
                 device: device_id(0),
                 subject: Some(subject),
@@ -214,6 +217,7 @@ fn a_cancel_that_overtook_its_question_closes_the_door() {
     let mut state = unasked();
     let (answer, changes) = give_back(&state, 0, 0, NOW);
     let kept = Freeze {
+        amounts: crate::points::Amounts::default(),
         id: freeze_id(0),
         device: device_id(0),
         subject: None,

@@ -10,6 +10,7 @@
 
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
+pub(crate) mod accounts;
 mod attempts;
 pub(crate) mod cases;
 mod claims;
@@ -50,6 +51,7 @@ mod voids;
 #[cfg(test)]
 mod words_tests;
 
+pub use accounts::{Post, PostAnswer, Posting, Recorded, SettleAccount};
 pub use attempts::FailedAttempt;
 pub use cases::{Case, Excused};
 pub use claims::{

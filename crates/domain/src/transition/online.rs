@@ -19,11 +19,14 @@ use uuid::Uuid;
 
 use super::{
     Answer, Changes, Decide, Fact, Key, NeedKeys, Row, State,
+    accounts::{self, Books},
     uses::{self, Heard, Step},
 };
 use crate::{
     coupons::{Coupon, CouponState, HELD_BY_ORDER, ONLINE_DEVICE, ONLINE_STORE},
     ids::{CouponId, FreezeId, MemberId, OperationId, StoreId},
+    planted,
+    points::{self, Amounts, Asset, Cause, Origin, Source},
     surplus::Surplus,
     time::{MINUTE, Millis},
     verdict::{Circumstances, Reason, judge_coupon},
@@ -63,7 +66,7 @@ pub struct Held {
 /// Every reason against one of the coupons.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusal {
-    /// The id or code as it was asked for.
+    /// The id or code as it was asked for; `points` or `balance` for those.
     pub coupon: String,
     /// All reasons.
     pub reasons: Vec<Reason>,
@@ -92,6 +95,8 @@ pub struct OnlineOrder {
     pub asked_by: Uuid,
     /// Its coupons, sorted; of a refused one none.
     pub coupons: Vec<Held>,
+    /// What it holds or held of its member's account; once it is paid, what was spent of that.
+    pub amounts: Amounts,
     /// Of a refused one: what was against it.
     pub refusals: Vec<Refusal>,
     /// When it was confirmed, cancelled or voided, and by which operator; `None` = head office itself.
@@ -130,6 +135,8 @@ pub struct AskedOrder {
     pub deadline: Millis,
     /// The coupons, none twice.
     pub coupons: Vec<Named>,
+    /// What it asks for of its member's account.
+    pub amounts: Amounts,
     /// The operator who asks.
     pub by: Uuid,
 }
@@ -144,6 +151,7 @@ impl AskedOrder {
         };
         (&self.number, self.member, self.amount, self.deadline)
             == (&known.number, known.member, known.amount, known.deadline)
+            && (known.status != OnlineStatus::Frozen || known.amounts == self.amounts)
             && (known.status == OnlineStatus::Refused || same_coupons())
     }
 }
@@ -224,7 +232,13 @@ impl Decide for FreezeOnline {
     fn keys(&self) -> Vec<Key> {
         let coupons = self.asked.coupons.iter();
         let coupons = coupons.filter_map(|named| named.coupon.map(Key::Coupon));
-        [Key::Online(self.asked.id)].into_iter().chain(coupons).collect()
+        let account = self.asked.member.filter(|_| !self.asked.amounts.is_none());
+        let account = account.into_iter().flat_map(|id| [Key::Account(id), Key::Member(id)]);
+        [Key::Online(self.asked.id)]
+            .into_iter()
+            .chain(coupons)
+            .chain(account)
+            .collect()
     }
 
     fn decide(&self, state: &State, _received_at: Millis) -> Result<(Answer, Changes), NeedKeys> {
@@ -284,6 +298,7 @@ impl Decide for FreezeOnline {
         if !missing.is_empty() {
             return Err(NeedKeys(missing));
         }
+        let account = hold_account(state, asked, now, &mut refusals)?;
         let granted = refusals.is_empty();
         let mut coupons = Vec::new();
         if granted {
@@ -304,6 +319,9 @@ impl Decide for FreezeOnline {
                 uses::write(state, frozen, "frozen", step, Heard::Everywhere, &mut changes)?;
             }
             coupons.sort_unstable_by_key(|held| held.coupon);
+            if let Some(books) = account {
+                books.close(state, None, &mut changes)?;
+            }
         }
         let order = OnlineOrder {
             id: asked.id,
@@ -320,6 +338,7 @@ impl Decide for FreezeOnline {
             asked_at: now,
             asked_by: asked.by,
             coupons,
+            amounts: if granted { asked.amounts } else { Amounts::default() },
             refusals,
             ended: None,
             ask_at: granted.then(|| asked.deadline.saturating_add(ASK_AFTER)),
@@ -340,6 +359,8 @@ pub struct EndOnline {
     pub number: Option<String>,
     /// How it ends.
     pub end: End,
+    /// Where it is paid: how much of what it holds of the account is spent, the rest goes back; `None` = all of it.
+    pub spent: Option<Amounts>,
     /// The operator; `None` = head office itself, told by the order's owner.
     pub by: Option<Uuid>,
     /// Now.
@@ -371,6 +392,7 @@ impl Decide for EndOnline {
                 asked_at: now,
                 asked_by: by.unwrap_or_default(),
                 coupons: Vec::new(),
+                amounts: Amounts::default(),
                 refusals: Vec::new(),
                 ended: Some((now, by)),
                 ask_at: None,
@@ -401,7 +423,12 @@ impl Decide for EndOnline {
         if !missing.is_empty() {
             return Err(NeedKeys(missing));
         }
+        let amounts = match end_account(state, known, self, &mut changes)? {
+            Ok(amounts) => amounts,
+            Err(over) => return Ok((Answer::OverHold(over), Changes::default())),
+        };
         let order = OnlineOrder {
+            amounts,
             status: end.status(),
             refusals: Vec::new(),
             ended: Some((now, by)),
@@ -412,6 +439,112 @@ impl Decide for EndOnline {
         changes.online.push(order.clone());
         Ok((Answer::Order(Box::new(order)), changes))
     }
+}
+
+fn account_cause(order: FreezeId, reason: points::Reason, of: Origin, by: Option<Uuid>, at: Millis) -> Cause {
+    Cause {
+        reason,
+        source: Some(Source { of, id: order.0 }),
+        at,
+        store: None,
+        actor: by,
+        note: None,
+    }
+}
+
+/// Holds what an order asks for of its member's account; what is against it is among the refusals.
+fn hold_account(
+    state: &State,
+    asked: &AskedOrder,
+    now: Millis,
+    refusals: &mut Vec<Refusal>,
+) -> Result<Option<Books>, NeedKeys> {
+    if asked.amounts.is_none() {
+        return Ok(None);
+    }
+    let refused = |reasons| Refusal {
+        coupon: if asked.amounts.points == 0 { "balance" } else { "points" }.to_owned(),
+        reasons,
+    };
+    let books = match asked.member {
+        Some(member) => Books::open(state, member, now)?,
+        None => None,
+    };
+    let Some(mut books) = books else {
+        refusals.push(refused(vec![Reason::UnknownCode]));
+        return Ok(None);
+    };
+    let mut cause = account_cause(asked.id, points::Reason::Purchase, Origin::Order, Some(asked.by), now);
+    cause.note = Some(Arc::from(asked.number.as_str()));
+    let reasons = accounts::hold(
+        &mut books,
+        asked.id,
+        ONLINE_DEVICE,
+        HELD_BY_ORDER,
+        asked.amounts,
+        &cause,
+    );
+    if reasons.is_empty() {
+        return Ok(Some(books));
+    }
+    refusals.push(refused(reasons));
+    Ok(None)
+}
+
+/// What the end of an order does to its member's account: what was spent of what it held, or `Err` with what it holds
+/// where more should be.
+fn end_account(
+    state: &State,
+    order: &OnlineOrder,
+    ending: &EndOnline,
+    changes: &mut Changes,
+) -> Result<Result<Amounts, Amounts>, NeedKeys> {
+    let held = order.amounts;
+    let spent = ending.spent.filter(|_| ending.end == End::Confirm).unwrap_or(held);
+    let fits = |spent, held| (0..=held).contains(&spent);
+    if !fits(spent.points, held.points) || !fits(spent.balance, held.balance) {
+        return Ok(Err(held));
+    }
+    let (Some(member), false) = (order.member, held.is_none()) else {
+        return Ok(Ok(held));
+    };
+    let Some(mut books) = Books::open(state, member, ending.now)? else {
+        return Ok(Ok(held));
+    };
+    let cause = |reason, of| {
+        let mut cause = account_cause(order.id, reason, of, ending.by, ending.now);
+        cause.note = Some(Arc::from(order.number.as_str()));
+        cause
+    };
+    let own = Source {
+        of: Origin::Order,
+        id: order.id.0,
+    };
+    // What an order holds is there until it ends, and it ends once: none of these is refused.
+    for (asset, amount) in held.each() {
+        let spent = match asset {
+            Asset::Points => spent.points,
+            Asset::Balance => spent.balance,
+        };
+        match ending.end {
+            End::Confirm if spent > 0 && planted!("paid_without_points", false, true) => {
+                let cause = cause(points::Reason::Purchase, Origin::Order);
+                let _ = books.capture(asset, order.id, spent, own, cause);
+            }
+            End::Confirm | End::Cancel => {
+                let cause = cause(points::Reason::Cancelled, Origin::Order);
+                let _ = books.with(asset, |ledger, out| ledger.release(order.id, cause, out));
+            }
+            End::Void => {
+                if let Some(known) = state.spent((asset, own))? {
+                    let open = (known.amount() - known.given_back()).min(amount);
+                    let _ = books.give_back(known, open, None, cause(points::Reason::Voided, Origin::Refund));
+                }
+            }
+        }
+    }
+    books.close(state, None, changes)?;
+    Ok(Ok(spent))
 }
 
 /// What the end of an order does to one of its coupons.

@@ -2,6 +2,7 @@
 
 use super::{
     Applied, AskFreeze, Changes, Device, Doing, Freeze, Key, NeedKeys, Row, State, Subject,
+    accounts::{self, Undone},
     cases::open_case,
     coupons::{Use, give_back, redeem},
     subjects::About,
@@ -36,7 +37,8 @@ impl OperationKind for Settlement {
 
     fn touches(&self, own: OperationId) -> Vec<Subject> {
         let coupons = self.coupons.iter().map(|used| Subject::Coupon(used.coupon));
-        coupons.chain([Subject::Sale(own)]).collect()
+        let account = self.member.filter(|_| !self.account.is_none()).map(Subject::Account);
+        coupons.chain([Subject::Sale(own)]).chain(account).collect()
     }
 
     fn makes(&self, own: OperationId) -> Option<Subject> {
@@ -49,11 +51,22 @@ impl OperationKind for Settlement {
 
     fn keys(&self) -> Vec<Key> {
         let coupons = self.coupons.iter().map(|used| Key::Coupon(used.coupon));
-        coupons.chain(self.member.map(Key::Member)).collect()
+        let account = self.member.filter(|_| !self.account.is_none()).map(Key::Account);
+        let rule = self.account.rule.map(Key::EarningRule);
+        coupons
+            .chain(self.member.map(Key::Member))
+            .chain(account)
+            .chain(rule)
+            .collect()
     }
 
     fn freezes(&self) -> Vec<FreezeId> {
-        self.coupons.iter().filter_map(|used| used.freeze).collect()
+        let coupons = self.coupons.iter().filter_map(|used| used.freeze);
+        coupons.chain(self.account.freezes()).collect()
+    }
+
+    fn version(&self) -> u32 {
+        if self.account.is_none() { 1 } else { 2 }
     }
 
     fn worth(&self) -> i64 {
@@ -99,6 +112,10 @@ impl OperationKind for Settlement {
         if let Some(member) = self.member {
             seen(state, member, doing.store, changes)?;
         }
+        for (kind, more) in accounts::settle_sale(state, self, &mut sale, doing, changes)? {
+            first = first.or(Some(kind));
+            loss = loss.saturating_add(more);
+        }
         tell(state, &mut sale, Some(doing.store), changes)?;
         changes.sales.push(sale);
         // One case an operation: a person looks at the sale as a whole, which says what each coupon broke.
@@ -114,12 +131,29 @@ impl OperationKind for Return {
 
     fn touches(&self, _own: OperationId) -> Vec<Subject> {
         let coupons = self.coupons.iter().copied().map(Subject::Coupon);
-        coupons.chain([Subject::Sale(self.target)]).collect()
+        let account = self.member.map(Subject::Account);
+        coupons.chain([Subject::Sale(self.target)]).chain(account).collect()
     }
 
     fn keys(&self) -> Vec<Key> {
         let coupons = self.coupons.iter().copied().map(Key::Coupon);
-        [Key::Sale(self.target)].into_iter().chain(coupons).collect()
+        let account = self
+            .member
+            .into_iter()
+            .flat_map(|id| [Key::Account(id), Key::Member(id)]);
+        [Key::Sale(self.target)]
+            .into_iter()
+            .chain(coupons)
+            .chain(account)
+            .collect()
+    }
+
+    fn version(&self) -> u32 {
+        if self.member.is_none() && self.to_balance == 0 {
+            1
+        } else {
+            2
+        }
     }
 
     fn is_sound(&self) -> bool {
@@ -154,11 +188,21 @@ impl OperationKind for Return {
                 }
             }
         }
+        let misplaced = if sale.voided_by.is_none() {
+            accounts::undo_sale(state, &mut sale, Undone::Returned(self), doing, changes)?
+        } else {
+            self.to_balance
+        };
+        fits &= misplaced == 0;
         // Also where it was voided: whoever took it back has not heard of that.
         sale.version += 1;
         tell(state, &mut sale, Some(doing.store), changes)?;
         changes.sales.push(sale);
-        Ok(if fits { None } else { conflict(changes, misfit.money) })
+        Ok(if fits {
+            None
+        } else {
+            conflict(changes, misfit.money.saturating_add(misplaced))
+        })
     }
 }
 
@@ -210,6 +254,7 @@ impl About for OperationId {
             let held = give_back(state, sold.used.coupon, id, "voided", doing, changes)?;
             fits &= held == GivenBack::Owned || sold.given_back || undone.outcome != Outcome::Applied;
         }
+        accounts::undo_sale(state, &mut sale, Undone::Voided, doing, changes)?;
         sale.voided_by = Some(doing.operation);
         sale.version += 1;
         tell(state, &mut sale, Some(doing.store), changes)?;

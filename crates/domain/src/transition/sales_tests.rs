@@ -74,6 +74,8 @@ fn taken_before(state: &mut State) {
 
 fn back(quantity: i64, refund: i64, coupons: &[u128]) -> Action {
     Action::ReturnSale(Return {
+        member: None,
+        to_balance: 0,
         target: SOLD,
         lines: vec![ReturnLine {
             line: 0,

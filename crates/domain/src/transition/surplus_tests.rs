@@ -152,6 +152,7 @@ fn paid_and_sold(broke: Option<ExceptionKind>) -> State {
     }
     state.sales.insert(SOLD, Some(sale));
     let paid = OnlineOrder {
+        amounts: crate::points::Amounts::default(),
         id: freeze_id(0),
         number: "1".into(),
         status: OnlineStatus::Confirmed,
@@ -179,6 +180,7 @@ fn paid_and_sold(broke: Option<ExceptionKind>) -> State {
 
 fn refund(state: &State) -> Changes {
     let command = Command::EndOnline(EndOnline {
+        spent: None,
         id: freeze_id(0),
         number: None,
         end: End::Void,

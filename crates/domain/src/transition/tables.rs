@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Applied, Arrival, Batch, Card, Case, Claim, CouponEntry, Device, Excused, Freeze, Given, Grant, Holding, Offer,
-    Part, Position, Stored,
+    Part, Position, Recorded, Stored,
     online::{OnlineOrder, Taken},
     subjects::About,
 };
@@ -22,6 +22,7 @@ use crate::{
     ids::{NotAnId, OperationId, Place, StoreId},
     people::Member,
     pickups::Order,
+    points::{Account, Earning, Posted, Spent, earning::EarningRule},
     sales::Sale,
 };
 
@@ -353,6 +354,13 @@ macro_rules! tables {
                 self.$rows.look_up(key, Key::$Name)
             } )+
 
+            /// Whether a row was looked for.
+            pub fn knows(&self, key: Key) -> bool {
+                match key {
+                    $( Key::$Name(key) => self.$rows.contains_key(&key), )+
+                }
+            }
+
             /// Asks for a row, unless it was looked for before.
             pub fn want(&mut self, key: Key) {
                 match key {
@@ -403,6 +411,8 @@ tables! {
         Order order, orders: Order;
         /// A sale, by the operation that settled it.
         Sale sale, sales: Sale;
+        /// What a member has of points and stored value.
+        Account account, accounts: Account;
     }
     // What else counters hold copies of.
     told {
@@ -434,6 +444,14 @@ tables! {
         Part part, parts: Part;
         /// An order placed online.
         Online online, online: OnlineOrder;
+        /// A version of the rule of earning.
+        EarningRule earning_rule, earning_rules: Arc<EarningRule>;
+        /// What was spent for one thing.
+        Spent spent, spents: Spent;
+        /// What was earned with one thing.
+        Earning earning, earnings: Earning;
+        /// The entry that one thing has left.
+        Recorded recorded, recorded: Recorded;
     }
     facts {
         /// Operations for head office's copy of the journal.
@@ -454,5 +472,7 @@ tables! {
         given: Given;
         /// Stores that hold a member from now on.
         cards: Card;
+        /// Entries of members' ledgers.
+        posted: Posted;
     }
 }

@@ -133,6 +133,7 @@ pub(super) fn order(state: &mut State) -> &mut Order {
 /// A freeze that head office knows of, asked for by this device.
 pub(super) fn freeze(state: &mut State, n: u128, by: u128, subject: Subject, status: FreezeStatus) -> FreezeId {
     let known = Freeze {
+        amounts: crate::points::Amounts::default(),
         id: freeze_id(n),
         device: device_id(by),
         subject: Some(subject),
@@ -194,6 +195,7 @@ pub(super) fn basket(coupons: &[(u128, Option<FreezeId>)]) -> Settlement {
         freeze: *freeze,
     });
     Settlement {
+        account: crate::points::AccountUse::default(),
         currency: "CNY".into(),
         lines: vec![line],
         coupons: used.collect(),

@@ -22,8 +22,8 @@ pub(crate) trait Held {
     fn home(&self) -> Option<StoreId>;
     /// Whose stores hear of it.
     fn member(&self) -> Option<MemberId>;
-    /// Who else was told.
-    fn told(&mut self) -> &mut Vec<StoreId>;
+    /// Who else was told; `None` = nobody: it is told to its member's stores alone.
+    fn told(&mut self) -> Option<&mut Vec<StoreId>>;
 }
 
 impl Held for Coupon {
@@ -36,8 +36,8 @@ impl Held for Coupon {
     fn member(&self) -> Option<MemberId> {
         self.member
     }
-    fn told(&mut self) -> &mut Vec<StoreId> {
-        &mut self.told
+    fn told(&mut self) -> Option<&mut Vec<StoreId>> {
+        Some(&mut self.told)
     }
 }
 
@@ -52,8 +52,8 @@ impl Held for Order {
     fn member(&self) -> Option<MemberId> {
         None
     }
-    fn told(&mut self) -> &mut Vec<StoreId> {
-        &mut self.told
+    fn told(&mut self) -> Option<&mut Vec<StoreId>> {
+        Some(&mut self.told)
     }
 }
 
@@ -68,8 +68,8 @@ impl Held for Sale {
     fn member(&self) -> Option<MemberId> {
         None
     }
-    fn told(&mut self) -> &mut Vec<StoreId> {
-        &mut self.told
+    fn told(&mut self) -> Option<&mut Vec<StoreId>> {
+        Some(&mut self.told)
     }
 }
 
@@ -93,13 +93,15 @@ pub(crate) fn tell(
         };
         stores.extend(member.iter().flat_map(|member| &member.recent_stores));
     }
-    if let Some(place) = place.filter(|place| !stores.contains(place))
-        && !row.told().contains(&place)
-    {
-        row.told().push(place);
+    if let Some(told) = row.told() {
+        if let Some(place) = place.filter(|place| !stores.contains(place) && !told.contains(place)) {
+            told.push(place);
+        }
+        stores.extend(
+            told.iter()
+                .filter(|store| planted!("told_once", Some(**store) == place, true)),
+        );
     }
-    let others = row.told().iter();
-    stores.extend(others.filter(|store| planted!("told_once", Some(**store) == place, true)));
     let entity = row.entity();
     for (position, store) in stores.iter().enumerate() {
         if !stores[..position].contains(store) {

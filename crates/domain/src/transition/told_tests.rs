@@ -61,6 +61,7 @@ fn what_head_office_does_itself_happens_in_no_store() {
     state.online.insert(freeze_id(0), None);
     coupon(&mut state, 2).told = vec![THIRD];
     let asked = AskedOrder {
+        amounts: crate::points::Amounts::default(),
         id: freeze_id(0),
         number: "1".into(),
         question: "q".into(),
@@ -126,6 +127,8 @@ fn a_sale_is_its_store_s_and_its_member_is_seen_there() {
     assert_eq!(changes.members[0].recent_stores, [elsewhere(), there()]);
     state.absorb(&changes);
     let back = Action::ReturnSale(Return {
+        member: None,
+        to_balance: 0,
         target: operation_id(1),
         lines: vec![ReturnLine {
             line: 0,

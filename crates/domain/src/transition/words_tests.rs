@@ -24,6 +24,8 @@ const NAME: ClaimKey = ClaimKey([1; 16]);
 
 fn returned() -> Return {
     Return {
+        member: None,
+        to_balance: 0,
         target: operation_id(1),
         lines: vec![ReturnLine {
             line: 0,
@@ -43,6 +45,7 @@ fn asked() -> Arc<AskedOrder> {
         coupon,
     };
     Arc::new(AskedOrder {
+        amounts: crate::points::Amounts::default(),
         id: freeze_id(0),
         number: "1".into(),
         question: "q".into(),
@@ -95,6 +98,7 @@ fn a_command_names_the_rows_it_is_sure_to_read() {
         (Command::Operation(unread), vec![device]),
         (
             Command::Freeze(AskFreeze {
+                amounts: crate::points::Amounts::default(),
                 id: freeze_id(0),
                 device: device_id(0),
                 subject: Subject::Coupon(coupon_id(0)),
@@ -139,6 +143,7 @@ fn a_command_names_the_rows_it_is_sure_to_read() {
         ),
         (
             Command::EndOnline(EndOnline {
+                spent: None,
                 id: freeze_id(0),
                 number: None,
                 end: End::Confirm,
@@ -176,6 +181,7 @@ fn what_a_command_asks_for_is_all_it_needs() {
     for command in [
         operation(redeem(0, Some(freeze_id(0)))),
         Command::Freeze(AskFreeze {
+            amounts: crate::points::Amounts::default(),
             id: freeze_id(0),
             device: device_id(0),
             subject: Subject::Coupon(coupon_id(0)),
@@ -193,6 +199,7 @@ fn what_a_command_asks_for_is_all_it_needs() {
         }),
         Command::FreezeOnline(FreezeOnline { asked: asked(), now }),
         Command::EndOnline(EndOnline {
+            spent: None,
             id: freeze_id(0),
             number: None,
             end: End::Void,

@@ -45,6 +45,7 @@ fn sale(lines: &[(i64, i64)], shares: Option<&[i64]>) -> Sale {
         })
         .collect();
     let settled = Settlement {
+        account: crate::points::AccountUse::default(),
         currency: "CNY".into(),
         lines,
         payable: list - coupons.iter().map(|used| used.discount).sum::<i64>(),
@@ -63,6 +64,8 @@ fn sale(lines: &[(i64, i64)], shares: Option<&[i64]>) -> Sale {
 
 fn take(sale: &mut Sale, preview: &Preview, method: Method<'_>) {
     let back = Return {
+        member: None,
+        to_balance: 0,
         target: sale.id,
         lines: preview.lines.clone(),
         policy: method.policy(),

@@ -78,6 +78,7 @@ fn state(coupons: u128) -> State {
 fn asked(order: u128, coupons: &[u128], question: &str) -> Command {
     Command::FreezeOnline(FreezeOnline {
         asked: Arc::new(AskedOrder {
+            amounts: crate::points::Amounts::default(),
             id: order_id(order),
             number: format!("W-{order}"),
             question: question.into(),
@@ -99,6 +100,7 @@ fn asked(order: u128, coupons: &[u128], question: &str) -> Command {
 
 fn ends(order: u128, end: End) -> Command {
     Command::EndOnline(EndOnline {
+        spent: None,
         id: order_id(order),
         number: Some(format!("W-{order}")),
         end,

@@ -240,6 +240,7 @@ impl Run {
                 let freeze = FreezeId(id(8, self.next));
                 self.freezes.insert(*device, freeze);
                 self.do_it(&Command::Freeze(AskFreeze {
+                    amounts: crate::points::Amounts::default(),
                     id: freeze,
                     device: device_id(*device),
                     subject: subject(*about),
@@ -305,6 +306,7 @@ impl Run {
             }
             Step::Hold => {
                 let asked = AskedOrder {
+                    amounts: crate::points::Amounts::default(),
                     id: ORDER,
                     number: "W".into(),
                     question: "q".into(),
@@ -327,6 +329,7 @@ impl Run {
             Step::End(end) => {
                 let before = self.status();
                 self.do_it(&Command::EndOnline(EndOnline {
+                    spent: None,
                     id: ORDER,
                     number: None,
                     end: *end,
