@@ -17,7 +17,7 @@ use crate::{
     feed::images::Gallery,
     grants,
     http::{Aside, Routes, idempotency},
-    jobs, members, messages, online, outbox, pickups, products, questions, sales, stores, sync, wallet,
+    jobs, members, messages, online, outbox, pickups, points, products, questions, sales, stores, sync, wallet,
 };
 
 /// All of them, in the order in which `/openapi.json` describes what they answer.
@@ -47,6 +47,7 @@ pub const ALL: &[Capability] = &[
     online::CAPABILITY,
     messages::CAPABILITY,
     coupons::CAPABILITY,
+    points::CAPABILITY,
     pickups::CAPABILITY,
     questions::CAPABILITY,
     sync::CAPABILITY,

@@ -27,6 +27,7 @@ pub mod operators;
 pub mod outbox;
 pub mod outside;
 pub mod pickups;
+pub mod points;
 pub mod products;
 pub mod questions;
 pub mod retry;

@@ -294,6 +294,7 @@ impl Chain {
     pub async fn freeze(&self, counter: &Counter, id: FreezeId, coupon: CouponId) -> Answer {
         let subject = counterfoil_domain::transition::Subject::Coupon(coupon);
         let command = Command::Freeze(AskFreeze {
+            amounts: counterfoil_domain::points::Amounts::default(),
             id,
             device: counter.device,
             subject,

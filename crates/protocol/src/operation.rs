@@ -15,8 +15,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
-/// Version of the payloads in [`Action`].
-pub const ACTION_VERSION: u32 = 1;
+/// The newest version of the payloads in [`Action`]; each older one is read as well. Who makes one says the oldest that
+/// has all it needs, see [`OperationKind::version`](counterfoil_domain::operations::OperationKind::version).
+pub const ACTION_VERSION: u32 = 2;
 
 /// What stands around every payload.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -103,7 +104,8 @@ pub struct Unreadable {
 /// [`Unreadable`] when the envelope itself does not read.
 pub fn open(index: usize, text: &str) -> Result<(TenantId, Arrival), Unreadable> {
     let envelope: Envelope<&RawValue> = serde_json::from_str(text).map_err(|source| Unreadable { index, source })?;
-    let action = (envelope.version == ACTION_VERSION)
+    let action = (1..=ACTION_VERSION)
+        .contains(&envelope.version)
         .then(|| serde_json::from_str(envelope.action.get()).ok())
         .flatten();
     Ok((

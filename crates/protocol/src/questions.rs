@@ -2,6 +2,7 @@
 
 use counterfoil_domain::{
     ids::{CouponId, FreezeId, MemberId, OrderId},
+    points::Amounts,
     time::Millis,
     transition::Subject,
     verdict::Reason,
@@ -20,6 +21,9 @@ pub struct FreezeRequest {
     pub id: FreezeId,
     /// What to freeze.
     pub subject: Subject,
+    /// How much, where it is an account.
+    #[serde(default, flatten)]
+    pub amounts: Amounts,
     /// The member who stands there, when known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub presented_by: Option<MemberId>,

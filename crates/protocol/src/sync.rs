@@ -7,6 +7,7 @@ use counterfoil_domain::{
     operations::Outcome,
     people::{Clerk, Member, Store},
     pickups::Order,
+    points::{Account, earning::EarningRule},
     products::Product,
     sales::Sale,
     time::Millis,
@@ -163,6 +164,10 @@ pub enum Image {
     Order(Order),
     /// A sale of this store, or one that was returned here.
     Sale(Sale),
+    /// What such a member has of points and stored value.
+    Account(Account),
+    /// A version of the chain's rule of earning.
+    EarningRule(EarningRule),
     /// A product of the chain.
     Product(Product),
     /// A public key that tokens are signed with.

@@ -370,6 +370,7 @@ impl Work {
             })
         });
         Settlement {
+            account: counterfoil_domain::points::AccountUse::default(),
             currency: currency.to_owned(),
             lines: self.lines.clone(),
             coupons: coupons.collect(),

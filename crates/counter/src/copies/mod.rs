@@ -12,6 +12,7 @@ use counterfoil_domain::{
     ids::{MemberId, OperationId},
     people::{Clerk, Member, Store},
     pickups::Order,
+    points::{Account, earning::EarningRule},
     products::Product,
     sales::Sale,
     tokens::TokenKey,
@@ -245,6 +246,7 @@ copies! {
         Coupon coupons: Coupon;
         Order orders: Order;
         Sale sales: Sale;
+        Account accounts: Account;
     }
     // What they only read.
     held {
@@ -254,6 +256,7 @@ copies! {
         Template: Template;
         Product: Product;
         TokenKey: TokenKey;
+        EarningRule: EarningRule;
         Limits: StoreLimits;
     }
 }

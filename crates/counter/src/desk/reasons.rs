@@ -69,6 +69,9 @@ pub async fn explain(db: &mut SqliteConnection, reasons: Vec<Reason>) -> Result<
                 put("until", until);
                 params.insert("scope".into(), if device { "device" } else { "clerk" }.into());
             }
+            Reason::PointsShort { available } | Reason::BalanceShort { available } => {
+                put("available", available);
+            }
             Reason::OfflineHoursLimit { hours } => {
                 put("hours", hours);
             }

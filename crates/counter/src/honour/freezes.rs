@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use counterfoil_domain::{
     coupons::FREEZE_LASTS,
     ids::FreezeId,
+    points::Amounts,
     time::{Millis, SECOND},
     transition::Subject,
     verdict::Reason,
@@ -83,6 +84,7 @@ pub async fn ask(inner: &Inner, who: &Identity, subject: Subject, presented_by: 
     let question = FreezeRequest {
         id,
         subject,
+        amounts: Amounts::default(),
         presented_by,
     };
     let asked = |who: &Identity| (who.true_time(inner.clock.now()), inner.clock.awake_or_asleep());

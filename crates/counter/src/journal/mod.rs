@@ -9,7 +9,7 @@ use counterfoil_domain::{
     time::Millis,
     transition::{Fingerprint, Subject, genesis},
 };
-use counterfoil_protocol::operation::{ACTION_VERSION, Envelope, Evidence, open, seal};
+use counterfoil_protocol::operation::{Envelope, Evidence, open, seal};
 pub use delivery::{Batch, KEPT, acknowledged, passed, pending, pending_count, prune, rewind, settle};
 use serde::Serialize;
 use sqlx::{Row, SqliteConnection};
@@ -157,7 +157,7 @@ pub async fn append(
         epoch: head.next.epoch,
         seq: head.next.seq,
         prev_hash: head.hash,
-        version: ACTION_VERSION,
+        version: draft.action.version(),
         actor: draft.clerk,
         occurred_at: moment.at,
         monotonic: moment.monotonic,

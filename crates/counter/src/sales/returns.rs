@@ -198,6 +198,8 @@ pub(crate) async fn take_back(
     let now = inner.clock.now();
     let draft = Draft {
         action: Action::ReturnSale(Return {
+            member: None,
+            to_balance: 0,
             target: id,
             lines: preview.lines,
             policy,

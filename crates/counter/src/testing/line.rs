@@ -123,6 +123,7 @@ impl Line {
             }
             let command = |office: &HeadOffice| {
                 Command::Freeze(AskFreeze {
+                    amounts: counterfoil_domain::points::Amounts::default(),
                     id: question.id,
                     device: device(1),
                     subject: question.subject,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Asset, Entry, Ledger, Source};
 use crate::{
     coupons::ONLINE_DEVICE,
-    ids::{FreezeId, MemberId},
+    ids::{FreezeId, MemberId, OperationId},
     time::Millis,
 };
 
@@ -22,9 +22,16 @@ pub struct Account {
     /// them, and how much.
     #[serde(default)]
     pub earned_on: (i64, i64),
+    /// The operations that posted to it last, latest first, at most [`LATEST`]: a counter sees by them which of its own are
+    /// in it.
+    #[serde(default)]
+    pub latest: Vec<OperationId>,
     /// Grows by one with every stored change.
     pub version: i64,
 }
+
+/// How many operations an account names.
+pub const LATEST: usize = 16;
 
 impl Account {
     /// Of a member who never had anything.
@@ -34,6 +41,7 @@ impl Account {
             points: Ledger::default(),
             balance: Ledger::default(),
             earned_on: (0, 0),
+            latest: Vec::new(),
             version: 0,
         }
     }
@@ -52,6 +60,12 @@ impl Account {
             Asset::Points => &mut self.points,
             Asset::Balance => &mut self.balance,
         }
+    }
+
+    /// Notes that an operation has posted to it.
+    pub fn posted_by(&mut self, operation: OperationId) {
+        self.latest.insert(0, operation);
+        self.latest.truncate(LATEST);
     }
 
     /// When something happens to it by itself next.

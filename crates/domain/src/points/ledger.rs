@@ -127,6 +127,11 @@ pub struct SpentShare {
 }
 
 impl Spent {
+    /// Puts the shares in the order in which they were taken, which is that of their lots.
+    pub fn sort(&mut self) {
+        self.shares.sort_by_key(|share| share.lot.order());
+    }
+
     /// How much was taken.
     pub fn amount(&self) -> i64 {
         self.shares.iter().map(|share| share.amount).sum()
@@ -183,11 +188,20 @@ pub struct Ledger {
 /// An entry that is being made.
 #[derive(Default)]
 struct Draft {
+    lot: Option<Lot>,
+    hold: Option<FreezeId>,
     shares: Vec<Share>,
     debt: i64,
 }
 
 impl Draft {
+    fn of(hold: FreezeId) -> Self {
+        Self {
+            hold: Some(hold),
+            ..Self::default()
+        }
+    }
+
     fn add(&mut self, lot: i64, free: i64, held: i64) {
         match self.shares.iter_mut().find(|share| share.lot == lot) {
             Some(share) => {
@@ -200,6 +214,12 @@ impl Draft {
 }
 
 impl Ledger {
+    /// Puts lots and holds in their orders.
+    pub fn sort(&mut self) {
+        self.lots.sort_by_key(Lot::order);
+        self.holds.sort_by_key(|hold| hold.id);
+    }
+
     /// What it comes to as it stands; [`Ledger::settle`] first, to know what it comes to at an instant.
     pub fn balances(&self) -> Balances {
         let mut balances = Balances {
@@ -295,7 +315,10 @@ impl Ledger {
             source: cause.source,
         };
         self.put(lot);
-        let mut draft = Draft::default();
+        let mut draft = Draft {
+            lot: Some(lot),
+            ..Draft::default()
+        };
         draft.add(lot.number, lot.amount, 0);
         self.post(kind, cause, draft, out);
         self.settle(now, out);
@@ -350,7 +373,7 @@ impl Ledger {
             Err(place) => place,
         };
         let pins = self.choose(amount)?;
-        let mut draft = Draft::default();
+        let mut draft = Draft::of(id);
         for pin in &pins {
             if let Some(lot) = self.lot_mut(pin.lot) {
                 lot.free -= pin.amount;
@@ -413,7 +436,7 @@ impl Ledger {
             }
         }
         hold.pins = rest;
-        let mut draft = Draft::default();
+        let mut draft = Draft::of(id);
         let mut spent = Vec::with_capacity(taken.len());
         for pin in taken {
             if let Some(lot) = self.lot_mut(pin.lot) {
@@ -444,7 +467,7 @@ impl Ledger {
     pub fn release(&mut self, id: FreezeId, cause: Cause, out: &mut Vec<Entry>) -> Result<(), LedgerError> {
         let place = self.holds.binary_search_by_key(&id, |hold| hold.id);
         let hold = self.holds.remove(place.map_err(|_| LedgerError::NoHold)?);
-        let mut draft = Draft::default();
+        let mut draft = Draft::of(id);
         for pin in hold.pins {
             if let Some(lot) = self.lot_mut(pin.lot) {
                 lot.held -= pin.amount;
@@ -565,6 +588,7 @@ impl Ledger {
                 source: cause.source,
             };
             self.put(lot);
+            draft.lot = Some(lot);
             draft.add(lot.number, late, 0);
         }
         self.give(EntryKind::Return, cause, draft, out);
@@ -672,6 +696,8 @@ impl Ledger {
             cause,
             amount: total - draft.debt,
             debt: draft.debt,
+            lot: draft.lot,
+            hold: draft.hold,
             shares,
             after: self.balances(),
         });

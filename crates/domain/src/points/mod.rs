@@ -21,7 +21,10 @@ pub use account::{
 };
 pub use ledger::{Earned, Hold, Ledger, LedgerError, Lot, MOST, Pin, Spent, SpentShare};
 
-use crate::{ids::StoreId, time::Millis};
+use crate::{
+    ids::{FreezeId, StoreId},
+    time::Millis,
+};
 
 /// What is counted.
 #[derive(
@@ -264,6 +267,10 @@ pub struct Entry {
     pub amount: i64,
     /// Change of the debt.
     pub debt: i64,
+    /// The lot that it made, as it was then.
+    pub lot: Option<Lot>,
+    /// The hold that it took, spent or let go of.
+    pub hold: Option<FreezeId>,
     /// What it changed of which lots.
     pub shares: Vec<Share>,
     /// The balances after it.

@@ -126,22 +126,13 @@ pub(crate) struct Books {
 impl Books {
     /// Opens a member's account, brought up to this instant; `None` = there is no such member.
     pub(crate) fn open(state: &State, member: MemberId, now: Millis) -> Result<Option<Self>, NeedKeys> {
-        let known = state.member(member);
-        let account = state.account(member);
-        // Both are asked for at once.
-        let (known, account) = match (known, account) {
-            (Ok(known), Ok(account)) => (known, account),
-            (Err(NeedKeys(mut keys)), Err(NeedKeys(more))) => {
-                keys.extend(more);
-                return Err(NeedKeys(keys));
-            }
-            (Err(need), _) | (_, Err(need)) => return Err(need),
+        let account = match state.account(member)? {
+            Some(account) => account.clone(),
+            None if state.member(member)?.is_some() => Account::new(member),
+            None => return Ok(None),
         };
-        if known.is_none() {
-            return Ok(None);
-        }
         let mut books = Self {
-            account: account.cloned().unwrap_or_else(|| Account::new(member)),
+            account,
             posted: Vec::new(),
             spents: Vec::new(),
         };
@@ -149,10 +140,6 @@ impl Books {
             books.with(asset, |ledger, out| ledger.settle(now, out));
         }
         Ok(Some(books))
-    }
-
-    pub(crate) fn account(&self) -> &Account {
-        &self.account
     }
 
     /// Lets something be done to the ledger of an asset, and keeps the entries.
@@ -331,7 +318,8 @@ pub(super) fn settle_sale(
     if let (Some(rule), Some(books)) = (rule, books.as_mut()) {
         sale.account.earned = earn(books, &rule, sale, doing, cause());
     }
-    if let Some(books) = books {
+    if let Some(mut books) = books {
+        books.account.posted_by(doing.operation);
         books.close(state, Some(doing.store), changes)?;
     }
     Ok(broken)
@@ -502,6 +490,7 @@ pub(super) fn undo_sale(
             });
         }
     }
+    books.account.posted_by(doing.operation);
     books.close(state, Some(doing.store), changes)?;
     Ok(misfit)
 }

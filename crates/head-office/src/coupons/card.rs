@@ -11,13 +11,13 @@ use crate::{coupons, db::DbError, deed::Deed, feed::Item, members};
 /// Coupons that a member's card shows at most, those that may be used first.
 const COUPONS: i64 = 200;
 
-/// The member and their coupons.
+/// The member, their account and their coupons.
 ///
 /// # Errors
 /// The driver's, and [`DbError::Decode`].
 pub async fn items(connection: &mut AnyConnection, tenant: TenantId, member: MemberId) -> Result<Vec<Item>, DbError> {
     let coupons = coupons::rows::of_member(connection, tenant, member, COUPONS).await?;
-    let mut items = vec![Item::Member(member)];
+    let mut items = vec![Item::Member(member), Item::Account(member)];
     items.extend(coupons.iter().map(|coupon| Item::Coupon(coupon.id)));
     Ok(items)
 }
@@ -32,7 +32,7 @@ pub async fn with_templates(
     member: MemberId,
 ) -> Result<Vec<Item>, DbError> {
     let coupons = coupons::rows::of_member(connection, tenant, member, COUPONS).await?;
-    let mut items = vec![Item::Member(member)];
+    let mut items = vec![Item::Member(member), Item::Account(member)];
     for coupon in &coupons {
         let template = Item::Template(coupon.template, coupon.template_version);
         if !items.contains(&template) {

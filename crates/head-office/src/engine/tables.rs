@@ -29,6 +29,7 @@ pub enum Place {
     Online,
     Coupons,
     Orders,
+    Accounts,
     Freezes,
     Members,
     Cards,

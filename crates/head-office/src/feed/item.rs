@@ -63,6 +63,10 @@ items! {
     "token_key" => TokenKey(id: u32),
     /// A sale.
     "sale" => Sale(id: OperationId) from Sale,
+    /// What a member has of points and stored value.
+    "account" => Account(member: MemberId) from Account,
+    /// A version of the rule of earning.
+    "earning_rule" => EarningRule(version: i64),
     /// A product, by the id of its row.
     "product" => Product(id: Uuid),
 }
@@ -88,6 +92,8 @@ mod tests {
             (Item::Order(OrderId(ID)), "order", id.to_vec()),
             (Item::TokenKey(258), "token_key", vec![0, 0, 1, 2]),
             (Item::Sale(OperationId(ID)), "sale", id.to_vec()),
+            (Item::Account(MemberId(ID)), "account", id.to_vec()),
+            (Item::EarningRule(258), "earning_rule", version.to_vec()),
             (Item::Product(ID), "product", id.to_vec()),
         ] {
             assert_eq!(item.columns(), (word, bytes.clone()));

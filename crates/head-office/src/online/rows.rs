@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use counterfoil_domain::{
     ids::{CouponId, FreezeId, MemberId, OperationId, TenantId},
+    points::Amounts,
     time::Millis,
     transition::online::{Held, OnlineOrder, OnlineStatus, Taken},
     words::Word,
@@ -20,18 +21,18 @@ use crate::{
 };
 
 const SELECT: Text = select_by_id!(
-    "SELECT id, number, status, question, member, amount, deadline, asked_at, asked_by, refusals, ended_at, ended_by, ask_at, asks, version FROM order_freezes"
+    "SELECT id, number, status, question, member, amount, deadline, asked_at, asked_by, points, balance, refusals, ended_at, ended_by, ask_at, asks, version FROM order_freezes"
 );
 const SELECT_COUPONS: Text = Text::new(
     "SELECT order_id, coupon, taken_by, taken_at FROM order_freeze_coupons WHERE tenant = $1 AND order_id IN (",
     ") ORDER BY order_id, coupon",
 );
 const INSERT: Text = Text::new(
-    "INSERT INTO order_freezes (tenant, id, number, status, question, member, amount, deadline, asked_at, asked_by, refusals, ended_at, ended_by, ask_at, asks, version) VALUES ",
+    "INSERT INTO order_freezes (tenant, id, number, status, question, member, amount, deadline, asked_at, asked_by, points, balance, refusals, ended_at, ended_by, ask_at, asks, version) VALUES ",
     " ON CONFLICT DO NOTHING",
 );
 const UPDATE: Text = Text::new(
-    "UPDATE order_freezes SET status = v.column3, question = v.column4, member = v.column5, amount = v.column6, deadline = v.column7, asked_at = v.column8, asked_by = v.column9, refusals = v.column10, ended_at = v.column11, ended_by = v.column12, ask_at = v.column13, version = v.column14 FROM (VALUES ",
+    "UPDATE order_freezes SET status = v.column3, question = v.column4, member = v.column5, amount = v.column6, deadline = v.column7, asked_at = v.column8, asked_by = v.column9, points = v.column10, balance = v.column11, refusals = v.column12, ended_at = v.column13, ended_by = v.column14, ask_at = v.column15, version = v.column16 FROM (VALUES ",
     ") AS v WHERE order_freezes.tenant = $1 AND order_freezes.id = v.column1 AND order_freezes.version = v.column2",
 );
 const INSERT_COUPONS: Text = Text::new(
@@ -56,6 +57,10 @@ fn read(row: &AnyRow) -> Result<OnlineOrder, DbError> {
         .map(|bytes| Uuid::from_slice(&bytes).map_err(|_| DbError::Decode { column: "ended_by" }))
         .transpose()?;
     Ok(OnlineOrder {
+        amounts: Amounts {
+            points: row.try_get("points")?,
+            balance: row.try_get("balance")?,
+        },
         id: id(row, "id", FreezeId::from_bytes)?,
         number: row.try_get("number")?,
         status: OnlineStatus::parse(&status).ok_or(DbError::Decode { column: "status" })?,
@@ -130,6 +135,8 @@ fn bind_state(b: &mut Binds, order: &OnlineOrder) {
         .number(order.deadline)
         .number(order.asked_at)
         .bytes(order.asked_by.as_bytes())
+        .number(order.amounts.points)
+        .number(order.amounts.balance)
         .text_or_null(refusals(order).as_deref())
         .number_or_null(ended_at)
         .bytes_or_null(ended_by.as_ref().map(|id| &id.as_bytes()[..]))

@@ -100,6 +100,7 @@ async fn answered(
         }
     };
     let command = Command::EndOnline(EndOnline {
+        spent: None,
         id: order.id,
         number: None,
         end,

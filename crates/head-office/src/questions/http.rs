@@ -50,6 +50,7 @@ pub async fn freeze(
         ));
     }
     let command = Command::Freeze(AskFreeze {
+        amounts: asked.amounts,
         id: asked.id,
         device: request.device,
         subject: asked.subject,

@@ -2,6 +2,7 @@
 
 use counterfoil_domain::{
     ids::{DeviceId, FreezeId, TenantId},
+    points::Amounts,
     transition::{Freeze, FreezeStatus},
 };
 use sqlx::{AnyConnection, Row};
@@ -15,11 +16,12 @@ use crate::{
     },
 };
 
-const SELECT_FREEZES: Text =
-    select_by_id!("SELECT id, device, subject_kind, subject, asked_at, status, until, reasons FROM freezes");
+const SELECT_FREEZES: Text = select_by_id!(
+    "SELECT id, device, subject_kind, subject, points, balance, asked_at, status, until, reasons FROM freezes"
+);
 
 const UPSERT_FREEZES: Text = Text::new(
-    "INSERT INTO freezes (tenant, id, device, subject_kind, subject, asked_at, status, until, reasons) VALUES ",
+    "INSERT INTO freezes (tenant, id, device, subject_kind, subject, points, balance, asked_at, status, until, reasons) VALUES ",
     " ON CONFLICT (tenant, id) DO UPDATE SET status = excluded.status, until = excluded.until, reasons = excluded.reasons WHERE freezes.device = excluded.device",
 )
     .unpadded();
@@ -54,6 +56,10 @@ pub async fn load_freezes(
             id: id(row, "id", FreezeId::from_bytes)?,
             device: id(row, "device", DeviceId::from_bytes)?,
             subject: read_subject(row)?,
+            amounts: Amounts {
+                points: row.try_get("points")?,
+                balance: row.try_get("balance")?,
+            },
             asked_at: row.try_get("asked_at")?,
             status,
         })
@@ -81,6 +87,8 @@ pub async fn store_freezes(
             .bytes(freeze.device.bytes())
             .text_or_null(kind)
             .bytes_or_null(subject)
+            .number(freeze.amounts.points)
+            .number(freeze.amounts.balance)
             .number(freeze.asked_at)
             .text(status)
             .number_or_null(until)

@@ -16,19 +16,24 @@ use crate::{
 };
 
 const SELECT: Text = select_by_id!(
-    "SELECT id, store, device, at, member, currency, lines, coupons, payable, tender, receipt, voided_by, version, told FROM sales"
+    "SELECT id, store, device, at, member, currency, lines, coupons, payable, tender, receipt, account, voided_by, version, told FROM sales"
 );
 const UPDATE: Text = Text::new(
-    "UPDATE sales SET lines = v.column3, coupons = v.column4, paid_back = v.column5, units_back = v.column6, voided_by = v.column7, version = v.column8, told = v.column9 FROM (VALUES ",
+    "UPDATE sales SET lines = v.column3, coupons = v.column4, paid_back = v.column5, units_back = v.column6, account = v.column7, voided_by = v.column8, version = v.column9, told = v.column10 FROM (VALUES ",
     ") AS v WHERE sales.tenant = $1 AND sales.id = v.column1 AND sales.version = v.column2",
 );
 const INSERT: Text = Text::new(
-    "INSERT INTO sales (tenant, id, store, device, at, member, currency, lines, coupons, payable, paid_back, units, units_back, tender, receipt, voided_by, version) VALUES ",
+    "INSERT INTO sales (tenant, id, store, device, at, member, currency, lines, coupons, payable, paid_back, units, units_back, tender, receipt, account, voided_by, version) VALUES ",
     " ON CONFLICT DO NOTHING",
 );
 
 fn read(row: &AnyRow) -> Result<Sale, DbError> {
+    let account: Option<String> = row.try_get("account")?;
     Ok(Sale {
+        account: account
+            .map(|text| serde_json::from_str(&text).map_err(|_| DbError::Decode { column: "account" }))
+            .transpose()?
+            .unwrap_or_default(),
         id: id(row, "id", OperationId::from_bytes)?,
         store: id(row, "store", StoreId::from_bytes)?,
         device: id(row, "device", DeviceId::from_bytes)?,
@@ -53,6 +58,7 @@ struct Columns<'s> {
     loaded: i64,
     lines: String,
     coupons: String,
+    account: Option<String>,
 }
 
 impl<'s> Columns<'s> {
@@ -62,6 +68,9 @@ impl<'s> Columns<'s> {
             loaded,
             lines: serde_json::to_string(&sale.lines).map_err(|_| DbError::Decode { column: "lines" })?,
             coupons: serde_json::to_string(&sale.coupons).map_err(|_| DbError::Decode { column: "coupons" })?,
+            account: (!sale.account.is_none())
+                .then(|| serde_json::to_string(&sale.account).map_err(|_| DbError::Decode { column: "account" }))
+                .transpose()?,
         })
     }
 
@@ -114,6 +123,7 @@ pub async fn update(connection: &mut AnyConnection, tenant: TenantId, sales: &[(
             .text(&row.coupons)
             .number(row.sale.paid_back())
             .number(row.units_back())
+            .text_or_null(row.account.as_deref())
             .bytes_or_null(row.voided_by())
             .number(row.sale.version)
             .bytes_or_null(told::stores(&row.sale.told).as_deref());
@@ -146,6 +156,7 @@ pub async fn insert(connection: &mut AnyConnection, tenant: TenantId, sales: &[&
             .number(row.units_back())
             .text(&sale.tender)
             .text(&sale.receipt)
+            .text_or_null(row.account.as_deref())
             .bytes_or_null(row.voided_by())
             .number(sale.version);
     })
@@ -168,7 +179,7 @@ pub async fn list(
     let rows = match store {
         Some(store) => {
             sqlx::query(
-                "SELECT id, store, device, at, member, currency, lines, coupons, payable, tender, receipt, voided_by, version, told FROM sales WHERE tenant = $1 AND id < $2 AND store = $4 ORDER BY id DESC LIMIT $3",
+                "SELECT id, store, device, at, member, currency, lines, coupons, payable, tender, receipt, account, voided_by, version, told FROM sales WHERE tenant = $1 AND id < $2 AND store = $4 ORDER BY id DESC LIMIT $3",
             )
             .bind(tenant.bytes().to_vec())
             .bind(before)
@@ -179,7 +190,7 @@ pub async fn list(
         }
         None => {
             sqlx::query(
-                "SELECT id, store, device, at, member, currency, lines, coupons, payable, tender, receipt, voided_by, version, told FROM sales WHERE tenant = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
+                "SELECT id, store, device, at, member, currency, lines, coupons, payable, tender, receipt, account, voided_by, version, told FROM sales WHERE tenant = $1 AND id < $2 ORDER BY id DESC LIMIT $3",
             )
             .bind(tenant.bytes().to_vec())
             .bind(before)

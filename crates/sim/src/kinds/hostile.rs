@@ -251,6 +251,7 @@ async fn attack(world: &mut World, attack: Trick, coupon: usize) -> Result<Strin
                     freeze: None,
                 }),
                 Trick::Nul => Action::SettleSale(Settlement {
+                    account: counterfoil_domain::points::AccountUse::default(),
                     currency: "CNY".into(),
                     lines: vec![SaleLine {
                         sku: "A\0".into(),

@@ -59,6 +59,7 @@ fn redemption(coupon: CouponId) -> Action {
 fn settlement(coupons: &[CouponId]) -> Settlement {
     let discount = 2_000 * i64::try_from(coupons.len()).unwrap();
     Settlement {
+        account: counterfoil_domain::points::AccountUse::default(),
         currency: "CNY".into(),
         lines: vec![SaleLine {
             sku: "P2".into(),
@@ -90,6 +91,8 @@ fn settlement(coupons: &[CouponId]) -> Settlement {
 /// One unit comes back.
 fn goods_back(target: OperationId, coupons: Vec<CouponId>) -> Action {
     Action::ReturnSale(Return {
+        member: None,
+        to_balance: 0,
         target,
         lines: vec![ReturnLine {
             line: 0,

@@ -129,6 +129,7 @@ async fn command(app: &App, operator: &Operator, once: &Once, new: NewOrderFreez
     fields.done()?;
     Ok(Command::FreezeOnline(FreezeOnline {
         asked: Arc::new(AskedOrder {
+            amounts: counterfoil_domain::points::Amounts::default(),
             id: id_of(operator.tenant, &new.order),
             number: new.order,
             question: once.key().to_owned(),
@@ -238,6 +239,7 @@ async fn end(
     fields.text("id", order, NUMBER_CHARACTERS);
     let number = number.filter(|_| fields.are_fine());
     let command = Command::EndOnline(EndOnline {
+        spent: None,
         id,
         number,
         end,

@@ -1,0 +1,32 @@
+//! What points bring along.
+
+use counterfoil_domain::time::{MINUTE, Millis};
+
+use super::{image, sweep, table};
+use crate::{
+    capability::Capability,
+    jobs::{Due, full},
+};
+
+/// Accounts brought up to date in one piece of a sweep.
+const SETTLED: i64 = 4_000;
+/// How often that is done. Nothing waits for it: wherever an account is read, its time is looked at.
+const SETTLE: Millis = 5 * MINUTE;
+
+/// The line in the list of capabilities.
+pub const CAPABILITY: Capability = Capability {
+    tables: |_| vec![Box::<table::Accounts>::default()],
+    due: &[Due {
+        name: "points.settle",
+        period: SETTLE,
+        sweep: |app| {
+            Box::pin(async move {
+                let done = sweep::sweep(&app, app.clock.now(), SETTLED).await?;
+                Ok(full(&[done], SETTLED))
+            })
+        },
+    }],
+    images: &[&image::Accounts, &image::Rules],
+    rules: super::rules::RULES,
+    ..Capability::NONE
+};

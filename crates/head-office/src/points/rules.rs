@@ -1,0 +1,5 @@
+//! What `verify` checks of accounts and the ledger.
+
+use crate::db::rule::Rule;
+
+pub(crate) const RULES: &[Rule] = &[];
