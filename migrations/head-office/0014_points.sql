@@ -115,6 +115,22 @@ CREATE TABLE earning_rules (
     PRIMARY KEY (tenant, version)
 );
 
+-- Adjustments by hand that wait for a second person, and what became of them.
+CREATE TABLE point_adjustments (
+    tenant     BYTEA  NOT NULL,
+    id         BYTEA  NOT NULL,
+    member     BYTEA  NOT NULL,
+    asset      TEXT   NOT NULL,
+    amount     BIGINT NOT NULL,
+    reason     TEXT   NOT NULL,
+    status     TEXT   NOT NULL,
+    asked_by   BYTEA  NOT NULL,
+    asked_at   BIGINT NOT NULL,
+    decided_by BYTEA,
+    decided_at BIGINT,
+    PRIMARY KEY (tenant, id)
+);
+
 ALTER TABLE freezes ADD COLUMN points BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE freezes ADD COLUMN balance BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE sales ADD COLUMN account TEXT;

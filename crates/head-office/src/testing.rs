@@ -33,14 +33,14 @@ use crate::{
 use counterfoil_domain::{
     coupons::{Coupon, CouponState, OfflinePolicy},
     ids::{BatchId, CouponId, DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TemplateId, TenantId},
-    operations::{Action, CollectOrder, RedeemCoupon},
+    operations::{Action, CollectOrder, OperationKind, RedeemCoupon},
     people::{Member, OperatorRole, Store},
     pickups::{Order, OrderLine, OrderState},
     settlement::{Kind, Rule},
     transition::{Answer, Arrival, AskFreeze, Command, genesis},
     words::Word,
 };
-use counterfoil_protocol::operation::{ACTION_VERSION, Envelope, Evidence, open, seal};
+use counterfoil_protocol::operation::{Envelope, Evidence, open, seal};
 use ed25519_dalek::SigningKey;
 use sqlx::{AnyConnection, Connection, Row};
 
@@ -374,7 +374,7 @@ impl Counter {
             epoch: self.epoch,
             seq: self.seq,
             prev_hash: self.head,
-            version: ACTION_VERSION,
+            version: action.version(),
             actor: None,
             occurred_at,
             monotonic: self.seq,

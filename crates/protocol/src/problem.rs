@@ -62,6 +62,8 @@ codes! {
     Invalid = 422, "Values in the request are not acceptable.";
     /// The member can't have this coupon; the reasons say why.
     NotClaimable = 409, "This coupon can't be claimed.";
+    /// The ledger does not take it; the reasons say why.
+    NotPosted = 409, "This can't be posted to the account.";
     /// The thing stands so that this can't be done.
     StateConflict = 409, "It does not stand so that this can be done.";
     /// Somebody else changed it since it was read.
@@ -189,6 +191,7 @@ mod tests {
                 "link_expired",
                 "invalid",
                 "not_claimable",
+                "not_posted",
                 "state_conflict",
                 "changed_meanwhile",
                 "idempotency_key_missing",

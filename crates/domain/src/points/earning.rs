@@ -4,6 +4,7 @@
 use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
 use serde::{Deserialize, Serialize};
 
+use super::Amounts;
 use crate::time::{DAY, Millis};
 
 /// A factor of one, basis points.
@@ -150,6 +151,9 @@ pub struct EarningRule {
     /// What points are worth; `None` = they pay for nothing at the desk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spending: Option<Spending>,
+    /// The most that one person may adjust alone; more takes two.
+    #[serde(default)]
+    pub adjusted_alone: Amounts,
 }
 
 /// What is wrong with a rule.
@@ -231,6 +235,12 @@ impl EarningRule {
             Life::Months(months) => (0..=1_200).contains(&months),
         };
         check(lives, "life", "it is at most 36500 days or 1200 months");
+        let alone = self.adjusted_alone;
+        check(
+            alone.points >= 0 && alone.balance >= 0,
+            "adjusted_alone",
+            "they are 0 or more",
+        );
         if let Some(spending) = self.spending {
             check(
                 (1..=1_000_000_000).contains(&spending.minor_per_point),
@@ -357,6 +367,7 @@ mod tests {
             ends: EndOf::Day,
             grace_days: 0,
             spending: None,
+            adjusted_alone: Amounts::default(),
         }
     }
 

@@ -144,7 +144,8 @@ impl Spent {
 }
 
 /// Why something can't be done to a ledger. Nothing was changed then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, thiserror::Error)]
+#[serde(tag = "code", rename_all = "snake_case")]
 pub enum LedgerError {
     /// Less is available.
     #[error("only {available} are available")]

@@ -38,7 +38,7 @@ fn ask(state: &mut State, question: &str) -> Changes {
 
 fn end(state: &mut State, end: End) -> (OnlineOrder, Changes) {
     let command = Command::EndOnline(EndOnline {
-        spent: None,
+        spent: crate::transition::online::Spent::default(),
         id: ORDER,
         number: None,
         end,

@@ -350,6 +350,15 @@ impl Decide for FreezeOnline {
     }
 }
 
+/// How much of what an order holds was spent; `None` = all of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Points.
+    pub points: Option<i64>,
+    /// Stored value, minor units.
+    pub balance: Option<i64>,
+}
+
 /// An order placed online was paid, came to nothing, or is refunded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndOnline {
@@ -359,8 +368,8 @@ pub struct EndOnline {
     pub number: Option<String>,
     /// How it ends.
     pub end: End,
-    /// Where it is paid: how much of what it holds of the account is spent, the rest goes back; `None` = all of it.
-    pub spent: Option<Amounts>,
+    /// Where it is paid: how much of what it holds of the account is spent; the rest goes back.
+    pub spent: Spent,
     /// The operator; `None` = head office itself, told by the order's owner.
     pub by: Option<Uuid>,
     /// Now.
@@ -500,7 +509,13 @@ fn end_account(
     changes: &mut Changes,
 ) -> Result<Result<Amounts, Amounts>, NeedKeys> {
     let held = order.amounts;
-    let spent = ending.spent.filter(|_| ending.end == End::Confirm).unwrap_or(held);
+    let spent = match ending.end {
+        End::Confirm => Amounts {
+            points: ending.spent.points.unwrap_or(held.points),
+            balance: ending.spent.balance.unwrap_or(held.balance),
+        },
+        End::Cancel | End::Void => held,
+    };
     let fits = |spent, held| (0..=held).contains(&spent);
     if !fits(spent.points, held.points) || !fits(spent.balance, held.balance) {
         return Ok(Err(held));

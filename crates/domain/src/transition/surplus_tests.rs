@@ -180,7 +180,7 @@ fn paid_and_sold(broke: Option<ExceptionKind>) -> State {
 
 fn refund(state: &State) -> Changes {
     let command = Command::EndOnline(EndOnline {
-        spent: None,
+        spent: crate::transition::online::Spent::default(),
         id: freeze_id(0),
         number: None,
         end: End::Void,

@@ -143,7 +143,7 @@ fn a_command_names_the_rows_it_is_sure_to_read() {
         ),
         (
             Command::EndOnline(EndOnline {
-                spent: None,
+                spent: crate::transition::online::Spent::default(),
                 id: freeze_id(0),
                 number: None,
                 end: End::Confirm,
@@ -199,7 +199,7 @@ fn what_a_command_asks_for_is_all_it_needs() {
         }),
         Command::FreezeOnline(FreezeOnline { asked: asked(), now }),
         Command::EndOnline(EndOnline {
-            spent: None,
+            spent: crate::transition::online::Spent::default(),
             id: freeze_id(0),
             number: None,
             end: End::Void,

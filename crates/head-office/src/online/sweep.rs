@@ -7,7 +7,7 @@ use counterfoil_domain::{
     time::{HOUR, MINUTE, Millis},
     transition::{
         Answer, Command,
-        online::{End, EndOnline},
+        online::{End, EndOnline, Spent},
     },
 };
 use tokio::task::JoinSet;
@@ -100,7 +100,7 @@ async fn answered(
         }
     };
     let command = Command::EndOnline(EndOnline {
-        spent: None,
+        spent: Spent::default(),
         id: order.id,
         number: None,
         end,

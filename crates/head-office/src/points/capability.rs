@@ -2,7 +2,7 @@
 
 use counterfoil_domain::time::{MINUTE, Millis};
 
-use super::{image, sweep, table};
+use super::{http, image, sweep, table};
 use crate::{
     capability::Capability,
     jobs::{Due, full},
@@ -16,6 +16,7 @@ const SETTLE: Millis = 5 * MINUTE;
 /// The line in the list of capabilities.
 pub const CAPABILITY: Capability = Capability {
     tables: |_| vec![Box::<table::Accounts>::default()],
+    people: http::routes,
     due: &[Due {
         name: "points.settle",
         period: SETTLE,

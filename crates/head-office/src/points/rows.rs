@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use counterfoil_domain::{
-    ids::{DeviceId, FreezeId, MemberId, OperationId, TenantId},
+    ids::{DeviceId, FreezeId, MemberId, OperationId, StoreId, TenantId},
     points::{
-        Account, Asset, Earning, EntryKind, Hold, Ledger, Lot, Origin, Pin, Posted, Source, Spent, SpentShare,
-        earning::EarningRule,
+        Account, Asset, Balances, Earning, EntryKind, Hold, Ledger, Lot, Origin, Pin, Posted, Reason, Source, Spent,
+        SpentShare, earning::EarningRule,
     },
     time::Millis,
     transition::Recorded,
@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::db::{
     DbError,
-    batch::{Binds, Text, execute, execute_all, fetch, id, json},
+    batch::{Binds, Text, execute, execute_all, fetch, id, id_or_null, json},
 };
 
 const SELECT: Text = Text::new(
@@ -718,4 +718,371 @@ pub async fn due(
     .iter()
     .map(|row| Ok((row.try_get("due_at")?, id(row, "member", MemberId::from_bytes)?)))
     .collect()
+}
+
+/// A version of the rule as it was published.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// What it says.
+    pub rule: EarningRule,
+    /// When.
+    pub at: Millis,
+    /// By which operator; `None` = on the command line.
+    pub by: Option<Uuid>,
+}
+
+fn uuid_or_null(row: &AnyRow, column: &'static str) -> Result<Option<Uuid>, DbError> {
+    let bytes: Option<Vec<u8>> = row.try_get(column)?;
+    bytes
+        .map(|bytes| Uuid::from_slice(&bytes).map_err(|_| DbError::Decode { column }))
+        .transpose()
+}
+
+fn uuid(row: &AnyRow, column: &'static str) -> Result<Uuid, DbError> {
+    uuid_or_null(row, column)?.ok_or(DbError::Decode { column })
+}
+
+fn read_published(row: &AnyRow) -> Result<Published, DbError> {
+    let rule: EarningRule = json(row, "rule")?;
+    Ok(Published {
+        rule: EarningRule {
+            version: row.try_get("version")?,
+            ..rule
+        },
+        at: row.try_get("published_at")?,
+        by: uuid_or_null(row, "published_by")?,
+    })
+}
+
+/// Versions of the rule below `before`, newest first.
+///
+/// # Errors
+/// As [`load`].
+pub async fn rules(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Published>, DbError> {
+    sqlx::query(
+        "SELECT version, rule, published_at, published_by FROM earning_rules WHERE tenant = $1 AND version < $2 ORDER BY version DESC LIMIT $3",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(before.unwrap_or(i64::MAX))
+    .bind(limit)
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(read_published)
+    .collect()
+}
+
+/// The version of the rule that counts now.
+///
+/// # Errors
+/// As [`load`].
+pub async fn newest_rule(connection: &mut AnyConnection, tenant: TenantId) -> Result<Option<EarningRule>, DbError> {
+    Ok(rules(connection, tenant, None, 1)
+        .await?
+        .pop()
+        .map(|published| published.rule))
+}
+
+/// Stores a new version.
+///
+/// # Errors
+/// [`DbError::RowCount`] when somebody else was first with it.
+pub async fn insert_rule(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    published: &Published,
+) -> Result<(), DbError> {
+    let text = serde_json::to_string(&published.rule).map_err(|_| DbError::Decode { column: "rule" })?;
+    let found = sqlx::query(
+        "INSERT INTO earning_rules (tenant, version, rule, published_at, published_by) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(published.rule.version)
+    .bind(text)
+    .bind(published.at)
+    .bind(published.by.map(|by| by.as_bytes().to_vec()))
+    .execute(connection)
+    .await?
+    .rows_affected();
+    match found {
+        1 => Ok(()),
+        found => Err(DbError::RowCount {
+            table: "earning_rules",
+            expected: 1,
+            found,
+        }),
+    }
+}
+
+/// A share of an entry as a statement shows it.
+#[derive(Debug, Clone, Copy)]
+pub struct LineShare {
+    /// The lot.
+    pub lot: i64,
+    /// Change of what is free.
+    pub free: i64,
+    /// Change of what is pinned.
+    pub held: i64,
+    /// How much went back since.
+    pub given_back: i64,
+}
+
+/// An entry as a statement shows it.
+#[derive(Debug, Clone)]
+pub struct Line {
+    /// Its number.
+    pub number: i64,
+    /// What it did.
+    pub kind: EntryKind,
+    /// Why.
+    pub reason: Reason,
+    /// From what.
+    pub source: Option<Source>,
+    /// In the words of who caused it.
+    pub note: Option<String>,
+    /// When.
+    pub at: Millis,
+    /// In which store.
+    pub store: Option<StoreId>,
+    /// Change of what there is less what is owed.
+    pub amount: i64,
+    /// Change of what is owed.
+    pub owed: i64,
+    /// The balances after it.
+    pub after: Balances,
+    /// From when the lot that it made may be spent.
+    pub ready_at: Option<Millis>,
+    /// It took a hold that is still there.
+    pub is_open: bool,
+    /// What it changed of which lots.
+    pub shares: Vec<LineShare>,
+}
+
+/// Entries of a ledger below `before`, newest first.
+///
+/// # Errors
+/// As [`load`].
+pub async fn statement(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    (member, asset): (MemberId, Asset),
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<Line>, DbError> {
+    let rows = sqlx::query(
+        "SELECT e.entry AS entry, e.kind AS kind, e.reason AS reason, e.source_of AS source_of, e.source AS source, e.note AS note, e.at AS at, e.store AS store, e.amount AS amount, e.owed AS owed, e.available AS available, e.held AS held, e.pending AS pending, e.debt AS debt, l.ready_at AS ready_at, h.hold AS open_hold \
+         FROM ledger_entries e LEFT JOIN ledger_lots l ON l.tenant = e.tenant AND l.member = e.member AND l.asset = e.asset AND l.lot = e.entry \
+         LEFT JOIN ledger_holds h ON e.kind = 'hold' AND h.tenant = e.tenant AND h.member = e.member AND h.asset = e.asset AND h.hold = e.hold \
+         WHERE e.tenant = $1 AND e.member = $2 AND e.asset = $3 AND e.entry < $4 ORDER BY e.entry DESC LIMIT $5",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(member.bytes().to_vec())
+    .bind(asset.as_str())
+    .bind(before.unwrap_or(i64::MAX))
+    .bind(limit)
+    .fetch_all(&mut *connection)
+    .await?;
+    let mut lines = rows
+        .iter()
+        .map(|row| {
+            Ok(Line {
+                number: row.try_get("entry")?,
+                kind: word(row, "kind")?,
+                reason: word(row, "reason")?,
+                source: source(row, "source_of", "source")?,
+                note: row.try_get("note")?,
+                at: row.try_get("at")?,
+                store: id_or_null(row, "store", StoreId::from_bytes)?,
+                amount: row.try_get("amount")?,
+                owed: row.try_get("owed")?,
+                after: Balances {
+                    available: row.try_get("available")?,
+                    held: row.try_get("held")?,
+                    pending: row.try_get("pending")?,
+                    debt: row.try_get("debt")?,
+                },
+                ready_at: row.try_get("ready_at")?,
+                is_open: row.try_get::<Option<Vec<u8>>, _>("open_hold")?.is_some(),
+                shares: Vec::new(),
+            })
+        })
+        .collect::<Result<Vec<Line>, DbError>>()?;
+    let (Some(last), Some(first)) = (lines.first(), lines.last()) else {
+        return Ok(lines);
+    };
+    let shares = sqlx::query(
+        "SELECT entry, lot, free, held, given_back FROM ledger_shares WHERE tenant = $1 AND member = $2 AND asset = $3 AND entry >= $4 AND entry <= $5 ORDER BY entry, lot",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(member.bytes().to_vec())
+    .bind(asset.as_str())
+    .bind(first.number)
+    .bind(last.number)
+    .fetch_all(connection)
+    .await?;
+    for row in &shares {
+        let entry: i64 = row.try_get("entry")?;
+        let share = LineShare {
+            lot: row.try_get("lot")?,
+            free: row.try_get("free")?,
+            held: row.try_get("held")?,
+            given_back: row.try_get("given_back")?,
+        };
+        if let Some(line) = lines.iter_mut().find(|line| line.number == entry) {
+            line.shares.push(share);
+        }
+    }
+    Ok(lines)
+}
+
+/// Where an adjustment stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
+#[strum(serialize_all = "snake_case")]
+pub enum AdjustmentStatus {
+    /// It waits for a second person.
+    Waiting,
+    /// It was approved: it is posted.
+    Approved,
+    /// It was refused.
+    Refused,
+}
+
+/// An adjustment that takes two.
+#[derive(Debug, Clone)]
+pub struct Adjustment {
+    /// Its id.
+    pub id: Uuid,
+    /// Whose account.
+    pub member: MemberId,
+    /// Of which asset.
+    pub asset: Asset,
+    /// How much more, or less.
+    pub amount: i64,
+    /// Why.
+    pub reason: String,
+    /// Where it stands.
+    pub status: AdjustmentStatus,
+    /// Who asked.
+    pub asked_by: Uuid,
+    /// When.
+    pub asked_at: Millis,
+    /// Who decided, and when.
+    pub decided: Option<(Uuid, Millis)>,
+}
+
+fn read_adjustment(row: &AnyRow) -> Result<Adjustment, DbError> {
+    let decided_at: Option<Millis> = row.try_get("decided_at")?;
+    Ok(Adjustment {
+        id: uuid(row, "id")?,
+        member: id(row, "member", MemberId::from_bytes)?,
+        asset: word(row, "asset")?,
+        amount: row.try_get("amount")?,
+        reason: row.try_get("reason")?,
+        status: word(row, "status")?,
+        asked_by: uuid(row, "asked_by")?,
+        asked_at: row.try_get("asked_at")?,
+        decided: uuid_or_null(row, "decided_by")?.zip(decided_at),
+    })
+}
+
+/// Stores an adjustment that waits; one that is there stays as it is.
+///
+/// # Errors
+/// The driver's.
+pub async fn insert_adjustment(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    adjustment: &Adjustment,
+) -> Result<(), DbError> {
+    sqlx::query(
+        "INSERT INTO point_adjustments (tenant, id, member, asset, amount, reason, status, asked_by, asked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(adjustment.id.as_bytes().to_vec())
+    .bind(adjustment.member.bytes().to_vec())
+    .bind(adjustment.asset.as_str())
+    .bind(adjustment.amount)
+    .bind(adjustment.reason.clone())
+    .bind(adjustment.status.as_str())
+    .bind(adjustment.asked_by.as_bytes().to_vec())
+    .bind(adjustment.asked_at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// One adjustment.
+///
+/// # Errors
+/// As [`load`].
+pub async fn adjustment(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    id: Uuid,
+) -> Result<Option<Adjustment>, DbError> {
+    sqlx::query(
+        "SELECT id, member, asset, amount, reason, status, asked_by, asked_at, decided_by, decided_at FROM point_adjustments WHERE tenant = $1 AND id = $2",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(id.as_bytes().to_vec())
+    .fetch_optional(connection)
+    .await?
+    .as_ref()
+    .map(read_adjustment)
+    .transpose()
+}
+
+/// Adjustments behind `after`, by id.
+///
+/// # Errors
+/// As [`load`].
+pub async fn adjustments(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    status: Option<AdjustmentStatus>,
+    after: Option<Uuid>,
+    limit: i64,
+) -> Result<Vec<Adjustment>, DbError> {
+    sqlx::query(
+        "SELECT id, member, asset, amount, reason, status, asked_by, asked_at, decided_by, decided_at FROM point_adjustments WHERE tenant = $1 AND id > $2 AND (CAST($3 AS TEXT) = '' OR status = $3) ORDER BY id LIMIT $4",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(after.map_or_else(Vec::new, |id| id.as_bytes().to_vec()))
+    .bind(status.map_or("", Word::as_str).to_owned())
+    .bind(limit)
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(read_adjustment)
+    .collect()
+}
+
+/// Decides an adjustment that waits; false when somebody else has.
+///
+/// # Errors
+/// The driver's.
+pub async fn decide_adjustment(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    id: Uuid,
+    to: AdjustmentStatus,
+    (by, at): (Uuid, Millis),
+) -> Result<bool, DbError> {
+    let changed = sqlx::query(
+        "UPDATE point_adjustments SET status = $1, decided_by = $2, decided_at = $3 WHERE tenant = $4 AND id = $5 AND status = 'waiting'",
+    )
+    .bind(to.as_str())
+    .bind(by.as_bytes().to_vec())
+    .bind(at)
+    .bind(tenant.bytes().to_vec())
+    .bind(id.as_bytes().to_vec())
+    .execute(connection)
+    .await?
+    .rows_affected();
+    Ok(changed == 1)
 }

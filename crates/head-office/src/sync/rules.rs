@@ -32,7 +32,7 @@ pub(crate) const RULES: &[Rule] = &[
         broken: &[
             "SELECT id, 'outcome ' || outcome || ' with detail ' || COALESCE(detail, 'none') AS what FROM operations
              WHERE NOT ((outcome = 'applied' AND detail IS NULL)
-                 OR (outcome = 'applied_with_exception' AND COALESCE(detail, '') IN ('double_redeem', 'redeem_while_frozen', 'double_pickup', 'late', 'state_conflict'))
+                 OR (outcome = 'applied_with_exception' AND COALESCE(detail, '') IN ('double_redeem', 'redeem_while_frozen', 'double_pickup', 'late', 'points_short', 'balance_short', 'state_conflict'))
                  OR (outcome = 'quarantined' AND COALESCE(detail, '') IN ('unreadable', 'device_revoked', 'closed_epoch', 'handler_failed')))",
             "SELECT o.id AS id, 'its device or store is missing' AS what
              FROM operations o LEFT JOIN devices d ON d.tenant = o.tenant AND d.id = o.device LEFT JOIN stores s ON s.tenant = o.tenant AND s.id = o.store

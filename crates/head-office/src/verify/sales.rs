@@ -6,8 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use counterfoil_domain::{
     ids::{CouponId, OperationId, TenantId},
     operations::{Action, ExceptionKind},
+    points::{AccountUse, Asset, EntryKind, Origin, SoldAccount, Source, Spent},
     sales::{Return, Sale, Till},
-    transition::Arrival,
+    transition::{Arrival, Recorded},
 };
 use counterfoil_protocol::operation::open;
 use sqlx::{AnyConnection, Row, any::AnyRow};
@@ -18,6 +19,7 @@ use crate::{
         DbError,
         batch::{Text, fetch, id},
     },
+    points,
     sales::rows,
 };
 
@@ -26,6 +28,9 @@ const SELECT_REDEMPTIONS: Text = Text::new(
     "SELECT coupon, source FROM coupon_entries WHERE tenant = $1 AND what = 'redeemed' AND coupon IN (",
     ")",
 );
+
+/// A sale as it was settled, what it was to do to the account, and whether it had no effect.
+type Settled = (Sale, AccountUse, bool);
 
 /// What returns brought back of the sales of a chain, and whether each fitted as a whole.
 type Returns = BTreeMap<(Vec<u8>, OperationId), Vec<(Return, bool)>>;
@@ -102,6 +107,7 @@ async fn sales_of(
         let ids: Vec<OperationId> = sales.iter().map(|sale| sale.id).collect();
         let settled = settled(connection, tenant, &ids).await?;
         let redeemed = redeemed(connection, tenant, &sales).await?;
+        let posted = Posted::of(connection, tenant, &sales).await?;
         for sale in &sales {
             findings.count += 1;
             before = Some(sale.id);
@@ -110,6 +116,7 @@ async fn sales_of(
                 origin(sale, settled.get(&sale.id)),
                 went_back(sale, back.map_or(&[][..], Vec::as_slice)),
                 coupons(sale, &redeemed),
+                posted.differs(sale),
             ]
             .into_iter()
             .flatten()
@@ -127,7 +134,7 @@ async fn settled(
     connection: &mut AnyConnection,
     tenant: TenantId,
     ids: &[OperationId],
-) -> Result<BTreeMap<OperationId, (Sale, bool)>, DbError> {
+) -> Result<BTreeMap<OperationId, Settled>, DbError> {
     const SELECT: Text = crate::db::batch::select_by_id!("SELECT id, store, outcome, body FROM operations");
     let mut settled = BTreeMap::new();
     let found = fetch(connection, SELECT, "", tenant, ids, |b, id| {
@@ -145,7 +152,7 @@ async fn settled(
         };
         if let Some(sale) = Sale::of(arrival.id, till, settlement) {
             let quarantined = row.try_get::<String, _>("outcome")? == "quarantined";
-            settled.insert(arrival.id, (sale, quarantined));
+            settled.insert(arrival.id, (sale, settlement.account.clone(), quarantined));
         }
     }
     Ok(settled)
@@ -175,8 +182,8 @@ async fn redeemed(
 }
 
 /// Whether it says what was settled.
-fn origin(sale: &Sale, settled: Option<&(Sale, bool)>) -> Option<&'static str> {
-    let Some((origin, quarantined)) = settled else {
+fn origin(sale: &Sale, settled: Option<&Settled>) -> Option<&'static str> {
+    let Some((origin, account, quarantined)) = settled else {
         return Some("no operation settled it");
     };
     if *quarantined {
@@ -190,11 +197,15 @@ fn origin(sale: &Sale, settled: Option<&(Sale, bool)>) -> Option<&'static str> {
         for sold in &mut bare.coupons {
             (sold.exception, sold.given_back) = (None, false);
         }
+        bare.account = SoldAccount::default();
         (bare.voided_by, bare.version) = (None, 1);
         bare.told.clear();
         bare
     };
-    (bare(sale) != *origin).then_some("it says something else than the operation that settled it")
+    let used = sale.account.points.as_ref().map(|sold| &sold.used);
+    let paid = sale.account.balance.map(|sold| sold.paid);
+    let same = bare(sale) == *origin && used == account.points.as_ref() && paid == account.balance;
+    (!same).then_some("it says something else than the operation that settled it")
 }
 
 /// Whether what went back is what its returns brought, as far as it fits. A return with a case may have brought less: it
@@ -244,4 +255,69 @@ fn coupons(sale: &Sale, redeemed: &BTreeSet<(CouponId, OperationId)>) -> Option<
         }
     }
     None
+}
+
+/// What sales left in their members' ledgers.
+struct Posted {
+    spent: Vec<Spent>,
+    earned: Vec<Recorded>,
+}
+
+impl Posted {
+    async fn of(connection: &mut AnyConnection, tenant: TenantId, sales: &[Sale]) -> Result<Self, DbError> {
+        let sources = sales.iter().filter(|sale| !sale.account.is_none()).map(source);
+        let sources: Vec<Source> = sources.collect();
+        if sources.is_empty() {
+            return Ok(Self {
+                spent: Vec::new(),
+                earned: Vec::new(),
+            });
+        }
+        let both = [Asset::Points, Asset::Balance];
+        let spent: Vec<_> = sources
+            .iter()
+            .flat_map(|source| both.map(|asset| (asset, *source)))
+            .collect();
+        let earned: Vec<_> = sources
+            .iter()
+            .map(|source| (Asset::Points, EntryKind::Earn, *source))
+            .collect();
+        Ok(Self {
+            spent: points::rows::load_spents(connection, tenant, &spent).await?,
+            earned: points::rows::load_recorded(connection, tenant, &earned).await?,
+        })
+    }
+
+    /// Whether the sale says something else than the ledger.
+    fn differs(&self, sale: &Sale) -> Option<&'static str> {
+        let source = source(sale);
+        let spent = |asset| {
+            let spent = self
+                .spent
+                .iter()
+                .find(|spent| spent.asset == asset && spent.source == source);
+            spent.map_or((0, 0), |spent| (spent.amount(), spent.given_back()))
+        };
+        let points = sale
+            .account
+            .points
+            .as_ref()
+            .map_or((0, 0), |sold| (sold.taken, sold.given_back));
+        let balance = sale
+            .account
+            .balance
+            .map_or((0, 0), |sold| (sold.taken, sold.given_back));
+        let earned = self.earned.iter().find(|earned| earned.source == source);
+        let same = spent(Asset::Points) == points
+            && spent(Asset::Balance) == balance
+            && earned.map_or(0, |earned| earned.amount) == sale.account.earned.map_or(0, |earned| earned.points);
+        (!same).then_some("it says something else than its member's ledger")
+    }
+}
+
+fn source(sale: &Sale) -> Source {
+    Source {
+        of: Origin::Sale,
+        id: sale.id.0,
+    }
 }

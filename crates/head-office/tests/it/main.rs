@@ -25,6 +25,7 @@ mod engine;
 mod messages;
 mod orders;
 mod paths;
+mod points;
 mod program;
 mod quoting;
 mod sales;

@@ -195,6 +195,7 @@ async fn a_coupon_in_use_at_its_end_is_looked_at_again(on: On) {
     let counter = chain.counter().await;
     chain.clock.advance(DAY - 60_000);
     let command = Command::Freeze(AskFreeze {
+        amounts: counterfoil_domain::points::Amounts::default(),
         id: FreezeId::new(START, random10()),
         device: counter.device,
         subject: Subject::Coupon(chain.coupons[0]),

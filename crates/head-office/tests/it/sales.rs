@@ -50,6 +50,7 @@ fn settled(chain: &Chain, coupons: &[CouponId]) -> Settlement {
         quantity,
     };
     Settlement {
+        account: counterfoil_domain::points::AccountUse::default(),
         currency: "CNY".into(),
         lines: vec![line("A", 1_000, 3), line("B", 2_000, 1)],
         coupons: coupons
@@ -76,6 +77,8 @@ fn sell(chain: &Chain, coupons: &[CouponId]) -> Action {
 
 fn back(target: OperationId, lines: &[(i64, i64, i64)], coupons: &[CouponId]) -> Action {
     Action::ReturnSale(Return {
+        member: None,
+        to_balance: 0,
         target,
         lines: lines
             .iter()

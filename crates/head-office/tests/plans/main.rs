@@ -65,9 +65,17 @@ pub const GROWING: &[&str] = &[
     "lookup_misses",
     "enrol_codes",
     "code_counters",
+    "accounts",
+    "ledger_lots",
+    "ledger_holds",
+    "ledger_entries",
+    "ledger_shares",
+    "earnings",
+    "point_adjustments",
 ];
 /// Tables with a row for each chain, store, person at work, device, template or kind of sweep, or with one in all.
 const SMALL: &[&str] = &[
+    "earning_rules",
     "tenants",
     "token_keys",
     "webhooks",

@@ -100,7 +100,7 @@ fn asked(order: u128, coupons: &[u128], question: &str) -> Command {
 
 fn ends(order: u128, end: End) -> Command {
     Command::EndOnline(EndOnline {
-        spent: None,
+        spent: crate::transition::online::Spent::default(),
         id: order_id(order),
         number: Some(format!("W-{order}")),
         end,

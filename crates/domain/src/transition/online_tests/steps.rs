@@ -307,7 +307,7 @@ fn a_cancel_after_the_coupon_s_time_leaves_it_expired() {
     let mut state = state(1);
     run(&mut state, &asked(0, &[0], "q"));
     let late = Command::EndOnline(EndOnline {
-        spent: None,
+        spent: crate::transition::online::Spent::default(),
         id: order_id(0),
         number: None,
         end: End::Cancel,

@@ -329,7 +329,7 @@ impl Run {
             Step::End(end) => {
                 let before = self.status();
                 self.do_it(&Command::EndOnline(EndOnline {
-                    spent: None,
+                    spent: crate::transition::online::Spent::default(),
                     id: ORDER,
                     number: None,
                     end: *end,

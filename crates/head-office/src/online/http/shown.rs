@@ -52,7 +52,11 @@ pub(super) struct OrderFreeze {
     ended_by: Option<uuid::Uuid>,
     /// Its coupons.
     coupons: Vec<HeldCoupon>,
-    /// Of a refused one: every reason, a coupon each.
+    /// Points that it holds, or spent once it is confirmed.
+    points: i64,
+    /// Stored value that it holds, or spent once it is confirmed, minor units.
+    balance: i64,
+    /// Of a refused one: every reason, a coupon each; `points` or `balance` for those.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     refusals: Vec<RefusedCoupon>,
 }
@@ -221,6 +225,8 @@ pub(super) async fn view(
         ended_at: order.ended.map(|(at, _)| at),
         ended_by: order.ended.and_then(|(_, by)| by),
         coupons: held,
+        points: order.amounts.points,
+        balance: order.amounts.balance,
         refusals: order
             .refusals
             .into_iter()

@@ -5,17 +5,18 @@ use std::sync::Arc;
 use axum::{extract::State, http::StatusCode, response::Response};
 use counterfoil_domain::{
     ids::{CouponId, TenantId},
+    points::{Amounts, LedgerError, MOST},
     text,
     time::{DAY, Millis},
     transition::{
         Answer, Command,
-        online::{AskedOrder, End, EndOnline, FreezeOnline, Named, OnlineStatus},
+        online::{AskedOrder, End, EndOnline, FreezeOnline, Named, OnlineStatus, Spent},
     },
     words::Word,
 };
 use counterfoil_protocol::problem::Code;
 use futures_core::future::BoxFuture;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sqlx::AnyConnection;
 use utoipa::ToSchema;
 
@@ -27,6 +28,7 @@ use crate::{
     http::{ApiError, Asked, Begun, Fields, Nothing, Once, Operator, Path, Told},
     members,
     online::{id_of, named},
+    points::http::refused,
 };
 
 /// Coupons of one order.
@@ -43,9 +45,18 @@ pub(super) struct NewOrderFreeze {
     /// The shop's own number of the order. One order holds coupons once, whoever asks how often.
     #[schema(min_length = 1, max_length = 64)]
     order: String,
-    /// Ids or codes of coupons.
-    #[schema(min_items = 1, max_items = 50)]
+    /// Ids or codes of coupons; none where points or stored value are held.
+    #[serde(default)]
+    #[schema(max_items = 50)]
     coupons: Vec<String>,
+    /// Points of the member to hold.
+    #[serde(default)]
+    #[schema(minimum = 0)]
+    points: i64,
+    /// Stored value of the member to hold, minor units.
+    #[serde(default)]
+    #[schema(minimum = 0)]
+    balance: i64,
     /// Number of the member whose order it is.
     member: Option<String>,
     /// What the order comes to, minor units.
@@ -95,11 +106,23 @@ async fn command(app: &App, operator: &Operator, once: &Once, new: NewOrderFreez
         "out_of_range",
         "in the future, at most 30 days ahead",
     );
+    let amounts = Amounts {
+        points: new.points,
+        balance: new.balance,
+    };
     fields.check(
-        !new.coupons.is_empty() && new.coupons.len() <= MOST_COUPONS,
+        (!new.coupons.is_empty() || !amounts.is_none()) && new.coupons.len() <= MOST_COUPONS,
         "coupons",
         "out_of_range",
-        "1 to 50 coupons",
+        "1 to 50 coupons, or none where points or stored value are held",
+    );
+    fields.range("points", new.points, 0..=MOST);
+    fields.range("balance", new.balance, 0..=MOST);
+    fields.check(
+        amounts.is_none() || new.member.is_some(),
+        "member",
+        "required",
+        "points and stored value are a member's",
     );
     for (place, coupon) in new.coupons.iter().enumerate().take(MOST_COUPONS) {
         fields.text(&format!("coupons[{place}]"), &text::plain(coupon), NUMBER_CHARACTERS);
@@ -129,7 +152,7 @@ async fn command(app: &App, operator: &Operator, once: &Once, new: NewOrderFreez
     fields.done()?;
     Ok(Command::FreezeOnline(FreezeOnline {
         asked: Arc::new(AskedOrder {
-            amounts: counterfoil_domain::points::Amounts::default(),
+            amounts,
             id: id_of(operator.tenant, &new.order),
             number: new.order,
             question: once.key().to_owned(),
@@ -157,12 +180,12 @@ async fn find(connection: &mut AnyConnection, tenant: TenantId, text: &str) -> R
 ///
 /// Its coupons are used. Again: the same answer.
 #[utoipa::path(
-    post, path = "/v1/order-freezes/{id}/confirm", tag = "orders", operation_id = "confirm_order", request_body = Nothing,
+    post, path = "/v1/order-freezes/{id}/confirm", tag = "orders", operation_id = "confirm_order", request_body = Paid,
     params(("id" = String, Path, description = "Id, or number of the order")),
     responses(
         (status = 200, description = "It is confirmed", body = OrderFreeze),
         (status = 404, description = "Nobody has asked for this order"),
-        (status = 409, description = "`state_conflict`: it is refused, cancelled or voided"),
+        (status = 409, description = "`state_conflict`: it is refused, cancelled or voided; `not_posted`: it holds less"),
     ),
     security(("operator" = ["admin", "operator"]))
 )]
@@ -170,9 +193,32 @@ pub(super) async fn confirm(
     State(app): State<Arc<App>>,
     Path(order): Path<String>,
     operator: Operator,
-    asked: Asked<Nothing>,
+    asked: Asked<Paid>,
 ) -> Result<Response, ApiError> {
-    end(&app, &operator, &order, asked, End::Confirm).await
+    end(&app, &operator, &order, asked, End::Confirm, Paid::spent).await
+}
+
+/// What was paid with.
+#[derive(Debug, Clone, Copy, Default, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Paid {
+    /// How many of the points that it holds were spent; absent = all, and what is not spent goes back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0)]
+    points: Option<i64>,
+    /// How much of the stored value that it holds, minor units; absent = all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0)]
+    balance: Option<i64>,
+}
+
+impl Paid {
+    fn spent(self) -> Spent {
+        Spent {
+            points: self.points,
+            balance: self.balance,
+        }
+    }
 }
 
 /// The order came to nothing.
@@ -195,7 +241,7 @@ pub(super) async fn cancel(
     operator: Operator,
     asked: Asked<Nothing>,
 ) -> Result<Response, ApiError> {
-    end(&app, &operator, &order, asked, End::Cancel).await
+    end(&app, &operator, &order, asked, End::Cancel, |_| Spent::default()).await
 }
 
 /// The order was paid and is refunded.
@@ -217,19 +263,20 @@ pub(super) async fn void(
     operator: Operator,
     asked: Asked<Nothing>,
 ) -> Result<Response, ApiError> {
-    end(&app, &operator, &order, asked, End::Void).await
+    end(&app, &operator, &order, asked, End::Void, |_| Spent::default()).await
 }
 
-async fn end(
+async fn end<T: DeserializeOwned>(
     app: &App,
     operator: &Operator,
     order: &str,
-    asked: Asked<Nothing>,
+    asked: Asked<T>,
     end: End,
+    spent: fn(T) -> Spent,
 ) -> Result<Response, ApiError> {
-    let once = match asked.begin(app, operator.actor()).await? {
+    let (once, spent) = match asked.begin(app, operator.actor()).await? {
         Begun::Replay(answer) => return Ok(answer),
-        Begun::Fresh(once, Nothing {}) => once,
+        Begun::Fresh(once, body) => (once, spent(body)),
     };
     let mut connection = app.db.reader().acquire().await.map_err(DbError::from)?;
     let (id, number) = named(&mut connection, operator.tenant, order).await?;
@@ -239,7 +286,7 @@ async fn end(
     fields.text("id", order, NUMBER_CHARACTERS);
     let number = number.filter(|_| fields.are_fine());
     let command = Command::EndOnline(EndOnline {
-        spent: None,
+        spent,
         id,
         number,
         end,
@@ -272,6 +319,10 @@ pub(super) fn read<'c>(
                 Code::StateConflict,
                 format!("the order is {}", status.as_str()),
             )),
+            Answer::OverHold(held) => {
+                let amount = if held.points > 0 { held.points } else { held.balance };
+                Err(refused(LedgerError::OverHold { held: amount }))
+            }
             Answer::UnknownOrder => Err(ApiError::not_found()),
             _ => Err(ApiError::internal()),
         })

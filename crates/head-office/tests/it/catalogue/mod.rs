@@ -219,6 +219,7 @@ async fn a_return_is_previewed(on: On) {
     let office = office(on, 1).await;
     let mut counter = office.chain.counter().await;
     let settled = Settlement {
+        account: counterfoil_domain::points::AccountUse::default(),
         currency: "CNY".into(),
         lines: vec![SaleLine {
             sku: "A".into(),

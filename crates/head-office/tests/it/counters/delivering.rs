@@ -91,6 +91,7 @@ async fn a_fork_is_refused_and_freezes_the_device(on: On) {
         DeviceStatus::Frozen
     );
     let ask = FreezeRequest {
+        amounts: counterfoil_domain::points::Amounts::default(),
         id: FreezeId::new(START, random10()),
         subject: Subject::Coupon(office.chain.coupons[1]),
         presented_by: None,
@@ -148,6 +149,7 @@ async fn overlapping_requests_of_one_device_stop_nobody(on: On) {
                     2 => drop(office.sync(&counter, &[]).await),
                     _ => {
                         let question = FreezeRequest {
+                            amounts: counterfoil_domain::points::Amounts::default(),
                             id: FreezeId::new(START, [u8::try_from(n).unwrap(); 10]),
                             subject: Subject::Coupon(office.chain.coupons[10 + n % 10]),
                             presented_by: None,

@@ -26,6 +26,7 @@ async fn questions_are_answered_once(on: On) {
     let office = office(on, 1).await;
     let counter = office.chain.counter().await;
     let ask = FreezeRequest {
+        amounts: counterfoil_domain::points::Amounts::default(),
         id: FreezeId::new(START, random10()),
         subject: Subject::Coupon(office.chain.coupons[0]),
         presented_by: None,

@@ -120,6 +120,7 @@ async fn a_device_that_is_frozen_meanwhile_is_told_within_seconds(on: On) {
     let counter = office.chain.counter().await;
     let freeze = async |coupon: usize| {
         let ask = FreezeRequest {
+            amounts: counterfoil_domain::points::Amounts::default(),
             id: FreezeId::new(START, random10()),
             subject: Subject::Coupon(office.chain.coupons[coupon]),
             presented_by: None,

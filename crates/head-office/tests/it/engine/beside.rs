@@ -25,6 +25,7 @@ async fn race(chain: &Chain, app: Arc<App>, counter: &Counter) -> usize {
             .iter()
             .map(|id| {
                 Command::Freeze(AskFreeze {
+                    amounts: counterfoil_domain::points::Amounts::default(),
                     id: FreezeId::new(START, random10()),
                     device: counter.device,
                     subject: Subject::Coupon(*id),

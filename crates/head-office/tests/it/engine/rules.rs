@@ -206,6 +206,7 @@ async fn an_order_is_handed_over_once(on: On) {
     let id = FreezeId::new(START, random10());
     let subject = Subject::Order(chain.orders[0]);
     let ask = Command::Freeze(AskFreeze {
+        amounts: counterfoil_domain::points::Amounts::default(),
         id,
         device: first.device,
         subject,

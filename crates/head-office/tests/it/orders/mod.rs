@@ -60,6 +60,7 @@ async fn entries(chain: &Chain) -> i64 {
 fn asked(chain: &Chain, number: &str, coupon: usize, question: &str) -> Command {
     Command::FreezeOnline(FreezeOnline {
         asked: Arc::new(AskedOrder {
+            amounts: counterfoil_domain::points::Amounts::default(),
             id: id_of(chain.tenant, number),
             number: number.into(),
             question: question.into(),
@@ -78,6 +79,7 @@ fn asked(chain: &Chain, number: &str, coupon: usize, question: &str) -> Command 
 
 fn ends(chain: &Chain, number: &str, end: End) -> Command {
     Command::EndOnline(EndOnline {
+        spent: counterfoil_domain::transition::online::Spent::default(),
         id: id_of(chain.tenant, number),
         number: Some(number.into()),
         end,

@@ -94,6 +94,7 @@ pub(super) async fn lived_in(on: On) -> Chain {
     chain.push(&[twice]).await;
     chain
         .submit(vec![Command::Freeze(AskFreeze {
+            amounts: counterfoil_domain::points::Amounts::default(),
             id: freeze(),
             device: b.device,
             subject: Subject::Order(chain.orders[2]),
@@ -115,6 +116,7 @@ pub(super) async fn lived_in(on: On) -> Chain {
     };
     let sold = till.make(
         Action::SettleSale(Settlement {
+            account: counterfoil_domain::points::AccountUse::default(),
             currency: "CNY".into(),
             lines: vec![line],
             coupons: Vec::new(),
@@ -132,6 +134,8 @@ pub(super) async fn lived_in(on: On) -> Chain {
     };
     let brought_back = till.make(
         Action::ReturnSale(Return {
+            member: None,
+            to_balance: 0,
             target: sold.id,
             lines: vec![back],
             policy: ReturnPolicy::Keep,
@@ -173,6 +177,7 @@ pub(super) async fn lived_in(on: On) -> Chain {
     // An order placed online that holds a coupon, and one that has used its own; a message that somebody has seen.
     for (number, coupon) in [("W-1", coupon(10)), ("W-2", coupon(11))] {
         let asked = AskedOrder {
+            amounts: counterfoil_domain::points::Amounts::default(),
             id: online::id_of(chain.tenant, number),
             number: number.into(),
             question: "q".into(),
@@ -192,6 +197,7 @@ pub(super) async fn lived_in(on: On) -> Chain {
         chain.submit(vec![asked]).await;
     }
     let paid = Command::EndOnline(EndOnline {
+        spent: counterfoil_domain::transition::online::Spent::default(),
         id: online::id_of(chain.tenant, "W-2"),
         number: None,
         end: End::Confirm,

@@ -106,6 +106,11 @@ async fn nothing_is_broken_and_every_damage_is_found(on: On) {
         "grants",
         "jobs",
         "code_counters",
+        "accounts",
+        "ledger_lots",
+        "ledger_entries",
+        "ledger_holds",
+        "earnings",
     ];
     for check in all.iter().filter(|check| !elsewhere.contains(&check.check)) {
         assert!(
