@@ -78,6 +78,8 @@ impl Account {
     pub fn told(mut self) -> Self {
         for ledger in [&mut self.points, &mut self.balance] {
             ledger.let_go(|hold| hold.device != ONLINE_DEVICE);
+            // How many entries there are is head office's business: a new lot here only needs a number of its own.
+            ledger.entries = ledger.lots.iter().map(|lot| lot.number).max().unwrap_or(0);
         }
         self
     }

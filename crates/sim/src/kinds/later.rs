@@ -1,7 +1,7 @@
 //! What happens by itself at its time.
 
 use anyhow::Result;
-use counterfoil_head_office::{coupons::expiry, exceptions::lapse, jobs::upkeep};
+use counterfoil_head_office::{coupons::expiry, exceptions::lapse, jobs::upkeep, points};
 use serde::{Deserialize, Serialize};
 
 use super::Kind;
@@ -33,9 +33,12 @@ pub async fn sweep(world: &mut World) -> Result<String> {
     let now = app.clock.now();
     let lapsed = lapse::sweep(&app, now, SWEPT).await;
     let expired = expiry::sweep(&app, now, SWEPT).await;
+    let settled = points::sweep::sweep(&app, now, SWEPT).await;
     let forgotten = upkeep::forget(&app).await;
-    Ok(match (lapsed, expired, forgotten) {
-        (Ok(lapsed), Ok(expired), Ok(_)) => format!("{lapsed} lapsed, {} expired", expired.expired),
+    Ok(match (lapsed, expired, settled, forgotten) {
+        (Ok(lapsed), Ok(expired), Ok(settled), Ok(_)) => {
+            format!("{lapsed} lapsed, {} expired, {settled} settled", expired.expired)
+        }
         _ => "error".into(),
     })
 }

@@ -108,6 +108,7 @@ kinds! {
     exchange: Sync, Together;
     pause: Wait;
     questions: AskAgain, Order, Claim;
+    points: Earn, TakeBack, Hold;
     supplies: Grant, Supply;
     later: Sweep, Deliver;
     crashes: KillOffice, StartOffice, KillTill, StartTill;

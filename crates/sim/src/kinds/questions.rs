@@ -18,7 +18,7 @@ use crate::{
 
 /// Asks head office as the shop's own site or a member does, under a name: a question that was asked before is asked in
 /// the same words. `effect` says whether its effect is to be seen, before and after.
-async fn post(
+pub(super) async fn post(
     world: &mut World,
     token: &str,
     key: String,
@@ -71,9 +71,9 @@ async fn post(
 }
 
 /// What a question about an order placed online comes to.
-struct Effect<'a> {
-    number: &'a str,
-    comes_to: &'static str,
+pub(super) struct Effect<'a> {
+    pub number: &'a str,
+    pub comes_to: &'static str,
 }
 
 /// Where the order stands, in head office's file.
