@@ -184,6 +184,46 @@ const BUGS: &[Bug] = &[
         what: "a counter reads the same page for ever",
     },
     Bug {
+        name: "overdraws",
+        found_by: FoundBy::Simulator,
+        what: "more is spent or held than is available",
+    },
+    Bug {
+        name: "debt_forgotten",
+        found_by: FoundBy::Simulator,
+        what: "what was spent meanwhile is taken back without being owed",
+    },
+    Bug {
+        name: "debt_not_settled",
+        found_by: FoundBy::Simulator,
+        what: "what becomes available settles no debt",
+    },
+    Bug {
+        name: "captured_hold_stays",
+        found_by: FoundBy::Simulator,
+        what: "a hold that was spent pins on",
+    },
+    Bug {
+        name: "paid_without_points",
+        found_by: FoundBy::Simulator,
+        what: "an order that is paid lets go of the points that pay for it",
+    },
+    Bug {
+        name: "earns_again",
+        found_by: FoundBy::HeadOffice("points"),
+        what: "what is asked for in other words is answered as if it had happened",
+    },
+    Bug {
+        name: "foreign_hold",
+        found_by: FoundBy::HeadOffice("points"),
+        what: "a device spends what another's hold has pinned",
+    },
+    Bug {
+        name: "earned_kept",
+        found_by: FoundBy::HeadOffice("points"),
+        what: "what comes back keeps the points that it earned",
+    },
+    Bug {
         name: "big_quotes_among_small",
         found_by: FoundBy::HeadOffice("quoting"),
         what: "expensive quotes take the room of all others",

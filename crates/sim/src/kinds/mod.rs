@@ -108,7 +108,6 @@ kinds! {
     exchange: Sync, Together;
     pause: Wait;
     questions: AskAgain, Order, Claim;
-    points: Earn, TakeBack, Hold;
     supplies: Grant, Supply;
     later: Sweep, Deliver;
     crashes: KillOffice, StartOffice, KillTill, StartTill;
@@ -118,6 +117,7 @@ kinds! {
     operators: Revoke, Decide;
     disks: FillOffice, FillTill;
     hostile: Attack;
+    points: Earn, TakeBack, Hold;
 }
 
 #[cfg(test)]

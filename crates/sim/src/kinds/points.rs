@@ -84,15 +84,17 @@ impl Kind for Earn {
         // A restored backup may have lost what somebody was told had earned; nothing else may.
         if judged.world.restored == 0 {
             for (key, question) in &judged.world.asked {
-                let earned = question.path == "/v1/points/earnings" && question.heard.as_deref().is_some_and(|heard| heard.starts_with("201"));
+                let earned = question.path == "/v1/points/earnings"
+                    && question.heard.as_deref().is_some_and(|heard| heard.starts_with("201"));
                 let thing = question.body["id"].as_str().unwrap_or_default().to_owned();
                 if !earned {
                     continue;
                 }
-                let known: i64 = sqlx::query_scalar("SELECT COUNT(*) FROM ledger_entries WHERE kind = 'earn' AND note = $1")
-                    .bind(thing)
-                    .fetch_one(&mut *snapshot)
-                    .await?;
+                let known: i64 =
+                    sqlx::query_scalar("SELECT COUNT(*) FROM ledger_entries WHERE kind = 'earn' AND note = $1")
+                        .bind(thing)
+                        .fetch_one(&mut *snapshot)
+                        .await?;
                 if known != 1 {
                     violations.push(format!("{key} was answered, and there are {known} entries of it"));
                 }
@@ -171,7 +173,11 @@ impl Kind for Hold {
             }
             Online::Confirm => {
                 let points = self.points * self.tenths / 10;
-                (format!("/v1/order-freezes/{number}/confirm"), json!({ "points": points }), "confirmed")
+                (
+                    format!("/v1/order-freezes/{number}/confirm"),
+                    json!({ "points": points }),
+                    "confirmed",
+                )
             }
             Online::Cancel => (format!("/v1/order-freezes/{number}/cancel"), json!({}), "cancelled"),
             Online::Void => (format!("/v1/order-freezes/{number}/void"), json!({}), "voided"),
