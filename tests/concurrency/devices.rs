@@ -168,6 +168,7 @@ impl Device {
     async fn freeze(&self, world: &World, random: &mut Random, coupon: (usize, &Wanted)) -> Option<(FreezeId, bool)> {
         let id = FreezeId::new(now(), ten(random));
         let body = serde_json::to_vec(&FreezeRequest {
+            amounts: counterfoil_domain::points::Amounts::default(),
             id,
             subject: Subject::Coupon(coupon.1.id),
             presented_by: None,

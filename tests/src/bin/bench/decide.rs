@@ -151,6 +151,7 @@ impl Run {
                 let id = FreezeId(uuid(7, self.made));
                 self.made += 1;
                 let asked = Command::Freeze(AskFreeze {
+                    amounts: counterfoil_domain::points::Amounts::default(),
                     id,
                     device: DeviceId(uuid(1, device)),
                     subject: Subject::Coupon(coupon),

@@ -147,6 +147,7 @@ async fn freezes(chain: &Chain, clients: usize, each: usize) -> anyhow::Result<V
         for coupon in coupons {
             let id = FreezeId::new(SystemClock.now(), random10());
             let body = serde_json::to_vec(&FreezeRequest {
+                amounts: counterfoil_domain::points::Amounts::default(),
                 id,
                 subject: Subject::Coupon(*coupon),
                 presented_by: None,
