@@ -64,6 +64,8 @@ pub enum Code {
     DatabaseCorrupt,
     /// A newer program has been here.
     DatabaseNewer,
+    /// Head office tells of what this program does not understand.
+    ProgramOutdated,
     /// The database does not run with the settings that durability needs.
     DatabaseSettings,
     /// No room on the disk.

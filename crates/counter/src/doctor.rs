@@ -32,7 +32,7 @@ const LEAST_SPACE: u64 = 200 * 1024 * 1024;
 /// One question and its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// `database`, `disk`, `key`, `head_office`, `clock`, `queue`.
+    /// `database`, `disk`, `key`, `head_office`, `clock`, `queue`, `program`.
     pub name: &'static str,
     /// In order.
     pub ok: bool,
@@ -106,6 +106,18 @@ async fn look_inside(inner: &Inner, checks: &mut Vec<Check>) -> Result<(), Error
                 ": look at them with your manager"
             }
         ),
+    ));
+    let unread = identity::unread(&mut *inner.db.read().await?).await?;
+    let version = env!("CARGO_PKG_VERSION");
+    checks.push(check(
+        "program",
+        unread.is_empty(),
+        if unread.is_empty() {
+            format!("{version} reads all that head office tells")
+        } else {
+            let kinds = unread.join(", ");
+            format!("{version} does not read what head office tells of {kinds}: update it, and it reads that again")
+        },
     ));
     head_office(inner, &who, checks).await
 }

@@ -1,5 +1,7 @@
 //! Who this counter is: one row, written at enrolment, and how far it has read.
 
+use std::collections::BTreeSet;
+
 use counterfoil_domain::{
     ids::{DeviceId, HistoryId, Place, TenantId},
     offline::ClockState,
@@ -8,11 +10,14 @@ use counterfoil_domain::{
     transition::DeviceStatus,
     words::Word,
 };
-use counterfoil_protocol::{enrolment::EnrolResponse, sync::Cursor};
+use counterfoil_protocol::{
+    enrolment::EnrolResponse,
+    sync::{Cursor, reader},
+};
 use sqlx::{Row, SqliteConnection, sqlite::SqliteRow};
 
 use crate::{
-    db::Fault,
+    db::{Database, Fault},
     error::{Error, Result},
 };
 
@@ -188,8 +193,58 @@ pub async fn set_cursor(db: &mut SqliteConnection, cursor: &Cursor) -> Result<()
     Ok(())
 }
 
-/// Begins to read the feeds from zero, under a new generation.
+/// Rows of these kinds were passed by that do not read here.
+pub async fn note_unread(db: &mut SqliteConnection, kinds: &[String]) -> Result<()> {
+    for kind in kinds.iter().collect::<BTreeSet<_>>() {
+        sqlx::query(
+            "INSERT INTO unread (entity, reader) VALUES (?1, ?2) ON CONFLICT (entity) DO UPDATE SET reader = ?2",
+        )
+        .bind(kind)
+        .bind(reader())
+        .execute(&mut *db)
+        .await?;
+    }
+    Ok(())
+}
+
+/// The kinds of rows that were passed by since the feeds were last read from zero.
+pub async fn unread(db: &mut SqliteConnection) -> Result<Vec<String>> {
+    Ok(sqlx::query_scalar("SELECT entity FROM unread ORDER BY entity")
+        .fetch_all(db)
+        .await?)
+}
+
+/// Whether rows were passed by that another program could not read: this one may.
+async fn may_read_more(db: &mut SqliteConnection) -> Result<bool> {
+    Ok(
+        sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM unread WHERE reader <> ?)")
+            .bind(reader())
+            .fetch_one(db)
+            .await?,
+    )
+}
+
+/// At the start of a program: reads everything again, where an earlier program passed by what this one may understand.
+pub async fn read_what_was_unread(db: &Database) -> Result<()> {
+    if !may_read_more(&mut *db.read().await?).await? {
+        return Ok(());
+    }
+    let mut writer = db.write().await;
+    let mut tx = writer.begin().await?;
+    // Another process of the same folder may have been first.
+    if may_read_more(&mut tx).await?
+        && let Some(who) = find(&mut tx).await?
+    {
+        tracing::info!("this program may understand rows that the last one could not: everything is read again");
+        begin_resync(&mut tx, who.history_id).await?;
+        tx.commit("unread").await?;
+    }
+    Ok(())
+}
+
+/// Begins to read the feeds from zero, under a new generation. What could not be read is met again.
 pub async fn begin_resync(db: &mut SqliteConnection, history: HistoryId) -> Result<()> {
+    sqlx::query("DELETE FROM unread").execute(&mut *db).await?;
     sqlx::query(
         "UPDATE identity SET history_id = ?, tenant_seq = 0, tenant_mark = 0, store_seq = 0, store_mark = 0, \
          generation = generation + 1, resyncing = 1",

@@ -23,7 +23,7 @@ use crate::{
     db::{Database, Faults},
     error::{Error, Result, caught},
     http::{Credentials, Failure, Http, parse_address},
-    identity::Identity,
+    identity::{self, Identity},
     journal::Moment,
     key::{KEY_FILE, load_key},
     line::{Now, SyncEngine},
@@ -119,6 +119,7 @@ impl Inner {
             None => Database::open(folder).await?,
             Some(readers) => Database::open_with(folder, readers, faults).await?,
         };
+        identity::read_what_was_unread(&db).await?;
         let key = load_key(folder)?.map(Arc::new);
         Ok(Self {
             folder: folder.to_owned(),

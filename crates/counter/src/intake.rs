@@ -16,7 +16,7 @@ use counterfoil_protocol::{
 };
 
 use crate::{
-    copies::subject_of,
+    copies::{self, subject_of},
     db::Database,
     error::Result,
     identity::{self, Identity},
@@ -105,7 +105,7 @@ pub async fn answer(db: &Database, sent: usize, response: &SyncResponse, now: Mi
         .as_ref()
         .filter(|_| response.device.status != DeviceStatus::Revoked)
     {
-        pulled = page.rows.len();
+        pulled = page.rows.len() + page.unread.len();
         changed |= pulled > 0;
         apply_page(db, page, now).await?;
     }
@@ -149,7 +149,8 @@ async fn wipe(db: &mut sqlx::SqliteConnection, who: &Identity) -> Result<()> {
     identity::begin_resync(db, who.history_id).await
 }
 
-/// Applies a page in short transactions. The cursor moves with the last of its rows.
+/// Applies a page in short transactions. The cursor moves with the last of its rows; what does not read here is noted
+/// with it.
 pub async fn apply_page(db: &Database, page: &Page, now: Millis) -> Result<()> {
     let mut rows = page.rows.as_slice();
     loop {
@@ -220,6 +221,10 @@ async fn finish_page(
             replica::forget(db, member.id, who.store.id).await?;
         }
     }
+    if !page.unread.is_empty() {
+        tracing::warn!(kinds = ?page.unread, "head office tells of what this program does not understand: update it");
+        identity::note_unread(db, &page.unread).await?;
+    }
     if page.cursor != who.cursor && planted!("cursor_never_moves", false, true) {
         identity::set_cursor(db, &page.cursor).await?;
     }
@@ -230,6 +235,10 @@ async fn finish_page(
         replica::drop_older_generations(db, who.generation).await?;
     }
     identity::pulled_all(db, now).await?;
+    // What operations did is seen by them until a program reads the rows that show it.
+    if identity::unread(db).await?.iter().any(|kind| copies::is_overlaid(kind)) {
+        return Ok(false);
+    }
     overlay::release(db, page.cursor.store_seq, Here::of(who), who.generation, most).await
 }
 

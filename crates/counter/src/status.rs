@@ -11,6 +11,7 @@ use serde::Serialize;
 use sqlx::SqliteConnection;
 
 use crate::{
+    codes::Code,
     error::Result,
     guessing::{self, Guessing},
     http::{is_exposed, parse_address},
@@ -64,6 +65,8 @@ pub struct Placed {
     pub clock_skew: Option<Millis>,
     /// The local copy is being read anew; what is here stays usable meanwhile.
     pub resyncing: bool,
+    /// The kinds of rows that head office told of and that do not read here: the program must be updated.
+    pub unread: Vec<String>,
     /// What was done alone.
     pub limits: LimitsUsage,
     /// What was guessed.
@@ -116,6 +119,7 @@ pub async fn status(inner: &Inner) -> Result<Status> {
         Some(who) => Some(Placed {
             limits: limits_of(&mut db, &who, now).await?,
             guessing: guessing::guessing(&mut db, inner).await?,
+            unread: identity::unread(&mut db).await?,
             exposed: parse_address(&who.address).is_ok_and(|address| is_exposed(&address)),
             device: who.device,
             store: who.store,
@@ -130,6 +134,12 @@ pub async fn status(inner: &Inner) -> Result<Status> {
     let mut link = inner.engine().link().clone();
     if let Some(trouble) = inner.trouble() {
         link.problem = Some(trouble);
+    }
+    if let (None, Some(placed)) = (&link.problem, &placed)
+        && !placed.unread.is_empty()
+    {
+        let detail = format!("rows that this version does not read: {}", placed.unread.join(", "));
+        link.problem = Some((Code::ProgramOutdated.as_str().to_owned(), detail));
     }
     Ok(Status {
         placed,

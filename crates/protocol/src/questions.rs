@@ -9,7 +9,7 @@ use counterfoil_domain::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::sync::Row;
+use crate::sync::{Row, rows_of_known_kinds};
 
 /// How long a counter waits for an answer before it goes by the offline rules, ms.
 pub const ASK_TIMEOUT: Millis = 1_000;
@@ -66,6 +66,7 @@ pub enum LookupRequest {
 pub struct LookupResponse {
     /// Head office's clock, UTC ms.
     pub server_time: Millis,
-    /// Rows as in a page.
+    /// Rows as in a page; those of a kind that is not known here are left out.
+    #[serde(deserialize_with = "rows_of_known_kinds")]
     pub rows: Vec<Row>,
 }

@@ -14,13 +14,18 @@ use counterfoil_domain::{
     tokens::TokenKey,
     transition::DeviceStatus,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::value::RawValue;
+use strum::VariantNames as _;
+
+use crate::VERSION;
 
 /// Longest wait of a long poll, ms.
 pub const LONGEST_WAIT: Millis = 25_000;
 /// Most rows of a page.
 pub const PAGE_ROWS: i64 = 1_000;
+/// Longest word of a kind that is kept, characters.
+const LONGEST_KIND: usize = 40;
 
 /// How far a counter has read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -125,15 +130,75 @@ pub struct SyncResponse {
     pub page: Option<Page>,
 }
 
-/// A piece of the feeds.
+/// A piece of the feeds. It is read row by row: one that an older program does not understand stops none of the others.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(from = "SentPage")]
 pub struct Page {
     /// Rows as they are now.
     pub rows: Vec<Row>,
+    /// Of each row that does not read here, the word of its kind: it takes a newer program. Never sent.
+    #[serde(skip)]
+    pub unread: Vec<String>,
     /// Where the device stands after it.
     pub cursor: Cursor,
     /// Whether there is more at once.
     pub more: bool,
+}
+
+/// A page as it travels.
+#[derive(Deserialize)]
+struct SentPage {
+    rows: Vec<Box<RawValue>>,
+    cursor: Cursor,
+    more: bool,
+}
+
+impl From<SentPage> for Page {
+    fn from(sent: SentPage) -> Self {
+        let mut page = Self {
+            cursor: sent.cursor,
+            more: sent.more,
+            ..Self::default()
+        };
+        for row in sent.rows {
+            match serde_json::from_str(row.get()) {
+                Ok(row) => page.rows.push(row),
+                Err(_) => page.unread.push(kind_of(&row).unwrap_or_default()),
+            }
+        }
+        page
+    }
+}
+
+/// The word of a row's kind, if it says one; no longer than any word is.
+fn kind_of(row: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Kind {
+        entity: String,
+    }
+    let Kind { entity } = serde_json::from_str(row.get()).ok()?;
+    Some(entity.chars().take(LONGEST_KIND).collect())
+}
+
+/// Reads rows that were asked for, but for those of a kind that nobody here knows: nobody here asked for them. A row of a
+/// known kind that does not read is an error, since leaving it out would say that there is none.
+pub(crate) fn rows_of_known_kinds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Row>, D::Error> {
+    let mut rows = Vec::new();
+    for row in Vec::<Box<RawValue>>::deserialize(deserializer)? {
+        match serde_json::from_str(row.get()) {
+            Ok(row) => rows.push(row),
+            Err(error) => match kind_of(&row) {
+                Some(kind) if !Image::VARIANTS.contains(&kind.as_str()) => {}
+                _ => return Err(D::Error::custom(error)),
+            },
+        }
+    }
+    Ok(rows)
+}
+
+/// What this program can read: another text, and what could not be read may be read now.
+pub fn reader() -> String {
+    format!("{} {VERSION} {}", env!("CARGO_PKG_VERSION"), Image::VARIANTS.join(" "))
 }
 
 /// A row with its version: an older one never overwrites a newer one.
@@ -147,8 +212,9 @@ pub struct Row {
 }
 
 /// What a counter holds a copy of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, strum::VariantNames)]
 #[serde(tag = "entity", content = "row", rename_all = "snake_case")]
+#[strum(serialize_all = "snake_case")]
 pub enum Image {
     /// A shop of the chain.
     Store(Store),

@@ -143,6 +143,11 @@ macro_rules! copies {
             }
         }
 
+        /// Whether operations lie over rows of the kind with this word.
+        pub fn is_overlaid(word: &str) -> bool {
+            [$( <$SRow>::ENTITY, )+].contains(&word)
+        }
+
         /// What head office tells of such a row.
         #[cfg(test)]
         pub fn image_of(subject: Subject, state: &State) -> Option<Image> {

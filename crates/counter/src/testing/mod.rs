@@ -317,7 +317,7 @@ impl Shop {
         };
         let (request, sent) = crate::sync::driver::compose(&self.inner, &who, plan).await.unwrap();
         let heard = if arrives {
-            office.sync(&request)
+            office.sync(&request).map(|response| office.as_read(&response))
         } else {
             Err(Failure::Unanswered(Unanswered::TimedOut))
         };
@@ -334,6 +334,19 @@ impl Shop {
         for _ in 0..20 {
             self.exchange(office, 200, 1_000, true, true).await;
         }
+    }
+
+    /// A newer program is installed, which may read what this one could not.
+    pub async fn upgraded(self) -> Self {
+        let mut writer = self.inner.db.write().await;
+        let mut tx = writer.begin().await.unwrap();
+        sqlx::query("UPDATE unread SET reader = 'older'")
+            .execute(&mut *tx)
+            .await
+            .unwrap();
+        tx.commit("test").await.unwrap();
+        drop(writer);
+        self.shut().await.open().await
     }
 
     /// The program ends.

@@ -57,5 +57,6 @@ pub async fn read(
             store_mark: own.head.mark,
         },
         more: shared.more || own.more,
+        unread: Vec::new(),
     })
 }

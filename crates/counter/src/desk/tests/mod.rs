@@ -62,6 +62,7 @@ async fn receive(shop: &Shop, images: Vec<Image>) {
         rows: images.into_iter().map(|image| Row { version: 7, image }).collect(),
         cursor: who.cursor,
         more: false,
+        unread: Vec::new(),
     };
     crate::intake::apply_page(&shop.inner.db, &page, shop.inner.clock.now())
         .await

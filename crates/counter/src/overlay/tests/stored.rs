@@ -272,6 +272,7 @@ async fn outcomes_and_pages_cost_what_is_in_them_however_many_operations_wait() 
             ..Cursor::default()
         },
         more: false,
+        unread: Vec::new(),
     };
     let mut costs = Vec::new();
     for pending in [300, 10_000] {

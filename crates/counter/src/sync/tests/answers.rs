@@ -1,20 +1,22 @@
 //! What an answer of head office changes here, and whether it says so.
 
 use counterfoil_domain::{
-    coupons::Coupon,
+    coupons::{Coupon, CouponState},
+    operations::{Action, CollectOrder},
     people::{Member, Store},
     time::DAY,
     transition::DeviceStatus,
 };
 use counterfoil_protocol::{
     problem::{Code, Problem},
+    questions::LookupResponse,
     sync::{DeviceView, Image, Page, Row, Stopped, SyncResponse},
 };
 
 use super::{assert_same, redeem_elsewhere, redeem_here};
 use crate::{
-    Input, identity, journal,
-    testing::{HeadOffice, NOW, Shop, coupon, coupon_id, history, member, store_id},
+    Input, identity, journal, replica,
+    testing::{HeadOffice, NOW, Shop, coupon, coupon_id, history, member, order_id, store_id},
 };
 
 #[tokio::test]
@@ -34,9 +36,85 @@ async fn an_old_row_never_overwrites_a_newer_one() {
             .unwrap()
             .cursor,
         more: false,
+        unread: Vec::new(),
     };
     crate::intake::apply_page(&shop.inner.db, &page, 0).await.unwrap();
     assert_same(&shop, &office).await;
+}
+
+#[tokio::test]
+async fn what_does_not_read_stops_nothing_and_a_newer_program_reads_it() {
+    let mut office = HeadOffice::new(2, 1);
+    let shop = Shop::of(&mut office).await;
+    let program = async |shop: &Shop| {
+        let status = crate::status::status(&shop.inner).await.unwrap();
+        let problem = status.link.problem.map(|(code, _)| code);
+        let checks = crate::doctor::doctor(shop.folder.path(), shop.clock.clone(), shop.inner.random.clone()).await;
+        let fine = checks.iter().find(|check| check.name == "program").unwrap().ok;
+        (status.placed.unwrap().unread, problem, fine)
+    };
+    assert_eq!(program(&shop).await, (Vec::new(), None, true));
+
+    office.newer = true;
+    for n in 0..2 {
+        redeem_here(&shop, Input::CouponCode(coupon(n, 1).code)).await.unwrap();
+    }
+    office.put_coupon(coupon(3, 1));
+    office.elsewhere(Action::CollectOrder(CollectOrder {
+        order: order_id(0),
+        worth: 1_000,
+        freeze: None,
+    }));
+    shop.settle(&mut office).await;
+    let mut db = shop.inner.db.read().await.unwrap();
+    let counts = crate::queue::counts(&mut db).await.unwrap();
+    assert_eq!((counts.pending, counts.delivered), (0, 2));
+    // What it understands is here; of what it does not, it shows what it knows.
+    assert!(replica::coupon(&mut db, coupon_id(3)).await.unwrap().is_some());
+    let used = replica::coupon(&mut db, coupon_id(0)).await.unwrap().unwrap();
+    assert!(matches!(used.row.state, CouponState::Redeemed { .. }) && used.touched);
+    drop(db);
+    let unread = vec!["coupon".to_owned(), "parcel".to_owned()];
+    let outdated = Some("program_outdated".to_owned());
+    assert_eq!(program(&shop).await, (unread.clone(), outdated.clone(), false));
+
+    // Started anew it is no wiser, and does not read in vain.
+    let before = identity::load(&mut shop.inner.db.read().await.unwrap()).await.unwrap();
+    let shop = shop.shut().await.open().await;
+    let after = identity::load(&mut shop.inner.db.read().await.unwrap()).await.unwrap();
+    assert_eq!((after.generation, after.cursor), (before.generation, before.cursor));
+    assert_eq!(program(&shop).await, (unread.clone(), outdated, false));
+    // A newer program that does not understand it either reads everything again once.
+    let shop = shop.upgraded().await;
+    shop.settle(&mut office).await;
+    let again = identity::load(&mut shop.inner.db.read().await.unwrap()).await.unwrap();
+    assert_eq!((again.generation, again.resyncing), (before.generation + 1, false));
+    assert_eq!(program(&shop).await.0, unread);
+
+    office.newer = false;
+    let shop = shop.upgraded().await;
+    shop.settle(&mut office).await;
+    assert_eq!(program(&shop).await, (Vec::new(), None, true));
+    assert_same(&shop, &office).await;
+}
+
+#[test]
+fn rows_that_were_asked_for_are_read_but_for_those_of_an_unknown_kind() {
+    let known = serde_json::to_value(Row {
+        version: 1,
+        image: Image::Coupon(coupon(1, 1)),
+    })
+    .unwrap();
+    let mut spoilt = known.clone();
+    spoilt["row"]["state"] = "elsewhere".into();
+    let strange = serde_json::json!({"entity": "parcel", "version": 1, "row": {}});
+    let answer = |rows: &[&serde_json::Value]| {
+        let answer = serde_json::json!({"server_time": 1, "rows": rows});
+        serde_json::from_str::<LookupResponse>(&answer.to_string()).map(|answer| answer.rows.len())
+    };
+    assert_eq!(answer(&[&known, &strange]).unwrap(), 1);
+    assert!(answer(&[&known, &spoilt]).is_err());
+    assert!(answer(&[&serde_json::json!({})]).is_err());
 }
 
 /// A clock of head office that jumps takes nothing away that a restored one asks for again.
@@ -84,6 +162,7 @@ async fn a_member_whom_the_store_holds_no_more_goes_with_their_coupons_but_not_w
         rows: rows.into_iter().map(|image| Row { version: 7, image }).collect(),
         cursor,
         more: false,
+        unread: Vec::new(),
     };
     let held = async |id| {
         let mut db = shop.inner.db.read().await.unwrap();
@@ -167,6 +246,7 @@ async fn an_answer_says_whether_anything_that_is_shown_changed() {
             rows,
             cursor,
             more: false,
+            unread: Vec::new(),
         }),
         ..nothing_new(1)
     };

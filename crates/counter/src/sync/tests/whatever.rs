@@ -30,6 +30,7 @@ enum Happening {
     },
     TakeBackup,
     Restore,
+    Newer(bool),
     Time(u8),
 }
 
@@ -47,6 +48,7 @@ fn happening() -> impl Strategy<Value = Happening> {
             .prop_map(|(push, rows, arrives, answered)| Happening::Exchange { push, rows, arrives, answered }),
         1 => Just(Happening::TakeBackup),
         1 => Just(Happening::Restore),
+        1 => any::<bool>().prop_map(Happening::Newer),
         2 => (1u8..30).prop_map(Happening::Time),
     ]
 }
@@ -100,10 +102,14 @@ async fn run(happenings: Vec<Happening>) {
                     office.restored_from(backup, histories);
                 }
             }
+            Happening::Newer(newer) => office.newer = newer,
             Happening::Time(minutes) => shop.clock.advance(i64::from(minutes) * MINUTE),
         }
         assert_chain(&shop).await;
     }
+    shop.settle(&mut office).await;
+    office.newer = false;
+    let shop = shop.upgraded().await;
     shop.settle(&mut office).await;
     assert_same(&shop, &office).await;
     let operations = assert_chain(&shop).await;
