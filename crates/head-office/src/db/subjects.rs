@@ -32,3 +32,14 @@ pub fn read_subject(row: &AnyRow) -> Result<Option<Subject>, DbError> {
         Err(_) => Err(DbError::Decode { column: "subject" }),
     }
 }
+
+/// As [`read_subject`], but `None` also for what only a newer head office knows.
+///
+/// # Errors
+/// [`DbError::Decode`] when the id is none.
+pub fn read_known_subject(row: &AnyRow) -> Result<Option<Subject>, DbError> {
+    match read_subject(row) {
+        Err(DbError::Decode { column: "subject_kind" }) => Ok(None),
+        read => read,
+    }
+}

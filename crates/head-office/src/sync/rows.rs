@@ -13,7 +13,7 @@ use crate::{
     db::{
         DbError,
         batch::{Text, execute, execute_all, fetch, hash, id},
-        subjects::{read_subject, subject_columns},
+        subjects::{read_known_subject, subject_columns},
     },
 };
 
@@ -42,7 +42,8 @@ fn read(row: &AnyRow) -> Result<Applied, DbError> {
         epoch: row.try_get("epoch")?,
         seq: row.try_get("seq")?,
         fingerprint: hash(row, "fingerprint")?,
-        subject: read_subject(row)?,
+        // However little is known of it here, how it ended stays what it was.
+        subject: read_known_subject(row)?,
         outcome: Outcome::parse(&outcome, detail.as_deref()).ok_or(DbError::Decode { column: "outcome" })?,
     })
 }

@@ -12,6 +12,7 @@ use crate::common::{On, START, chain, random10};
 
 counterfoil_head_office::on_both! {
     a_redemption_has_one_effect_and_replays_its_outcome,
+    what_is_about_something_unknown_here_replays_its_outcome,
     a_push_may_hold_the_same_operation_twice,
     a_gap_is_named_and_changes_nothing,
     a_second_branch_freezes_the_device_and_is_kept,
@@ -44,6 +45,16 @@ async fn a_redemption_has_one_effect_and_replays_its_outcome(on: On) {
     assert_eq!(chain.number("SELECT COUNT(*) FROM coupon_entries").await, entries);
     assert_eq!(chain.number("SELECT COUNT(*) FROM feed").await, feed);
     assert_eq!(chain.number("SELECT COUNT(*) FROM operations").await, 300);
+}
+
+async fn what_is_about_something_unknown_here_replays_its_outcome(on: On) {
+    let chain = chain(on, 2).await;
+    let mut counter = chain.counter().await;
+    let [one, two] = [0, 1].map(|n| counter.make(chain.redeem(chain.coupons[n], None), START));
+    assert_eq!(chain.push(std::slice::from_ref(&one)).await, [APPLIED]);
+    // As a newer head office that serves the same database has stored it.
+    chain.run("UPDATE operations SET subject_kind = 'stamp'").await;
+    assert_eq!(chain.push(&[one, two]).await, [AGAIN, APPLIED]);
 }
 
 async fn a_push_may_hold_the_same_operation_twice(on: On) {
