@@ -46,9 +46,8 @@ pub struct JobView {
     /// Its id.
     #[schema(value_type = Uuid)]
     pub id: JobId,
-    /// `batch` or `grant`.
-    #[schema(value_type = String)]
-    pub kind: Kind,
+    /// `batch` or `grant`, or what only a newer head office knows.
+    pub kind: String,
     /// Id of what it works on.
     pub subject: Uuid,
     /// `queued`, `running`, `paused`, `done`, `failed` or `cancelled`.
@@ -67,11 +66,11 @@ pub struct JobView {
     pub updated_at: Millis,
 }
 
-impl From<&Job> for JobView {
-    fn from(job: &Job) -> Self {
+impl From<&Job<String>> for JobView {
+    fn from(job: &Job<String>) -> Self {
         Self {
             id: job.id,
-            kind: job.kind,
+            kind: job.kind.clone(),
             subject: Uuid::from_bytes(job.subject),
             status: job.status,
             done: job.done,
@@ -87,9 +86,9 @@ impl From<&Job> for JobView {
     }
 }
 
-async fn load(app: &App, tenant: TenantId, job: JobId) -> Result<Job, ApiError> {
+async fn load(app: &App, tenant: TenantId, job: JobId) -> Result<Job<String>, ApiError> {
     let mut reader = app.db.reader().acquire().await.map_err(DbError::from)?;
-    rows::load(&mut reader, tenant, job)
+    rows::show(&mut reader, tenant, job)
         .await?
         .ok_or_else(ApiError::not_found)
 }
@@ -215,8 +214,18 @@ async fn decide(
     Ok(answer)
 }
 
-async fn change(app: &App, deed: &mut Deed<'_>, id: JobId, next: Status) -> Result<Job, ApiError> {
+async fn change(app: &App, deed: &mut Deed<'_>, id: JobId, next: Status) -> Result<Job<String>, ApiError> {
     let (tenant, now) = (deed.tenant(), deed.now());
+    let shown = rows::show(deed, tenant, id).await?.ok_or_else(ApiError::not_found)?;
+    if Kind::parse(&shown.kind).is_none() {
+        return Err(ApiError::detailed(
+            Code::StateConflict,
+            format!(
+                "jobs of the kind {} are a newer head office's: ask one that knows them",
+                shown.kind
+            ),
+        ));
+    }
     let job = rows::load(deed, tenant, id).await?.ok_or_else(ApiError::not_found)?;
     if !rows::decide(deed, tenant, id, next, now).await? {
         return Err(ApiError::detailed(
@@ -230,5 +239,5 @@ async fn change(app: &App, deed: &mut Deed<'_>, id: JobId, next: Status) -> Resu
     }
     let action = format!("job.{}", next.as_str());
     deed.audit(&action, &id.to_string()).await?;
-    rows::load(deed, tenant, id).await?.ok_or_else(ApiError::not_found)
+    rows::show(deed, tenant, id).await?.ok_or_else(ApiError::not_found)
 }

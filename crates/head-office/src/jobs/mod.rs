@@ -80,15 +80,15 @@ impl Status {
     }
 }
 
-/// A job.
+/// A job. Where it is only shown, its kind is the word that stands there: a newer process may know more of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Job {
+pub struct Job<K = Kind> {
     /// The chain.
     pub tenant: TenantId,
     /// Which.
     pub id: JobId,
     /// What it does.
-    pub kind: Kind,
+    pub kind: K,
     /// Id of what it works on.
     pub subject: [u8; 16],
     /// Where it stands.

@@ -14,13 +14,16 @@ use crate::db::{DbError, batch::id};
 const COLUMNS: &str = "tenant, id, kind, subject, status, done, total, detail, error, created_at, updated_at, version";
 
 fn read(row: &AnyRow) -> Result<Job, DbError> {
-    let kind: String = row.try_get("kind")?;
+    read_as(row, |kind| Kind::parse(&kind).ok_or(DbError::Decode { column: "kind" }))
+}
+
+fn read_as<K>(row: &AnyRow, kind: impl FnOnce(String) -> Result<K, DbError>) -> Result<Job<K>, DbError> {
     let status: String = row.try_get("status")?;
     let subject: Vec<u8> = row.try_get("subject")?;
     Ok(Job {
         tenant: id(row, "tenant", TenantId::from_bytes)?,
         id: id(row, "id", JobId::from_bytes)?,
-        kind: Kind::parse(&kind).ok_or(DbError::Decode { column: "kind" })?,
+        kind: kind(row.try_get("kind")?)?,
         subject: subject.try_into().map_err(|_| DbError::Decode { column: "subject" })?,
         status: Status::parse(&status).ok_or(DbError::Decode { column: "status" })?,
         done: row.try_get("done")?,
@@ -59,13 +62,30 @@ pub async fn insert(connection: &mut AnyConnection, job: &Job) -> Result<(), DbE
 /// # Errors
 /// The driver's, and [`DbError::Decode`].
 pub async fn load(connection: &mut AnyConnection, tenant: TenantId, job: JobId) -> Result<Option<Job>, DbError> {
+    find(connection, tenant, job).await?.as_ref().map(read).transpose()
+}
+
+/// Loads a job of whatever kind, to be shown.
+///
+/// # Errors
+/// As [`load`].
+pub(super) async fn show(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    job: JobId,
+) -> Result<Option<Job<String>>, DbError> {
+    let row = find(connection, tenant, job).await?;
+    row.as_ref().map(|row| read_as(row, Ok)).transpose()
+}
+
+async fn find(connection: &mut AnyConnection, tenant: TenantId, job: JobId) -> Result<Option<AnyRow>, DbError> {
     let sql = format!("SELECT {COLUMNS} FROM jobs WHERE tenant = $1 AND id = $2");
     let row = sqlx::query(sqlx::AssertSqlSafe(sql))
         .bind(tenant.bytes().to_vec())
         .bind(job.bytes().to_vec())
         .fetch_optional(connection)
         .await?;
-    row.as_ref().map(read).transpose()
+    Ok(row)
 }
 
 /// What jobs are that somebody here may work on. A newer process may know more kinds.

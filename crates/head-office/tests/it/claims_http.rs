@@ -448,4 +448,23 @@ async fn a_job_is_watched_paused_and_cancelled(on: On) {
         site.send(Method::GET, &missing, &site.operator, None, None).await.0,
         StatusCode::NOT_FOUND
     );
+    // One that only a newer head office knows is shown, and left to that.
+    let (_, begun) = site.post("/v1/batches", &site.operator, "b2", new).await;
+    let path = format!("/v1/jobs/{}", text(&begun, "job"));
+    site.chain
+        .run("UPDATE jobs SET kind = 'stamps', status = 'queued'")
+        .await;
+    let shown = site.get(&path, &site.operator).await;
+    assert_eq!((&shown["kind"], &shown["status"]), (&json!("stamps"), &json!("queued")));
+    for action in ["pause", "resume", "cancel"] {
+        let (status, refused) = site
+            .post(&format!("{path}/{action}"), &site.operator, action, json!({}))
+            .await;
+        assert_eq!(
+            (status, &refused["code"]),
+            (StatusCode::CONFLICT, &json!("state_conflict"))
+        );
+        assert!(text(&refused, "detail").contains("stamps"), "{refused}");
+    }
+    assert_eq!(site.get(&path, &site.operator).await, shown);
 }
