@@ -63,7 +63,7 @@ pub async fn answer(db: &Database, sent: usize, response: &SyncResponse, now: Mi
         };
         change_history(db, response.history_id, Some(from)).await?;
         return Ok(TakenIn {
-            summary: summary(sent, 0, response, true),
+            summary: summary(sent, 0, response, false, true),
             pushed: 0,
             pulled: 0,
             changed: true,
@@ -99,6 +99,7 @@ pub async fn answer(db: &Database, sent: usize, response: &SyncResponse, now: Mi
     tx.commit("outcomes").await?;
     drop(writer);
 
+    let moved = response.page.as_ref().is_some_and(|page| page.cursor != who.cursor);
     let mut pulled = 0;
     if let Some(page) = response
         .page
@@ -110,19 +111,26 @@ pub async fn answer(db: &Database, sent: usize, response: &SyncResponse, now: Mi
         apply_page(db, page, now).await?;
     }
     Ok(TakenIn {
-        summary: summary(sent, usize::try_from(pushed).unwrap_or(usize::MAX), response, false),
+        summary: summary(
+            sent,
+            usize::try_from(pushed).unwrap_or(usize::MAX),
+            response,
+            moved,
+            false,
+        ),
         pushed,
         pulled,
         changed,
     })
 }
 
-fn summary(sent: usize, settled: usize, response: &SyncResponse, history_changed: bool) -> AnswerSummary {
+fn summary(sent: usize, settled: usize, response: &SyncResponse, moved: bool, history_changed: bool) -> AnswerSummary {
     AnswerSummary {
         sent,
         settled,
         stopped: response.stopped.clone(),
         more_rows: response.page.as_ref().is_some_and(|page| page.more),
+        moved,
         device: response.device.status,
         history_changed,
     }

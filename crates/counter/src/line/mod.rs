@@ -21,6 +21,9 @@ pub const PAGE_ROWS: i64 = 1_000;
 const BACKOFF_FIRST: Millis = 500;
 const BACKOFF_CAP: Millis = 30 * SECOND;
 const BACKOFF_LEAST: Millis = 50;
+/// How long it is at least from one question to the next where head office had nothing to say, or was asked to wait for
+/// news: one that always answers at once must not be asked without end.
+const LEAST_PAUSE: Millis = 250;
 const FAILURES_TO_OPEN: u32 = 3;
 /// How often a device that a person must look at asks whether they have.
 const BARRED_PACE: Millis = 30 * SECOND;
@@ -131,6 +134,8 @@ pub struct AnswerSummary {
     pub stopped: Option<Stopped>,
     /// Rows wait behind the page.
     pub more_rows: bool,
+    /// The page is another than the last one.
+    pub moved: bool,
     /// The device as head office sees it.
     pub device: DeviceStatus,
     /// The answer was about another history; what follows from that is done.
@@ -154,6 +159,10 @@ pub struct SyncEngine {
     /// Corrections in a row without progress: something is wrong that can't be corrected.
     corrections: u32,
     retry_at: Millis,
+    /// Since when the question under way is out.
+    asked_at: Millis,
+    /// It lets head office wait for news.
+    polls: bool,
     batch: usize,
     more_rows: bool,
     /// Nothing has been heard yet, or something must be made sure of: don't wait for news.
@@ -173,6 +182,8 @@ impl Default for SyncEngine {
             failures: 0,
             corrections: 0,
             retry_at: Millis::MIN,
+            asked_at: Millis::MIN,
+            polls: false,
             batch: PUSH_OPERATIONS,
             more_rows: true,
             unsure: true,
@@ -207,6 +218,8 @@ impl SyncEngine {
         let barred = view.device == DeviceStatus::Frozen || self.fork_seen;
         let push = if barred || view.pending == 0 { 0 } else { self.batch };
         let idle = push == 0 && !self.more_rows && !self.unsure && self.link.state == LinkState::Online;
+        let polls = idle && view.device == DeviceStatus::Active && !barred;
+        (self.asked_at, self.polls) = (now.monotonic, polls);
         Step::Send(Plan {
             push,
             // A revoked device is told nothing more; it only delivers.
@@ -215,11 +228,7 @@ impl SyncEngine {
             } else {
                 PAGE_ROWS
             },
-            wait: if idle && view.device == DeviceStatus::Active && !barred {
-                LONG_POLL
-            } else {
-                0
-            },
+            wait: if polls { LONG_POLL } else { 0 },
         })
     }
 
@@ -244,6 +253,9 @@ impl SyncEngine {
             self.corrected(now, jitter);
         } else {
             self.corrections = 0;
+            if self.polls || (answer.settled == 0 && !answer.moved) {
+                self.retry_at = self.asked_at.saturating_add(LEAST_PAUSE);
+            }
         }
         self.link.problem = None;
         if self.fork_seen || answer.device == DeviceStatus::Frozen {

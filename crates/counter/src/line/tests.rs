@@ -27,6 +27,7 @@ fn answer() -> AnswerSummary {
         settled: 0,
         stopped: None,
         more_rows: false,
+        moved: true,
         device: DeviceStatus::Active,
         history_changed: false,
     }
@@ -458,4 +459,49 @@ fn what_another_process_heard_closes_the_breaker_here() {
     engine.heard(now(1), &problem(Code::Busy), 0);
     engine.heard_by_another(now(2));
     assert!(engine.link().problem.is_some());
+}
+
+#[test]
+fn one_that_always_answers_at_once_is_not_asked_without_end() {
+    let nothing = Heard::Answer(AnswerSummary {
+        moved: false,
+        ..answer()
+    });
+    let news = Heard::Answer(answer());
+    let endless = Heard::Answer(AnswerSummary {
+        moved: false,
+        more_rows: true,
+        ..answer()
+    });
+    // Whatever it says to who waits for news, and whatever it says without saying anything.
+    for said in [&nothing, &news, &endless] {
+        let mut engine = online();
+        let mut asked = 0;
+        for at in 0..10_000 {
+            if let Step::Send(_) = engine.next(now(at), view(0)) {
+                asked += 1;
+                engine.heard(now(at), said, 0);
+            }
+        }
+        assert_eq!(asked, 10_000 / LEAST_PAUSE, "{said:?}");
+    }
+    // Where it had something to say at last, or there is more, it goes on at once.
+    let mut engine = online();
+    assert_eq!(plan(engine.next(now(0), view(0))).wait, LONG_POLL);
+    engine.heard(now(LEAST_PAUSE), &news, 0);
+    assert_eq!(plan(engine.next(now(LEAST_PAUSE), view(1))).push, PUSH_OPERATIONS);
+    let delivered = AnswerSummary {
+        sent: 1,
+        settled: 1,
+        moved: false,
+        ..answer()
+    };
+    engine.heard(now(LEAST_PAUSE), &Heard::Answer(delivered), 0);
+    assert!(matches!(engine.next(now(LEAST_PAUSE), view(1)), Step::Send(_)));
+    let more = AnswerSummary {
+        more_rows: true,
+        ..answer()
+    };
+    engine.heard(now(LEAST_PAUSE), &Heard::Answer(more), 0);
+    assert!(matches!(engine.next(now(LEAST_PAUSE), view(0)), Step::Send(_)));
 }
