@@ -162,7 +162,7 @@ fn clock_check(now: Millis, server_time: Option<Millis>, last_skew: Option<Milli
     let Some(skew) = server_time.map(|time| now.saturating_sub(time)).or(last_skew) else {
         return check("clock", false, "never compared with head office's: connect first");
     };
-    let ok = skew.abs() <= CLOCK_WARN;
+    let ok = skew.saturating_abs() <= CLOCK_WARN;
     let advice = if ok {
         ""
     } else {

@@ -127,7 +127,7 @@ pub async fn status(inner: &Inner) -> Result<Status> {
             address: who.address,
             last_contact: who.last_contact,
             last_pull: who.last_pull,
-            clock_skew: who.skew.filter(|skew| skew.abs() > CLOCK_WARN),
+            clock_skew: who.skew.filter(|skew| skew.saturating_abs() > CLOCK_WARN),
             resyncing: who.resyncing,
         }),
     };

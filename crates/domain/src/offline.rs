@@ -87,7 +87,7 @@ pub fn judge_limits(worth: i64, limits: &OfflineLimits, usage: &OfflineUsage, cl
         });
     }
     let behind = clock.high_water.saturating_sub(clock.now) > CLOCK_REFUSE;
-    if behind || clock.skew.is_some_and(|skew| skew.abs() > CLOCK_REFUSE) {
+    if behind || clock.skew.is_some_and(|skew| skew.saturating_abs() > CLOCK_REFUSE) {
         reasons.push(Reason::ClockWrong);
     }
     let alone = clock

@@ -356,7 +356,18 @@ impl Sale {
     /// Money that went back so far, minor units.
     pub fn paid_back(&self) -> i64 {
         // Each at most its line's net, and those sum to the payable.
-        self.lines.iter().map(|line| line.paid_back).sum()
+        self.lines
+            .iter()
+            .fold(0, |sum: i64, line| sum.saturating_add(line.paid_back))
+    }
+
+    /// Whether its numbers can be reckoned with: no line gave back more than was sold, and all of them can be added up.
+    pub fn is_sound(&self) -> bool {
+        let lines = self
+            .lines
+            .iter()
+            .all(|line| (0..=line.sold.quantity).contains(&line.returned) && (0..=line.net).contains(&line.paid_back));
+        lines && self.payable >= 0 && sum(self.lines.iter().map(|line| line.net)).is_some()
     }
 
     /// Of what points paid, how much falls on what came back so far, minor units.
@@ -417,15 +428,20 @@ impl Sale {
                 misfit.money = misfit.money.saturating_add(returned.refund);
                 continue;
             };
-            let units = returned.quantity.min(line.sold.quantity - line.returned);
-            let money = returned.refund.min(line.net - line.paid_back);
-            line.returned += units;
-            line.paid_back += money;
-            misfit.units = misfit.units.saturating_add(returned.quantity - units);
-            misfit.money = misfit.money.saturating_add(returned.refund - money);
+            let units = part(returned.quantity, line.sold.quantity, line.returned);
+            let money = part(returned.refund, line.net, line.paid_back);
+            line.returned = line.returned.saturating_add(units);
+            line.paid_back = line.paid_back.saturating_add(money);
+            misfit.units = misfit.units.saturating_add(returned.quantity.saturating_sub(units));
+            misfit.money = misfit.money.saturating_add(returned.refund.saturating_sub(money));
         }
         misfit
     }
+}
+
+/// So much of what is wanted as is left of all, whatever was given before.
+fn part(wanted: i64, all: i64, given: i64) -> i64 {
+    wanted.min(all.saturating_sub(given).max(0))
 }
 
 /// What a return brought or cost beyond what was sold.

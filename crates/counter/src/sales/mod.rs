@@ -165,10 +165,11 @@ async fn known(db: &mut SqliteConnection, id: OperationId) -> Result<Sale> {
 async fn entry(db: &mut SqliteConnection, sale: &Sale) -> Result<SaleEntry> {
     let own = queue::find(db, sale.id).await?;
     let voided = sale.voided_by.is_some();
-    let returned = sale.lines.iter().map(|line| line.returned).sum();
-    let units = sale.lines.iter().map(|line| line.sold.quantity).sum();
-    let list = |line: &counterfoil_domain::sales::SoldLine| line.sold.list().unwrap_or(0);
-    let subtotal = sale.lines.iter().map(list).sum::<i64>();
+    let sum =
+        |of: fn(&counterfoil_domain::sales::SoldLine) -> i64| sale.lines.iter().map(of).fold(0, i64::saturating_add);
+    let returned = sum(|line| line.returned);
+    let units = sum(|line| line.sold.quantity);
+    let subtotal = sum(|line| line.sold.list().unwrap_or(0));
     Ok(SaleEntry {
         op_id: sale.id,
         at: sale.at,
@@ -179,7 +180,7 @@ async fn entry(db: &mut SqliteConnection, sale: &Sale) -> Result<SaleEntry> {
         member: member(db, sale.member).await?,
         currency: sale.currency.clone(),
         subtotal,
-        discount: subtotal - sale.payable,
+        discount: subtotal.saturating_sub(sale.payable),
         payable: sale.payable,
         refunded: sale.paid_back(),
         units,

@@ -69,6 +69,7 @@ pub struct ReturnPreview {
 fn misfit(error: ReturnError) -> Error {
     match error {
         ReturnError::NothingReturned => Error::ReturnInvalid("nothing is named"),
+        ReturnError::Unsound => Error::OperationNotReturnable("its numbers don't go together"),
         ReturnError::SaleVoided => Error::OperationNotReturnable("it was undone"),
         ReturnError::BadLine { .. } => Error::ReturnInvalid("the sale has no such line, or it is named twice"),
         ReturnError::BadQuantity { .. } => Error::ReturnInvalid("not as many are left"),

@@ -69,6 +69,9 @@ pub enum ReturnError {
     /// Nothing is named.
     #[error("nothing is to come back")]
     NothingReturned,
+    /// The sale has amounts that no sale has.
+    #[error("the sale's numbers don't go together")]
+    Unsound,
     /// The sale was undone as a whole.
     #[error("the sale was voided")]
     SaleVoided,
@@ -114,6 +117,9 @@ pub fn preview_within(
 ) -> Result<Preview, ReturnError> {
     if sale.voided_by.is_some() {
         return Err(ReturnError::SaleVoided);
+    }
+    if !sale.is_sound() {
+        return Err(ReturnError::Unsound);
     }
     if units.is_empty() {
         return Err(ReturnError::NothingReturned);

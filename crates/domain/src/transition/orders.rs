@@ -220,7 +220,7 @@ fn write(
     if heard == Heard::Everywhere {
         tell(state, &mut order, place, changes)?;
     }
-    order.version += 1;
+    order.version = order.version.saturating_add(1);
     changes.orders.push(order.clone());
     Ok(order)
 }

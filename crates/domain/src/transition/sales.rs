@@ -195,7 +195,7 @@ impl OperationKind for Return {
         };
         fits &= misplaced == 0;
         // Also where it was voided: whoever took it back has not heard of that.
-        sale.version += 1;
+        sale.version = sale.version.saturating_add(1);
         tell(state, &mut sale, Some(doing.store), changes)?;
         changes.sales.push(sale);
         Ok(if fits {
@@ -256,7 +256,7 @@ impl About for OperationId {
         }
         accounts::undo_sale(state, &mut sale, Undone::Voided, doing, changes)?;
         sale.voided_by = Some(doing.operation);
-        sale.version += 1;
+        sale.version = sale.version.saturating_add(1);
         tell(state, &mut sale, Some(doing.store), changes)?;
         changes.sales.push(sale);
         Ok((fits, lost))

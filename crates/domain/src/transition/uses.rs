@@ -96,7 +96,7 @@ pub(super) fn write(
     if heard == Heard::Everywhere {
         tell(state, &mut coupon, step.place(), changes)?;
     }
-    coupon.version += 1;
+    coupon.version = coupon.version.saturating_add(1);
     changes.entries.push(CouponEntry {
         coupon: coupon.id,
         version: coupon.version,
@@ -259,7 +259,7 @@ pub(super) fn excuse(state: &State, used: &Surplus, subject: Subject, changes: &
         let discount = sold.used.discount;
         excuse_of_sale(&sale, discount, changes);
     }
-    sale.version += 1;
+    sale.version = sale.version.saturating_add(1);
     tell(state, &mut sale, None, changes)?;
     changes.sales.push(sale);
     Ok(())

@@ -300,7 +300,7 @@ async fn preview(
     };
     let back = app.own.of::<Quoting>().run(who, reckon).await?;
     let back = back.map_err(|error| match &error {
-        ReturnError::SaleVoided => ApiError::detailed(Code::StateConflict, error.to_string()),
+        ReturnError::Unsound | ReturnError::SaleVoided => ApiError::detailed(Code::StateConflict, error.to_string()),
         ReturnError::NothingReturned => one_field(Code::Invalid, "lines", "nothing_returned", &error.to_string()),
         ReturnError::BadLine { .. } => one_field(Code::Invalid, "lines", "bad_line", &error.to_string()),
         ReturnError::BadQuantity { .. } => one_field(Code::Invalid, "lines", "bad_quantity", &error.to_string()),

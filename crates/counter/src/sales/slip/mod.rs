@@ -202,7 +202,7 @@ impl Print {
             let list_text = self.money(list);
             self.pair(each, list_text);
             if line.net != list {
-                let off = self.money(line.net - list);
+                let off = self.money(line.net.saturating_sub(list));
                 self.pair(format!("  {}", self.words.off), off);
             }
         }
@@ -211,7 +211,7 @@ impl Print {
         self.pair(self.words.subtotal, total);
         for sold in &sale.coupons {
             let title = coupon_title(db, &sold.used).await?;
-            let off = self.money(-sold.used.discount);
+            let off = self.money(sold.used.discount.saturating_neg());
             let name = self.name(&title).to_owned();
             self.pair(format!("{} {name}", self.words.coupon), off);
         }

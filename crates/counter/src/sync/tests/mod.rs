@@ -1,6 +1,7 @@
 //! Counter and head office through faults: what is left when they stop. Here stands how that is looked at.
 
 mod answers;
+mod extremes;
 mod journeys;
 mod whatever;
 

@@ -257,3 +257,53 @@ proptest! {
         prop_assert!(rest.coupons.iter().all(|sold| sold.given_back));
     }
 }
+
+#[test]
+fn a_sale_with_numbers_that_no_sale_has_is_not_reckoned_with() {
+    let requote = Policy::default();
+    let whole = || sale(&[(1_000, 3), (2_000, 1)], Some(&[600, 400]));
+    let numbers: [fn(&mut Sale) -> &mut i64; 7] = [
+        |sale| &mut sale.lines[0].sold.quantity,
+        |sale| &mut sale.lines[0].sold.unit_price,
+        |sale| &mut sale.lines[0].returned,
+        |sale| &mut sale.lines[0].net,
+        |sale| &mut sale.lines[0].paid_back,
+        |sale| &mut sale.coupons[0].used.shares[0],
+        |sale| &mut sale.payable,
+    ];
+    for (place, number) in numbers.into_iter().enumerate() {
+        for extreme in [i64::MIN, -1, i64::MAX] {
+            let mut sold = whole();
+            *number(&mut sold) = extreme;
+            for method in [
+                Method::Keep,
+                Method::Requote {
+                    coupons: &[],
+                    policy: &requote,
+                },
+            ] {
+                let told = preview(&sold, &[units(0, 1)], method);
+                // A price, a share and an amount paid may be anything; what is left of the rest must be something.
+                if extreme < 0 && ![1, 5].contains(&place) {
+                    assert_eq!(told, Err(ReturnError::Unsound), "{place} {extreme}");
+                }
+            }
+            let mut back = whole();
+            let preview = preview(&back, &[units(0, 1)], Method::Keep).unwrap();
+            take(&mut back, &preview, Method::Keep);
+            let back = Return {
+                target: sold.id,
+                lines: preview.lines.clone(),
+                policy: Method::Keep.policy(),
+                coupons: Vec::new(),
+                approved_by: ClerkId(Uuid::nil()),
+                reason: String::new(),
+                member: None,
+                to_balance: 0,
+            };
+            let before = sold.paid_back();
+            sold.take_back(&back);
+            assert!(sold.paid_back() >= before, "{place} {extreme}");
+        }
+    }
+}
