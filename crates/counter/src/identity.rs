@@ -21,6 +21,16 @@ use crate::{
     error::{Error, Result},
 };
 
+/// So many epochs may have been opened since this counter last heard of one.
+const MOST_EPOCHS_MISSED: i64 = 100;
+/// End of the year 9999: no clock of a head office is there.
+const LATEST: Millis = 253_402_300_799_999;
+
+/// What a clock of head office says, if it can be so.
+fn believed(server_time: Millis) -> Option<Millis> {
+    (0..=LATEST).contains(&server_time).then_some(server_time)
+}
+
 /// The row.
 #[derive(Debug, Clone)]
 pub struct Identity {
@@ -125,6 +135,7 @@ pub async fn load(db: &mut SqliteConnection) -> Result<Identity> {
 
 /// Writes the row at enrolment.
 pub async fn create(db: &mut SqliteConnection, address: &str, place: &EnrolResponse, now: Millis) -> Result<()> {
+    let server_time = believed(place.server_time).unwrap_or(now);
     sqlx::query(
         "INSERT INTO identity (one, tenant, store, device, address, epoch, device_status, history_id, \
          clock_high_water, last_contact, skew, server_time, place) \
@@ -134,12 +145,12 @@ pub async fn create(db: &mut SqliteConnection, address: &str, place: &EnrolRespo
     .bind(serde_json::to_string(&place.store)?)
     .bind(place.device.bytes().as_slice())
     .bind(address)
-    .bind(place.epoch)
+    .bind(next_epoch(1, place.epoch))
     .bind(place.history_id.bytes().as_slice())
     .bind(now)
     .bind(now)
-    .bind(now.saturating_sub(place.server_time))
-    .bind(place.server_time)
+    .bind(now.saturating_sub(server_time))
+    .bind(server_time)
     .bind(place.place.number())
     .execute(db)
     .await?;
@@ -148,9 +159,17 @@ pub async fn create(db: &mut SqliteConnection, address: &str, place: &EnrolRespo
 
 /// Head office was heard: what its clock says, and that ours is what it is.
 pub async fn heard(db: &mut SqliteConnection, now: Millis, server_time: Millis) -> Result<()> {
+    let Some(server_time) = believed(server_time) else {
+        sqlx::query("UPDATE identity SET last_contact = ?")
+            .bind(now)
+            .execute(db)
+            .await?;
+        return Ok(());
+    };
     // Head office's clock vouches for ours: a jump forward that was put right must not bar the counter for years.
-    sqlx::query("UPDATE identity SET last_contact = ?1, skew = ?1 - ?2, server_time = ?2, clock_high_water = ?1")
+    sqlx::query("UPDATE identity SET last_contact = ?1, skew = ?2, server_time = ?3, clock_high_water = ?1")
         .bind(now)
+        .bind(now.saturating_sub(server_time))
         .bind(server_time)
         .execute(db)
         .await?;
@@ -167,6 +186,20 @@ pub async fn saw_time(db: &mut SqliteConnection, who: &Identity, now: Millis) ->
         .execute(db)
         .await?;
     Ok(())
+}
+
+/// The epoch that this device goes on in when head office names one: a later one, but not one so late that nobody could
+/// ever open a later one still. Head office opens one at a time, and this counter may have missed some.
+pub fn next_epoch(own: i64, named: i64) -> i64 {
+    if named > own.saturating_add(MOST_EPOCHS_MISSED) {
+        tracing::error!(
+            own,
+            named,
+            "head office names an epoch that can't be: this counter stays in its own"
+        );
+        return own;
+    }
+    own.max(named)
 }
 
 /// What head office says of this device. A later epoch is one that a person opened after a fork.

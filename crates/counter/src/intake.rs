@@ -89,9 +89,10 @@ pub async fn answer(db: &Database, sent: usize, response: &SyncResponse, now: Mi
             changed |= rewind(&mut tx, &who, from).await? > 0;
         }
     }
-    if (response.device.status, response.device.epoch) != (who.device_status, who.epoch) {
+    let epoch = identity::next_epoch(who.epoch, response.device.epoch);
+    if (response.device.status, epoch) != (who.device_status, who.epoch) {
         changed = true;
-        identity::set_device(&mut tx, response.device.status, response.device.epoch).await?;
+        identity::set_device(&mut tx, response.device.status, epoch).await?;
         if response.device.status == DeviceStatus::Revoked {
             wipe(&mut tx, &who).await?;
         }

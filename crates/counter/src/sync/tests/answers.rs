@@ -395,3 +395,42 @@ async fn a_problem_that_says_what_to_do_is_followed() {
     assert_eq!(state().await, (DeviceStatus::Revoked, 0));
     assert!(!follows(&Problem::new(Code::Busy)).await);
 }
+
+#[tokio::test]
+async fn an_epoch_that_can_not_be_is_not_taken_and_a_later_one_still_is() {
+    let (_, shop) = delivered_one().await;
+    let named = |epoch| SyncResponse {
+        device: DeviceView {
+            epoch,
+            ..nothing_new(1).device
+        },
+        ..nothing_new(1)
+    };
+    for (epoch, taken) in [(i64::MAX, 1), (102, 1), (i64::MIN, 1), (3, 3), (2, 3), (103, 103)] {
+        takes(&shop, &named(epoch)).await;
+        let who = identity::load(&mut shop.inner.db.read().await.unwrap()).await.unwrap();
+        assert_eq!(who.epoch, taken, "{epoch}");
+    }
+    assert_eq!(takes(&shop, &named(i64::MAX)).await, (false, 0));
+}
+
+#[tokio::test]
+async fn a_clock_that_can_not_be_is_not_believed() {
+    let (_, shop) = delivered_one().await;
+    let before = identity::load(&mut shop.inner.db.read().await.unwrap()).await.unwrap();
+    for server_time in [i64::MIN, -1, 253_402_300_800_000, i64::MAX] {
+        let told = SyncResponse {
+            server_time,
+            ..nothing_new(1)
+        };
+        assert_eq!(takes(&shop, &told).await, (false, 0));
+        let problem = Problem {
+            server_time: Some(server_time),
+            ..Problem::new(Code::ClockSkew)
+        };
+        crate::intake::problem(&shop.inner.db, &problem, NOW + 1).await.unwrap();
+        let who = identity::load(&mut shop.inner.db.read().await.unwrap()).await.unwrap();
+        assert_eq!((who.skew, who.server_time), (before.skew, before.server_time));
+        assert_eq!(who.last_contact, Some(NOW + 1));
+    }
+}
