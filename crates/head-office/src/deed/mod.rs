@@ -24,7 +24,7 @@ use crate::{
 /// Who stands in the audit log for what is done on the command line.
 const ADMIN: &str = "admin";
 /// Longest name of anything.
-const NAME_CHARACTERS: usize = 80;
+pub(crate) const NAME_CHARACTERS: usize = 80;
 /// Longest code of a tenant or a store.
 const CODE_CHARACTERS: usize = 32;
 

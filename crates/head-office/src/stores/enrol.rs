@@ -2,7 +2,7 @@
 
 use counterfoil_domain::{
     ids::{DeviceId, StoreId, TenantId},
-    text::clean,
+    text::{clean, visible},
     time::Millis,
 };
 use counterfoil_protocol::{
@@ -17,7 +17,7 @@ use crate::{
     app::App,
     clock::{self, Clock, Random},
     db::{self, Db, DbError, batch},
-    deed::{Actor, Deed},
+    deed::{Actor, Deed, NAME_CHARACTERS},
     http,
     http::ApiError,
 };
@@ -76,7 +76,11 @@ pub async fn enrol(app: &App, request: &EnrolRequest) -> Result<EnrolResponse, A
             "the public key or the proof of holding it is wrong",
         ));
     };
-    let name: String = clean(&request.name).chars().take(80).collect();
+    // One line, as those that people give a device here.
+    let name: String = visible(&clean(&request.name).replace(['\n', '\t'], " "))
+        .chars()
+        .take(NAME_CHARACTERS)
+        .collect();
     let now = app.clock.now();
     let hash = code_hash(&request.code);
     // A guess costs a read; the writer is for codes that exist.

@@ -2,7 +2,11 @@
 
 use std::{net::IpAddr, num::NonZeroU32, sync::Arc};
 
-use axum::{Json, body::Bytes, extract::State};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{State, rejection::BytesRejection},
+};
 use counterfoil_domain::text::without_mark;
 use counterfoil_protocol::{
     enrolment::{EnrolRequest, EnrolResponse},
@@ -14,7 +18,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::{
     app::App,
-    http::{ApiError, caller::Address},
+    http::{ApiError, caller::Address, did_not_come},
 };
 
 /// Tries to enrol from one address in a minute.
@@ -37,7 +41,7 @@ impl Default for EnrolTries {
 pub async fn enrol(
     State(app): State<Arc<App>>,
     Address(caller): Address,
-    body: Bytes,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<EnrolResponse>, ApiError> {
     if app.own.of::<EnrolTries>().0.check_key(&caller).is_err() {
         return Err(Problem {
@@ -46,6 +50,7 @@ pub async fn enrol(
         }
         .into());
     }
+    let body = body.map_err(did_not_come)?;
     let request: EnrolRequest = serde_json::from_slice(without_mark(&body))
         .map_err(|error| ApiError::detailed(Code::Malformed, error.to_string()))?;
     Ok(Json(enrol::enrol(&app, &request).await?))

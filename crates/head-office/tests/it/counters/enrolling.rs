@@ -32,7 +32,7 @@ async fn a_device_enrols_once_with_a_code_and_again_with_the_same_key(on: On) {
             code: code.to_lowercase(),
             public_key: hex::encode(key.verifying_key().to_bytes()),
             proof: EnrolRequest::prove(code, key),
-            name: "till 1".into(),
+            name: " till\r\n1\t\u{1b}[31m\u{7f}\0 ".into(),
             app_version: "1".into(),
         };
         office
@@ -68,6 +68,25 @@ async fn a_device_enrols_once_with_a_code_and_again_with_the_same_key(on: On) {
         "enrol_code_invalid"
     );
     assert_eq!(chain.number("SELECT COUNT(*) FROM devices").await, 1);
+    assert_eq!(
+        chain
+            .number("SELECT COUNT(*) FROM devices WHERE name = 'till 1 [31m'")
+            .await,
+        1
+    );
+    let long = office
+        .client
+        .post(format!("{}{}", office.address, paths::ENROL))
+        .body(" ".repeat(1024 * 1024));
+    let long = long.send().await.unwrap();
+    assert_eq!(
+        (long.status().as_u16(), &long.headers()["content-type"]),
+        (
+            413,
+            &reqwest::header::HeaderValue::from_static("application/problem+json")
+        )
+    );
+    assert_eq!(long.json::<Problem>().await.unwrap().code, "too_large");
     assert_eq!(
         chain
             .number("SELECT COUNT(*) FROM audit WHERE action = 'device.enrolled'")
