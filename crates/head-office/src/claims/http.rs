@@ -18,7 +18,7 @@ use sha2::{Digest, Sha256};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::rows;
+use super::{admission::Admission, rows};
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::{
@@ -132,6 +132,7 @@ async fn claim(
         };
         return Err(limited.into());
     }
+    let _room = app.own.of::<Admission>().admit(session.tenant)?;
     // What was granted to everybody counts among what they hold.
     grants::show_up(&app, session.tenant, session.member).await?;
     let mut name = [0u8; 16];

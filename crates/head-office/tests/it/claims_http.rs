@@ -3,8 +3,20 @@
 use std::sync::Arc;
 
 use calamine::{DataType, Reader, Xlsx};
-use counterfoil_domain::people::OperatorRole;
-use counterfoil_head_office::{admin, clock::SystemRandom, jobs, on_both, serve};
+use counterfoil_domain::{
+    ids::{CouponId, FreezeId},
+    operations::Outcome,
+    people::OperatorRole,
+    time::{DAY, MINUTE},
+    transition::Answer,
+};
+use counterfoil_head_office::{
+    admin,
+    claims::admission::Admission,
+    clock::{Clock as _, SystemRandom},
+    coupons::templates::ending,
+    jobs, on_both, serve,
+};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -16,7 +28,9 @@ on_both!(
     who_may_not_is_refused,
     a_grant_is_given_once_however_often_it_is_asked_for,
     what_has_ended_is_granted_by_nobody,
+    a_version_whose_time_is_over_is_marked_and_what_was_given_stays_valid,
     a_job_is_watched_paused_and_cancelled,
+    surplus_claims_are_answered_busy_without_reaching_the_engine,
 );
 
 struct Site {
@@ -375,6 +389,74 @@ async fn a_grant_is_given_once_however_often_it_is_asked_for(on: On) {
     );
 }
 
+async fn a_version_whose_time_is_over_is_marked_and_what_was_given_stays_valid(on: On) {
+    let site = site(on).await;
+    let chain = &site.chain;
+    jobs::start(&chain.app);
+    let new = json!({ "template": chain.template, "count": 5 });
+    let (_, begun) = site.post("/v1/batches", &site.operator, "b", new).await;
+    site.done(&text(&begun, "job")).await;
+    let member = chain.session("M1").await;
+    let claim = json!({ "template": chain.template });
+    let (_, mine) = site.post("/v1/member/claims", &member, "c", claim.clone()).await;
+    let shown = format!("/v1/templates/{}", chain.template);
+    let now = chain.clock.now();
+    let marked = "SELECT COUNT(*) FROM audit WHERE action = 'template.ended' AND actor = 'head office'";
+    let ends = [
+        ("claim_until = $", "claim_over"),
+        (
+            "claim_until = NULL, valid_days = NULL, valid_until = $",
+            "validity_over",
+        ),
+    ];
+    for (n, (end, reason)) in (1..).zip(ends) {
+        let end = end.replace('$', &(now + MINUTE).to_string());
+        chain
+            .run(format!("UPDATE templates SET ended_at = NULL, member_limit = 0, {end}"))
+            .await;
+        for (at, ended) in [(now + MINUTE - 1, 0), (now + MINUTE, 1), (now + 2 * MINUTE, 0)] {
+            assert_eq!(ending::sweep(&chain.app, at, 500).await.unwrap(), ended, "{end} {at}");
+        }
+        assert_eq!(chain.number(marked).await, n);
+        let version = site.get(&shown, &site.operator).await["versions"][0].clone();
+        assert_eq!(
+            (&version["ended_at"], &version["status"]),
+            (&json!(now + MINUTE), &json!("published"))
+        );
+        // The time says so, not the mark: what is wrongly marked is claimed on.
+        let key = format!("early-{n}");
+        let early = site.post("/v1/member/claims", &member, &key, claim.clone()).await;
+        assert_eq!(early.0, StatusCode::CREATED, "{}", early.1);
+        chain.clock.advance(MINUTE);
+        let key = format!("late-{n}");
+        let (status, refused) = site.post("/v1/member/claims", &member, &key, claim.clone()).await;
+        assert_eq!(
+            (status, &refused["reasons"][0]["code"]),
+            (StatusCode::CONFLICT, &json!(reason))
+        );
+        chain.clock.advance(-MINUTE);
+    }
+    chain.clock.advance(MINUTE);
+    // What was given before is as good as it was.
+    let mut counter = chain.counter().await;
+    let coupon = mine["coupon"].as_str().unwrap().parse().unwrap();
+    let used = counter.make(chain.redeem(CouponId(coupon), None), chain.clock.now());
+    let applied = Answer::Done {
+        outcome: Outcome::Applied,
+        replayed: false,
+    };
+    assert_eq!(chain.push(&[used]).await, [applied]);
+    // Nor is a draft or what a person ended marked.
+    chain
+        .run("UPDATE templates SET ended_at = NULL, status = 'retired', valid_until = 1")
+        .await;
+    assert_eq!(ending::sweep(&chain.app, now + DAY, 500).await.unwrap(), 0);
+    chain
+        .run("UPDATE templates SET status = 'draft', claim_until = 1")
+        .await;
+    assert_eq!(ending::sweep(&chain.app, now + DAY, 500).await.unwrap(), 0);
+}
+
 async fn a_job_is_watched_paused_and_cancelled(on: On) {
     let site = site(on).await;
     let new = json!({ "template": site.chain.template, "count": 100 });
@@ -467,4 +549,64 @@ async fn a_job_is_watched_paused_and_cancelled(on: On) {
         assert!(text(&refused, "detail").contains("stamps"), "{refused}");
     }
     assert_eq!(site.get(&path, &site.operator).await, shown);
+}
+
+async fn surplus_claims_are_answered_busy_without_reaching_the_engine(on: On) {
+    let site = site(on).await;
+    let chain = &site.chain;
+    chain.run("UPDATE templates SET member_limit = 0").await;
+    let counter = chain.counter().await;
+    chain.app.own.put(Admission::of(3));
+    jobs::start(&chain.app);
+    let new = json!({ "template": chain.template, "count": 100 });
+    let (_, begun) = site.post("/v1/batches", &site.operator, "b", new).await;
+    site.done(&text(&begun, "job")).await;
+    let member = chain.session("M1").await;
+    let claim = async |key: &str| {
+        let request = site
+            .client
+            .post(format!("{}/v1/member/claims", site.address))
+            .bearer_auth(&member)
+            .header("idempotency-key", key)
+            .json(&json!({ "template": chain.template }));
+        request.send().await.unwrap()
+    };
+    let engine = &chain.app.engine;
+    engine.gate().open(false);
+    let before = engine.submitted();
+    let admitted = async { tokio::join!(claim("0"), claim("1"), claim("2")) };
+    let meanwhile = async {
+        until(async || engine.submitted() == before + 3).await;
+        // Ten times as many: all are answered while nothing is decided at all.
+        for n in 3..30 {
+            let refused = claim(&n.to_string()).await;
+            assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(refused.headers()["retry-after"], "1");
+            assert_eq!(refused.json::<Value>().await.unwrap()["code"], "busy");
+        }
+        assert_eq!(engine.submitted(), before + 3);
+        // Who doesn't claim notices nothing: reads are answered, and a counter's question stands right behind the three.
+        site.get("/v1/member/claimable", &member).await;
+        let frozen = chain.freeze(&counter, FreezeId::new(START, random10()), chain.coupons[0]);
+        let opened = async {
+            until(async || engine.submitted() == before + 4).await;
+            engine.gate().open(true);
+        };
+        let (frozen, ()) = tokio::join!(frozen, opened);
+        assert!(matches!(frozen, Answer::Granted { .. }), "{frozen:?}");
+    };
+    let ((first, second, third), ()) = tokio::join!(admitted, meanwhile);
+    for answer in [first, second, third] {
+        assert_eq!(answer.status(), StatusCode::CREATED);
+    }
+    // Nothing was decided about the others: asked again under the same name, each gets its coupon.
+    for n in 3..30 {
+        assert_eq!(claim(&n.to_string()).await.status(), StatusCode::CREATED);
+    }
+    assert_eq!(
+        chain
+            .number("SELECT claimed FROM batches WHERE purpose = 'claim' AND size = 100")
+            .await,
+        30
+    );
 }

@@ -15,7 +15,7 @@ use counterfoil_domain::{ids::MemberId, time::DAY};
 use counterfoil_head_office::{
     batches,
     clock::SystemRandom,
-    coupons::{expiry, reminders},
+    coupons::{expiry, reminders, templates::ending},
     exceptions::lapse,
     grants, jobs,
     messages::notify::{Inbox, Notifier},
@@ -199,6 +199,7 @@ type Work = fn(&Chain) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>
 const WORK: &[(&str, Work)] = &[
     ("coupons.remind", |chain| Box::pin(remind(chain))),
     ("coupons.expire", |chain| Box::pin(expire(chain))),
+    ("templates.end", |chain| Box::pin(end(chain))),
     ("exceptions.lapse", |chain| Box::pin(lapse(chain))),
     ("site.tell", |chain| Box::pin(tell(chain))),
     ("orders.ask", |chain| Box::pin(ask(chain))),
@@ -219,6 +220,11 @@ async fn remind(chain: &Chain) {
 async fn expire(chain: &Chain) {
     let done = expiry::sweep(&chain.app, MANY_END + HOUR, 1_000).await.unwrap();
     assert!(done.expired > 0, "{done:?}");
+}
+
+async fn end(chain: &Chain) {
+    chain.run("UPDATE templates SET claim_until = 1").await;
+    assert!(ending::sweep(&chain.app, START, 500).await.unwrap() > 0);
 }
 
 async fn lapse(chain: &Chain) {

@@ -218,6 +218,10 @@ struct TemplateVersion {
     /// When its claims and grants were ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     retired_at: Option<Millis>,
+    /// When head office noted that its time is over, within an hour of it: the end of its window, or of a fixed validity.
+    /// Claims and grants end at that time itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Millis>,
 }
 
 impl From<Version> for TemplateVersion {
@@ -248,6 +252,7 @@ impl From<Version> for TemplateVersion {
             created_at: version.created_at,
             published_at: version.published_at,
             retired_at: version.retired_at,
+            ended_at: version.ended_at,
         }
     }
 }

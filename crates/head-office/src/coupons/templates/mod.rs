@@ -3,6 +3,7 @@
 
 mod capability;
 mod check;
+pub mod ending;
 pub mod http;
 pub mod image;
 mod rows;
@@ -154,6 +155,8 @@ pub struct Version {
     pub published_at: Option<Millis>,
     /// When its claims and grants were ended.
     pub retired_at: Option<Millis>,
+    /// When it was noted that its time is over.
+    pub ended_at: Option<Millis>,
     /// Grows with every change of the row.
     pub revision: i64,
 }

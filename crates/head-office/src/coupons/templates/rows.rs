@@ -14,9 +14,12 @@ use sqlx::{
 };
 
 use super::{Checked, Status, Validity, Version, Window};
-use crate::{coupons::rows::read_template, db::DbError};
+use crate::{
+    coupons::rows::read_template,
+    db::{DbError, batch::id},
+};
 
-const COLUMNS: &str = "id, template_version, status, name_zh, name_en, logo, category, product_line, currency, rule, scope, stacking, stores, valid_from, valid_until, valid_days, claim_from, claim_until, member_limit, limit_counts, offline, floor_limit, worth_unbounded, created_at, published_at, retired_at, version";
+const COLUMNS: &str = "id, template_version, status, name_zh, name_en, logo, category, product_line, currency, rule, scope, stacking, stores, valid_from, valid_until, valid_days, claim_from, claim_until, member_limit, limit_counts, offline, floor_limit, worth_unbounded, created_at, published_at, retired_at, ended_at, version";
 
 fn read(row: &AnyRow) -> Result<Version, DbError> {
     let status: String = row.try_get("status")?;
@@ -42,6 +45,7 @@ fn read(row: &AnyRow) -> Result<Version, DbError> {
         created_at: row.try_get("created_at")?,
         published_at: row.try_get("published_at")?,
         retired_at: row.try_get("retired_at")?,
+        ended_at: row.try_get("ended_at")?,
         revision: row.try_get("version")?,
     })
 }
@@ -204,4 +208,48 @@ pub(super) async fn retire(
     .execute(connection)
     .await?;
     Ok(updated.rows_affected())
+}
+
+/// What is over by `$2` and not noted yet, of `$1`: the window in which it may be claimed, or a validity whose end is fixed.
+macro_rules! over {
+    () => {
+        "SELECT id, template_version FROM templates WHERE tenant = $1 AND status = 'published' AND ended_at IS NULL AND claim_until <= $2
+         UNION SELECT id, template_version FROM templates WHERE tenant = $1 AND status = 'published' AND ended_at IS NULL AND valid_days IS NULL AND valid_until <= $2"
+    };
+}
+
+/// Whether a version is over that is not marked so.
+pub(super) async fn any_is_over(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    now: Millis,
+) -> Result<bool, DbError> {
+    let found = sqlx::query(concat!(over!(), " LIMIT 1"))
+        .bind(tenant.bytes().to_vec())
+        .bind(now)
+        .fetch_optional(connection)
+        .await?;
+    Ok(found.is_some())
+}
+
+/// Marks published versions that are over, at most so many; which they were.
+pub(super) async fn end(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    now: Millis,
+    limit: i64,
+) -> Result<Vec<(TemplateId, i64)>, DbError> {
+    sqlx::query(concat!(
+        "UPDATE templates SET ended_at = $2, version = version + 1 WHERE tenant = $1 AND status = 'published' AND ended_at IS NULL AND (id, template_version) IN (",
+        over!(),
+        " LIMIT $3) RETURNING id, template_version"
+    ))
+    .bind(tenant.bytes().to_vec())
+    .bind(now)
+    .bind(limit)
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(|row| Ok((id(row, "id", TemplateId::from_bytes)?, row.try_get("template_version")?)))
+    .collect()
 }
