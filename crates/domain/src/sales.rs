@@ -256,9 +256,9 @@ pub struct SoldCoupon {
 }
 
 impl SoldCoupon {
-    /// Whether using it broke a rule and was not undone.
-    pub fn breaks(&self) -> bool {
-        self.exception.is_some() && !self.given_back
+    /// Whether using it broke this rule and was not undone.
+    pub fn breaks(&self, kind: ExceptionKind) -> bool {
+        self.exception == Some(kind) && !self.given_back
     }
 }
 

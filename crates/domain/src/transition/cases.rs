@@ -1,4 +1,4 @@
-//! Cases: what a person has to look at.
+//! Cases: what a person has to look at. An operation has one for each kind of rule that it broke.
 
 use super::{Changes, Doing, Fact, Subject};
 use crate::{
@@ -28,14 +28,31 @@ impl Fact for Case {}
 pub struct Excused {
     /// The operation.
     pub operation: OperationId,
+    /// Which of its cases.
+    pub kind: ExceptionKind,
     /// How much less, minor units.
     pub loss: i64,
 }
 
 impl Fact for Excused {}
 
-/// A case that is closed, by its operation.
-impl Fact for OperationId {}
+/// Cases that are closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Closed {
+    /// The operation.
+    pub operation: OperationId,
+    /// Which of its cases; `None` = all.
+    pub kind: Option<ExceptionKind>,
+}
+
+impl Closed {
+    /// All cases of an operation.
+    pub fn all(operation: OperationId) -> Self {
+        Self { operation, kind: None }
+    }
+}
+
+impl Fact for Closed {}
 
 pub(super) fn open_case(
     changes: &mut Changes,

@@ -53,7 +53,7 @@ mod words_tests;
 
 pub use accounts::{Post, PostAnswer, Posting, Recorded, SettleAccount};
 pub use attempts::FailedAttempt;
-pub use cases::{Case, Excused};
+pub use cases::{Case, Closed, Excused};
 pub use claims::{
     Batch, BatchStatus, Claim, ClaimCoupon, ClaimKey, Given, Holding, LimitCounts, NotClaimable, Offer, Terms, Verdict,
     judge,

@@ -1,5 +1,7 @@
 //! What settling a sale and returning one do.
 
+use std::collections::BTreeMap;
+
 use super::{
     Applied, AskFreeze, Changes, Device, Doing, Freeze, Key, NeedKeys, Row, State, Subject,
     accounts::{self, Undone},
@@ -94,8 +96,7 @@ impl OperationKind for Settlement {
                 self.discount(),
             ));
         };
-        let mut first = None;
-        let mut loss = 0_i64;
+        let mut broken = accounts::Broken::new();
         for sold in &mut sale.coupons {
             let used = Use {
                 coupon: sold.used.coupon,
@@ -104,22 +105,27 @@ impl OperationKind for Settlement {
                 sale: true,
             };
             sold.exception = redeem(state, used, doing, changes)?;
-            if sold.exception.is_some() {
-                first = first.or(sold.exception);
-                loss = loss.saturating_add(sold.used.discount);
+            if let Some(kind) = sold.exception {
+                broken.push((kind, sold.used.discount));
             }
         }
         if let Some(member) = self.member {
             seen(state, member, doing.store, changes)?;
         }
-        for (kind, more) in accounts::settle_sale(state, self, &mut sale, doing, changes)? {
-            first = first.or(Some(kind));
-            loss = loss.saturating_add(more);
-        }
+        broken.extend(accounts::settle_sale(state, self, &mut sale, doing, changes)?);
         tell(state, &mut sale, Some(doing.store), changes)?;
         changes.sales.push(sale);
-        // One case an operation: a person looks at the sale as a whole, which says what each coupon broke.
-        Ok(first.and_then(|kind| open_case(changes, doing, kind, subject, loss)))
+        // One case a rule, with what all that broke it comes to; the outcome names the first.
+        let first = broken.first().map(|(kind, _)| *kind);
+        let mut losses: BTreeMap<ExceptionKind, i64> = BTreeMap::new();
+        for (kind, more) in broken {
+            let loss = losses.entry(kind).or_default();
+            *loss = loss.saturating_add(more);
+        }
+        for (kind, loss) in losses {
+            open_case(changes, doing, kind, subject, loss);
+        }
+        Ok(first)
     }
 }
 
@@ -183,8 +189,8 @@ impl OperationKind for Return {
                 fits &= (given == GivenBack::Owned && !sold.given_back) || sold.exception.is_some();
                 sold.given_back = true;
                 let discount = sold.used.discount;
-                if given == GivenBack::Surplus {
-                    excuse_of_sale(&sale, discount, changes);
+                if let (GivenBack::Surplus, Some(kind)) = (given, sold.exception) {
+                    excuse_of_sale(&sale, kind, discount, changes);
                 }
             }
         }

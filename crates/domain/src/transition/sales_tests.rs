@@ -1,7 +1,7 @@
 //! What comes back of a sale: goods and coupons, once, and only what was sold.
 
 use super::{
-    Applied, Changes, Excused, State, Subject, effect,
+    Applied, Changes, Closed, Excused, State, Subject, effect,
     testing::{NOW, basket, chain, coupon, coupon_id, device_id, doing, id, operation_id, store_of, void},
 };
 use crate::{
@@ -13,6 +13,11 @@ use crate::{
 };
 
 const SOLD: OperationId = operation_id(1);
+/// The sale's case for the coupons that somebody else had used.
+const TOO_MANY: Closed = Closed {
+    operation: SOLD,
+    kind: Some(ExceptionKind::DoubleRedeem),
+};
 const BACK: OperationId = operation_id(2);
 const OTHER: OperationId = operation_id(3);
 const CONFLICT: Outcome = Outcome::AppliedWithException {
@@ -258,10 +263,14 @@ fn a_coupon_too_many_closes_the_sale_s_case_when_it_comes_back() {
     let mut state = sold(CONFLICT);
     taken_before(&mut state);
     let (_, changes) = does(&state, &back(1, 800, &[1]));
-    assert_eq!((&changes.closed_cases, &changes.excused), (&vec![SOLD], &vec![]));
+    assert_eq!((&changes.closed_cases, &changes.excused), (&vec![TOO_MANY], &vec![]));
     assert!(changes.coupons[0].surplus.is_empty());
-    // The other coupon broke a rule too: the case stays, for less.
+    // The other coupon broke another rule, which has a case of its own.
     sale(&mut state).coupons[1].exception = Some(ExceptionKind::Late);
+    let (_, changes) = does(&state, &back(1, 800, &[1]));
+    assert_eq!((&changes.closed_cases, &changes.excused), (&vec![TOO_MANY], &vec![]));
+    // It broke the same: the case stays, for less.
+    sale(&mut state).coupons[1].exception = Some(ExceptionKind::DoubleRedeem);
     let (_, changes) = does(&state, &back(1, 800, &[1]));
     assert_eq!(
         (&changes.closed_cases, &changes.excused),
@@ -269,6 +278,7 @@ fn a_coupon_too_many_closes_the_sale_s_case_when_it_comes_back() {
             &vec![],
             &vec![Excused {
                 operation: SOLD,
+                kind: ExceptionKind::DoubleRedeem,
                 loss: 100
             }]
         )
@@ -276,7 +286,7 @@ fn a_coupon_too_many_closes_the_sale_s_case_when_it_comes_back() {
     // It went back before: what it broke is no more.
     sale(&mut state).coupons[1].given_back = true;
     let (_, changes) = does(&state, &back(1, 800, &[1]));
-    assert_eq!((&changes.closed_cases, &changes.excused), (&vec![SOLD], &vec![]));
+    assert_eq!((&changes.closed_cases, &changes.excused), (&vec![TOO_MANY], &vec![]));
 }
 
 #[test]
@@ -359,4 +369,45 @@ fn a_sale_is_undone_once_and_whole() {
             "{rule}: again"
         );
     }
+}
+
+#[test]
+fn a_sale_has_a_case_for_each_rule_that_it_broke() {
+    let mut state = chain();
+    coupon(&mut state, 1).valid_until = Some(NOW);
+    coupon(&mut state, 2).state = used_by(OTHER);
+    let mut third = coupon(&mut state, 2).clone();
+    third.id = coupon_id(3);
+    state.coupons.insert(third.id, Some(third));
+    let action = Action::SettleSale(basket(&[(1, None), (2, None), (3, None)]));
+    let (outcome, changes) = effect(&state, &action, &doing(0, SOLD)).unwrap();
+    let exception = ExceptionKind::Late;
+    assert_eq!(outcome, Outcome::AppliedWithException { exception }, "the first");
+    let cases = changes.cases.iter().map(|case| (case.kind, case.loss));
+    assert_eq!(
+        cases.collect::<Vec<_>>(),
+        [(ExceptionKind::DoubleRedeem, 200), (ExceptionKind::Late, 100)]
+    );
+    assert!(
+        changes
+            .cases
+            .iter()
+            .all(|case| case.subject == Some(Subject::Sale(SOLD)))
+    );
+    state.absorb(&changes);
+    let applied = Applied {
+        id: SOLD,
+        device: device_id(0),
+        epoch: 1,
+        seq: 1,
+        fingerprint: [0; 32],
+        subject: Some(Subject::Sale(SOLD)),
+        outcome,
+    };
+    state.operations.insert(SOLD, Some(applied));
+    let (outcome, changes) = effect(&state, &void(SOLD), &doing(0, BACK)).unwrap();
+    assert_eq!(
+        (outcome, changes.closed_cases),
+        (Outcome::Applied, vec![Closed::all(SOLD)])
+    );
 }

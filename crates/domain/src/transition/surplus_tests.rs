@@ -2,7 +2,7 @@
 //! record and the cases say then.
 
 use super::{
-    Answer, Changes, Command, CouponEntry, Entity, Excused, Lapse, State, Subject, Swept, decide,
+    Answer, Case, Changes, Closed, Command, CouponEntry, Entity, Excused, Lapse, State, Subject, Swept, decide,
     online::{End, EndOnline, Held, OnlineOrder, OnlineStatus, redemption},
     testing::{
         NOW, PICKUP, basket, chain, coupon, coupon_id, device_id, freeze_id, hold, id, operation_id, order, store_of,
@@ -79,6 +79,7 @@ fn a_coupon_goes_to_who_used_it_when_the_freeze_lapses_and_its_record_says_how()
         let source = operation_id(1).0;
         let redeemed = line(3, "redeemed", NOW, store_of(2), device_id(2), Some(CLERK), source);
         assert_eq!(changes.entries, [unfrozen, redeemed]);
+        let closed: Vec<_> = closed.into_iter().map(Closed::all).collect();
         assert_eq!(changes.closed_cases, closed);
         assert_eq!(after.told, [store_of(2)]);
         let told = stores(&changes, Entity::Coupon(coupon_id(1)));
@@ -117,7 +118,7 @@ fn an_order_goes_to_who_handed_it_over_when_the_freeze_lapses() {
     assert_eq!((&after.state, after.version, after.surplus.len()), (&collected, 2, 0));
     assert_eq!(
         (changes.orders.len(), &changes.closed_cases),
-        (1, &vec![operation_id(1)])
+        (1, &vec![Closed::all(operation_id(1))])
     );
     assert_eq!(stores(&changes, Entity::Order(PICKUP)), [store_of(0), store_of(2)]);
 }
@@ -130,6 +131,11 @@ fn nothing_lapses_over_a_sale() {
 }
 
 const SOLD: OperationId = operation_id(5);
+/// The sale's case for the coupons that somebody else had used.
+const TOO_MANY: Closed = Closed {
+    operation: SOLD,
+    kind: Some(ExceptionKind::DoubleRedeem),
+};
 
 /// An order placed online was paid with coupons 1 and 2, which device 2 sold besides.
 fn paid_and_sold(broke: Option<ExceptionKind>) -> State {
@@ -198,9 +204,10 @@ fn a_sale_s_case_shrinks_coupon_by_coupon_and_closes_with_the_last() {
         (
             &vec![Excused {
                 operation: SOLD,
+                kind: ExceptionKind::DoubleRedeem,
                 loss: 100
             }],
-            &vec![SOLD]
+            &vec![TOO_MANY]
         )
     );
     let steps: Vec<_> = changes.sales.iter().map(|sale| sale.version).collect();
@@ -211,9 +218,18 @@ fn a_sale_s_case_shrinks_coupon_by_coupon_and_closes_with_the_last() {
 }
 
 #[test]
-fn a_sale_keeps_its_case_for_what_its_coupons_broke_besides() {
+fn what_the_coupons_of_a_sale_broke_besides_is_a_case_of_its_own_once_they_count() {
     let changes = refund(&paid_and_sold(Some(ExceptionKind::Late)));
-    assert!(changes.excused.is_empty() && changes.closed_cases.is_empty());
+    assert_eq!(changes.excused.len(), 1);
+    assert_eq!(changes.closed_cases, [TOO_MANY]);
+    let late = Case {
+        operation: SOLD,
+        kind: ExceptionKind::Late,
+        store: store_of(2),
+        subject: Some(Subject::Sale(SOLD)),
+        loss: 100,
+    };
+    assert_eq!(changes.more_cases, [late.clone(), late], "one loss a coupon");
     let broke: Vec<_> = changes.sales[1].coupons.iter().map(|sold| sold.exception).collect();
     assert_eq!(broke, [Some(ExceptionKind::Late); 2]);
 }
@@ -230,5 +246,5 @@ fn a_sale_that_is_not_known_has_no_case_to_close() {
         sale.coupons.remove(0);
     }
     let changes = refund(&state);
-    assert_eq!((changes.sales.len(), changes.closed_cases), (1, vec![SOLD]));
+    assert_eq!((changes.sales.len(), changes.closed_cases), (1, vec![TOO_MANY]));
 }

@@ -12,14 +12,14 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Applied, Arrival, Batch, Card, Case, Claim, CouponEntry, Device, Excused, Freeze, Given, Grant, Holding, Offer,
-    Part, Position, Recorded, Stored,
+    Applied, Arrival, Batch, Card, Case, Claim, Closed, CouponEntry, Device, Excused, Freeze, Given, Grant, Holding,
+    Offer, Part, Position, Recorded, Stored,
     online::{OnlineOrder, Taken},
     subjects::About,
 };
 use crate::{
     coupons::{Coupon, Template},
-    ids::{NotAnId, OperationId, Place, StoreId},
+    ids::{NotAnId, Place, StoreId},
     people::Member,
     pickups::Order,
     points::{Account, Earning, Posted, Spent, earning::EarningRule},
@@ -464,9 +464,11 @@ tables! {
         entries: CouponEntry;
         /// New cases.
         cases: Case;
-        /// Operations whose case is closed: they were voided, or their use counts after all.
-        closed_cases: OperationId;
-        /// Operations whose case stays open for less: one of their coupons broke nothing after all.
+        /// Losses of earlier operations, beside those that their cases have by the same rule.
+        more_cases: Case;
+        /// Cases that are closed: their operations were voided, or a use counts after all.
+        closed_cases: Closed;
+        /// Cases that stay open for less: one of the coupons broke nothing after all.
         excused: Excused;
         /// Coupons that came to a member.
         given: Given;

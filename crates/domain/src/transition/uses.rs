@@ -3,12 +3,13 @@
 
 use uuid::Uuid;
 
-use super::{Changes, CouponEntry, Device, Doing, Excused, NeedKeys, State, Subject, told::tell};
+use super::{Case, Changes, Closed, CouponEntry, Device, Doing, Excused, NeedKeys, State, Subject, told::tell};
 use crate::{
     coupons::{Coupon, CouponState, ONLINE_DEVICE, ONLINE_STORE},
     ids::{ClerkId, DeviceId, FreezeId, OperationId, StoreId},
+    operations::ExceptionKind,
     planted,
-    sales::{Sale, SoldCoupon},
+    sales::Sale,
     surplus::Surplus,
     time::Millis,
 };
@@ -236,14 +237,15 @@ pub(super) fn give_back(
     Ok(GivenBack::Nothing)
 }
 
-/// A use that was too many counts from now on: its case is closed without loss, unless it broke another rule besides.
+/// A use that was too many counts from now on: its case is closed without loss. If it broke another rule besides, the case
+/// stays, and that of a sale becomes one by that rule: others of its coupons may have broken either.
 pub(super) fn excuse(state: &State, used: &Surplus, subject: Subject, changes: &mut Changes) -> Result<(), NeedKeys> {
     if planted!("case_never_closed", true, false) {
         return Ok(());
     }
     if !used.sale {
         if used.broke.is_none() {
-            changes.closed_cases.push(used.operation);
+            changes.closed_cases.push(Closed::all(used.operation));
         }
         return Ok(());
     }
@@ -254,10 +256,20 @@ pub(super) fn excuse(state: &State, used: &Surplus, subject: Subject, changes: &
     let Some(sold) = sale.coupons.iter_mut().find(|sold| sold.used.coupon == id) else {
         return Ok(());
     };
-    sold.exception = used.broke;
-    if used.broke.is_none() {
-        let discount = sold.used.discount;
-        excuse_of_sale(&sale, discount, changes);
+    let was = std::mem::replace(&mut sold.exception, used.broke);
+    let discount = sold.used.discount;
+    if let Some(kind) = was {
+        excuse_of_sale(&sale, kind, discount, changes);
+    }
+    // What it broke besides is what is left of it now.
+    if let Some(kind) = used.broke {
+        changes.more_cases.push(Case {
+            operation: sale.id,
+            kind,
+            store: sale.store,
+            subject: Some(Subject::Sale(sale.id)),
+            loss: discount,
+        });
     }
     sale.version = sale.version.saturating_add(1);
     tell(state, &mut sale, None, changes)?;
@@ -265,15 +277,19 @@ pub(super) fn excuse(state: &State, used: &Surplus, subject: Subject, changes: &
     Ok(())
 }
 
-/// One case an operation: what is left of it is what the sale's other coupons broke.
-pub(super) fn excuse_of_sale(sale: &Sale, discount: i64, changes: &mut Changes) {
-    if sale.coupons.iter().any(SoldCoupon::breaks) {
+/// One coupon of a sale no longer breaks this rule: what is left of the case is what its others broke by it.
+pub(super) fn excuse_of_sale(sale: &Sale, kind: ExceptionKind, discount: i64, changes: &mut Changes) {
+    if sale.coupons.iter().any(|sold| sold.breaks(kind)) {
         changes.excused.push(Excused {
             operation: sale.id,
+            kind,
             loss: discount,
         });
     } else {
-        changes.closed_cases.push(sale.id);
+        changes.closed_cases.push(Closed {
+            operation: sale.id,
+            kind: Some(kind),
+        });
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Changes, Doing, Key, NeedKeys, State, Subject, cases::open_case};
+use super::{Changes, Closed, Doing, Key, NeedKeys, State, Subject, cases::open_case};
 use crate::{
     ids::{ClerkId, OperationId},
     operations::{ExceptionKind, OperationKind, Outcome},
@@ -46,7 +46,7 @@ impl OperationKind for VoidRedemption {
             return Ok(open_case(changes, doing, ExceptionKind::StateConflict, subject, loss));
         }
         if undone.outcome != Outcome::Applied {
-            changes.closed_cases.push(self.target);
+            changes.closed_cases.push(Closed::all(self.target));
         }
         Ok(None)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use counterfoil_domain::{
     ids::{OperationId, StoreId, TenantId},
+    operations::ExceptionKind,
     time::Millis,
     words::Word,
 };
@@ -60,10 +61,10 @@ struct Wanted {
 /// A case.
 #[derive(Debug, Serialize, ToSchema)]
 struct Case {
-    /// The operation that broke a rule; a case has its id.
+    /// The operation that broke a rule.
     #[schema(value_type = Uuid)]
     operation: OperationId,
-    /// What kind of trouble, as `double_redeem`.
+    /// Which rule, as `double_redeem`. An operation has a case for each rule that it broke.
     kind: String,
     /// Where it happened.
     #[schema(value_type = Uuid)]
@@ -101,16 +102,34 @@ async fn list(
     operator: Operator,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<Page<Case>>, ApiError> {
-    let paging = Paging::<(Millis, OperationId)>::read(wanted.after.as_deref(), wanted.limit)?;
+    let paging = Paging::<(Millis, OperationId, String)>::read(wanted.after.as_deref(), wanted.limit)?;
     let mut connection = app.db.reader().acquire().await.map_err(DbError::from)?;
-    let found = cases(&mut connection, operator.tenant, &wanted, paging.after, paging.rows()).await?;
-    Ok(Json(paging.page(found, |last| (last.opened_at, last.operation))))
+    let found = cases(
+        &mut connection,
+        operator.tenant,
+        &wanted,
+        paging.after.clone(),
+        paging.rows(),
+    )
+    .await?;
+    Ok(Json(paging.page(found, |last| {
+        (last.opened_at, last.operation, last.kind.clone())
+    })))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// By which rule; absent = by the one that the operation's outcome names.
+    #[param(value_type = Option<String>)]
+    kind: Option<ExceptionKind>,
 }
 
 /// Show a case.
 #[utoipa::path(
     get, path = "/v1/exceptions/{operation}", tag = "exceptions", operation_id = "show_exception",
-    params(("operation" = Uuid, Path, description = "The operation that broke a rule")),
+    params(("operation" = Uuid, Path, description = "The operation that broke a rule"), Which),
     responses((status = 200, description = "The case", body = Case)),
     security(("operator" = ["admin", "operator", "auditor"]))
 )]
@@ -118,12 +137,15 @@ async fn show(
     State(app): State<Arc<App>>,
     operator: Operator,
     Path(operation): Path<OperationId>,
+    Query(which): Query<Which>,
 ) -> Result<Json<Case>, ApiError> {
     let row = sqlx::query(
-        "SELECT operation, kind, store, subject_kind, subject, loss, status, opened_at, closed_at, note FROM exceptions WHERE tenant = $1 AND operation = $2",
+        "SELECT x.operation AS operation, x.kind AS kind, x.store AS store, x.subject_kind AS subject_kind, x.subject AS subject, x.loss AS loss, x.status AS status, x.opened_at AS opened_at, x.closed_at AS closed_at, x.note AS note
+         FROM exceptions x JOIN operations o ON o.tenant = x.tenant AND o.id = x.operation WHERE x.tenant = $1 AND x.operation = $2 AND (x.kind = $3 OR ($3 = '' AND x.kind = o.detail))",
     )
     .bind(operator.tenant.bytes().to_vec())
     .bind(operation.bytes().to_vec())
+    .bind(which.kind.map_or("", ExceptionKind::as_str).to_owned())
     .fetch_optional(app.db.reader())
     .await
     .map_err(DbError::from)?;
@@ -135,15 +157,15 @@ async fn cases(
     connection: &mut AnyConnection,
     tenant: TenantId,
     wanted: &Wanted,
-    before: Option<(Millis, OperationId)>,
+    before: Option<(Millis, OperationId, String)>,
     rows: i64,
 ) -> Result<Vec<Case>, DbError> {
-    let (opened, operation) = before.map_or_else(
-        || (i64::MAX, vec![0xff; 16]),
-        |(opened, operation)| (opened, operation.bytes().to_vec()),
+    let (opened, operation, kind) = before.map_or_else(
+        || (i64::MAX, vec![0xff; 16], String::new()),
+        |(opened, operation, kind)| (opened, operation.bytes().to_vec(), kind),
     );
     sqlx::query(
-        "SELECT operation, kind, store, subject_kind, subject, loss, status, opened_at, closed_at, note FROM exceptions WHERE tenant = $1 AND ($2 = '' OR status = $2) AND ($3 = 0 OR store = $4) AND (opened_at < $5 OR (opened_at = $5 AND operation < $6)) ORDER BY opened_at DESC, operation DESC LIMIT $7",
+        "SELECT operation, kind, store, subject_kind, subject, loss, status, opened_at, closed_at, note FROM exceptions WHERE tenant = $1 AND ($2 = '' OR status = $2) AND ($3 = 0 OR store = $4) AND (opened_at < $5 OR (opened_at = $5 AND (operation < $6 OR (operation = $6 AND kind > $7)))) ORDER BY opened_at DESC, operation DESC, kind LIMIT $8",
     )
     .bind(tenant.bytes().to_vec())
     .bind(wanted.status.map_or("", Status::as_str).to_owned())
@@ -151,6 +173,7 @@ async fn cases(
     .bind(wanted.store.map_or_else(Vec::new, |store| store.bytes().to_vec()))
     .bind(opened)
     .bind(operation)
+    .bind(kind)
     .bind(rows)
     .fetch_all(connection)
     .await?

@@ -9,8 +9,8 @@ pub(crate) const RULES: &[Rule] = &[
         counted: "SELECT COUNT(*) FROM exceptions",
         broken: &[
             "SELECT o.id AS id, 'it ended in an exception without such a case' AS what
-             FROM operations o LEFT JOIN exceptions x ON x.tenant = o.tenant AND x.operation = o.id
-             WHERE o.outcome = 'applied_with_exception' AND (x.operation IS NULL OR x.kind <> o.detail OR x.store <> o.store)",
+             FROM operations o LEFT JOIN exceptions x ON x.tenant = o.tenant AND x.operation = o.id AND x.kind = o.detail
+             WHERE o.outcome = 'applied_with_exception' AND (x.operation IS NULL OR x.store <> o.store)",
             "SELECT x.operation AS id, 'there is a case, and the operation did not end in an exception' AS what
              FROM exceptions x LEFT JOIN operations o ON o.tenant = x.tenant AND o.id = x.operation
              WHERE o.id IS NULL OR o.outcome <> 'applied_with_exception'",

@@ -107,7 +107,7 @@ impl Run {
                 Ok((answer, changes)) => {
                     self.books.cases.extend(changes.cases.iter().map(|case| case.operation));
                     for closed in &changes.closed_cases {
-                        self.books.cases.remove(closed);
+                        self.books.cases.remove(&closed.operation);
                     }
                     self.state.absorb(&changes);
                     return answer;

@@ -16,7 +16,7 @@ use crate::{
     ids::{DeviceId, MemberId, OperationId},
     operations::{Action, ExceptionKind, Outcome, VoidRedemption},
     time::{MINUTE, Millis},
-    transition::Swept,
+    transition::{Closed, Swept},
     verdict::Reason,
 };
 
@@ -280,7 +280,7 @@ fn a_counter_that_honours_a_held_coupon_leaves_word_for_the_order() {
     // A refund leaves the counter's use as the only one: its case is closed.
     let (_, changes) = run(&mut state, &ends(0, End::Void));
     assert!(matches!(at(&state, 0), CouponState::Redeemed { store: SHOP, .. }));
-    assert_eq!(changes.closed_cases, [operation]);
+    assert_eq!(changes.closed_cases, [Closed::all(operation)]);
     assert_eq!(at(&state, 1), CouponState::Available);
 }
 

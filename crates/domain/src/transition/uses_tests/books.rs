@@ -8,14 +8,14 @@ use std::{
 use uuid::Uuid;
 
 use super::super::{
-    Answer, Arrival, AskFreeze, CancelFreeze, Changes, Command, Excused, Lapse, State, Subject, decide,
+    Answer, Arrival, AskFreeze, CancelFreeze, Changes, Command, Lapse, State, Subject, decide,
     online::{AskedOrder, End, EndOnline, FreezeOnline, Named, OnlineStatus},
     testing::{COUPONS, NOW, PICKUP, TEMPLATE, basket, chain, coupon_id, device_id, id, store_of},
 };
 use crate::{
     coupons::{Coupon, CouponState},
     ids::{ClerkId, FreezeId, OperationId, StoreId},
-    operations::{Action, CollectOrder, Outcome, RedeemCoupon, VoidRedemption},
+    operations::{Action, CollectOrder, ExceptionKind, Outcome, RedeemCoupon, VoidRedemption},
     pickups::{Order, OrderState},
     time::{DAY, Millis},
 };
@@ -82,7 +82,7 @@ pub(super) struct Books {
     /// What each operation used.
     made: Vec<(OperationId, u128, Vec<Subject>)>,
     voided: BTreeSet<OperationId>,
-    pub(super) cases: BTreeMap<OperationId, i64>,
+    pub(super) cases: BTreeMap<(OperationId, ExceptionKind), i64>,
     /// What each store was told, by the version it saw.
     copies: BTreeMap<(StoreId, Subject), i64>,
     /// The version of each row that whoever holds it must have seen.
@@ -157,14 +157,17 @@ impl Run {
     }
 
     fn note(&mut self, changes: &Changes) {
-        for case in &changes.cases {
-            self.books.cases.insert(case.operation, case.loss);
+        for case in changes.cases.iter().chain(&changes.more_cases) {
+            *self.books.cases.entry((case.operation, case.kind)).or_default() += case.loss;
         }
-        for Excused { operation, loss } in &changes.excused {
-            *self.books.cases.get_mut(operation).expect("a case to excuse") -= loss;
+        for excused in &changes.excused {
+            let case = (excused.operation, excused.kind);
+            *self.books.cases.get_mut(&case).expect("a case to excuse") -= excused.loss;
         }
-        for operation in &changes.closed_cases {
-            self.books.cases.remove(operation);
+        for closed in &changes.closed_cases {
+            self.books.cases.retain(|(operation, kind), _| {
+                *operation != closed.operation || closed.kind.is_some_and(|only| only != *kind)
+            });
         }
         for (store, entity) in &changes.feed {
             if let Some(subject) = entity.subject() {
@@ -403,7 +406,10 @@ impl Run {
                 "{subject:?} is nobody's"
             );
             for used in &surplus {
-                assert!(self.books.cases.contains_key(used), "{used} has no case");
+                assert!(
+                    self.books.cases.keys().any(|(operation, _)| operation == used),
+                    "{used} has no case"
+                );
             }
         }
         // What breaks no other rule has a case for each use that is one too many, and no other.
@@ -421,7 +427,7 @@ impl Run {
             .books
             .cases
             .iter()
-            .filter(|(operation, _)| !elsewhere.contains(operation))
+            .filter(|((operation, _), _)| !elsewhere.contains(operation))
             .map(|(_, loss)| loss)
             .sum();
         let elsewhere_too_many = self.standing(Subject::Order(PICKUP)).1;

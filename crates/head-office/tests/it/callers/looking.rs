@@ -118,6 +118,9 @@ async fn operators_look_at_what_there_is(on: On) {
         .await
         .done(200);
     assert_eq!(one["status"], "open");
+    let by_kind = |kind: &str| format!("/v1/exceptions/{}?kind={kind}", cases[0]);
+    assert_eq!(office.get(&by_kind("double_pickup"), &admin).await.done(200), one);
+    assert_eq!(office.get(&by_kind("late"), &admin).await.code(), (404, "not_found"));
     let decided = office.get("/v1/exceptions?status=decided", &admin).await.done(200);
     assert_eq!(decided["items"], json!([]));
 
