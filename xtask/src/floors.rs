@@ -36,7 +36,6 @@ const HOUSES: &[House] = &[
             "feed",
             "http",
             "jobs",
-            "outbox",
             "retry",
             "turns",
         ],

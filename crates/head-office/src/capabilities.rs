@@ -17,7 +17,7 @@ use crate::{
     feed::images::Gallery,
     grants,
     http::{Aside, Routes, idempotency},
-    jobs, members, messages, online, outbox, pickups, points, products, questions, sales, stores, sync, wallet,
+    jobs, members, messages, online, pickups, points, products, questions, sales, site, stores, sync, wallet,
 };
 
 /// All of them, in the order in which `/openapi.json` describes what they answer.
@@ -51,7 +51,7 @@ pub const ALL: &[Capability] = &[
     pickups::CAPABILITY,
     questions::CAPABILITY,
     sync::CAPABILITY,
-    outbox::CAPABILITY,
+    site::CAPABILITY,
 ];
 
 impl App {

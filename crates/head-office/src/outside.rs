@@ -7,7 +7,7 @@ use crate::{
     capabilities,
     messages::notify::{Inbox, Mail, Notifier, Notifiers, ToSite},
     online::owner::{Asking, OrderOwner, SiteOwner},
-    outbox::{Caller, Calling, SiteError},
+    site::{Caller, Calling, SiteError},
 };
 
 /// Who is told and asked.

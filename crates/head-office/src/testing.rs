@@ -113,7 +113,7 @@ pub struct Chain {
 
 /// Asks over HTTP.
 pub fn web() -> reqwest::ClientBuilder {
-    reqwest::Client::builder().tls_backend_preconfigured(crate::outbox::tls::config().unwrap())
+    reqwest::Client::builder().tls_backend_preconfigured(crate::site::tls::config().unwrap())
 }
 
 pub fn random10() -> [u8; 10] {

@@ -4,8 +4,8 @@ pub use crate::{
     deed::AdminError,
     grants::by_hand::{Granted, NewGrant, code_policy, grant_coupons},
     operators::{KnownOperator, NewOperator, add_operator, deactivate_operator, operators},
-    outbox::setting::{drop_webhook, set_webhook},
     pickups::by_hand::{AddedOrder, NewOrder, add_order},
+    site::setting::{drop_webhook, set_webhook},
     stores::{
         adding::{NewClerk, NewStore, add_clerk, add_store, find_store, hash_pin},
         devices::{Decided, LostDevice, new_epoch, new_epoch_of_damaged, readmit, revoke},

@@ -7,7 +7,7 @@ use counterfoil_domain::{
 };
 
 use super::days::{self, Due, What};
-use crate::{app::App, db::DbError, engine::Refusal, outbox};
+use crate::{app::App, db::DbError, engine::Refusal, site};
 
 /// Rows at once: one group of the engine.
 const PAGE: i64 = 400;
@@ -30,7 +30,7 @@ pub struct Counts {
 pub async fn sweep(app: &App, now: Millis, limit: i64) -> Result<Counts, DbError> {
     let tenants = {
         let mut connection = app.db.reader().acquire().await?;
-        outbox::rows::tenants(&mut connection).await?
+        site::rows::tenants(&mut connection).await?
     };
     let mut counts = Counts::default();
     for tenant in tenants {

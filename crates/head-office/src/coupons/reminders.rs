@@ -27,7 +27,7 @@ use crate::{
         Words,
         notify::{Notice, Notifier},
     },
-    outbox, retry,
+    retry, site,
 };
 
 /// Rows at once.
@@ -62,7 +62,7 @@ pub struct Counts {
 pub async fn sweep(app: &App, notifiers: &[Arc<dyn Notifier>], now: Millis, limit: i64) -> Result<Counts, DbError> {
     let tenants = {
         let mut connection = app.db.reader().acquire().await?;
-        outbox::rows::tenants(&mut connection).await?
+        site::rows::tenants(&mut connection).await?
     };
     let mut counts = Counts::default();
     for tenant in tenants {

@@ -14,7 +14,7 @@ use crate::{
     app::App,
     db::{DbError, batch::id},
     engine::Refusal,
-    outbox,
+    site,
 };
 
 const COUPONS: &str = "SELECT id FROM coupons WHERE tenant = $1 AND surplus IS NOT NULL AND state = 'frozen' AND held_at <= $2 ORDER BY id LIMIT $3";
@@ -27,7 +27,7 @@ const ORDERS: &str = "SELECT id FROM orders WHERE tenant = $1 AND surplus IS NOT
 pub async fn sweep(app: &App, now: Millis, limit: i64) -> Result<u64, DbError> {
     let tenants = {
         let mut connection = app.db.reader().acquire().await?;
-        outbox::rows::tenants(&mut connection).await?
+        site::rows::tenants(&mut connection).await?
     };
     let mut done = 0;
     for tenant in tenants {

@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use super::{Message, Words, rows};
 use crate::{
     db::Db,
-    outbox::{self, Caller, SiteError, Webhook},
+    site::{self, Caller, SiteError, Webhook},
 };
 
 /// How long a mail server may take.
@@ -148,7 +148,7 @@ impl ToSite {
 
     async fn webhook(&self, tenant: TenantId) -> Result<Option<Webhook>, crate::db::DbError> {
         let mut connection = self.db.reader().acquire().await?;
-        outbox::rows::webhook(&mut connection, tenant).await
+        site::rows::webhook(&mut connection, tenant).await
     }
 }
 

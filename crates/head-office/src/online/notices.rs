@@ -11,7 +11,7 @@ use serde_json::json;
 use sqlx::AnyConnection;
 
 use super::rows;
-use crate::{clock::Random, db::DbError, outbox};
+use crate::{clock::Random, db::DbError, site};
 
 /// A counter honoured coupons that orders hold: their owner must be told.
 ///
@@ -24,7 +24,7 @@ pub(super) async fn taken(
     taken: &[Taken],
     now: Millis,
 ) -> Result<(), DbError> {
-    if !outbox::rows::has_webhook(connection, tenant).await? {
+    if !site::rows::has_webhook(connection, tenant).await? {
         return Ok(());
     }
     let ids: Vec<FreezeId> = taken.iter().map(|taken| taken.order).collect();
@@ -34,7 +34,7 @@ pub(super) async fn taken(
         .map(|order| (order.id, order.number))
         .collect();
     for one in taken {
-        let id = outbox::notices::fresh(random, now)?;
+        let id = site::notices::fresh(random, now)?;
         let body = json!({
             "kind": "coupon_taken",
             "id": id,
@@ -45,7 +45,7 @@ pub(super) async fn taken(
             "store": one.store,
             "at": one.at,
         });
-        outbox::notices::put(connection, tenant, id, "coupon_taken", &body, now).await?;
+        site::notices::put(connection, tenant, id, "coupon_taken", &body, now).await?;
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::rows::Overdue;
 use crate::{
     db::{Db, DbError},
-    outbox::{self, Caller},
+    site::{self, Caller},
 };
 
 /// What became of an order's payment.
@@ -66,7 +66,7 @@ impl SiteOwner {
     async fn ask(&self, tenant: TenantId, order: &Overdue) -> Result<Payment, DbError> {
         let webhook = {
             let mut connection = self.db.reader().acquire().await?;
-            outbox::rows::webhook(&mut connection, tenant).await?
+            site::rows::webhook(&mut connection, tenant).await?
         };
         let Some(webhook) = webhook else {
             return Ok(Payment::Unknown);

@@ -16,7 +16,7 @@ use super::{
     owner::{OrderOwner, Payment},
     rows::{self, Overdue},
 };
-use crate::{app::App, db::DbError, engine::Refusal, outbox, retry};
+use crate::{app::App, db::DbError, engine::Refusal, retry, site};
 
 /// First wait after an answer that does not help.
 const FIRST: Millis = MINUTE;
@@ -46,7 +46,7 @@ pub async fn sweep(app: &App, owner: &Arc<dyn OrderOwner>, now: Millis, limit: i
     let mut counts = Counts::default();
     let tenants = {
         let mut connection = app.db.reader().acquire().await?;
-        outbox::rows::tenants(&mut connection).await?
+        site::rows::tenants(&mut connection).await?
     };
     for tenant in tenants {
         let mut overdue = {

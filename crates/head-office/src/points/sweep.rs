@@ -7,7 +7,7 @@ use counterfoil_domain::{
 };
 
 use super::rows;
-use crate::{app::App, db::DbError, engine::Refusal, outbox};
+use crate::{app::App, db::DbError, engine::Refusal, site};
 
 /// Accounts at once: one group of the engine.
 const PAGE: i64 = 400;
@@ -19,7 +19,7 @@ const PAGE: i64 = 400;
 pub async fn sweep(app: &App, now: Millis, limit: i64) -> Result<u64, DbError> {
     let tenants = {
         let mut connection = app.db.reader().acquire().await?;
-        outbox::rows::tenants(&mut connection).await?
+        site::rows::tenants(&mut connection).await?
     };
     let mut done = 0;
     for tenant in tenants {

@@ -20,7 +20,7 @@ use counterfoil_head_office::{
     grants, jobs,
     messages::notify::{Inbox, Notifier},
     online::{self, owner::OrderOwner},
-    outbox::{Caller, notices},
+    site::{Caller, notices},
     testing::{Chain, HOUR, MANY_END, On, START, in_time, many},
     verify::verify,
 };

@@ -8,8 +8,8 @@ use counterfoil_domain::{
 use counterfoil_head_office::{
     admin,
     clock::SystemRandom,
-    outbox::{self, notices},
     outside::Outside,
+    site::{self, notices},
 };
 use serde_json::{Value, json};
 
@@ -78,7 +78,7 @@ async fn a_counter_that_honours_a_held_coupon_is_told_to_the_order(on: On) {
     assert_eq!((counts.told, counts.failed), (1, 0));
     let heard = site.heard();
     assert_eq!(heard.len(), 2);
-    assert_eq!(heard[0].0[outbox::ID], heard[1].0[outbox::ID]);
+    assert_eq!(heard[0].0[site::ID], heard[1].0[site::ID]);
     let told: Value = serde_json::from_str(&heard[1].1).unwrap();
     assert_eq!(told["kind"], "coupon_taken");
     assert_eq!(told["order"], "W-1");

@@ -20,8 +20,8 @@ use counterfoil_head_office::{
         rows::Overdue,
         sweep,
     },
-    outbox,
     outside::Outside,
+    site,
 };
 use serde_json::{Value, json};
 
@@ -133,11 +133,11 @@ async fn the_owner_is_asked_over_http_and_signed(on: On) {
     let heard = site.heard();
     assert_eq!(heard.len(), 6);
     let (headers, body) = &heard[0];
-    let id = headers[outbox::ID].parse().unwrap();
-    let time: i64 = headers[outbox::TIME].parse().unwrap();
+    let id = headers[site::ID].parse().unwrap();
+    let time: i64 = headers[site::TIME].parse().unwrap();
     assert_eq!(time, chain.clock.now());
-    let expected = outbox::sign(secret.as_bytes(), time, id, body.as_bytes());
-    assert_eq!(headers[outbox::SIGNATURE], expected);
+    let expected = site::sign(secret.as_bytes(), time, id, body.as_bytes());
+    assert_eq!(headers[site::SIGNATURE], expected);
     let sent = json!({
         "kind": "order_payment", "order": "W-1", "order_freeze": id_of(chain.tenant, "W-1"),
         "amount": 1, "deadline": START + 15 * MINUTE,

@@ -1,4 +1,4 @@
-//! What outbox brings along.
+//! What the chain's own site brings along.
 
 use counterfoil_domain::time::{Millis, SECOND};
 
