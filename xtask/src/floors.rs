@@ -28,6 +28,7 @@ const HOUSES: &[House] = &[
         ground: &[
             "app",
             "audit",
+            "broker",
             "capability",
             "clock",
             "db",
@@ -36,6 +37,8 @@ const HOUSES: &[House] = &[
             "feed",
             "http",
             "jobs",
+            "outbox",
+            "processes",
             "retry",
             "turns",
         ],

@@ -218,6 +218,8 @@ ids! {
     FreezeId,
     /// A message to members.
     MessageId,
+    /// A message from one part of head office to another.
+    OutgoingId,
     /// A case: something that happened in a shop and broke a rule.
     ExceptionId,
     /// One unbroken history of head office's database; a restore from a backup begins another.

@@ -12,6 +12,7 @@ pub mod coupons;
 pub mod ids;
 pub mod offline;
 pub mod operations;
+pub mod outbox;
 pub mod people;
 pub mod pickups;
 pub mod planted;

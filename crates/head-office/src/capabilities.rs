@@ -17,7 +17,7 @@ use crate::{
     feed::images::Gallery,
     grants,
     http::{Aside, Routes, idempotency},
-    jobs, members, messages, online, pickups, points, products, questions, sales, site, stores, sync, wallet,
+    jobs, members, messages, online, outbox, pickups, points, products, questions, sales, site, stores, sync, wallet,
 };
 
 /// All of them, in the order in which `/openapi.json` describes what they answer.
@@ -52,6 +52,13 @@ pub const ALL: &[Capability] = &[
     questions::CAPABILITY,
     sync::CAPABILITY,
     site::CAPABILITY,
+    Capability {
+        tables: |_| vec![Box::new(outbox::table::Outbox)],
+        people: outbox::http::routes,
+        rules: outbox::rules::RULES,
+        forgets: &[|connection, now, most| Box::pin(outbox::rows::forget(connection, now, most))],
+        ..Capability::NONE
+    },
 ];
 
 impl App {
@@ -74,6 +81,12 @@ impl App {
             works: ALL.iter().flat_map(|capability| capability.works).copied().collect(),
             forgets: ALL.iter().flat_map(|capability| capability.forgets).copied().collect(),
         });
+        app.own.put(outbox::Known(
+            ALL.iter()
+                .flat_map(|capability| capability.consumers)
+                .copied()
+                .collect(),
+        ));
         Arc::new(app)
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     feed::images::Images,
     http::Aside,
     jobs::{Due, Forget, Works},
+    outbox::Consumer,
 };
 
 /// What a capability brings along: what it does not name it has not.
@@ -24,6 +25,8 @@ pub struct Capability {
     pub counters: &'static [Aside],
     /// Kinds of work in the background.
     pub works: &'static [&'static dyn Works],
+    /// Who consumes messages.
+    pub consumers: &'static [&'static dyn Consumer],
     /// What is done by itself at its time.
     pub due: &'static [Due],
     /// What is forgotten after a while.
@@ -41,6 +44,7 @@ impl Capability {
         people: OpenApiRouter::new,
         counters: &[],
         works: &[],
+        consumers: &[],
         due: &[],
         forgets: &[],
         images: &[],

@@ -20,6 +20,7 @@ use super::{
 use crate::{
     coupons::{Coupon, Template},
     ids::{NotAnId, Place, StoreId},
+    outbox::Outgoing,
     people::Member,
     pickups::Order,
     points::{Account, Earning, Posted, Spent, earning::EarningRule},
@@ -476,5 +477,7 @@ tables! {
         cards: Card;
         /// Entries of members' ledgers.
         posted: Posted;
+        /// Messages that are handed over for sure.
+        outgoing: Outgoing;
     }
 }

@@ -30,7 +30,10 @@ use sqlx::{
 use tokio::sync::{Mutex, MutexGuard};
 pub use tx::{Crash, Faults, Tx};
 
-use crate::clock::{Clock, Random};
+use crate::{
+    broker::{Broker, InProcess},
+    clock::{Clock, Random},
+};
 
 /// Which engine is behind the URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,14 @@ pub enum Dialect {
 }
 
 impl Dialect {
+    /// Which engine a connection is to.
+    pub fn of(connection: &AnyConnection) -> Self {
+        if connection.backend_name() == "SQLite" {
+            Self::Sqlite
+        } else {
+            Self::Postgres
+        }
+    }
     /// Ends a `SELECT` of rows that are about to be changed.
     pub fn lock_suffix(self) -> &'static str {
         match self {
@@ -87,6 +98,7 @@ pub struct Db {
     writer: Mutex<Option<AnyConnection>>,
     readers: AnyPool,
     faults: Option<Arc<dyn Faults>>,
+    broker: Arc<dyn Broker>,
     /// Pages the file may have, 0 = any: for tests of a full disk.
     #[cfg(feature = "testing")]
     room: std::sync::atomic::AtomicI64,
@@ -143,6 +155,7 @@ impl Db {
             room: std::sync::atomic::AtomicI64::new(0),
             readers,
             faults,
+            broker: Arc::new(InProcess::default()),
         };
         if let Err(error) = db.begin(clock, random).await {
             // A connection that is only dropped may leave its log behind.
@@ -160,6 +173,11 @@ impl Db {
             transaction.commit("db.upgrade").await?;
         }
         Ok(())
+    }
+
+    /// Wakes who hands over the messages that are committed here.
+    pub fn broker(&self) -> &dyn Broker {
+        self.broker.as_ref()
     }
 
     /// Which engine it is.
@@ -348,7 +366,7 @@ impl Lease<'_> {
         match self.slot.as_mut() {
             Some(connection) => {
                 let inner = connection.begin_with(sql).await?;
-                Ok(Tx::new(inner, self.db.faults.as_deref()))
+                Ok(Tx::new(inner, self.db.faults.as_deref(), self.db.broker.as_ref()))
             }
             None => Err(DbError::config("the connection is gone")),
         }

@@ -8,6 +8,7 @@ use std::{
 use sqlx::{Any, AnyConnection, Transaction};
 
 use super::DbError;
+use crate::broker::Broker;
 
 /// Where the program ends, as far as the database can tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,11 +30,23 @@ pub trait Faults: Debug + Send + Sync {
 pub struct Tx<'a> {
     inner: Transaction<'a, Any>,
     faults: Option<&'a dyn Faults>,
+    broker: &'a dyn Broker,
+    sends: bool,
 }
 
 impl<'a> Tx<'a> {
-    pub(super) fn new(inner: Transaction<'a, Any>, faults: Option<&'a dyn Faults>) -> Self {
-        Self { inner, faults }
+    pub(super) fn new(inner: Transaction<'a, Any>, faults: Option<&'a dyn Faults>, broker: &'a dyn Broker) -> Self {
+        Self {
+            inner,
+            faults,
+            broker,
+            sends: false,
+        }
+    }
+
+    /// It holds messages to hand over: who does that is woken as soon as it is committed.
+    pub fn sends(&mut self) {
+        self.sends = true;
     }
 
     /// Keeps it all. `name` says in the program which commit this is.
@@ -50,7 +63,12 @@ impl<'a> Tx<'a> {
         self.inner.commit().await?;
         match crash {
             Some(Crash::After) => Err(DbError::Crashed { commit: name }),
-            _ => Ok(()),
+            _ => {
+                if self.sends {
+                    self.broker.ring();
+                }
+                Ok(())
+            }
         }
     }
 

@@ -132,6 +132,11 @@ impl<'d> Deed<'d> {
         self.news.clear();
     }
 
+    /// It holds messages to hand over, see [`Tx::sends`].
+    pub(crate) fn sends(&mut self) {
+        self.transaction.sends();
+    }
+
     /// Keeps it all. The feeds are last, because their heads are held until the commit. Answers where the feeds stand that
     /// something was told in. `name` says in the program which commit this is.
     ///

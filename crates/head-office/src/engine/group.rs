@@ -64,6 +64,15 @@ struct Work {
     facts: Changes,
 }
 
+/// A group that is stored and not committed yet.
+struct Done {
+    answers: Vec<Result<Answered, Refusal>>,
+    /// Where the feeds stand that something was told in.
+    heads: BTreeMap<StoreId, i64>,
+    /// Whether there are messages to hand over.
+    sent: bool,
+}
+
 impl Writer {
     pub(super) fn new(parts: Parts, tables: Vec<Box<dyn Table>>) -> Self {
         Self {
@@ -84,12 +93,15 @@ impl Writer {
         let mut lease = db.lease().await?;
         let result = async {
             let mut transaction = lease.begin().await?;
-            let result = self.in_transaction(&mut transaction, tenant, errands, care).await?;
+            let done = self.in_transaction(&mut transaction, tenant, errands, care).await?;
+            if done.sent {
+                transaction.sends();
+            }
             transaction.commit("group").await?;
-            Ok::<_, DbError>(result)
+            Ok::<_, DbError>(done)
         }
         .await;
-        let (answers, heads) = match result {
+        let Done { answers, heads, .. } = match result {
             Ok(done) => done,
             Err(error) => {
                 // A full disk rolls back by itself, a lost connection leaves an unknown commit behind: in both cases the
@@ -115,7 +127,7 @@ impl Writer {
         tenant: TenantId,
         errands: &[Errand],
         care: &Care,
-    ) -> Result<(Vec<Result<Answered, Refusal>>, BTreeMap<StoreId, i64>), DbError> {
+    ) -> Result<Done, DbError> {
         let now = self.parts.clock.now();
         let mut keys: BTreeSet<Key> = match (care.isolate, alone(errands)) {
             // Whatever it is about may be what does not read.
@@ -206,7 +218,11 @@ impl Writer {
                 history,
             }));
         }
-        Ok((answers, heads))
+        Ok(Done {
+            answers,
+            heads,
+            sent: told.sent,
+        })
     }
 
     /// Tells counters, last of all: the feeds' heads are held until the commit.

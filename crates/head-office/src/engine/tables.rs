@@ -35,6 +35,7 @@ pub enum Place {
     Cards,
     Templates,
     Exceptions,
+    Outbox,
 }
 
 /// What a table loads with.
@@ -78,6 +79,8 @@ pub struct Told {
     pub news: BTreeMap<StoreId, Vec<Item>>,
     /// Coupons that were given to members, with their codes.
     pub given: BTreeMap<CouponId, Coupon>,
+    /// Whether there are messages to hand over.
+    pub sent: bool,
 }
 
 /// A table, or a few that always go together.

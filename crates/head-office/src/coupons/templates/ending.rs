@@ -8,7 +8,7 @@ use crate::{
     app::App,
     db::DbError,
     deed::{Actor, Deed},
-    outbox,
+    site,
 };
 
 /// Marks what has ended, at most so many versions a tenant; how many there were.
@@ -17,7 +17,7 @@ use crate::{
 /// The database's. What was not done is done by the next sweep.
 pub async fn sweep(app: &App, now: Millis, limit: i64) -> Result<u64, DbError> {
     let mut reader = app.db.reader().acquire().await?;
-    let tenants = outbox::rows::tenants(&mut reader).await?;
+    let tenants = site::rows::tenants(&mut reader).await?;
     let mut ended = 0;
     for tenant in tenants {
         // Looking costs the writer nothing.

@@ -1,0 +1,118 @@
+//! An effect and its line in the inbox, in one transaction.
+
+use std::sync::Arc;
+
+use counterfoil_domain::{
+    ids::TenantId,
+    time::Millis,
+    transition::{Answer, Command},
+};
+use futures_core::future::BoxFuture;
+use sqlx::AnyConnection;
+
+use super::{Done, Message, NotDone, rows};
+use crate::{
+    app::App,
+    db::DbError,
+    deed::{Actor, Deed},
+    engine::{Keep, Kept},
+};
+
+const IN_INBOX: Done = Done { in_inbox: true };
+
+impl Message {
+    /// Whether its line is in the inbox: then its effect is done, and it need only be confirmed. Worth asking before what
+    /// costs much, as a question to somebody outside; [`Message::consume`] and [`Message::submit`] find out themselves.
+    ///
+    /// # Errors
+    /// The driver's.
+    pub async fn is_done(&self, app: &App) -> Result<Option<Done>, DbError> {
+        let mut reader = app.db.reader().acquire().await.map_err(DbError::from)?;
+        let there = rows::in_inbox(&mut reader, self.tenant, &self.topic, self.id).await?;
+        Ok(there.then_some(IN_INBOX))
+    }
+
+    /// Does the effect and writes the line of the inbox, in one transaction; if the line is there already, nothing. The
+    /// deed is commited here; who does it is called by the topic in the audit log.
+    ///
+    /// # Errors
+    /// The effect's, after which nothing of it is kept, and the database's.
+    pub async fn consume(
+        &self,
+        app: &App,
+        effect: impl AsyncFnOnce(&mut Deed<'_>) -> Result<(), NotDone>,
+    ) -> Result<Done, NotDone> {
+        let actor = Actor::of(self.tenant, &self.topic);
+        let mut lease = app.db.lease().await?;
+        let mut deed = Deed::new(lease.begin().await?, app.random.as_ref(), actor, app.clock.now());
+        let now = deed.now();
+        if !rows::insert_inbox(&mut deed, self.tenant, &self.topic, self.id, now).await? {
+            deed.rollback().await?;
+            return Ok(IN_INBOX);
+        }
+        if let Err(error) = effect(&mut deed).await {
+            deed.rollback().await?;
+            return Err(error);
+        }
+        let heads = deed.commit("outbox.consume").await?;
+        app.moved(self.tenant, heads);
+        Ok(IN_INBOX)
+    }
+
+    /// Has the engine do the effect: `command`, and the line of the inbox in its transaction. `judge` says of the answer
+    /// whether that is what the message asked for; if not, there is no line, and the message comes again.
+    ///
+    /// # Errors
+    /// What `judge` says, or that the engine did not do it.
+    pub async fn submit(
+        &self,
+        app: &App,
+        command: Command,
+        judge: fn(&Answer) -> Result<(), NotDone>,
+    ) -> Result<Done, NotDone> {
+        let keep = Arc::new(Judged {
+            message: self.clone(),
+            now: app.clock.now(),
+            judge,
+        });
+        match app.engine.submit_kept(self.tenant, command, keep).await {
+            Ok(kept) if kept.status == DONE => Ok(IN_INBOX),
+            Ok(kept) if kept.status == BAD => Err(NotDone::Bad(kept.body)),
+            Ok(kept) => Err(NotDone::Later(kept.body)),
+            // It may have been done before, here or in another process.
+            Err(refusal) => self.is_done(app).await?.ok_or_else(|| refusal.into()),
+        }
+    }
+}
+
+const DONE: u16 = 200;
+const LATER: u16 = 503;
+const BAD: u16 = 422;
+
+struct Judged {
+    message: Message,
+    now: Millis,
+    judge: fn(&Answer) -> Result<(), NotDone>,
+}
+
+impl Keep for Judged {
+    fn keep<'c>(
+        &'c self,
+        connection: &'c mut AnyConnection,
+        tenant: TenantId,
+        answer: &'c Answer,
+    ) -> BoxFuture<'c, Result<Kept, DbError>> {
+        Box::pin(async move {
+            let (status, body) = match (self.judge)(answer) {
+                Ok(()) => (DONE, String::new()),
+                Err(NotDone::Later(why)) => (LATER, why),
+                Err(NotDone::Bad(why)) => (BAD, why),
+            };
+            let Message { topic, id, .. } = &self.message;
+            if status == DONE && !rows::insert_inbox(connection, tenant, topic, *id, self.now).await? {
+                return Err(DbError::Answered);
+            }
+            Ok(Kept { status, body })
+        })
+    }
+}
