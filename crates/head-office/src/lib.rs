@@ -48,6 +48,7 @@ pub mod wallet;
 use std::sync::Arc;
 
 pub use app::App;
+use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 
@@ -55,13 +56,13 @@ use crate::http::connections::{self, Limits};
 
 /// Answers requests on `listener` until `app.stopping` is cancelled; requests under way are finished.
 pub async fn serve(app: Arc<App>, listener: TcpListener, metrics: Option<PrometheusHandle>) {
-    serve_within(app, listener, metrics, Limits::default()).await;
+    let router = capabilities::router(Arc::clone(&app), metrics);
+    serve_within(app, listener, router, Limits::default()).await;
 }
 
-/// The same, with other limits on connections than the usual ones.
-pub async fn serve_within(app: Arc<App>, listener: TcpListener, metrics: Option<PrometheusHandle>, limits: Limits) {
+/// The same, with these routes and other limits on connections than the usual ones.
+pub async fn serve_within(app: Arc<App>, listener: TcpListener, router: Router, limits: Limits) {
     let watcher = tokio::spawn(sync::http::watch_other_processes(Arc::clone(&app)));
-    let router = capabilities::router(Arc::clone(&app), metrics);
     connections::serve(listener, router, limits, app.stopping.clone()).await;
     watcher.abort();
     app.tasks.close();

@@ -6,17 +6,19 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    CliError,
-    arguments::serve::{Role, Serve},
-    print,
-};
+use super::{CliError, arguments::serve::Serve, print};
 use crate::{
     app::App,
+    capabilities,
     clock::{AheadClock, Clock, SystemClock, SystemRandom},
-    http::connections::{Limits, raise_descriptors},
+    http::{
+        Routes,
+        connections::{Limits, raise_descriptors},
+    },
     messages::notify::Mail,
+    outbox,
     outside::{self, Outside},
+    processes::{self, Role},
 };
 
 /// How often the recorder of metrics clears up what nobody has asked for.
@@ -27,12 +29,6 @@ pub(super) async fn serve(database: &str, options: Serve) -> Result<(), CliError
         return Err(CliError::input(
             "not_available",
             "This version sends no messages through NATS. Leave --nats (COUNTERFOIL_HQ_NATS) out.",
-        ));
-    }
-    if !options.roles.contains(&Role::Api) {
-        return Err(CliError::input(
-            "not_available",
-            "In this version a process without the role api has nothing to listen for. Add it to --roles (COUNTERFOIL_HQ_ROLES).",
         ));
     }
     let mail = mail(&options)?;
@@ -48,9 +44,16 @@ pub(super) async fn serve(database: &str, options: Serve) -> Result<(), CliError
             .map_err(|error| CliError::failed("internal", format!("Nobody outside can be called: {error}.")))?;
         outside::start(&app, outside);
     }
-    let metrics = recorder(&app.stopping)?;
+    outbox::start(&app, &outbox::consumers(&app, &options.roles));
+    processes::start(&app, &options.roles);
+    let metrics = Some(recorder(&app.stopping)?);
+    let router = if options.roles.contains(&Role::Api) {
+        capabilities::router(Arc::clone(&app), metrics)
+    } else {
+        Routes::service(metrics).serve(Arc::clone(&app))
+    };
     stop_on_signal(app.stopping.clone())?;
-    let serving = tokio::spawn(crate::serve_within(app, listener, Some(metrics), limits(&options)));
+    let serving = tokio::spawn(crate::serve_within(app, listener, router, limits(&options)));
     print(&format!("listening on http://{address}"))?;
     let failed = |what: String| CliError::failed("internal", format!("The server stopped: {what}."));
     match serving.await {

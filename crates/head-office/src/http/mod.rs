@@ -18,7 +18,7 @@ mod who;
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Router,
+    Json, Router,
     extract::{Request, State},
     http::{HeaderValue, Method, StatusCode, header},
     middleware::Next,
@@ -35,12 +35,13 @@ pub use input::{Body, Fields, Nothing, Path, Query, did_not_come};
 use metrics_exporter_prometheus::PrometheusHandle;
 pub use paging::{Page, Paging};
 pub use roles::{Allowed, Roles};
+use serde_json::json;
 pub use stream::{CutOff, Writer, events, streamed};
 use tower_http::{catch_panic::CatchPanicLayer, set_header::SetResponseHeaderLayer};
 use utoipa_axum::router::OpenApiRouter;
 pub(crate) use who::{device_key, device_status, operator_role};
 
-use crate::app::App;
+use crate::{app::App, db, processes};
 
 /// A route that is not in `/openapi.json`.
 #[derive(Debug, Clone)]
@@ -55,13 +56,16 @@ pub struct Aside {
     pub answer: fn() -> MethodRouter<Arc<App>>,
 }
 
-/// Who may call what belongs to the service itself.
-const SERVICE: [(Method, &str, Allowed); 5] = [
+/// Who may call what belongs to the service itself, whatever its process does.
+const SERVICE: [(Method, &str, Allowed); 3] = [
     (Method::GET, "/healthz", Allowed::Anybody),
     (Method::GET, "/readyz", Allowed::Anybody),
+    (Method::GET, "/metrics", Allowed::Anybody),
+];
+/// Who may call what tells of the API.
+const DESCRIPTION: [(Method, &str, Allowed); 2] = [
     (Method::GET, "/openapi.json", Allowed::Anybody),
     (Method::GET, "/docs", Allowed::Anybody),
-    (Method::GET, "/metrics", Allowed::Anybody),
 ];
 
 /// All routes of these capabilities, and who may call them.
@@ -80,7 +84,7 @@ impl Routes {
         metrics: Option<PrometheusHandle>,
     ) -> Self {
         let mut counters = Router::new();
-        let mut others = SERVICE.to_vec();
+        let mut others = [&SERVICE[..], &DESCRIPTION].concat();
         for route in aside {
             counters = counters.route(route.path, (route.answer)());
             others.push((route.method.clone(), route.path, route.allowed.clone()));
@@ -91,21 +95,23 @@ impl Routes {
         let document = openapi::finish(&document);
         let roles = Roles::of(&document, &others);
         let page = openapi::page(&document);
-        let service = Router::new()
-            .route("/healthz", get(async || "ok\n"))
-            .route("/readyz", get(ready))
-            .route("/openapi.json", get(async move || axum::Json(document)))
-            .route("/docs", get(async move || documentation(page)))
-            .route(
-                "/metrics",
-                get(async move || match metrics {
-                    Some(handle) => handle.render().into_response(),
-                    None => StatusCode::NOT_FOUND.into_response(),
-                }),
-            );
+        let description = Router::new()
+            .route("/openapi.json", get(async move || Json(document)))
+            .route("/docs", get(async move || documentation(page)));
         Self {
-            router: counters.merge(people).merge(service),
+            router: counters.merge(people).merge(description).merge(service(metrics)),
             roles,
+        }
+    }
+
+    /// What a process answers that is there for neither people nor counters.
+    pub fn service(metrics: Option<PrometheusHandle>) -> Self {
+        let document = OpenApiRouter::<Arc<App>>::with_openapi(openapi::document())
+            .split_for_parts()
+            .1;
+        Self {
+            router: service(metrics),
+            roles: Roles::of(&openapi::finish(&document), &SERVICE),
         }
     }
 
@@ -159,12 +165,35 @@ fn documentation(page: String) -> Response {
     (headers, axum::response::Html(page)).into_response()
 }
 
-/// Ready when the database answers in time.
+fn service(metrics: Option<PrometheusHandle>) -> Router<Arc<App>> {
+    Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route(
+            "/metrics",
+            get(async move || match metrics {
+                Some(handle) => handle.render().into_response(),
+                None => StatusCode::NOT_FOUND.into_response(),
+            }),
+        )
+}
+
+/// Ready when the database answers in time. Shipping may be delayed all the same: it is done later, and nothing is lost.
 async fn ready(State(app): State<Arc<App>>) -> Response {
-    let asked = tokio::spawn(async move { app.db.history().await });
+    let asked = tokio::spawn(async move {
+        let mut snapshot = app.db.snapshot().await?;
+        db::history(&mut snapshot).await?;
+        processes::lives(&mut snapshot, processes::Role::Fulfilment, app.clock.now()).await
+    });
     match tokio::time::timeout(Duration::from_secs(2), asked).await {
-        Ok(Ok(Ok(_))) => "ready\n".into_response(),
-        _ => (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response(),
+        Ok(Ok(Ok(ships))) => {
+            let shipping = if ships { "in_time" } else { "delayed" };
+            Json(json!({"status": "ready", "shipping": shipping})).into_response()
+        }
+        _ => {
+            let why = Json(json!({"status": "the database does not answer"}));
+            (StatusCode::SERVICE_UNAVAILABLE, why).into_response()
+        }
     }
 }
 

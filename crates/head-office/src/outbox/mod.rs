@@ -14,7 +14,7 @@ pub mod http;
 pub mod rows;
 pub(crate) mod rules;
 mod send;
-pub(crate) mod table;
+pub mod table;
 
 use std::{fmt::Debug, sync::Arc};
 

@@ -24,6 +24,7 @@ mod described;
 mod engine;
 mod messages;
 mod orders;
+mod outbox;
 mod paths;
 mod points;
 mod program;

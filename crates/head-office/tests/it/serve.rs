@@ -174,7 +174,6 @@ fn what_can_not_be_served_is_said_in_one_sentence() {
     let serve = |url: &str, more: &[&str]| hq(url, &[&["serve", "--listen", "127.0.0.1:0"], more].concat());
 
     serve(&url, &["--nats", "nats://127.0.0.1:4222"]).refused(2, "not_available");
-    serve(&url, &["--roles", "jobs"]).refused(2, "not_available");
     assert_eq!(serve(&url, &["--roles", "cook"]).code, 2);
     assert_eq!(hq(&url, &["serve", "--listen", "somewhere"]).code, 2);
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

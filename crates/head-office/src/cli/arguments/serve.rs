@@ -2,7 +2,9 @@
 
 use std::{net::SocketAddr, num::NonZeroUsize};
 
-use clap::{Args, ValueEnum};
+use clap::Args;
+
+use crate::processes::Role;
 
 #[derive(Debug, Args)]
 pub struct Serve {
@@ -54,7 +56,8 @@ pub struct Serve {
     /// Example: --smtp-from 'Shanlan Coffee <no-reply@shop.example>'
     #[arg(long, value_name = "ADDRESS", env = "COUNTERFOIL_HQ_SMTP_FROM")]
     pub smtp_from: Option<String>,
-    /// What this process does.
+    /// What this process does. Several processes on one PostgreSQL database may share it out; one without api answers only
+    /// /healthz, /readyz and /metrics.
     ///
     /// Example: --roles api,jobs
     #[arg(
@@ -65,14 +68,4 @@ pub struct Serve {
         default_value = "api,fulfilment,jobs"
     )]
     pub roles: Vec<Role>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Role {
-    /// Answers counters.
-    Api,
-    /// Ships what was exchanged.
-    Fulfilment,
-    /// Does what is due at some time.
-    Jobs,
 }

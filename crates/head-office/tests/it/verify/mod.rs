@@ -111,6 +111,8 @@ async fn nothing_is_broken_and_every_damage_is_found(on: On) {
         "ledger_entries",
         "ledger_holds",
         "earnings",
+        "outbox",
+        "inbox",
     ];
     for check in all.iter().filter(|check| !elsewhere.contains(&check.check)) {
         assert!(
