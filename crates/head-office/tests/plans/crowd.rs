@@ -40,6 +40,35 @@ pub async fn of_everything(chain: &Chain, on: On, rows: i64) {
     chain.fill(on, 100, "stores (tenant, id, code, name_zh, name_en, time_zone, max_count, max_amount, max_each, max_per_member, max_hours, created_at, version)", &format!("{tenant}, {id}, {digits}, 'x', 'x', 'UTC', 0, 0, 0, 0, 0, {START}, 1")).await;
     let tables: &[(&str, String)] = &[
         (
+            "outbox (tenant, id, topic, key, number, source, body, status, next_try_at, created_at)",
+            format!("{id}, 'x', {digits}, 1, {digits}, '{{}}', 'pending', {START} + i, {START}"),
+        ),
+        ("inbox (tenant, consumer, message, done_at)", format!("'x', {id}, {START}")),
+        (
+            "accounts (tenant, member, version, points_available, points_held, points_pending, points_debt, points_entries, balance_available, balance_held, balance_pending, balance_debt, balance_entries, earned_day, earned, due_at)",
+            format!("{member}, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, {START} + i"),
+        ),
+        (
+            "ledger_lots (tenant, member, asset, lot, amount, free, held, earned_at, ends_at)",
+            format!("{member}, 'points', 1, 1, 1, 0, {START}, {START} + i"),
+        ),
+        (
+            "ledger_holds (tenant, member, asset, hold, device, until, amount, pins)",
+            format!("{member}, 'balance', {id}, {device}, {later}, 1, '[]'"),
+        ),
+        (
+            "ledger_entries (tenant, member, asset, entry, kind, reason, source_of, source, at, amount, owed, available, held, pending, debt)",
+            format!("{member}, 'points', 1, 'earn', 'gift', 'gift', {id}, {START}, 1, 0, 1, 0, 0, 0"),
+        ),
+        (
+            "ledger_shares (tenant, member, asset, entry, lot, free, held)",
+            format!("{member}, 'points', 1, 1, 1, 0"),
+        ),
+        (
+            "earnings (tenant, source_of, source, member, entry, amount, taken_back, rule, paid, at)",
+            format!("'gift', {id}, {member}, 1, 1, 0, 0, 0, {START}"),
+        ),
+        (
             "operations (tenant, device, epoch, seq, id, store, subject_kind, subject, fingerprint, received_at, outcome, detail, body)",
             format!(
                 "{device}, 1, i, {id}, {store}, CASE i % 3 WHEN 0 THEN 'coupon' WHEN 1 THEN 'order' ELSE 'sale' END, {id}, {hash}, {START}, CASE i % 5 WHEN 0 THEN 'applied_with_exception' ELSE 'applied' END, NULL, {id}"
@@ -120,6 +149,7 @@ pub async fn of_everything(chain: &Chain, on: On, rows: i64) {
         (
             "enrol_codes (tenant, code_hash, store, created_at, expires_at)",
             format!("{hash}, {store}, {START}, {START}"),
+        ),
         ),
         (
             "products (tenant, id, sku, name_zh, name_en, unit_price, currency, active, created_at, changed_at, version)",

@@ -20,6 +20,7 @@ use counterfoil_head_office::{
     grants, jobs,
     messages::notify::{Inbox, Notifier},
     online::{self, owner::OrderOwner},
+    points,
     site::{Caller, notices},
     testing::{Chain, HOUR, MANY_END, On, START, in_time, many},
     verify::verify,
@@ -72,10 +73,13 @@ pub const GROWING: &[&str] = &[
     "ledger_shares",
     "earnings",
     "point_adjustments",
+    "outbox",
+    "inbox",
 ];
 /// Tables with a row for each chain, store, person at work, device, template or kind of sweep, or with one in all.
 const SMALL: &[&str] = &[
     "earning_rules",
+    "processes",
     "tenants",
     "token_keys",
     "webhooks",
@@ -200,6 +204,7 @@ const WORK: &[(&str, Work)] = &[
     ("coupons.remind", |chain| Box::pin(remind(chain))),
     ("coupons.expire", |chain| Box::pin(expire(chain))),
     ("templates.end", |chain| Box::pin(end(chain))),
+    ("points.settle", |chain| Box::pin(settle(chain))),
     ("exceptions.lapse", |chain| Box::pin(lapse(chain))),
     ("site.tell", |chain| Box::pin(tell(chain))),
     ("orders.ask", |chain| Box::pin(ask(chain))),
@@ -225,6 +230,10 @@ async fn expire(chain: &Chain) {
 async fn end(chain: &Chain) {
     chain.run("UPDATE templates SET claim_until = 1").await;
     assert!(ending::sweep(&chain.app, START, 500).await.unwrap() > 0);
+}
+
+async fn settle(chain: &Chain) {
+    assert!(points::sweep::sweep(&chain.app, START + HOUR, 500).await.unwrap() > 0);
 }
 
 async fn lapse(chain: &Chain) {
