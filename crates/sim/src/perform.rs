@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{kinds::exchange::sync, step::Step, world::World};
+use crate::{kinds::exchange::keep_up, step::Step, world::World};
 
 /// Exchanges that deliver and read everything, as a rule.
 const ENOUGH: u32 = 5;
@@ -12,7 +12,7 @@ pub async fn perform(world: &mut World, step: &Step) -> Result<String> {
     // Who is online delivers at once, and has heard of what others did within a second.
     let online = step.what.till().filter(|_| world.faults.is_calm());
     if let Some(till) = online {
-        sync(world, till % world.tills.len(), ENOUGH).await?;
+        keep_up(world, till % world.tills.len(), ENOUGH).await?;
     }
     // Whoever wants to use a counter that is off switches it on.
     if let Some(till) = step.what.till() {
@@ -22,7 +22,7 @@ pub async fn perform(world: &mut World, step: &Step) -> Result<String> {
     let done = step.what.perform(world).await?;
     world.net.plan(&[]);
     if let Some(till) = online {
-        sync(world, till % world.tills.len(), ENOUGH).await?;
+        keep_up(world, till % world.tills.len(), ENOUGH).await?;
     }
     for place in 0..world.tills.len() {
         world.settle(place).await;

@@ -22,7 +22,7 @@ const BACKOFF_FIRST: Millis = 500;
 const BACKOFF_CAP: Millis = 30 * SECOND;
 const BACKOFF_LEAST: Millis = 50;
 /// How long it is at least from one question to the next where head office had nothing to say, or was asked to wait for
-/// news: one that always answers at once must not be asked without end.
+/// news: one that always answers at once must not be asked without end. What is to be delivered does not wait for it.
 const LEAST_PAUSE: Millis = 250;
 const FAILURES_TO_OPEN: u32 = 3;
 /// How often a device that a person must look at asks whether they have.
@@ -159,6 +159,8 @@ pub struct SyncEngine {
     /// Corrections in a row without progress: something is wrong that can't be corrected.
     corrections: u32,
     retry_at: Millis,
+    /// Nothing is asked before, where nothing is to be delivered.
+    rest_until: Millis,
     /// Since when the question under way is out.
     asked_at: Millis,
     /// It lets head office wait for news.
@@ -182,6 +184,7 @@ impl Default for SyncEngine {
             failures: 0,
             corrections: 0,
             retry_at: Millis::MIN,
+            rest_until: Millis::MIN,
             asked_at: Millis::MIN,
             polls: false,
             batch: PUSH_OPERATIONS,
@@ -207,16 +210,22 @@ impl SyncEngine {
     /// Try at once, whatever was waited for.
     pub fn hurry(&mut self) {
         self.retry_at = Millis::MIN;
+        self.rest_until = Millis::MIN;
         self.unsure = true;
     }
 
     /// What to do next.
     pub fn next(&mut self, now: Now, view: View) -> Step {
-        if now.monotonic < self.retry_at {
-            return Step::Sleep { until: self.retry_at };
-        }
         let barred = view.device == DeviceStatus::Frozen || self.fork_seen;
         let push = if barred || view.pending == 0 { 0 } else { self.batch };
+        let until = if push == 0 {
+            self.retry_at.max(self.rest_until)
+        } else {
+            self.retry_at
+        };
+        if now.monotonic < until {
+            return Step::Sleep { until };
+        }
         let idle = push == 0 && !self.more_rows && !self.unsure && self.link.state == LinkState::Online;
         let polls = idle && view.device == DeviceStatus::Active && !barred;
         (self.asked_at, self.polls) = (now.monotonic, polls);
@@ -254,7 +263,7 @@ impl SyncEngine {
         } else {
             self.corrections = 0;
             if self.polls || (answer.settled == 0 && !answer.moved) {
-                self.retry_at = self.asked_at.saturating_add(LEAST_PAUSE);
+                self.rest_until = self.asked_at.saturating_add(LEAST_PAUSE);
             }
         }
         self.link.problem = None;

@@ -485,6 +485,12 @@ fn one_that_always_answers_at_once_is_not_asked_without_end() {
         }
         assert_eq!(asked, 10_000 / LEAST_PAUSE, "{said:?}");
     }
+    // What is to be delivered does not wait.
+    let mut engine = online();
+    engine.next(now(0), view(0));
+    engine.heard(now(0), &nothing, 0);
+    assert_eq!(engine.next(now(0), view(0)), Step::Sleep { until: LEAST_PAUSE });
+    assert_eq!(plan(engine.next(now(0), view(1))).push, PUSH_OPERATIONS);
     // Where it had something to say at last, or there is more, it goes on at once.
     let mut engine = online();
     assert_eq!(plan(engine.next(now(0), view(0))).wait, LONG_POLL);

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use counterfoil_counter::{Error, Turn};
+use counterfoil_domain::time::SECOND;
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, operators};
@@ -33,6 +34,23 @@ impl Kind for Sync {
     async fn perform(&self, world: &mut World) -> Result<String> {
         sync(world, self.till % world.tills.len(), self.turns).await
     }
+}
+
+/// What one who is online does within a second: delivers, and reads what others did.
+pub async fn keep_up(world: &mut World, place: usize, turns: u32) -> Result<()> {
+    for _ in 0..turns {
+        let Some(counter) = world.counter(place) else { break };
+        match counter.sync_turn().await {
+            Ok(Turn::Asked { more: false }) | Err(_) => break,
+            Ok(Turn::Asked { more: true }) => {}
+            // Head office had nothing to say a moment ago, and is asked again a moment later.
+            Ok(Turn::Resting { .. }) => world.pass(SECOND).await,
+        }
+        if world.bury(place).await? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 pub async fn sync(world: &mut World, place: usize, turns: u32) -> Result<String> {
