@@ -43,7 +43,10 @@ pub async fn of_everything(chain: &Chain, on: On, rows: i64) {
             "outbox (tenant, id, topic, key, number, source, body, status, next_try_at, created_at)",
             format!("{id}, 'x', {digits}, 1, {digits}, '{{}}', 'pending', {START} + i, {START}"),
         ),
-        ("inbox (tenant, consumer, message, done_at)", format!("'x', {id}, {START}")),
+        (
+            "inbox (tenant, consumer, message, done_at)",
+            format!("'x', {id}, {START}"),
+        ),
         (
             "accounts (tenant, member, version, points_available, points_held, points_pending, points_debt, points_entries, balance_available, balance_held, balance_pending, balance_debt, balance_entries, earned_day, earned, due_at)",
             format!("{member}, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, {START} + i"),
@@ -149,7 +152,6 @@ pub async fn of_everything(chain: &Chain, on: On, rows: i64) {
         (
             "enrol_codes (tenant, code_hash, store, created_at, expires_at)",
             format!("{hash}, {store}, {START}, {START}"),
-        ),
         ),
         (
             "products (tenant, id, sku, name_zh, name_en, unit_price, currency, active, created_at, changed_at, version)",

@@ -212,6 +212,7 @@ impl Consumer for Freezing {
     async fn handle(&self, app: &Arc<App>, message: &Message) -> Result<Done, NotDone> {
         let coupon: usize = message.key.parse().map_err(|_| NotDone::Bad("no number".into()))?;
         let ask = Command::Freeze(AskFreeze {
+            amounts: counterfoil_domain::points::Amounts::default(),
             id: FreezeId::new(START, random10()),
             device: self.device,
             subject: Subject::Coupon(self.coupons[coupon]),
