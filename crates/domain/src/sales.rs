@@ -370,6 +370,15 @@ impl Sale {
         lines && self.payable >= 0 && sum(self.lines.iter().map(|line| line.net)).is_some()
     }
 
+    /// What points paid of it, minor units.
+    pub fn points_money(&self) -> i64 {
+        self.account
+            .points
+            .as_ref()
+            .and_then(|points| points.used.amount())
+            .unwrap_or(0)
+    }
+
     /// Of what points paid, how much falls on what came back so far, minor units.
     pub fn points_money_back(&self) -> i64 {
         let Some(points) = &self.account.points else { return 0 };

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asset, Entry, Ledger, Source};
+use super::{Asset, Entry, Ledger, Source, earning::EarningRule};
 use crate::{
     coupons::ONLINE_DEVICE,
     ids::{FreezeId, MemberId, OperationId},
@@ -60,6 +60,15 @@ impl Account {
             Asset::Points => &mut self.points,
             Asset::Balance => &mut self.balance,
         }
+    }
+
+    /// How much of what a purchase earns at an instant the member may have, as far as the cap of that day leaves room.
+    pub fn earnable(&self, rule: &EarningRule, when: Millis, points: i64) -> i64 {
+        let (last, earned) = self.earned_on;
+        // What comes in late counts with the last day that is known: nobody earns more by delivering late.
+        let earned = if rule.day(when) > last { 0 } else { earned };
+        let room = rule.cap_a_day.map_or(i64::MAX, |cap| cap.saturating_sub(earned).max(0));
+        points.min(room).min(self.points.room()).max(0)
     }
 
     /// Notes that an operation has posted to it.

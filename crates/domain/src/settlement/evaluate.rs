@@ -142,7 +142,7 @@ impl Quote<'_> {
         let start = self.field.start();
         let left = self.state.left;
         let points = basket.points.map_or_else(PointsAnswer::default, |points| {
-            pay(points, left, basket.policy.min_payable)
+            points.pay(left, basket.policy.min_payable)
         });
         let nets = &self.state.net;
         let by_points = self.splitter.split(points.amount, nets.iter().copied());
@@ -206,16 +206,18 @@ fn against(basket: &Basket, ready: &Ready<'_>) -> Vec<Reason> {
         .collect()
 }
 
-/// What points pay of what is left.
-fn pay(points: Points, left: i64, min_payable: i64) -> PointsAnswer {
-    let worth = i128::from(points.r#use.min(points.available)) * i128::from(points.minor_per_point);
-    let share = i128::from(left) * i128::from(points.max_share_bp) / i128::from(WHOLE_BP);
-    let limit = worth.min(share).min(i128::from(left) - i128::from(min_payable)).max(0);
-    // At most what is left, so it fits.
-    let limit = i64::try_from(limit).unwrap_or(0);
-    let used = limit / points.minor_per_point;
-    PointsAnswer {
-        used,
-        amount: used * points.minor_per_point,
+impl Points {
+    /// What they pay of what coupons left, minor units, of which `min_payable` is paid otherwise.
+    pub fn pay(self, left: i64, min_payable: i64) -> PointsAnswer {
+        let worth = i128::from(self.r#use.min(self.available)) * i128::from(self.minor_per_point);
+        let share = i128::from(left) * i128::from(self.max_share_bp) / i128::from(WHOLE_BP);
+        let limit = worth.min(share).min(i128::from(left) - i128::from(min_payable)).max(0);
+        // At most what is left, so it fits.
+        let limit = i64::try_from(limit).unwrap_or(0);
+        let used = limit / self.minor_per_point.max(1);
+        PointsAnswer {
+            used,
+            amount: used * self.minor_per_point,
+        }
     }
 }

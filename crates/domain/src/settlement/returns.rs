@@ -185,8 +185,8 @@ impl Rest<'_> {
             .collect()
     }
 
-    /// `max(0, paid - quote(what remains))`, where what went back before is no longer paid; and the coupons that still
-    /// apply.
+    /// `max(0, paid - (quote(what remains) - what points pay of that))`, where what went back before is no longer paid; and
+    /// the coupons that still apply.
     fn requote(
         &self,
         rules: &[Coupon],
@@ -242,9 +242,19 @@ impl Rest<'_> {
         };
         let answer = quote_within(&remaining, budget)?;
         let paid = self.sale.payable - self.sale.paid_back();
-        let refund = (paid - answer.payable).max(0);
+        let due = (answer.payable - self.points_money_left()).max(0);
+        let refund = (paid - due).max(0);
         let applying = answer.applied.into_iter().map(|applied| applied.coupon).collect();
         Ok((self.spread(refund), applying))
+    }
+
+    /// Of what points paid, how much stays paid by them: what does not fall on what came back, minor units.
+    fn points_money_left(&self) -> i64 {
+        let mut after = self.sale.clone();
+        for (line, now) in after.lines.iter_mut().zip(self.returned) {
+            line.returned += now;
+        }
+        after.points_money() - after.points_money_back()
     }
 
     /// Spreads money over the lines: first over what comes back, in proportion to what was paid for it, then over the

@@ -378,16 +378,13 @@ fn earn(books: &mut Books, rule: &EarningRule, sale: &Sale, doing: &Doing, cause
 impl Books {
     /// How much of what a purchase earns the member may have on that day; noted as earned. `None` = nothing.
     fn cap(&mut self, rule: &EarningRule, when: Millis, points: i64) -> Option<i64> {
-        let day = rule.day(when);
-        let (last, earned) = self.account.earned_on;
-        // What comes in late counts with the last day that is known: nobody earns more by delivering late.
-        let earned = if day > last { 0 } else { earned };
-        let room = rule.cap_a_day.map_or(i64::MAX, |cap| cap.saturating_sub(earned).max(0));
-        let ledger = &self.account.points;
-        let points = points.min(room).min(ledger.room());
+        let points = self.account.earnable(rule, when, points);
         if points < 1 {
             return None;
         }
+        let day = rule.day(when);
+        let (last, earned) = self.account.earned_on;
+        let earned = if day > last { 0 } else { earned };
         self.account.earned_on = (day.max(last), earned.saturating_add(points));
         Some(points)
     }

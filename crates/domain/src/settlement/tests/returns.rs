@@ -10,6 +10,7 @@ use super::super::{
 use crate::{
     ids::{ClerkId, CouponId, DeviceId, OperationId, StoreId, TemplateId},
     operations::ExceptionKind,
+    points::{SoldPoints, UsedPoints},
     sales::{Return, Sale, SaleLine, Settlement, Till, UsedCoupon},
 };
 
@@ -112,6 +113,90 @@ fn keep_gives_back_what_was_paid_for_each_unit() {
         preview(&sold, &[units(0, 1)], Method::Keep),
         Err(ReturnError::BadQuantity { line: 0, left: 0 })
     );
+}
+
+/// Of such a sale, points pay these shares, each point 1.00; all of them were there.
+fn with_points(mut sold: Sale, shares: &[i64]) -> Sale {
+    let amount: i64 = shares.iter().sum();
+    for (line, share) in sold.lines.iter_mut().zip(shares) {
+        line.net -= share;
+    }
+    sold.payable -= amount;
+    sold.account.points = Some(SoldPoints {
+        used: UsedPoints {
+            points: amount / 100,
+            minor_per_point: 100,
+            shares: shares.to_vec(),
+            freeze: None,
+        },
+        taken: amount / 100,
+        given_back: 0,
+    });
+    sold
+}
+
+/// Takes it back, and gives the points back that are due for it.
+fn take_points(sold: &mut Sale, step: &Preview, method: Method<'_>) -> i64 {
+    take(sold, step, method);
+    let due = sold.points_due();
+    sold.account.points.as_mut().unwrap().given_back += due;
+    due
+}
+
+#[test]
+fn points_go_back_in_proportion_and_in_sum_all_of_them() {
+    // 300.00, of which 101 points pay 101.00: 50.50 on either line.
+    let sold = with_points(sale(&[(15_000, 1), (15_000, 1)], None), &[5_050, 5_050]);
+    let policy = Policy::default();
+    let requote = Method::Requote {
+        coupons: &[],
+        policy: &policy,
+    };
+    for method in [Method::Keep, requote] {
+        let mut sold = sold.clone();
+        let first = preview(&sold, &[units(0, 1)], method).unwrap();
+        assert_eq!(first.refund, 9_950);
+        assert_eq!(take_points(&mut sold, &first, method), 50);
+        let second = preview(&sold, &[units(1, 1)], method).unwrap();
+        assert_eq!(second.refund, 9_950);
+        assert_eq!(take_points(&mut sold, &second, method), 51);
+        assert_eq!(sold.paid_back(), sold.payable);
+    }
+}
+
+#[test]
+fn a_new_quote_takes_what_points_pay_of_the_rest_into_account() {
+    let kind = Kind::ThresholdOff {
+        threshold: 4_000,
+        amount: 1_000,
+        basis: Basis::Net,
+    };
+    let rules = [rule(1, kind)];
+    let policy = Policy::default();
+    let method = Method::Requote {
+        coupons: &rules,
+        policy: &policy,
+    };
+    // 3 x 10.00 and 1 x 20.00, 10.00 off, of 24.00 and 16.00 points pay 6.00 and 4.00: 30.00 paid.
+    let mut sold = with_points(sale(&[(1_000, 3), (2_000, 1)], Some(&[600, 400])), &[600, 400]);
+    // Two units stay in reach of nothing: 30.00 due, of which points pay 2.00 and 4.00. Paid 30.00: 6.00 back.
+    let first = preview(&sold, &[units(0, 2)], method).unwrap();
+    assert_eq!((first.refund, &first.coupons[..]), (600, &[coupon_id(1)][..]));
+    assert_eq!(take_points(&mut sold, &first, method), 4);
+    let rest = preview(&sold, &[units(0, 1), units(1, 1)], method).unwrap();
+    assert_eq!(rest.refund, 2_400);
+    assert_eq!(take_points(&mut sold, &rest, method), 6);
+    assert_eq!(sold.paid_back(), 3_000);
+
+    // Points pay more of what stays than that costs now: nothing is asked for, and no more than was paid goes back.
+    let sold = with_points(sale(&[(1_000, 1), (2_000, 1)], Some(&[0, 500])), &[0, 1_500]);
+    let cheaper = [rule(1, Kind::AmountOff { amount: 1_500 })];
+    let method = Method::Requote {
+        coupons: &cheaper,
+        policy: &policy,
+    };
+    let back = preview(&sold, &[units(0, 1)], method).unwrap();
+    assert_eq!(back.refund, sold.payable);
 }
 
 #[test]
