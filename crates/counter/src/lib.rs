@@ -69,8 +69,8 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 pub use ambient::{Clock, Random, System};
 pub use basket::{
-    Basket, BasketLine, Quote, QuoteReason, QuotedCoupon, QuotedLine, RefusedCoupon, SaleRefusal, Selection, Settled,
-    Share, Tender,
+    Basket, BasketLine, Opened, Payment, Quote, QuoteReason, QuotedCoupon, QuotedLine, QuotedPoints, RefusedCoupon,
+    SaleRefusal, Selection, Settled, Share, Tender,
 };
 pub use codes::Code;
 use counterfoil_domain::{
@@ -88,8 +88,9 @@ pub use inner::{Counter, Parts};
 pub use journal::{Place, Title};
 pub use line::{Link, LinkState};
 pub use members::{CardCoupon, CardState, MemberAnswer, MemberCard};
+pub use points::{AccountCard, OpenLot};
 pub use queue::{QueueCounts, QueueEntry, QueueState};
-pub use sales::{Language, ReturnPreview, ReturnedLine, SaleCoupon, SaleDetail, SaleEntry, SoldLine};
+pub use sales::{Language, ReturnPreview, ReturnedLine, SaleAccount, SaleCoupon, SaleDetail, SaleEntry, SoldLine};
 pub use salvage::{Salvaged, salvage};
 pub use session::Person;
 pub use status::{LimitsUsage, Status};

@@ -188,6 +188,25 @@ pub async fn get<C: Copied + DeserializeOwned>(db: &mut SqliteConnection, id: &[
     Ok(found.as_ref().map(held).transpose()?.flatten())
 }
 
+/// Every row of a kind, by its id.
+pub async fn all<C: Copied + DeserializeOwned>(db: &mut SqliteConnection) -> Result<Vec<C>> {
+    let found: Vec<String> = sqlx::query_scalar("SELECT image FROM replica WHERE entity = ? ORDER BY id")
+        .bind(C::ENTITY)
+        .fetch_all(db)
+        .await?;
+    found.iter().map(|image| Ok(serde_json::from_str(image)?)).collect()
+}
+
+/// The row of a kind whose id is the last.
+pub async fn last<C: Copied + DeserializeOwned>(db: &mut SqliteConnection) -> Result<Option<C>> {
+    let found: Option<String> =
+        sqlx::query_scalar("SELECT image FROM replica WHERE entity = ? ORDER BY id DESC LIMIT 1")
+            .bind(C::ENTITY)
+            .fetch_optional(db)
+            .await?;
+    Ok(found.map(|image| serde_json::from_str(&image)).transpose()?)
+}
+
 /// Rows by [`Copied::lookup`]. One that an operation made here is found by it once head office has told of it.
 pub async fn find<C: Copied + DeserializeOwned>(db: &mut SqliteConnection, lookup: &str) -> Result<Vec<Held<C>>> {
     let found = sqlx::query("SELECT image, asked, base IS NOT NULL FROM replica WHERE entity = ? AND lookup = ?")

@@ -17,7 +17,11 @@ pub async fn quote(app: App<'_>, basket: Basket) -> Result<QuoteView> {
 #[specta::specta]
 pub async fn settle(app: App<'_>, ticket: String, tender: String, receipt: String) -> Result<Settled> {
     let (counter, clerk) = app.at_work().await?;
-    let tender = counter::Tender { tender, receipt };
+    let tender = counter::Tender {
+        tender,
+        receipt,
+        balance: 0,
+    };
     let settled = counter.settle(&ticket, &tender, clerk.id).await?;
     Ok(Settled::of(&settled, app.locale()))
 }

@@ -122,6 +122,7 @@ impl Basket {
             member: self.member.as_deref().map(|text| id(text, MemberId)).transpose()?,
             coupons: self.coupons.iter().map(|text| coupon_of(text)).collect(),
             select,
+            points: 0,
         })
     }
 }

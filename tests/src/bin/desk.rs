@@ -68,6 +68,7 @@ impl Desk {
                 .filter_map(|code| code.as_str().map(scanned))
                 .collect(),
             select: Selection::Best,
+            points: 0,
         })
     }
 
@@ -122,6 +123,7 @@ impl Desk {
                 let tender = Tender {
                     tender: "cash".to_owned(),
                     receipt: text("receipt"),
+                    balance: 0,
                 };
                 match counter.settle(ticket, &tender, clerk).await? {
                     Settled::Done(receipt) => json!({"result": "done", "receipt": receipt, "quote": quote}),

@@ -1,6 +1,8 @@
 //! A basket at the desk: quoted with the member's coupons and those shown beside it, settled as one operation.
 
+mod account;
 mod calls;
+mod payment;
 mod quote;
 mod settle;
 
@@ -14,6 +16,7 @@ use counterfoil_domain::{
     time::Millis,
 };
 use counterfoil_protocol::operation::Evidence;
+pub(crate) use payment::{close, open};
 pub(crate) use quote::quote;
 use serde::{Serialize, Serializer, ser::SerializeMap};
 pub(crate) use settle::settle;
@@ -23,6 +26,7 @@ use crate::{
     desk::{Decision, Explained, Input, Verdict},
     honour::Receipt,
     journal::Title,
+    points::AccountCard,
 };
 
 /// What lies on the counter, and who stands before it.
@@ -36,6 +40,8 @@ pub struct Basket {
     pub coupons: Vec<Input>,
     /// Which coupons to use.
     pub select: Selection,
+    /// How many of the member's points are to pay: as many as may are used.
+    pub points: i64,
 }
 
 /// One line of a basket.
@@ -85,6 +91,8 @@ pub struct QuotedLine {
     pub list: i64,
     /// What coupons take off.
     pub discount: i64,
+    /// What points pay, minor units.
+    pub points: i64,
     /// What is left to pay.
     pub net: i64,
     /// Which coupon takes how much.
@@ -159,6 +167,24 @@ pub struct QuotedCoupon {
     pub reasons: Vec<Explained>,
 }
 
+/// Points beside a basket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct QuotedPoints {
+    /// How many are used.
+    pub used: i64,
+    /// What they pay, minor units.
+    pub amount: i64,
+    /// The most that could be used of this basket at this moment.
+    pub most: i64,
+    /// Minor units that one pays.
+    pub minor_per_point: i64,
+    /// Could they be spent: with head office's word, without, or not at all.
+    pub decision: Decision,
+    /// Why not, at this moment.
+    pub reasons: Vec<Explained>,
+}
+
 /// What a basket costs. It changes nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -171,8 +197,14 @@ pub struct Quote {
     pub subtotal: i64,
     /// What coupons take off.
     pub discount: i64,
+    /// What points pay; `None` = nobody stands there who could pay with points.
+    pub points: Option<QuotedPoints>,
     /// What is left to pay.
     pub payable: i64,
+    /// Points that the member earns with it, as far as it is known here.
+    pub earns: i64,
+    /// What the member has, as far as it is known here.
+    pub account: Option<AccountCard>,
     /// In the order of the basket.
     pub lines: Vec<QuotedLine>,
     /// Those that are used first, in the order of application.
@@ -194,6 +226,8 @@ pub struct Tender {
     pub tender: String,
     /// The till's receipt number.
     pub receipt: String,
+    /// How much of it the member's stored value pays, minor units; the till takes the rest.
+    pub balance: i64,
 }
 
 /// A coupon that could not be honoured after all.
@@ -208,7 +242,7 @@ pub struct RefusedCoupon {
     pub reasons: Vec<Explained>,
 }
 
-/// Why a basket was not settled. Nothing was written: quote it again.
+/// Why a basket was not settled, or can't be paid for as it is. Nothing was written: quote it again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SaleRefusal {
@@ -216,6 +250,39 @@ pub struct SaleRefusal {
     pub decision: Decision,
     /// By which coupons.
     pub coupons: Vec<RefusedCoupon>,
+    /// What speaks against the points.
+    pub points: Vec<Explained>,
+    /// What speaks against the stored value.
+    pub balance: Vec<Explained>,
+}
+
+/// A basket that may be paid for: what is used of coupons, points and stored value is held for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Payment {
+    /// On head office's word, or without for some of it.
+    pub decision: Decision,
+    /// Coupons that are honoured without head office's word.
+    pub alone: Vec<Title>,
+    /// The points are spent without head office's word.
+    pub points_alone: bool,
+    /// What is left to pay, minor units.
+    pub payable: i64,
+    /// How much of that the member's stored value pays.
+    pub balance: i64,
+    /// How much the till takes.
+    pub till: i64,
+    /// After so long, ms, what is held is to be asked for anew: open the payment again.
+    pub renew_after: Millis,
+}
+
+/// What opening a payment came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Opened {
+    /// The till may take the money.
+    Held(Box<Payment>),
+    /// It can't be paid for as it is, and why.
+    Refused(Box<SaleRefusal>),
 }
 
 /// What settling came to.
@@ -244,8 +311,19 @@ pub(crate) struct SaleTicket {
     pub(crate) coupons: Vec<ShownCoupon>,
     /// What was shown for them.
     pub(crate) evidence: Evidence,
-    /// The receipt, once it is settled. Locked while it is being settled.
-    pub(crate) done: AsyncMutex<Option<Receipt>>,
+    /// Points that may be spent without head office's word at most.
+    pub(crate) offline_limit: i64,
+    /// Locked while something is held for it or given back, and while it is being settled.
+    pub(crate) paying: AsyncMutex<Paying>,
+}
+
+/// How far the payment of a quote is.
+#[derive(Debug, Default)]
+pub(crate) struct Paying {
+    /// What is held for it, while its payment is open.
+    pub(crate) holds: Option<payment::Holds>,
+    /// The receipt, once it is settled.
+    pub(crate) done: Option<Receipt>,
 }
 
 #[cfg(test)]

@@ -5,16 +5,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use counterfoil_domain::{
     ids::CouponId,
     offline::OfflineUsage,
+    points::{
+        Account, AccountUse, UsedPoints,
+        earning::{self, EarningRule},
+    },
     products::Product,
     sales::{SaleLine, Settlement, UsedCoupon},
     settlement::{self, Answer, MAX_COUPONS, Select},
     time::Millis,
     transition::DeviceStatus,
+    verdict,
 };
 use counterfoil_protocol::operation::Evidence;
 use sqlx::SqliteConnection;
 
-use super::{Basket, Quote, QuoteReason, QuotedCoupon, QuotedLine, SaleTicket, Selection, Share, ShownCoupon};
+use super::{
+    Basket, Quote, QuoteReason, QuotedCoupon, QuotedLine, QuotedPoints, SaleTicket, Selection, Share, ShownCoupon,
+    account::{self, Spending},
+};
 use crate::{
     ambient::random_bytes,
     desk::{
@@ -28,6 +36,7 @@ use crate::{
     inner::Inner,
     journal::Title,
     members::CardState,
+    points::{self, AccountCard},
     replica,
 };
 
@@ -83,7 +92,9 @@ pub(crate) async fn quote(inner: &Inner, basket: &Basket) -> Result<Quote> {
         anybodys: basket.member.is_none(),
     };
     let left_out = work.keep_the_best(&mut candidates)?;
-    let answer = loop {
+    let purse = Purse::of(&mut db, basket, setting).await?;
+    work.basket.points = purse.points(basket.points, setting);
+    let mut answer = loop {
         work.lay_beside(&candidates, &basket.select);
         let answer = settlement::quote(&work.basket).map_err(Error::BasketInvalid)?;
         // Alone, all of them together must fit the limits; what does not is set aside, and the rest quoted again.
@@ -91,8 +102,18 @@ pub(crate) async fn quote(inner: &Inner, basket: &Basket) -> Result<Quote> {
             break answer;
         }
     };
+    let against = purse.against(&mut db, basket, &answer, setting).await?;
+    if !against.is_empty() && answer.points.used > 0 {
+        work.basket.points = None;
+        answer = settlement::quote(&work.basket).map_err(Error::BasketInvalid)?;
+    }
     let notes = work.notes(&candidates, &answer, &basket.select)?;
-    let settlement = work.settlement(&candidates, &answer, &currency(&mut db, &products).await?, basket);
+    let mut settlement = work.settlement(&candidates, &answer, &currency(&mut db, &products).await?, basket);
+    settlement.account = purse.account(&answer);
+    let (points, earns) = (
+        purse.quoted(&mut db, &answer, against, setting).await?,
+        purse.earns(&settlement, &answer, setting),
+    );
     let used: Vec<ShownCoupon> = answer
         .applied
         .iter()
@@ -110,6 +131,9 @@ pub(crate) async fn quote(inner: &Inner, basket: &Basket) -> Result<Quote> {
         notes,
         unread,
         left_out,
+        points,
+        earns,
+        account: purse.card.clone(),
     };
     let mut quote = view.write(&mut db, basket, &settlement, now).await?;
     if !settlement.lines.is_empty() {
@@ -118,7 +142,8 @@ pub(crate) async fn quote(inner: &Inner, basket: &Basket) -> Result<Quote> {
             settlement,
             coupons: used,
             evidence,
-            done: Default::default(),
+            offline_limit: purse.spends.map_or(0, |spends| spends.offline_limit),
+            paying: Default::default(),
         };
         inner.tickets.keep(name.clone(), ticket, inner.clock.monotonic());
         quote.ticket = Some(name);
@@ -237,6 +262,141 @@ fn lines(basket: &Basket, products: &[Product]) -> Vec<SaleLine> {
             quantity: line.quantity,
         })
         .collect()
+}
+
+/// What the member who stands there has, and what points are worth.
+#[derive(Debug, Default)]
+struct Purse {
+    account: Option<Account>,
+    card: Option<AccountCard>,
+    rule: Option<EarningRule>,
+    spends: Option<earning::Spending>,
+}
+
+impl Purse {
+    async fn of(db: &mut SqliteConnection, basket: &Basket, setting: Setting<'_>) -> Result<Self> {
+        let Some(member) = basket.member else {
+            return Ok(Self::default());
+        };
+        let account = points::account(db, member).await?.map(|held| held.row);
+        let now = setting.who.true_time(setting.now);
+        let rule = points::newest_rule(db).await?;
+        Ok(Self {
+            card: account.as_ref().map(|account| AccountCard::of(account, now)),
+            spends: rule.as_ref().and_then(|rule| rule.spending),
+            account,
+            rule,
+        })
+    }
+
+    fn available(&self) -> i64 {
+        self.card.as_ref().map_or(0, |card| card.points.available)
+    }
+
+    /// So many points beside the basket, as far as they are here; without a line, as far as the rule lets them be spent.
+    fn points(&self, wanted: i64, setting: Setting<'_>) -> Option<settlement::Points> {
+        let spends = self.spends.filter(|_| self.card.is_some())?;
+        let available = if setting.online {
+            self.available()
+        } else {
+            self.available().min(spends.offline_limit)
+        };
+        Some(settlement::Points {
+            r#use: wanted,
+            available,
+            minor_per_point: spends.minor_per_point,
+            max_share_bp: spends.max_share_bp,
+        })
+    }
+
+    /// What speaks against spending points at all, or these, once the coupons are counted.
+    async fn against(
+        &self,
+        db: &mut SqliteConnection,
+        basket: &Basket,
+        answer: &Answer,
+        setting: Setting<'_>,
+    ) -> Result<Vec<verdict::Reason>> {
+        let (Some(spends), Some(member)) = (self.spends, basket.member) else {
+            return Ok(Vec::new());
+        };
+        if setting.online || self.available() == 0 {
+            return Ok(Vec::new());
+        }
+        let mut before = OfflineUsage::default();
+        for applied in &answer.applied {
+            before.count += 1;
+            before.by_member += 1;
+            before.amount = before.amount.saturating_add(applied.amount);
+        }
+        let points = answer.points.used.max(1);
+        let spending = Spending {
+            points,
+            worth: points.saturating_mul(spends.minor_per_point),
+            offline_limit: spends.offline_limit,
+            balance: 0,
+        };
+        let against = account::spending(db, member, spending, self.card.as_ref(), before, setting).await?;
+        Ok(against.points)
+    }
+
+    async fn quoted(
+        &self,
+        db: &mut SqliteConnection,
+        answer: &Answer,
+        against: Vec<verdict::Reason>,
+        setting: Setting<'_>,
+    ) -> Result<Option<QuotedPoints>> {
+        let Some(points) = self.points(i64::MAX, setting) else {
+            return Ok(None);
+        };
+        let most = points.pay(answer.payable.saturating_add(answer.points.amount), 0).used;
+        Ok(Some(QuotedPoints {
+            used: answer.points.used,
+            amount: answer.points.amount,
+            most: if against.is_empty() { most } else { 0 },
+            minor_per_point: points.minor_per_point,
+            decision: match (setting.online, against.is_empty()) {
+                (true, _) => Decision::Honour,
+                (false, true) => Decision::HonourOffline,
+                (false, false) => Decision::Unconfirmed,
+            },
+            reasons: explain(db, against).await?,
+        }))
+    }
+
+    /// What the sale does to the account, but for the stored value that pays.
+    fn account(&self, answer: &Answer) -> AccountUse {
+        let spends = self.spends.filter(|_| answer.points.used > 0);
+        AccountUse {
+            points: spends.map(|spends| UsedPoints {
+                points: answer.points.used,
+                minor_per_point: spends.minor_per_point,
+                shares: answer.lines.iter().map(|line| line.points).collect(),
+                freeze: None,
+            }),
+            balance: None,
+            rule: self.earning().map(|rule| rule.version),
+        }
+    }
+
+    /// The rule, where purchases earn anything by it.
+    fn earning(&self) -> Option<&EarningRule> {
+        self.rule.as_ref().filter(|rule| !rule.rates.is_empty())
+    }
+
+    /// What the basket earns.
+    fn earns(&self, settlement: &Settlement, answer: &Answer, setting: Setting<'_>) -> i64 {
+        let Some(rule) = self.earning() else { return 0 };
+        let now = setting.who.true_time(setting.now);
+        let lines = settlement.lines.iter().zip(&answer.lines);
+        let paid = lines.map(|(line, answer)| (line.category.as_deref(), answer.net));
+        let earned = rule.earned(paid, now).unwrap_or(0);
+        match &self.account {
+            Some(account) => account.earnable(rule, now, earned),
+            None => earned,
+        }
+    }
 }
 
 /// The basket without coupons.
@@ -370,7 +530,7 @@ impl Work {
             })
         });
         Settlement {
-            account: counterfoil_domain::points::AccountUse::default(),
+            account: AccountUse::default(),
             currency: currency.to_owned(),
             lines: self.lines.clone(),
             coupons: coupons.collect(),
@@ -390,6 +550,9 @@ struct View {
     notes: BTreeMap<CouponId, Vec<settlement::Reason>>,
     unread: Vec<crate::desk::Verdict>,
     left_out: usize,
+    points: Option<QuotedPoints>,
+    earns: i64,
+    account: Option<AccountCard>,
 }
 
 impl View {
@@ -466,6 +629,7 @@ impl View {
             quantity: sold.quantity,
             list: line.list,
             discount: line.discount,
+            points: line.points,
             net: line.net,
             shares: settlement
                 .coupons
@@ -484,7 +648,10 @@ impl View {
             currency: settlement.currency.clone(),
             subtotal: self.answer.subtotal,
             discount: self.answer.discount,
+            points: self.points,
             payable: self.answer.payable,
+            earns: self.earns,
+            account: self.account,
             lines: lines.collect(),
             coupons,
             unread: self.unread,

@@ -8,6 +8,7 @@ use counterfoil_domain::{
     operations::{Action, CollectOrder, RedeemCoupon},
     people::Clerk,
     pickups::{Order, OrderState},
+    points::Amounts,
     transition::Subject,
 };
 use sqlx::SqliteConnection;
@@ -49,7 +50,14 @@ pub async fn confirm(inner: &Arc<Inner>, name: &str, clerk: ClerkId) -> Result<C
     let clerk = crate::people::known(&mut db, clerk, who.store.id).await?;
     drop(db);
 
-    let word = freezes::ask(inner, &who, subject_of(&ticket.shown), ticket.presented_by).await?;
+    let word = freezes::ask(
+        inner,
+        &who,
+        subject_of(&ticket.shown),
+        Amounts::default(),
+        ticket.presented_by,
+    )
+    .await?;
     let (held, lease) = match &word {
         Word::Granted(freeze, lease) => (Some(*freeze), Some(*lease)),
         Word::None(freeze) => (*freeze, None),

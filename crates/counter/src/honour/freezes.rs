@@ -70,8 +70,14 @@ pub enum Word {
     None(Option<FreezeId>),
 }
 
-/// Asks head office's word for this, if there is a line.
-pub async fn ask(inner: &Inner, who: &Identity, subject: Subject, presented_by: PresentedBy) -> Result<Word> {
+/// Asks head office's word for this, if there is a line; for so much of it, where it is an account.
+pub async fn ask(
+    inner: &Inner,
+    who: &Identity,
+    subject: Subject,
+    amounts: Amounts,
+    presented_by: PresentedBy,
+) -> Result<Word> {
     if !inner.may_ask() {
         return Ok(Word::None(None));
     }
@@ -84,7 +90,7 @@ pub async fn ask(inner: &Inner, who: &Identity, subject: Subject, presented_by: 
     let question = FreezeRequest {
         id,
         subject,
-        amounts: Amounts::default(),
+        amounts,
         presented_by,
     };
     let asked = |who: &Identity| (who.true_time(inner.clock.now()), inner.clock.awake_or_asleep());
@@ -138,27 +144,43 @@ async fn send(inner: &Inner, who: &Identity, question: &FreezeRequest) -> Result
     Ok(answer)
 }
 
+/// Gives a freeze back and waits for that, so that another one may be asked for in its place. Whether head office has
+/// said so.
+pub async fn give_back_first(inner: &Inner, who: &Identity, freeze: FreezeId) -> bool {
+    let timeout = Duration::from_millis(u64::try_from(ASK_TIMEOUT).unwrap_or(1_000));
+    send_back(inner, who, freeze, timeout)
+        .await
+        .is_ok_and(|answer| answer.is_ok())
+}
+
+async fn send_back(
+    inner: &Inner,
+    who: &Identity,
+    freeze: FreezeId,
+    timeout: Duration,
+) -> Result<Result<FreezeResponse, Failure>> {
+    let path = format!("{}/{freeze}", paths::FREEZES);
+    let key = freeze.to_string();
+    let sending = Sending {
+        time: who.true_time(inner.clock.now()),
+        timeout,
+        idempotency_key: Some(&key),
+    };
+    let credentials = inner.credentials(who)?;
+    Ok(inner.http.delete::<FreezeResponse>(&credentials, &path, sending).await)
+}
+
 /// Gives a freeze back in the background. It would lapse anyway; this is only kinder.
 pub fn give_back(inner: &Arc<Inner>, mut who: Identity, freeze: FreezeId) {
     let background = Arc::clone(inner);
     inner.spawn(async move {
         let inner = background;
-        let path = format!("{}/{freeze}", paths::FREEZES);
-        let key = freeze.to_string();
         for seconds in GIVE_BACK_AFTER {
             if seconds > 0 {
                 inner.clock.sleep(Duration::from_secs(seconds)).await;
             }
-            let Ok(credentials) = inner.credentials(&who) else {
-                return;
-            };
-            let sending = Sending {
-                time: who.true_time(inner.clock.now()),
-                timeout: Duration::from_secs(3),
-                idempotency_key: Some(&key),
-            };
-            let answer = inner.http.delete::<FreezeResponse>(&credentials, &path, sending).await;
-            let Err(failure) = answer else {
+            let answer = send_back(&inner, &who, freeze, Duration::from_secs(3)).await;
+            let Ok(Err(failure)) = answer else {
                 return;
             };
             if classify(&failure) == Retry::Permanent {

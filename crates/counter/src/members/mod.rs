@@ -22,6 +22,7 @@ use crate::{
     error::{Error, Result},
     identity,
     inner::Inner,
+    points::{self, AccountCard},
     replica::{self, Held},
 };
 
@@ -75,6 +76,10 @@ pub struct MemberCard {
     pub member: Member,
     /// Those that may be used first, and of those the ones that end first.
     pub coupons: Vec<CardCoupon>,
+    /// What they have of points and stored value; `None` = it is not known here.
+    pub account: Option<AccountCard>,
+    /// Minor units that a point pays; `None` = points pay for nothing.
+    pub minor_per_point: Option<i64>,
     /// Head office has answered just now.
     pub asked: bool,
     /// When, UTC ms.
@@ -179,7 +184,13 @@ async fn card(inner: &Inner, db: &mut SqliteConnection, member: Member, asked: b
         let ends = coupon.coupon.valid_until.unwrap_or(Millis::MAX);
         (coupon.state, !usable(coupon), ends, coupon.coupon.id)
     });
+    let account = points::account(db, member.id).await?;
+    let rule = points::newest_rule(db).await?;
     Ok(MemberCard {
+        account: account.map(|held| AccountCard::of(&held.row, who.true_time(now))),
+        minor_per_point: rule
+            .and_then(|rule| rule.spending)
+            .map(|spending| spending.minor_per_point),
         member,
         coupons,
         asked,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use counterfoil_domain::{
     ids::OperationId,
     operations::{OperationKind, Outcome, Times},
+    points::earning::EarningRule,
     transition::{Applied, Doing, Subject, genesis},
 };
 use counterfoil_protocol::operation::open;
@@ -20,6 +21,7 @@ use crate::{
     db::Fault,
     error::{Error, Result},
     journal::{Place, outcome_of, subject_of},
+    points,
     replica::NOTHING,
 };
 
@@ -45,6 +47,8 @@ pub struct Group {
     pub laid: Vec<Laid>,
     /// Operations that a void among them undoes and that lie over nothing any more.
     pub earlier: Vec<Applied>,
+    /// Where accounts are among the rows: the versions of the rule of earning.
+    pub rules: Vec<EarningRule>,
 }
 
 /// As a list that a statement reads.
@@ -136,6 +140,13 @@ pub async fn gather(db: &mut SqliteConnection, subjects: &[Subject], here: Here)
     group.read_rows(db).await?;
     group.read_operations(db, over, here).await?;
     group.read_earlier(db, here).await?;
+    if group
+        .linked
+        .iter()
+        .any(|subject| matches!(subject, Subject::Account(_)))
+    {
+        group.rules = points::rules(db).await?;
+    }
     Ok(group)
 }
 

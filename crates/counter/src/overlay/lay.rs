@@ -1,9 +1,13 @@
 //! What rows look like with operations laid over: pure.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use counterfoil_domain::{
-    operations::{Action, OperationKind, Outcome},
+    operations::{Action, ExceptionKind, OperationKind, Outcome},
+    points::earning::EarningRule,
     transition::{Applied, Changes, Doing, NeedKeys, State, Subject, effect, genesis},
 };
 
@@ -58,9 +62,18 @@ pub struct Seen {
 /// Does the operations to the rows once more, each once, in the journal's order.
 ///
 /// `rows` are head office's, and all of those here that the operations lie over. `earlier` are operations that a void
-/// among `laid` undoes and that are not among `laid` themselves.
-pub fn lay_over(rows: BTreeMap<Subject, Ground>, laid: &[Laid], earlier: &[Applied]) -> Result<Seen> {
+/// among `laid` undoes and that are not among `laid` themselves. `rules` are the versions of the rule of earning that are
+/// here: by another one nothing is earned yet.
+pub fn lay_over(
+    rows: BTreeMap<Subject, Ground>,
+    laid: &[Laid],
+    earlier: &[Applied],
+    rules: &[EarningRule],
+) -> Result<Seen> {
     let mut state = State::default();
+    for rule in rules {
+        state.earning_rules.insert(rule.version, Some(Arc::new(rule.clone())));
+    }
     let here: BTreeSet<Subject> = rows.keys().copied().collect();
     for (subject, row) in rows {
         row.put(subject, &mut state);
@@ -125,7 +138,7 @@ fn forecast(state: &mut State, action: &Action, doing: &Doing) -> Result<(Outcom
     Err(Error::Internal("an operation needs ever more rows".into()))
 }
 
-/// How an operation is expected to end some of whose rows are not here: a coupon known by its token alone, one that was
+/// How an operation is expected to end some of whose rows are not here: a coupon known by its token alone, what was
 /// forgotten with its member. Of these nothing is foretold, least of all that they don't fit.
 fn without(absent: &[Subject], operation: &Laid, changes: &mut Changes) -> Outcome {
     let id = operation.doing.operation;
@@ -138,7 +151,26 @@ fn without(absent: &[Subject], operation: &Laid, changes: &mut Changes) -> Outco
             sold.exception = None;
         }
     }
-    match sale.coupons.iter().find_map(|sold| sold.exception) {
+    let account = sale.member.map(Subject::Account);
+    if account.is_some_and(|account| absent.contains(&account)) {
+        if let Some(sold) = &mut sale.account.points {
+            sold.taken = sold.used.points;
+        }
+        if let Some(sold) = &mut sale.account.balance {
+            sold.taken = sold.paid.amount;
+        }
+    }
+    let points = sale.account.points.as_ref();
+    let balance = sale.account.balance.as_ref();
+    let broken = sale.coupons.iter().find_map(|sold| sold.exception);
+    let broken = broken
+        .or(points
+            .filter(|sold| sold.taken < sold.used.points)
+            .map(|_| ExceptionKind::PointsShort))
+        .or(balance
+            .filter(|sold| sold.taken < sold.paid.amount)
+            .map(|_| ExceptionKind::BalanceShort));
+    match broken {
         Some(exception) => Outcome::AppliedWithException { exception },
         None => Outcome::Applied,
     }

@@ -6,8 +6,8 @@
 //! overlay when the cursor has passed the number in the feed that its outcome came with.
 //!
 //! An operation may be about several rows, so the rows that operations link are computed together: a coupon, the sale
-//! it was used in, that sale's other coupons. Nothing else links rows: a member, say, is no row that operations lie
-//! over, or the whole shop would hang together.
+//! it was used in, that sale's other coupons, its member's account, and what else is about that. Nothing else links
+//! rows: a member, say, is no row that operations lie over, or the whole shop would hang together.
 
 #![cfg_attr(not(test), deny(clippy::wildcard_enum_match_arm))]
 
@@ -56,7 +56,7 @@ impl Here {
 pub async fn renew(db: &mut SqliteConnection, subjects: &[Subject], here: Here) -> Result<BTreeSet<Subject>> {
     let group = gather(db, subjects, here).await?;
     let linked = group.linked();
-    let seen = lay::lay_over(group.bases()?, &group.laid, &group.earlier)?;
+    let seen = lay::lay_over(group.bases()?, &group.laid, &group.earlier, &group.rules)?;
     group.write(db, &seen).await?;
     Ok(linked)
 }

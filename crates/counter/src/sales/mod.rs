@@ -51,7 +51,9 @@ pub struct SaleEntry {
     pub subtotal: i64,
     /// What coupons took off.
     pub discount: i64,
-    /// What was paid.
+    /// What was done to the member's account.
+    pub account: SaleAccount,
+    /// What was paid otherwise than with points.
     pub payable: i64,
     /// What went back since.
     pub refunded: i64,
@@ -71,6 +73,42 @@ pub struct SaleEntry {
     pub returnable: bool,
     /// What it is called.
     pub title: Title,
+}
+
+/// What a sale did to its member's account.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SaleAccount {
+    /// Points that paid.
+    pub points: i64,
+    /// What they paid, minor units.
+    pub points_money: i64,
+    /// Of these points, how many went back.
+    pub points_back: i64,
+    /// How much of what was paid was stored value, minor units.
+    pub balance: i64,
+    /// How much of that went back.
+    pub balance_back: i64,
+    /// Points that it earned, as far as it is known here.
+    pub earned: i64,
+    /// How many of these were taken back.
+    pub earned_back: i64,
+}
+
+impl SaleAccount {
+    fn of(sale: &Sale) -> Self {
+        let account = &sale.account;
+        let points = account.points.as_ref();
+        Self {
+            points: points.map_or(0, |sold| sold.used.points),
+            points_money: sale.points_money(),
+            points_back: points.map_or(0, |sold| sold.given_back),
+            balance: account.balance.map_or(0, |sold| sold.paid.amount),
+            balance_back: account.balance.map_or(0, |sold| sold.given_back),
+            earned: account.earned.map_or(0, |earned| earned.points),
+            earned_back: account.earned.map_or(0, |earned| earned.taken_back),
+        }
+    }
 }
 
 /// One line of a sale.
@@ -180,7 +218,10 @@ async fn entry(db: &mut SqliteConnection, sale: &Sale) -> Result<SaleEntry> {
         member: member(db, sale.member).await?,
         currency: sale.currency.clone(),
         subtotal,
-        discount: subtotal.saturating_sub(sale.payable),
+        discount: subtotal
+            .saturating_sub(sale.points_money())
+            .saturating_sub(sale.payable),
+        account: SaleAccount::of(sale),
         payable: sale.payable,
         refunded: sale.paid_back(),
         units,

@@ -23,7 +23,7 @@ use crate::{
     identity,
     inner::Inner,
     journal::{Alone, Draft},
-    people, replica,
+    people, points, replica,
 };
 
 /// A line of a return.
@@ -64,6 +64,12 @@ pub struct ReturnPreview {
     pub coupons: Vec<SaleCoupon>,
     /// What the customer has paid for what stays.
     pub left_paid: i64,
+    /// How much of the money goes back to the member's stored value, since that paid; the till gives the rest.
+    pub to_balance: i64,
+    /// Points given back, of those that paid.
+    pub points_back: i64,
+    /// Points taken back, of those that were earned; `None` = by which rule is not known here.
+    pub earned_back: Option<i64>,
 }
 
 fn misfit(error: ReturnError) -> Error {
@@ -156,7 +162,25 @@ async fn show(
             refund: back.refund,
         })
     });
+    let mut after = sale.clone();
+    for back in &preview.lines {
+        let place = usize::try_from(back.line).ok();
+        if let Some(line) = place.and_then(|place| after.lines.get_mut(place)) {
+            line.returned += back.quantity;
+            line.paid_back += back.refund;
+        }
+    }
+    let earned_back = match sale.account.earned {
+        None => Some(0),
+        Some(earned) => points::rule(db, earned.rule).await?.map(|rule| {
+            let stays = rule.earned(after.paid_lines(), sale.at).unwrap_or(0);
+            after.earned_due(stays)
+        }),
+    };
     Ok(ReturnPreview {
+        to_balance: sale.to_balance(preview.refund),
+        points_back: after.points_due(),
+        earned_back,
         op_id: sale.id,
         policy,
         currency: sale.currency.clone(),
@@ -199,8 +223,8 @@ pub(crate) async fn take_back(
     let now = inner.clock.now();
     let draft = Draft {
         action: Action::ReturnSale(Return {
-            member: None,
-            to_balance: 0,
+            member: sale.member.filter(|_| !sale.account.is_none()),
+            to_balance: sale.to_balance(preview.refund),
             target: id,
             lines: preview.lines,
             policy,

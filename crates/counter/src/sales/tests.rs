@@ -14,7 +14,7 @@ use crate::{
     basket::{Basket, BasketLine, Selection, quote, settle},
     desk::void,
     journal,
-    testing::{HeadOffice, PIN, Shop, clerk_id, coupon, coupon_id, member_id, template},
+    testing::{HeadOffice, Line, PIN, Shop, account, clerk_id, coupon, coupon_id, member_id, rule, template},
 };
 
 /// 20.00 off from 60.00.
@@ -45,11 +45,13 @@ async fn sell(shop: &Shop, receipt: &str) -> OperationId {
         member: Some(member_id(1)),
         coupons: Vec::new(),
         select: Selection::Best,
+        points: 0,
     };
     let quote = quote(&shop.inner, &basket).await.unwrap();
     let tender = Tender {
         tender: "cash".into(),
         receipt: receipt.into(),
+        balance: 0,
     };
     match settle(&shop.inner, &quote.ticket.unwrap(), &tender, clerk_id(1))
         .await
@@ -270,4 +272,89 @@ async fn head_office_restored_from_a_backup_hears_of_the_sale_again() {
     assert!(!coupon_is_there(&shop).await);
     let counts = queue::counts(&mut shop.inner.db.read().await.unwrap()).await.unwrap();
     assert_eq!((counts.pending, counts.exceptions), (0, 0));
+}
+
+/// 4 x 10.00 and 1 x 30.00, of which 350 points pay 35.00 and stored value 20.00.
+async fn sell_for_points(shop: &Shop) -> OperationId {
+    let line = |n: u8, quantity| BasketLine {
+        sku: format!("P{n}"),
+        quantity,
+        unit_price: None,
+    };
+    let basket = Basket {
+        lines: vec![line(1, 4), line(3, 1)],
+        member: Some(member_id(1)),
+        coupons: Vec::new(),
+        select: Selection::Given(Vec::new()),
+        points: 350,
+    };
+    let quote = quote(&shop.inner, &basket).await.unwrap();
+    assert_eq!((quote.payable, quote.earns), (3_500, 35));
+    let tender = Tender {
+        tender: "cash".into(),
+        receipt: "R-9".into(),
+        balance: 2_000,
+    };
+    match settle(&shop.inner, &quote.ticket.unwrap(), &tender, clerk_id(1))
+        .await
+        .unwrap()
+    {
+        Settled::Done(receipt) => receipt.op_id,
+        Settled::Refused(refusal) => panic!("{refusal:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_return_gives_and_takes_points_and_fills_stored_value_first() {
+    let mut office = office();
+    office.put_rule(rule());
+    office.put_account(account(400, 2_500));
+    let shop = Shop::of(&mut office).await;
+    let line = Line::of(&shop, office).await;
+    let id = sell_for_points(&shop).await;
+    for policy in [ReturnPolicy::Keep, ReturnPolicy::Requote] {
+        let one = preview(&shop.inner, id, &[units(0, 1)], policy).await.unwrap();
+        // Of 40.00 points pay 20.00: a fourth of each; 30.00 stays paid and has earned 30.
+        assert_eq!(
+            (one.refund, one.to_balance, one.left_paid),
+            (500, 500, 3_000),
+            "{policy:?}"
+        );
+        assert_eq!((one.points_back, one.earned_back), (50, Some(5)), "{policy:?}");
+    }
+    back(&shop, id, &[units(0, 1)], 500, clerk_id(2)).await.unwrap();
+    let sale = today(&shop).await.remove(0).account;
+    assert_eq!((sale.points_back, sale.balance_back, sale.earned_back), (50, 500, 5));
+    let mut office = line.office.lock().unwrap().clone();
+    shop.settle(&mut office).await;
+    let has = |office: &HeadOffice| {
+        let account = office.account(member_id(1));
+        let (points, balance) = (account.points.balances(), account.balance.balances());
+        (points.available, balance.available, points.debt)
+    };
+    // 400 - 350 + 35, then 50 back and 5 taken back; 25.00 - 20.00 and 5.00 back.
+    assert_eq!(has(&office), (130, 1_000, 0));
+    let rest = [units(0, 3), units(1, 1)];
+    let due = preview(&shop.inner, id, &rest, ReturnPolicy::Keep).await.unwrap();
+    assert_eq!(
+        (due.refund, due.to_balance, due.points_back, due.earned_back),
+        (3_000, 1_500, 300, Some(30))
+    );
+    back(&shop, id, &rest, 3_000, clerk_id(2)).await.unwrap();
+    shop.settle(&mut office).await;
+    // Bought and brought back: nothing is left of it.
+    assert_eq!(has(&office), (400, 2_500, 0));
+    let counts = queue::counts(&mut shop.inner.db.read().await.unwrap()).await.unwrap();
+    assert_eq!((counts.pending, counts.delivered, counts.exceptions), (0, 3, 0));
+    let card = crate::members::local_card(&shop.inner, member_id(1)).await.unwrap();
+    let card = card.unwrap().account.unwrap();
+    assert_eq!((card.points.available, card.balance.available), (400, 2_500));
+
+    // A void of another one does as much at once.
+    *line.office.lock().unwrap() = office;
+    let id = sell_for_points(&shop).await;
+    void(&shop.inner, id, "wrong basket", clerk_id(2), PIN).await.unwrap();
+    let mut office = line.office.lock().unwrap().clone();
+    shop.settle(&mut office).await;
+    assert_eq!(has(&office), (400, 2_500, 0));
 }

@@ -123,7 +123,7 @@ impl Line {
             }
             let command = |office: &HeadOffice| {
                 Command::Freeze(AskFreeze {
-                    amounts: counterfoil_domain::points::Amounts::default(),
+                    amounts: question.amounts,
                     id: question.id,
                     device: device(1),
                     subject: question.subject,

@@ -21,6 +21,10 @@ use counterfoil_domain::{
     operations::{Action, Outcome},
     people::{Clerk, Member, Role, Store, mask_phone},
     pickups::{Order, OrderLine, OrderState},
+    points::{
+        Account, Amounts, Asset, Cause, Earned, EntryKind, Reason,
+        earning::{EarningRule, EndOf, Life, Rate, Rounding, Spending},
+    },
     products::Product,
     settlement::{Kind, Scope, Stacking},
     time::Millis,
@@ -70,6 +74,10 @@ impl Default for TestClock {
 impl TestClock {
     pub fn advance(&self, by: Millis) {
         self.time.fetch_add(by, Ordering::SeqCst);
+    }
+    /// What it is, whatever somebody has set.
+    pub fn time(&self) -> Millis {
+        self.time.load(Ordering::SeqCst)
     }
     /// Somebody sets the device's clock.
     pub fn set(&self, by: Millis) {
@@ -228,6 +236,53 @@ pub fn coupon(n: u8, template: u8) -> Coupon {
         version: 1,
         surplus: Vec::new(),
         told: Vec::new(),
+    }
+}
+
+/// Of member 1, with so many points and so much stored value.
+pub fn account(points: i64, balance: i64) -> Account {
+    let mut account = Account::new(member_id(1));
+    for (asset, amount) in [(Asset::Points, points), (Asset::Balance, balance)] {
+        let earned = Earned {
+            amount,
+            at: NOW,
+            ready_at: None,
+            ends_at: None,
+        };
+        if amount > 0 {
+            let cause = Cause::own(Reason::Gift, NOW);
+            let ledger = account.ledger_mut(asset);
+            ledger.earn(EntryKind::Earn, earned, cause, &mut Vec::new()).unwrap();
+        }
+    }
+    account.version = 1;
+    account
+}
+
+/// A point for each whole 1.00; each pays 0.10, up to half of what is to pay; alone up to 100 of them.
+pub fn rule() -> EarningRule {
+    EarningRule {
+        version: 1,
+        time_zone: "Asia/Shanghai".into(),
+        rates: vec![Rate {
+            category: None,
+            points: 1,
+            per: 100,
+        }],
+        rounding: Rounding::Down,
+        factors: Vec::new(),
+        cap_a_day: None,
+        review: 0,
+        pending_days: 0,
+        life: Life::Months(12),
+        ends: EndOf::Month,
+        grace_days: 0,
+        adjusted_alone: Amounts::default(),
+        spending: Some(Spending {
+            minor_per_point: 10,
+            max_share_bp: 5_000,
+            offline_limit: 100,
+        }),
     }
 }
 

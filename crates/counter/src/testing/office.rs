@@ -94,6 +94,24 @@ impl HeadOffice {
         self.tell(Entity::Coupon(id));
     }
 
+    /// What a member has.
+    pub fn put_account(&mut self, account: Account) {
+        let member = account.member;
+        self.state.accounts.insert(member, Some(account));
+        self.tell(Entity::Account(member));
+    }
+
+    /// What a member has now.
+    pub fn account(&self, member: MemberId) -> Account {
+        self.state.accounts[&member].clone().unwrap()
+    }
+
+    /// A version of the rule of earning, which every counter hears of when it first asks.
+    pub fn put_rule(&mut self, rule: EarningRule) {
+        self.fixed.push(Image::EarningRule(rule.clone()));
+        self.state.earning_rules.insert(rule.version, Some(Arc::new(rule)));
+    }
+
     fn tell(&mut self, entity: Entity) {
         self.feed.retain(|(_, told)| *told != entity);
         self.feed.push((self.next_feed, entity));
@@ -116,6 +134,8 @@ impl HeadOffice {
             let theirs = self.state.coupons.values().flatten();
             let theirs = theirs.filter(|coupon| coupon.member == Some(member.id));
             images.extend(theirs.cloned().map(Image::Coupon));
+            let account = self.state.accounts.get(&member.id).cloned().flatten();
+            images.push(Image::Account(account.unwrap_or(Account::new(member.id)).told()));
         };
         let members = || self.state.members.values().flatten();
         match asked {
@@ -332,6 +352,7 @@ impl HeadOffice {
             match &mut image {
                 Image::Coupon(row) => row.surplus.clear(),
                 Image::Order(row) => row.surplus.clear(),
+                Image::Account(row) => *row = row.clone().told(),
                 _ => {}
             }
             rows.push(Row {

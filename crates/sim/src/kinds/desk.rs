@@ -198,6 +198,7 @@ impl Kind for Sell {
                 .map(|coupon| Input::CouponCode(pick(&world.coupons, *coupon).to_owned()))
                 .collect(),
             select: Selection::Best,
+            points: 0,
         };
         let quote = match counter.quote(&basket).await {
             Ok(quote) => quote,
@@ -209,6 +210,7 @@ impl Kind for Sell {
         let tender = Tender {
             tender: "cash".into(),
             receipt: format!("R-{}", world.acknowledged.len()),
+            balance: 0,
         };
         let clerk = world.tills[place].clerk;
         match counter.settle(&ticket, &tender, clerk).await {

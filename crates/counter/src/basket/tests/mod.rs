@@ -3,6 +3,8 @@
 mod alone;
 mod asking;
 mod once;
+mod paying;
+mod points;
 mod quoting;
 
 use counterfoil_domain::{
@@ -53,6 +55,7 @@ fn basket(select: Selection) -> Basket {
         member: Some(member_id(1)),
         coupons: Vec::new(),
         select,
+        points: 0,
     }
 }
 
@@ -64,6 +67,7 @@ fn tender() -> Tender {
     Tender {
         tender: "card".into(),
         receipt: "R-1".into(),
+        balance: 0,
     }
 }
 

@@ -44,6 +44,7 @@ async fn a_ticket_is_worth_what_was_shown_and_only_while_that_is_so() {
         let words = Tender {
             tender: tender.into(),
             receipt: receipt.into(),
+            balance: 0,
         };
         assert_eq!(settle(&ticket, words, 1).await.code(), "receipt_missing");
     }

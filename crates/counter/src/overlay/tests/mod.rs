@@ -1,5 +1,6 @@
 //! What is seen of rows is what the transition makes of them, whatever lies over them and however they are computed.
 
+mod accounts;
 mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -322,7 +323,7 @@ proptest! {
             let theirs = |subject: &Subject| group.contains(subject);
             let rows = rows.iter().filter(|(subject, _)| theirs(subject)).map(|(key, row)| (*key, row.clone()));
             let laid: Vec<Laid> = laid.iter().filter(|laid| laid.over.iter().any(theirs)).cloned().collect();
-            let mut part = lay_over(rows.collect(), &laid, &[]).unwrap();
+            let mut part = lay_over(rows.collect(), &laid, &[], &[]).unwrap();
             seen.rows.append(&mut part.rows);
             seen.conflicts.append(&mut part.conflicts);
         }
@@ -357,7 +358,7 @@ fn rows_that_show_an_operation_stay_and_its_other_rows_get_it() {
     let laid = laid(&[Deed::Settle(vec![0, 1])]);
     let sale = operation(0);
     let bare = bases(0, &laid);
-    let plain = lay_over(bare.clone(), &laid, &[]).unwrap();
+    let plain = lay_over(bare.clone(), &laid, &[], &[]).unwrap();
     let row_of = |subject| plain.rows[&subject].clone();
     // The rows of one page may come in any order, and in several pages.
     for shown in [
@@ -370,7 +371,7 @@ fn rows_that_show_an_operation_stay_and_its_other_rows_get_it() {
         for subject in &shown {
             rows.insert(*subject, row_of(*subject));
         }
-        let seen = lay_over(rows, &laid, &[]).unwrap();
+        let seen = lay_over(rows, &laid, &[], &[]).unwrap();
         assert_eq!(seen, plain, "{shown:?}");
         assert_eq!(state_of(&seen, 0), redeemed_by(sale));
         assert!(seen.conflicts.is_empty());
@@ -381,7 +382,7 @@ fn rows_that_show_an_operation_stay_and_its_other_rows_get_it() {
 fn a_sale_that_is_undone_at_head_office_already_is_undone_once_more_on_what_does_not_show_it() {
     let laid = laid(&[Deed::Settle(vec![0]), Deed::Void(0)]);
     let sale = operation(0);
-    let plain = lay_over(bases(0, &laid), &laid, &[]).unwrap();
+    let plain = lay_over(bases(0, &laid), &laid, &[], &[]).unwrap();
     assert_eq!(sale_of(&plain, sale).voided_by, Some(operation(1)));
     let mut rows = bases(0, &laid);
     rows.insert(Subject::Sale(sale), plain.rows[&Subject::Sale(sale)].clone());
@@ -389,7 +390,7 @@ fn a_sale_that_is_undone_at_head_office_already_is_undone_once_more_on_what_does
         panic!("no coupon");
     };
     row.state = redeemed_by(sale);
-    let seen = lay_over(rows, &laid, &[]).unwrap();
+    let seen = lay_over(rows, &laid, &[], &[]).unwrap();
     assert_eq!(state_of(&seen, 0), CouponState::Available);
     assert_eq!(sale_of(&seen, sale).voided_by, Some(operation(1)));
 }
@@ -402,7 +403,7 @@ fn of_rows_that_are_not_here_nothing_is_foretold() {
     let mut rows = bases(0, &laid);
     rows.remove(&Subject::Coupon(coupon_id(0)));
     rows.remove(&Subject::Coupon(coupon_id(1)));
-    let seen = lay_over(rows, &laid, &[]).unwrap();
+    let seen = lay_over(rows, &laid, &[], &[]).unwrap();
     assert!(seen.conflicts.is_empty(), "{:?}", seen.conflicts);
     let row = sale_of(&seen, sale);
     assert!(
@@ -415,7 +416,7 @@ fn of_rows_that_are_not_here_nothing_is_foretold() {
     let laid = self::laid(&[Deed::Settle(vec![0, 1])]);
     let mut rows = bases(2, &laid);
     rows.remove(&Subject::Coupon(coupon_id(0)));
-    let seen = lay_over(rows, &laid, &[]).unwrap();
+    let seen = lay_over(rows, &laid, &[], &[]).unwrap();
     assert_eq!(seen.conflicts, BTreeSet::from([laid[0].place]));
     let exceptions: Vec<_> = sale_of(&seen, sale).coupons.iter().map(|sold| sold.exception).collect();
     assert_eq!(exceptions, [None, Some(ExceptionKind::DoubleRedeem)]);
@@ -428,10 +429,10 @@ fn what_is_in_quarantine_has_no_effect_and_a_known_outcome_is_no_forecast() {
         reason: counterfoil_domain::operations::QuarantineReason::HandlerFailed,
     });
     let bare = bases(0, &laid);
-    assert_eq!(lay_over(bare.clone(), &laid, &[]).unwrap().rows, bare);
+    assert_eq!(lay_over(bare.clone(), &laid, &[], &[]).unwrap().rows, bare);
     laid[0].outcome = Some(Outcome::AppliedWithException {
         exception: ExceptionKind::DoubleRedeem,
     });
-    let seen = lay_over(bases(1, &laid), &laid, &[]).unwrap();
+    let seen = lay_over(bases(1, &laid), &laid, &[], &[]).unwrap();
     assert!(seen.conflicts.is_empty());
 }

@@ -67,7 +67,7 @@ async fn assert_laid(shop: &Shop) {
     let db: &mut SqliteConnection = &mut shop.inner.db.read().await.unwrap();
     let all: Vec<Subject> = gather::all_touched(db).await.unwrap().into_iter().collect();
     let group = gather::gather(db, &all, here).await.unwrap();
-    let seen = lay_over(group.bases().unwrap(), &group.laid, &group.earlier).unwrap();
+    let seen = lay_over(group.bases().unwrap(), &group.laid, &group.earlier, &group.rules).unwrap();
     for (subject, row) in &seen.rows {
         let key = replica::RowKey::of_subject(*subject);
         let stored: String = sqlx::query_scalar("SELECT image FROM replica WHERE entity = ? AND id = ?")

@@ -24,6 +24,7 @@ use crate::{
     identity::{self, Identity},
     inner::Inner,
     journal::{self, Title},
+    points::{self, AccountCard},
     replica,
 };
 
@@ -31,7 +32,7 @@ use crate::{
 pub(crate) async fn slip(inner: &Inner, id: OperationId, language: Language) -> Result<Vec<u8>> {
     let mut db = inner.db.read().await?;
     let who = identity::load(&mut db).await?;
-    let (title, rows) = rows(&mut db, &who, id, language).await?;
+    let (title, rows) = rows(&mut db, &who, id, language, inner.clock.now()).await?;
     drop(db);
     // The font alone is some 20 MB to read.
     tokio::task::spawn_blocking(move || Paper::new()?.print(&rows, title, language)).await?
@@ -43,6 +44,7 @@ async fn rows(
     who: &Identity,
     id: OperationId,
     language: Language,
+    now: Millis,
 ) -> Result<(String, Vec<Row>)> {
     let written = journal::text(db, id).await?;
     let (action, by) = match &written {
@@ -61,6 +63,7 @@ async fn rows(
         language,
         zone: TimeZone::get(&who.store.time_zone).unwrap_or(TimeZone::UTC),
         currency: String::new(),
+        now,
     };
     match action {
         Some((Action::SettleSale(settled), at)) => {
@@ -126,6 +129,8 @@ struct Print {
     language: Language,
     zone: TimeZone,
     currency: String,
+    /// The device's own clock.
+    now: Millis,
 }
 
 impl Print {
@@ -193,7 +198,8 @@ impl Print {
         self.about(sale, member.as_ref());
         self.done(sale.id, sale.at, by);
         let mut subtotal = 0_i64;
-        for line in &sale.lines {
+        let by_points = sale.account.points.as_ref().map(|sold| sold.used.shares.as_slice());
+        for (place, line) in sale.lines.iter().enumerate() {
             let list = line.sold.list().unwrap_or(0);
             subtotal = subtotal.saturating_add(list);
             let name = self.pick(&line.sold.name_zh, &line.sold.name_en).to_owned();
@@ -201,8 +207,10 @@ impl Print {
             let each = format!("  {} × {}", line.sold.quantity, self.money(line.sold.unit_price));
             let list_text = self.money(list);
             self.pair(each, list_text);
-            if line.net != list {
-                let off = self.money(line.net.saturating_sub(list));
+            let share = by_points.and_then(|shares| shares.get(place)).copied().unwrap_or(0);
+            let before_points = line.net.saturating_add(share);
+            if before_points != list {
+                let off = self.money(before_points.saturating_sub(list));
                 self.pair(format!("  {}", self.words.off), off);
             }
         }
@@ -215,11 +223,42 @@ impl Print {
             let name = self.name(&title).to_owned();
             self.pair(format!("{} {name}", self.words.coupon), off);
         }
+        if let Some(sold) = &sale.account.points {
+            let off = self.money(-sale.points_money());
+            let label = format!("{} {}", self.words.points_used, words::points(sold.used.points));
+            self.pair(label, off);
+        }
         self.payable(sale.payable);
+        if let Some(sold) = sale.account.balance {
+            let paid = self.money(sold.paid.amount);
+            self.pair(self.words.balance_paid, paid);
+        }
         self.pair(self.words.tender, self.language.tender(&sale.tender).to_owned());
         if sale.paid_back() > 0 {
             let back = self.money(sale.paid_back());
             self.pair(self.words.refunded, back);
+        }
+        if let Some(earned) = sale.account.earned.filter(|_| sale.voided_by.is_none()) {
+            self.pair(
+                self.words.points_earned,
+                words::points(earned.points - earned.taken_back),
+            );
+        }
+        self.left(db, who, sale).await
+    }
+
+    /// What the member has left, where the sale did something to that.
+    async fn left(&mut self, db: &mut SqliteConnection, who: &Identity, sale: &Sale) -> Result<()> {
+        let (Some(member), false) = (sale.member, sale.account.is_none()) else {
+            return Ok(());
+        };
+        if let Some(held) = points::account(db, member).await? {
+            let card = AccountCard::of(&held.row, who.true_time(self.now));
+            self.pair(self.words.points_left, words::points(card.points.available));
+            if sale.account.balance.is_some() {
+                let left = self.money(card.balance.available);
+                self.pair(self.words.balance_left, left);
+            }
         }
         Ok(())
     }
@@ -278,8 +317,15 @@ impl Print {
             let name = self.name(&title).to_owned();
             self.pair(self.words.given_back, name);
         }
-        let text = format!("{} {}", self.currency, self.money(back.refund().unwrap_or(0)));
+        let refund = back.refund().unwrap_or(0);
+        let text = format!("{} {}", self.currency, self.money(refund));
         self.rows.push(Row::total(self.words.refund, text));
+        if back.to_balance > 0 {
+            let (to_balance, till) = (self.money(back.to_balance), self.money(refund - back.to_balance));
+            self.pair(self.words.balance_back, to_balance);
+            self.pair(self.words.by_till, till);
+        }
+        self.left(db, who, sale).await?;
         self.signature();
         Ok(())
     }

@@ -8,7 +8,7 @@ use crate::{
     basket::{Basket, BasketLine, Selection, quote, settle},
     desk::void,
     sales::{Approval, take_back},
-    testing::{HeadOffice, PIN, Shop, clerk_id, coupon, member_id, template},
+    testing::{HeadOffice, Line, PIN, Shop, account, clerk_id, coupon, member_id, rule, template},
 };
 
 /// The text of a PDF, without spaces: how far apart glyphs stand says where a reader sees one.
@@ -44,11 +44,13 @@ async fn slips_of_sale_return_and_void_carry_what_happened_in_both_languages() {
             member: Some(member_id(1)),
             coupons: Vec::new(),
             select: Selection::Best,
+            points: 0,
         };
         let shown = quote(&shop.inner, &basket).await.unwrap();
         let tender = Tender {
             tender: "cash".into(),
             receipt: receipt.into(),
+            balance: 0,
         };
         match settle(&shop.inner, &shown.ticket.unwrap(), &tender, clerk_id(1))
             .await
@@ -148,11 +150,13 @@ async fn no_slip_has_a_word_of_the_other_language() {
             member: Some(member_id(1)),
             coupons: Vec::new(),
             select: Selection::Best,
+            points: 0,
         };
         let shown = quote(&shop.inner, &basket).await.unwrap();
         let tender = Tender {
             tender: tender.into(),
             receipt: receipt.into(),
+            balance: 0,
         };
         match settle(&shop.inner, &shown.ticket.unwrap(), &tender, clerk_id(1))
             .await
@@ -199,7 +203,7 @@ async fn no_slip_has_a_word_of_the_other_language() {
     let mut db = shop.inner.db.read().await.unwrap();
     let who = identity::load(&mut db).await.unwrap();
     for (id, title) in [(undone, "销售小票"), (void, "撤销小票"), (back, "退货小票")] {
-        assert_eq!(rows(&mut db, &who, id, Language::Zh).await.unwrap().0, title);
+        assert_eq!(rows(&mut db, &who, id, Language::Zh, 0).await.unwrap().0, title);
     }
 }
 
@@ -210,4 +214,72 @@ async fn a_long_sale_takes_several_pages() {
     let pages = lopdf::Document::load_mem(&pdf).unwrap().get_pages().len();
     assert!(pages > 2, "{pages}");
     assert!(text(&pdf).contains("row1199"));
+}
+
+#[tokio::test]
+async fn a_slip_says_what_points_and_stored_value_did() {
+    let mut office = HeadOffice::new(0, 0);
+    office.put_rule(rule());
+    office.put_account(account(2_400, 2_500));
+    let shop = Shop::of(&mut office).await;
+    let line = Line::of(&shop, office).await;
+    let basket = Basket {
+        lines: vec![BasketLine {
+            sku: "P1".into(),
+            quantity: 4,
+            unit_price: None,
+        }],
+        member: Some(member_id(1)),
+        coupons: Vec::new(),
+        select: Selection::Best,
+        points: 200,
+    };
+    let shown = quote(&shop.inner, &basket).await.unwrap();
+    let tender = Tender {
+        tender: "balance".into(),
+        receipt: "R-80".into(),
+        balance: 2_000,
+    };
+    let sold = settle(&shop.inner, &shown.ticket.unwrap(), &tender, clerk_id(1)).await;
+    let Settled::Done(receipt) = sold.unwrap() else {
+        panic!()
+    };
+    let zh = printed(&shop, receipt.op_id, Language::Zh).await;
+    for words in [
+        "合计40.00",
+        "积分抵扣200-20.00",
+        "CNY20.00",
+        "其中储值支付20.00",
+        "支付方式储值",
+        "获得积分20",
+        "可用积分2,220",
+        "储值余额5.00",
+    ] {
+        assert!(zh.contains(words), "{words} in {zh}");
+    }
+    // No coupon took anything off.
+    assert!(!zh.contains("优惠"), "{zh}");
+    let en = printed(&shop, receipt.op_id, Language::En).await;
+    for words in [
+        "Pointsused200-20.00",
+        "ofitstoredvalue20.00",
+        "Pointsearned20",
+        "Pointsavailable2,220",
+        "Storedvalueleft5.00",
+    ] {
+        assert!(en.contains(words), "{words} in {en}");
+    }
+    let mut office = line.office.lock().unwrap().clone();
+    shop.settle(&mut office).await;
+    let approval = Approval {
+        reason: "broken",
+        manager: clerk_id(2),
+        pin: PIN,
+    };
+    let one = [Units { line: 0, quantity: 1 }];
+    let back = take_back(&shop.inner, receipt.op_id, &one, ReturnPolicy::Keep, 500, approval).await;
+    let en = printed(&shop, back.unwrap().op_id, Language::En).await;
+    for words in ["CNY5.00", "ofittostoredvalue5.00", "Fromthetill0.00"] {
+        assert!(en.contains(words), "{words} in {en}");
+    }
 }

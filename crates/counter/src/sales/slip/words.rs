@@ -31,6 +31,13 @@ pub(super) struct Words {
     pub(super) reason: &'static str,
     pub(super) given_back: &'static str,
     pub(super) signature: &'static str,
+    pub(super) points_used: &'static str,
+    pub(super) points_earned: &'static str,
+    pub(super) points_left: &'static str,
+    pub(super) balance_paid: &'static str,
+    pub(super) balance_back: &'static str,
+    pub(super) balance_left: &'static str,
+    pub(super) by_till: &'static str,
 }
 
 const ZH: Words = Words {
@@ -53,6 +60,13 @@ const ZH: Words = Words {
     reason: "原因",
     given_back: "退回优惠券",
     signature: "顾客签名",
+    points_used: "积分抵扣",
+    points_earned: "获得积分",
+    points_left: "可用积分",
+    balance_paid: "其中储值支付",
+    balance_back: "其中退回储值",
+    balance_left: "储值余额",
+    by_till: "收银机退款",
 };
 
 const EN: Words = Words {
@@ -75,6 +89,13 @@ const EN: Words = Words {
     reason: "Reason",
     given_back: "Coupon given back",
     signature: "Signature",
+    points_used: "Points used",
+    points_earned: "Points earned",
+    points_left: "Points available",
+    balance_paid: "of it stored value",
+    balance_back: "of it to stored value",
+    balance_left: "Stored value left",
+    by_till: "From the till",
 };
 
 impl Language {
@@ -92,6 +113,7 @@ impl Language {
             "card" => ("银行卡", "Bank card"),
             "wechat" => ("微信", "WeChat Pay"),
             "alipay" => ("支付宝", "Alipay"),
+            "balance" => ("储值", "Stored value"),
             "other" => ("其他", "Other"),
             own => return own,
         };
@@ -119,19 +141,31 @@ fn digits(currency: &str) -> u32 {
     }
 }
 
+/// A number with groups of thousands.
+fn grouped(number: u64) -> String {
+    let plain = number.to_string();
+    let mut grouped = String::new();
+    for (place, digit) in plain.chars().enumerate() {
+        if place > 0 && (plain.len() - place).is_multiple_of(3) {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    grouped
+}
+
+/// So many points, as people read them.
+pub(super) fn points(number: i64) -> String {
+    let sign = if number < 0 { "-" } else { "" };
+    format!("{sign}{}", grouped(number.unsigned_abs()))
+}
+
 /// An amount in whole units with its point, and with groups of thousands.
 pub(super) fn money(amount: i64, currency: &str) -> String {
     let digits = digits(currency);
     let unit = 10_u64.pow(digits);
     let (whole, rest) = (amount.unsigned_abs() / unit, amount.unsigned_abs() % unit);
-    let plain = whole.to_string();
-    let mut grouped = String::new();
-    for (place, digit) in plain.chars().enumerate() {
-        if place > 0 && (plain.len() - place) % 3 == 0 {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
+    let grouped = grouped(whole);
     let sign = if amount < 0 { "-" } else { "" };
     if digits == 0 {
         return format!("{sign}{grouped}");
