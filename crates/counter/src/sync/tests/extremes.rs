@@ -29,6 +29,7 @@ fn basket() -> Basket {
         unit_price: None,
     };
     Basket {
+        points: 0,
         lines: vec![line(1, 4), line(3, 1)],
         member: Some(member_id(1)),
         coupons: Vec::new(),
@@ -57,6 +58,7 @@ async fn shop() -> (Shop, OperationId, Vec<Value>) {
     redeem_here(&shop, Input::PickupCode(order(0).code)).await.unwrap();
     let quote = quote(&shop.inner, &basket()).await.unwrap();
     let tender = Tender {
+        balance: 0,
         tender: "cash".into(),
         receipt: "R-1".into(),
     };
