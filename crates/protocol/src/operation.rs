@@ -199,7 +199,13 @@ mod tests {
     #[test]
     fn a_payload_from_the_future_keeps_its_place() {
         let sealed = seal(&envelope()).unwrap();
-        let (_, newer) = open(0, &sealed.text.replace("\"version\":1", "\"version\":9")).unwrap();
+        let (_, newer) = open(
+            0,
+            &sealed
+                .text
+                .replace(&format!("\"version\":{ACTION_VERSION}"), "\"version\":9"),
+        )
+        .unwrap();
         assert_eq!((newer.seq, newer.action), (1, None));
         let (_, unknown) = open(0, &sealed.text.replace("redeem_coupon", "juggle_coupon")).unwrap();
         assert_eq!(unknown.action, None);

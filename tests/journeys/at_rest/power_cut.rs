@@ -131,7 +131,8 @@ async fn of_a_counter_nothing_that_was_acknowledged() {
     drop(reader);
 
     let cuts = cuts(&log);
-    assert!(cuts.len() >= 60, "{} cuts", cuts.len());
+    // Two for each redemption at least; how many exchanges write something besides depends on the time.
+    assert!(cuts.len() >= 48, "{} cuts", cuts.len());
     let place = quick_folder();
     super::copy(&own, place.path());
     let mut most = 0;
@@ -219,7 +220,8 @@ async fn of_head_office_nothing_that_was_answered() {
     drop(reader);
 
     let cuts = cuts(&log);
-    assert!(cuts.len() >= 60, "{} cuts", cuts.len());
+    // Two for each redemption at least; how many exchanges write something besides depends on the time.
+    assert!(cuts.len() >= 48, "{} cuts", cuts.len());
     let place = quick_folder();
     let copy = place.path().join("head-office.db");
     let mut most = 0;

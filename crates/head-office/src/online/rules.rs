@@ -22,12 +22,12 @@ pub(crate) const RULES: &[Rule] = &[
             "SELECT n.id AS id, 'it is frozen without a coupon' AS what FROM order_freezes n
              WHERE n.status = 'frozen' AND n.points = 0 AND n.balance = 0
                  AND NOT EXISTS (SELECT 1 FROM order_freeze_coupons h WHERE h.tenant = n.tenant AND h.order_id = n.id)",
-            "SELECT n.id AS id, 'it is ' || n.status || ', and its holds are not what it holds' AS what
-             FROM order_freezes n
-                 LEFT JOIN ledger_holds p ON p.tenant = n.tenant AND p.member = n.member AND p.asset = 'points' AND p.hold = n.id
-                 LEFT JOIN ledger_holds b ON b.tenant = n.tenant AND b.member = n.member AND b.asset = 'balance' AND b.hold = n.id
-             WHERE COALESCE(p.amount, 0) <> CASE WHEN n.status = 'frozen' THEN n.points ELSE 0 END
-                 OR COALESCE(b.amount, 0) <> CASE WHEN n.status = 'frozen' THEN n.balance ELSE 0 END",
+            "SELECT n.id AS id, 'it is ' || n.status || ', and does not hold the points that it says' AS what
+             FROM order_freezes n LEFT JOIN ledger_holds h ON h.tenant = n.tenant AND h.member = n.member AND h.asset = 'points' AND h.hold = n.id
+             WHERE COALESCE(h.amount, 0) <> CASE WHEN n.status = 'frozen' THEN n.points ELSE 0 END",
+            "SELECT n.id AS id, 'it is ' || n.status || ', and does not hold the balance that it says' AS what
+             FROM order_freezes n LEFT JOIN ledger_holds h ON h.tenant = n.tenant AND h.member = n.member AND h.asset = 'balance' AND h.hold = n.id
+             WHERE COALESCE(h.amount, 0) <> CASE WHEN n.status = 'frozen' THEN n.balance ELSE 0 END",
             "SELECT h.order_id AS id, 'an operation that is missing took one of its coupons' AS what
              FROM order_freeze_coupons h LEFT JOIN operations o ON o.tenant = h.tenant AND o.id = h.taken_by
              WHERE h.taken_by IS NOT NULL AND o.id IS NULL",

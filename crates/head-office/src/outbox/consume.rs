@@ -59,7 +59,7 @@ impl Message {
         Ok(IN_INBOX)
     }
 
-    /// Has the engine do the effect: `command`, and the line of the inbox in its transaction. `judge` says of the answer
+    /// Has the engine do the effect, unless its line is in the inbox: `command`, and that line in its transaction. `judge` says of the answer
     /// whether that is what the message asked for; if not, there is no line, and the message comes again.
     ///
     /// # Errors
@@ -70,6 +70,9 @@ impl Message {
         command: Command,
         judge: fn(&Answer) -> Result<(), NotDone>,
     ) -> Result<Done, NotDone> {
+        if let Some(done) = self.is_done(app).await? {
+            return Ok(done);
+        }
         let keep = Arc::new(Judged {
             message: self.clone(),
             now: app.clock.now(),

@@ -1,7 +1,7 @@
 //! Accounts and the rule of earning as counters are told of them.
 
 use async_trait::async_trait;
-use counterfoil_domain::points::Account;
+use counterfoil_domain::{ids::MemberId, points::Account};
 use counterfoil_protocol::sync::Image;
 
 use super::rows;
@@ -11,6 +11,7 @@ use crate::{
         Item,
         images::{Found, Images, Wanted},
     },
+    members,
 };
 
 /// Accounts as counters are told of them: without what counters' own freezes hold at this moment, see ADR 5.
@@ -28,11 +29,12 @@ impl Images for Accounts {
             return Ok(Vec::new());
         }
         let mut found = rows::load(wanted.connection, wanted.tenant, &members, "").await?;
-        // Who never had anything has an account all the same: what counters do is laid over it.
-        for member in members {
-            if !found.iter().any(|account| account.member == member) {
-                found.push(Account::new(member));
-            }
+        let has_none = |member: &MemberId| !found.iter().any(|account| account.member == *member);
+        let others: Vec<MemberId> = members.into_iter().filter(has_none).collect();
+        if !others.is_empty() {
+            // A member who never had anything has an account all the same: what counters do is laid over it.
+            let known = members::rows::load(wanted.connection, wanted.tenant, &others, "").await?;
+            found.extend(known.into_iter().map(|(_, member)| Account::new(member.id)));
         }
         let told = found.into_iter().map(|account| {
             let (item, version) = (Item::Account(account.member), account.version);

@@ -320,11 +320,11 @@ async fn orders_and_coupons_made_by_hand_reach_the_feeds(on: On) {
     let before = number(&fresh, lines).await;
     let added = hq(url, &order).json();
     assert_eq!(added["code"].as_str().unwrap().len(), 8);
-    // The order goes to both stores, the member and all their coupons to the new one.
+    // The order goes to both stores, the member with their account and all their coupons to the new one.
     let member = "(SELECT member FROM orders WHERE number = 'N-1')";
     let theirs = format!("SELECT COUNT(*) FROM coupons WHERE member = {member}");
     let theirs = number(&fresh, Box::leak(theirs.into_boxed_str())).await;
-    assert_eq!(number(&fresh, lines).await, before + 3 + theirs);
+    assert_eq!(number(&fresh, lines).await, before + 4 + theirs);
     hq(url, &order).refused(2, "taken");
     let code = added["code"].as_str().unwrap();
     let named = |number: &'static str, code: &'static str, lines: &'static str| {
@@ -386,7 +386,7 @@ async fn orders_and_coupons_made_by_hand_reach_the_feeds(on: On) {
     let undated = "SELECT COUNT(*) FROM templates WHERE status = 'published' AND published_at IS NULL";
     assert_eq!(number(&fresh, undated).await, 0);
     // The member is known in both stores by now.
-    assert_eq!(number(&fresh, lines).await, before + 3 + theirs + 1 + 2 * 2 * 70);
+    assert_eq!(number(&fresh, lines).await, before + 4 + theirs + 1 + 2 * 2 * 70);
     let nobody = [
         "admin",
         "coupon",

@@ -202,11 +202,16 @@ impl Office {
 type Place = (&'static str, &'static str, &'static str);
 
 /// Every such place, as the test below tries them.
-const PLACES: [Place; 11] = [
+const PLACES: [Place; 16] = [
     ("get", "/v1/members", "phone"),
     ("get", "/v1/members/{number}", "number"),
     ("get", "/v1/members/{number}/coupons", "number"),
     ("put", "/v1/members/{number}/email", "number"),
+    ("get", "/v1/members/{number}/account", "number"),
+    ("get", "/v1/members/{number}/ledger", "number"),
+    ("post", "/v1/points/earnings", "member"),
+    ("post", "/v1/points/top-ups", "member"),
+    ("post", "/v1/points/adjustments", "member"),
     ("get", "/v1/coupons/{coupon}", "coupon"),
     ("get", "/v1/coupons/{coupon}/record", "coupon"),
     ("post", "/v1/grants", "members"),
@@ -305,6 +310,33 @@ async fn every_route_knows_every_form(on: On) {
         assert_eq!((status, &answer["number"]), (200, &json!(MEMBER)), "{text:?}");
         let (status, answer) = office.ask("GET", &format!("{path}/coupons"), None).await;
         assert_eq!(status, 200, "{text:?}: {answer}");
+        for tail in ["account", "ledger"] {
+            let (status, answer) = office.ask("GET", &format!("{path}/{tail}"), None).await;
+            assert_eq!(status, 200, "{text:?}: {answer}");
+        }
+        let posts = [
+            (
+                "earnings",
+                json!({ "member": text, "kind": "gift", "id": format!("g{n}"), "points": 1 }),
+                201,
+            ),
+            (
+                "top-ups",
+                json!({ "member": text, "amount": 1, "receipt": format!("r{n}") }),
+                201,
+            ),
+            (
+                "adjustments",
+                json!({ "member": text, "asset": "points", "amount": 1, "reason": "x" }),
+                202,
+            ),
+        ];
+        for (route, body, expected) in posts {
+            let (status, answer) = office
+                .ask("POST", &format!("/v1/points/{route}"), Some(body.to_string()))
+                .await;
+            assert_eq!(status, expected, "{text:?}: {answer}");
+        }
         let email = Some(json!({ "email": "anna@example.com" }).to_string());
         let (status, answer) = office.ask("PUT", &format!("{path}/email"), email).await;
         assert_eq!(status, 204, "{text:?}: {answer}");

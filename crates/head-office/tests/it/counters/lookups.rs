@@ -78,7 +78,7 @@ async fn a_member_is_found_with_coupons_and_a_strangers_phone_is_masked(on: On) 
         LookupRequest::Phone("13900001234".into()),
     ] {
         let rows = look(&office, &counter, asked).await.unwrap();
-        assert_eq!(rows.len(), 3, "member, template, coupon: {rows:?}");
+        assert_eq!(rows.len(), 4, "member, account, template, coupon: {rows:?}");
         assert_eq!(phone(&rows).as_deref(), Some("139****1234"));
         assert!(has(&rows, coupon));
     }
@@ -93,10 +93,10 @@ async fn a_member_is_found_with_coupons_and_a_strangers_phone_is_masked(on: On) 
     let rows = look(&office, &counter, LookupRequest::Member(member)).await.unwrap();
     assert_eq!(phone(&rows).as_deref(), Some("13900001234"));
     let page = fed().await;
-    assert_eq!(page.len(), before + 2);
+    assert_eq!(page.len(), before + 3);
     assert!(has(&page, coupon));
     look(&office, &counter, LookupRequest::Member(member)).await.unwrap();
-    assert_eq!(fed().await.len(), before + 2, "seen once is enough");
+    assert_eq!(fed().await.len(), before + 3, "seen once is enough");
     for nobody in [
         LookupRequest::MemberNumber("M9".into()),
         LookupRequest::MemberNumber("\u{0}".into()),
