@@ -49,23 +49,23 @@ pub async fn of_everything(chain: &Chain, on: On, rows: i64) {
         ),
         (
             "accounts (tenant, member, version, points_available, points_held, points_pending, points_debt, points_entries, balance_available, balance_held, balance_pending, balance_debt, balance_entries, earned_day, earned, due_at)",
-            format!("{member}, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, {START} + i"),
+            format!("{member}, 1, 1, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, {START} + i"),
         ),
         (
             "ledger_lots (tenant, member, asset, lot, amount, free, held, earned_at, ends_at)",
-            format!("{member}, 'points', 1, 1, 1, 0, {START}, {START} + i"),
+            format!("{member}, CASE i % 2 WHEN 0 THEN 'points' ELSE 'balance' END, 1, 1, 1, 0, {START}, {START} + i"),
         ),
         (
             "ledger_holds (tenant, member, asset, hold, device, until, amount, pins)",
-            format!("{member}, 'balance', {id}, {device}, {later}, 1, '[]'"),
+            format!("{member}, CASE i % 2 WHEN 0 THEN 'points' ELSE 'balance' END, {id}, {device}, {later}, 1, '[]'"),
         ),
         (
             "ledger_entries (tenant, member, asset, entry, kind, reason, source_of, source, at, amount, owed, available, held, pending, debt)",
-            format!("{member}, 'points', 1, 'earn', 'gift', 'gift', {id}, {START}, 1, 0, 1, 0, 0, 0"),
+            format!("{member}, CASE i % 2 WHEN 0 THEN 'points' ELSE 'balance' END, 1, 'earn', 'gift', 'gift', {id}, {START}, 1, 0, 1, 0, 0, 0"),
         ),
         (
             "ledger_shares (tenant, member, asset, entry, lot, free, held)",
-            format!("{member}, 'points', 1, 1, 1, 0"),
+            format!("{member}, CASE i % 2 WHEN 0 THEN 'points' ELSE 'balance' END, 1, 1, 1, 0"),
         ),
         (
             "earnings (tenant, source_of, source, member, entry, amount, taken_back, rule, paid, at)",
