@@ -222,6 +222,12 @@ ids! {
     OutgoingId,
     /// A case: something that happened in a shop and broke a rule.
     ExceptionId,
+    /// An address in a member's book.
+    AddressId,
+    /// A shipping request: what is sent to somebody, in one parcel or several.
+    ShipmentId,
+    /// A parcel of a shipping request.
+    ParcelId,
     /// One unbroken history of head office's database; a restore from a backup begins another.
     HistoryId,
 }

@@ -9,6 +9,7 @@ pub mod batches;
 pub mod broker;
 pub mod capabilities;
 pub mod capability;
+pub mod carriers;
 pub mod claims;
 pub mod cli;
 pub mod clock;

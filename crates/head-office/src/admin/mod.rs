@@ -1,6 +1,7 @@
 //! What a person does on head office's command line, in one place.
 
 pub use crate::{
+    carriers::setting::{Adapter, NewSetting as NewCarrier, drop as drop_carrier, set as set_carrier},
     deed::AdminError,
     grants::by_hand::{Granted, NewGrant, code_policy, grant_coupons},
     operators::{KnownOperator, NewOperator, add_operator, deactivate_operator, operators},

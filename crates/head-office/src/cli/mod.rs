@@ -4,6 +4,7 @@
 //! else.
 
 mod arguments;
+mod carrier;
 mod error;
 mod people;
 mod serve;
@@ -34,13 +35,14 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
-    let serving = matches!(arguments.command, Command::Serve(_));
+    let serving = matches!(arguments.command, Command::Serve(_) | Command::SandboxCarrier(_));
     log_to_stderr(if serving { "info" } else { "warn" });
     let database = arguments.database;
     match arguments.command {
         Command::Serve(options) => serve::serve(&database, options).await?,
         Command::Seed(options) => work::seed(&database, &options).await?,
         Command::Verify => return work::verify(&database).await,
+        Command::SandboxCarrier(options) => carrier::sandbox(options).await?,
         Command::Device(Device::EnrolCode(options)) => work::enrol_code(&database, &options).await?,
         Command::Admin(admin) => match admin {
             Admin::Tenant(action) => people::tenant(&database, action).await?,
@@ -49,6 +51,7 @@ async fn run(arguments: Arguments) -> Result<ExitCode, CliError> {
             Admin::Operator(action) => people::operator(&database, action).await?,
             Admin::Device(action) => work::decide_device(&database, action).await?,
             Admin::Order(action) => work::add_order(&database, action.into_inner()).await?,
+            Admin::Carrier(action) => carrier::decide(&database, action).await?,
             Admin::Coupon(Grant::Grant(options)) => work::grant(&database, &options).await?,
         },
     }

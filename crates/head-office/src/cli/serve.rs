@@ -115,7 +115,7 @@ fn clock() -> Result<Arc<dyn Clock>, CliError> {
     Ok(Arc::new(AheadClock(seconds.saturating_mul(1_000))))
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
+pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, CliError> {
     TcpListener::bind(address).await.map_err(|error| {
         let (code, hint) = match error.kind() {
             std::io::ErrorKind::AddrInUse => (
@@ -150,7 +150,7 @@ fn recorder(stopping: &CancellationToken) -> Result<PrometheusHandle, CliError> 
 }
 
 /// Stops gracefully on ctrl-c and on SIGTERM; on a second one at once.
-fn stop_on_signal(stopping: CancellationToken) -> Result<(), CliError> {
+pub(super) fn stop_on_signal(stopping: CancellationToken) -> Result<(), CliError> {
     let failed =
         |error: std::io::Error| CliError::failed("internal", format!("Signals can't be listened to: {error}."));
     #[cfg(unix)]

@@ -75,6 +75,13 @@ pub const GROWING: &[&str] = &[
     "point_adjustments",
     "outbox",
     "inbox",
+    "addresses",
+    "shipments",
+    "shipment_lines",
+    "parcels",
+    "parcel_lines",
+    "parcel_generations",
+    "waybills",
 ];
 /// Tables with a row for each chain, store, person at work, device, template or kind of sweep, or with one in all.
 const SMALL: &[&str] = &[
@@ -83,6 +90,7 @@ const SMALL: &[&str] = &[
     "tenants",
     "token_keys",
     "webhooks",
+    "carriers",
     "message_heads",
     "histories",
     "stores",

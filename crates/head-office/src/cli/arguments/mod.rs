@@ -1,5 +1,6 @@
 //! What can be typed. Here stands what the whole line is made of; each family of commands has a file of its own.
 
+pub mod carrier;
 pub mod people;
 pub mod serve;
 pub mod work;
@@ -7,6 +8,7 @@ pub mod work;
 use clap::{Args, Parser, Subcommand};
 
 use self::{
+    carrier::{CarrierAction, SandboxCarrier},
     people::{NewClerk, NewStore, OperatorAction, TenantAction},
     serve::Serve,
     work::{DecideDevice, Device, Grant, NewOrder, Seed},
@@ -58,6 +60,12 @@ pub enum Command {
     /// Check every invariant on a live database. Prints one JSON line each; ends with 1 when one is broken.
     #[command(after_help = "Example: counterfoil-hq verify --database sqlite:head-office.db")]
     Verify,
+    /// Be a carrier to try everything with, which can be told to fail in every way that carriers do. It forgets all
+    /// when it ends. Prints `listening on http://...` once it can.
+    #[command(
+        after_help = "Examples:\n  counterfoil-hq sandbox-carrier --listen 127.0.0.1:7390\n  curl -d '{\"faults\":[{\"of\":\"order\",\"what\":\"hang\"}]}' -H 'content-type: application/json' http://127.0.0.1:7390/control"
+    )]
+    SandboxCarrier(SandboxCarrier),
 }
 
 /// A noun with the one verb `add`.
@@ -110,6 +118,12 @@ pub enum Admin {
         after_help = "Example: counterfoil-hq admin order add --store s-01 --number P-1 --collector Anna --lines '[{\"sku\":\"1\",\"name_zh\":\"豆\",\"name_en\":\"Beans\",\"quantity\":1,\"unit_price\":6800}]'"
     )]
     Order(Add<NewOrder>),
+    /// Carriers that take the chain's parcels, and know where they are.
+    #[command(
+        subcommand,
+        after_help = "Example: counterfoil-hq admin carrier set --adapter kuaidi100 --customer AB12 --secret-stdin < key.txt"
+    )]
+    Carrier(CarrierAction),
     /// Coupons.
     #[command(subcommand)]
     Coupon(Grant),
