@@ -98,6 +98,8 @@ CREATE TABLE parcel_generations (
     -- When it is done next; while somebody is at it, when somebody else may take over.
     errand_at      BIGINT,
     tries          BIGINT NOT NULL CHECK (tries >= 0),
+    -- Grows whenever somebody takes the errand or it becomes another one: who has an older turn writes nothing.
+    turn           BIGINT NOT NULL,
     -- Until when an answer may still come that nobody has heard.
     doubtful_until BIGINT,
     -- Why the last try came to nothing.
@@ -105,7 +107,7 @@ CREATE TABLE parcel_generations (
     PRIMARY KEY (tenant, parcel, generation),
     CHECK ((errand IS NULL) = (errand_at IS NULL))
 );
-CREATE INDEX parcel_generations_due ON parcel_generations (tenant, errand_at) WHERE errand_at IS NOT NULL;
+CREATE INDEX parcel_generations_due ON parcel_generations (errand_at) WHERE errand_at IS NOT NULL;
 
 -- Waybills, and how far each is. One that came though the parcel had one is surplus until the carrier has cancelled it.
 CREATE TABLE waybills (
@@ -116,7 +118,7 @@ CREATE TABLE waybills (
     generation  BIGINT NOT NULL,
     status      TEXT   NOT NULL CHECK (status IN ('live', 'surplus', 'cancelled')),
     created_at  BIGINT NOT NULL,
-    -- What the carrier last told, the instant of the newest event in it, and when it was told.
+    -- What the carrier last told, the instant of the newest event in it (0 = there was none), and when it was told.
     progress    TEXT,
     event_at    BIGINT,
     event_count BIGINT NOT NULL,
@@ -131,7 +133,7 @@ CREATE TABLE waybills (
 );
 CREATE UNIQUE INDEX waybills_live ON waybills (tenant, parcel) WHERE status = 'live';
 CREATE INDEX waybills_of_parcel ON waybills (tenant, parcel, generation);
-CREATE INDEX waybills_due ON waybills (tenant, track_at) WHERE track_at IS NOT NULL;
+CREATE INDEX waybills_due ON waybills (track_at) WHERE track_at IS NOT NULL;
 -- PostgreSQL: ALTER TABLE parcels SET (fillfactor = 70);
 -- PostgreSQL: ALTER TABLE parcel_generations SET (fillfactor = 70);
 -- PostgreSQL: ALTER TABLE waybills SET (fillfactor = 70);

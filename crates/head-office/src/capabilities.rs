@@ -15,7 +15,7 @@ use crate::{
     db::{Db, DbError, rule::Rule},
     exceptions,
     feed::images::Gallery,
-    grants,
+    fulfilment, grants,
     http::{Aside, Routes, idempotency},
     jobs, members, messages, online, outbox, pickups, points, products, questions, sales, site, stores, sync, wallet,
 };
@@ -52,6 +52,7 @@ pub const ALL: &[Capability] = &[
     questions::CAPABILITY,
     sync::CAPABILITY,
     site::CAPABILITY,
+    fulfilment::CAPABILITY,
     Capability {
         tables: |_| vec![Box::new(outbox::table::Outbox)],
         people: outbox::http::routes,
@@ -201,6 +202,7 @@ mod tests {
             "/metrics",
             "/openapi.json",
             "/readyz",
+            "/v1/callbacks/kuaidi100/{tenant}",
             ENROL,
             "/v1/member/sessions",
         ];

@@ -19,6 +19,7 @@ pub mod deed;
 pub mod engine;
 pub mod exceptions;
 pub mod feed;
+pub mod fulfilment;
 pub mod grants;
 pub mod http;
 pub mod jobs;

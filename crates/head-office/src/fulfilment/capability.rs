@@ -1,0 +1,28 @@
+//! What fulfilment brings along.
+
+use counterfoil_domain::time::MINUTE;
+
+use super::{callback, consumer::Ships, http, members, rules, tracking};
+use crate::{
+    capability::Capability,
+    jobs::{Due, full},
+};
+
+/// The line in the list of capabilities.
+pub const CAPABILITY: Capability = Capability {
+    people: || http::routes().merge(members::routes()),
+    counters: &[callback::ASIDE],
+    consumers: &[&Ships],
+    due: &[Due {
+        name: "parcels.track",
+        period: MINUTE,
+        sweep: |app| {
+            Box::pin(async move {
+                let done = tracking::sweep(&app).await?;
+                Ok(full(&[done], tracking::PIECE))
+            })
+        },
+    }],
+    rules: rules::RULES,
+    ..Capability::NONE
+};

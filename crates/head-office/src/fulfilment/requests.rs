@@ -1,0 +1,66 @@
+//! What is asked to be sent: checked, and made.
+
+use counterfoil_domain::ids::{ParcelId, ShipmentId};
+
+use super::{
+    Address, LINES, LONG_CHARACTERS, QUANTITY, SHORT_CHARACTERS, SOURCE_CHARACTERS, ShipLine, ShipRequest, rows,
+};
+use crate::{db::DbError, deed::Deed, http::Fields};
+
+/// Shortest and longest phone number.
+const PHONE_CHARACTERS: std::ops::RangeInclusive<usize> = 5..=32;
+
+/// Notes what is not acceptable about an address.
+pub(super) fn check_address(fields: &mut Fields, prefix: &str, address: &Address) {
+    let named = |name: &str| format!("{prefix}{name}");
+    fields.text(&named("recipient"), &address.recipient, SHORT_CHARACTERS);
+    fields.text(&named("region"), &address.region, SHORT_CHARACTERS);
+    fields.text(&named("street"), &address.street, LONG_CHARACTERS);
+    let is_phone = PHONE_CHARACTERS.contains(&address.phone.chars().count())
+        && address
+            .phone
+            .chars()
+            .all(|letter| letter.is_ascii_digit() || matches!(letter, '+' | '-' | ' ' | '(' | ')'));
+    fields.check(
+        is_phone,
+        &named("phone"),
+        "malformed",
+        "5 to 32 digits, +, -, brackets and blanks",
+    );
+}
+
+/// Notes what is not acceptable about a request.
+pub(super) fn check(fields: &mut Fields, request: &ShipRequest) {
+    fields.text("source", &request.source, SOURCE_CHARACTERS);
+    fields.check(
+        (1..=LINES).contains(&request.lines.len()),
+        "lines",
+        "out_of_range",
+        "from 1 to 200 lines",
+    );
+    for (place, line) in request.lines.iter().take(LINES).enumerate() {
+        let ShipLine { sku, name, quantity } = line;
+        fields.text(&format!("lines[{place}].sku"), sku, SHORT_CHARACTERS);
+        fields.text(&format!("lines[{place}].name"), name, LONG_CHARACTERS);
+        fields.range(&format!("lines[{place}].quantity"), *quantity, 1..=QUANTITY);
+    }
+    check_address(fields, "address.", &request.address);
+}
+
+/// Makes a request, its first parcel, and the errand of its waybill; false when there is one of this source already, which
+/// then stays as it is.
+///
+/// # Errors
+/// The database's.
+pub async fn create(deed: &mut Deed<'_>, request: &ShipRequest) -> Result<bool, DbError> {
+    let (tenant, now) = (deed.tenant(), deed.now());
+    let place = request.member.map(|member| member.place()).unwrap_or_default();
+    let shipment = ShipmentId::placed(place, now, deed.fresh()?);
+    if !rows::insert_shipment(deed, tenant, shipment, request, now).await? {
+        return Ok(false);
+    }
+    let lines: Vec<(i64, i64)> = (0..).zip(&request.lines).map(|(n, line)| (n, line.quantity)).collect();
+    let parcel = ParcelId::placed(place, now, deed.fresh()?);
+    rows::insert_parcel(deed, tenant, shipment, parcel, 1, &lines, now).await?;
+    Ok(true)
+}
