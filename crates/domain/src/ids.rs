@@ -220,6 +220,14 @@ ids! {
     MessageId,
     /// A message from one part of head office to another.
     OutgoingId,
+    /// Something that members may have for points.
+    GiftId,
+    /// A member's exchange of points for a gift.
+    ExchangeId,
+    /// A store or a warehouse, as far as goods lie there.
+    LocationId,
+    /// How much of an article there is at a location.
+    StockId,
     /// A case: something that happened in a shop and broke a rule.
     ExceptionId,
     /// An address in a member's book.

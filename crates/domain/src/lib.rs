@@ -9,6 +9,7 @@
 pub mod code_policy;
 pub mod codes;
 pub mod coupons;
+pub mod gifts;
 pub mod ids;
 pub mod offline;
 pub mod operations;
@@ -21,6 +22,7 @@ pub mod products;
 pub mod sales;
 pub mod scans;
 pub mod settlement;
+pub mod stock;
 pub mod surplus;
 pub mod text;
 pub mod time;

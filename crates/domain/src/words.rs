@@ -28,9 +28,11 @@ mod tests {
     use super::*;
     use crate::{
         coupons::OfflinePolicy,
+        gifts::{ExchangeStatus, GiftStatus, GivenBy},
         operations::{ExceptionKind, QuarantineReason},
         people::{OperatorRole, Role},
         settlement::Phase,
+        stock::MoveKind,
         transition::{Audience, BatchStatus, DeviceStatus, LimitCounts, online::OnlineStatus},
     };
 
@@ -92,6 +94,25 @@ mod tests {
             (OperatorRole::Operator, "operator"),
             (OperatorRole::Warehouse, "warehouse"),
             (OperatorRole::Auditor, "auditor"),
+        ]);
+        reads_back(&[
+            (GiftStatus::Draft, "draft"),
+            (GiftStatus::Published, "published"),
+            (GiftStatus::Ended, "ended"),
+        ]);
+        reads_back(&[(GivenBy::Shipped, "shipped"), (GivenBy::Collected, "collected")]);
+        reads_back(&[
+            (ExchangeStatus::AwaitingPayment, "awaiting_payment"),
+            (ExchangeStatus::Confirmed, "confirmed"),
+            (ExchangeStatus::Cancelled, "cancelled"),
+            (ExchangeStatus::Returned, "returned"),
+            (ExchangeStatus::Lost, "lost"),
+        ]);
+        reads_back(&[
+            (MoveKind::Counted, "counted"),
+            (MoveKind::Adjusted, "adjusted"),
+            (MoveKind::Exchanged, "exchanged"),
+            (MoveKind::Returned, "returned"),
         ]);
         reads_back(&[
             (Phase::ItemVoucher, "item_voucher"),

@@ -142,6 +142,11 @@ impl Books {
         Ok(Some(books))
     }
 
+    /// The account as it is now.
+    pub(crate) fn account(&self) -> &Account {
+        &self.account
+    }
+
     /// Lets something be done to the ledger of an asset, and keeps the entries.
     pub(crate) fn with<T>(
         &mut self,

@@ -3,12 +3,19 @@
 use enum_dispatch::enum_dispatch;
 
 use super::{
-    AskFreeze, CancelFreeze, Changes, ClaimCoupon, DeviceStatus, ExpireCoupon, Key, Lapse, NeedKeys, NotClaimable,
-    Post, PostAnswer, Seen, SettleAccount, State, Swept, TakeGrant,
+    AskFreeze, CancelFreeze, Changes, ClaimCoupon, DeviceStatus, EndExchange, ExchangeGift, ExpireCoupon, Key, Lapse,
+    NeedKeys, NotClaimable, Post, PostAnswer, Seen, SettleAccount, State, Swept, TakeGrant,
     journal::Arrival,
     online::{EndOnline, FreezeOnline, OnlineOrder, OnlineStatus},
 };
-use crate::{ids::CouponId, operations::Outcome, points::Amounts, time::Millis, verdict::Reason};
+use crate::{
+    gifts::{Exchange, ExchangeStatus, NotExchangeable},
+    ids::CouponId,
+    operations::Outcome,
+    points::Amounts,
+    time::Millis,
+    verdict::Reason,
+};
 
 /// What every kind of command says of itself.
 #[enum_dispatch]
@@ -60,6 +67,10 @@ pub enum Command {
     Post(Post),
     /// What happened to an account by itself is written down.
     SettleAccount(SettleAccount),
+    /// A member exchanges points for a gift.
+    Exchange(ExchangeGift),
+    /// An exchange was paid, came to nothing, or its gift came back or was lost.
+    EndExchange(EndExchange),
 }
 
 /// What head office answers.
@@ -103,6 +114,14 @@ pub enum Answer {
     Swept(Swept),
     /// What posting to an account came to.
     Posted(PostAnswer),
+    /// The exchange, as it stands afterwards; `replayed` when it stood so before.
+    Exchanged { exchange: Box<Exchange>, replayed: bool },
+    /// The member can't have the gift, and why.
+    NotExchanged { reasons: Vec<NotExchangeable> },
+    /// The exchange stands so that this does not fit.
+    ExchangeEnded { status: ExchangeStatus },
+    /// No such exchange.
+    UnknownExchange,
     /// It is noted.
     Noted,
 }

@@ -20,6 +20,9 @@ mod coupons;
 mod effects_tests;
 #[cfg(test)]
 mod ends_tests;
+mod exchanges;
+#[cfg(test)]
+mod exchanges_tests;
 mod expiry;
 mod freezes;
 #[cfg(test)]
@@ -60,6 +63,7 @@ pub use claims::{
 };
 pub use commands::{Answer, Command, Decide, decide};
 pub use coupons::{CouponEntry, RedeemCoupon};
+pub use exchanges::{AskedExchange, EndExchange, ExchangeEnd, ExchangeGift, Named, PAY_WITHIN, SHIP, hold_of};
 pub use expiry::{ExpireCoupon, Lapse, Swept};
 pub use freezes::{AskFreeze, CancelFreeze, Freeze, FreezeStatus};
 pub use grants::{Audience, Grant, Part, TakeGrant};

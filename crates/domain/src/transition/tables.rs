@@ -19,12 +19,14 @@ use super::{
 };
 use crate::{
     coupons::{Coupon, Template},
+    gifts::{Exchange, Gift, Had},
     ids::{NotAnId, Place, StoreId},
     outbox::Outgoing,
     people::Member,
     pickups::Order,
     points::{Account, Earning, Posted, Spent, earning::EarningRule},
     sales::Sale,
+    stock::{Moved, Stock},
 };
 
 /// A row of a table: what finds it, and what a conditional write of it compares with.
@@ -453,6 +455,14 @@ tables! {
         Earning earning, earnings: Earning;
         /// The entry that one thing has left.
         Recorded recorded, recorded: Recorded;
+        /// A gift.
+        Gift gift, gifts: Gift;
+        /// What a member has had of a gift.
+        Had had, hads: Had;
+        /// A member's exchange of points for a gift.
+        Exchange exchange, exchanges: Exchange;
+        /// How much of an article there is at a location.
+        Stock stock, stocks: Stock;
     }
     facts {
         /// Operations for head office's copy of the journal.
@@ -477,6 +487,8 @@ tables! {
         cards: Card;
         /// Entries of members' ledgers.
         posted: Posted;
+        /// Movements of stock.
+        moved: Moved;
         /// Messages that are handed over for sure.
         outgoing: Outgoing;
     }
