@@ -15,9 +15,10 @@ use crate::{
     db::{Db, DbError, rule::Rule},
     exceptions,
     feed::images::Gallery,
-    fulfilment, grants,
+    fulfilment, gifts, grants,
     http::{Aside, Routes, idempotency},
-    jobs, members, messages, online, outbox, pickups, points, products, questions, sales, site, stores, sync, wallet,
+    jobs, members, messages, online, outbox, pickups, points, products, questions, sales, site, stock, stores, sync,
+    wallet,
 };
 
 /// All of them, in the order in which `/openapi.json` describes what they answer.
@@ -48,6 +49,8 @@ pub const ALL: &[Capability] = &[
     messages::CAPABILITY,
     coupons::CAPABILITY,
     points::CAPABILITY,
+    stock::CAPABILITY,
+    gifts::CAPABILITY,
     pickups::CAPABILITY,
     questions::CAPABILITY,
     sync::CAPABILITY,

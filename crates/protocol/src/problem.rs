@@ -64,6 +64,8 @@ codes! {
     NotClaimable = 409, "This coupon can't be claimed.";
     /// The ledger does not take it; the reasons say why.
     NotPosted = 409, "This can't be posted to the account.";
+    /// The member can't have this gift; the reasons say why.
+    NotExchangeable = 409, "This gift can't be had.";
     /// The thing stands so that this can't be done.
     StateConflict = 409, "It does not stand so that this can be done.";
     /// Somebody else changed it since it was read.
@@ -192,6 +194,7 @@ mod tests {
                 "invalid",
                 "not_claimable",
                 "not_posted",
+                "not_exchangeable",
                 "state_conflict",
                 "changed_meanwhile",
                 "idempotency_key_missing",

@@ -459,11 +459,16 @@ pub fn hold_of(exchange: ExchangeId) -> FreezeId {
     FreezeId(exchange.0)
 }
 
-fn own(exchange: &Exchange) -> Source {
+/// What the points of an exchange are spent on.
+pub fn spent_on(exchange: ExchangeId) -> Source {
     Source {
         of: Origin::Exchange,
-        id: exchange.id.0,
+        id: exchange.0,
     }
+}
+
+fn own(exchange: &Exchange) -> Source {
+    spent_on(exchange.id)
 }
 
 fn cause_of(exchange: &Exchange, reason: Reason, by: Option<Uuid>, at: Millis) -> Cause {

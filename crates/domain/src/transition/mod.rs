@@ -63,7 +63,9 @@ pub use claims::{
 };
 pub use commands::{Answer, Command, Decide, decide};
 pub use coupons::{CouponEntry, RedeemCoupon};
-pub use exchanges::{AskedExchange, EndExchange, ExchangeEnd, ExchangeGift, Named, PAY_WITHIN, SHIP, hold_of};
+pub use exchanges::{
+    AskedExchange, EndExchange, ExchangeEnd, ExchangeGift, Named, PAY_WITHIN, SHIP, hold_of, spent_on,
+};
 pub use expiry::{ExpireCoupon, Lapse, Swept};
 pub use freezes::{AskFreeze, CancelFreeze, Freeze, FreezeStatus};
 pub use grants::{Audience, Grant, Part, TakeGrant};

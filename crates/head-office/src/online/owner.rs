@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use counterfoil_domain::{ids::TenantId, text::without_mark, transition::online::OnlineOrder};
 use serde::{Deserialize, Serialize};
 
-use super::rows::Overdue;
+use super::rows::{ORDER_PAYMENT, Overdue};
 use crate::{
     db::{Db, DbError},
     site::{self, Caller},
@@ -72,7 +72,7 @@ impl SiteOwner {
             return Ok(Payment::Unknown);
         };
         let question = Question {
-            kind: "order_payment",
+            kind: order.kind,
             order: &order.number,
             order_freeze: order.id,
             amount: order.amount,
@@ -109,6 +109,7 @@ impl OrderOwner for SiteOwner {
 impl From<&OnlineOrder> for Overdue {
     fn from(order: &OnlineOrder) -> Self {
         Self {
+            kind: ORDER_PAYMENT,
             id: order.id,
             number: order.number.clone(),
             amount: order.amount,

@@ -220,9 +220,14 @@ pub async fn mark_taken(connection: &mut AnyConnection, tenant: TenantId, taken:
     .await
 }
 
+/// What the owner of an order placed online is asked.
+pub const ORDER_PAYMENT: &str = "order_payment";
+
 /// An order whose deadline has passed without word of its payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overdue {
+    /// What its owner is asked: the word that stands in the question.
+    pub kind: &'static str,
     /// The order.
     pub id: FreezeId,
     /// Its number.
@@ -256,6 +261,7 @@ pub async fn overdue(
     .iter()
     .map(|row| {
         Ok(Overdue {
+            kind: ORDER_PAYMENT,
             id: id(row, "id", FreezeId::from_bytes)?,
             number: row.try_get("number")?,
             amount: row.try_get("amount")?,

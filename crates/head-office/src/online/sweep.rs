@@ -49,30 +49,65 @@ pub async fn sweep(app: &App, owner: &Arc<dyn OrderOwner>, now: Millis, limit: i
         site::rows::tenants(&mut connection).await?
     };
     for tenant in tenants {
-        let mut overdue = {
+        let overdue = {
             let mut connection = app.db.reader().acquire().await?;
-            rows::overdue(&mut connection, tenant, now, limit).await?.into_iter()
+            rows::overdue(&mut connection, tenant, now, limit).await?
         };
-        let mut asked: JoinSet<(Overdue, Payment)> = JoinSet::new();
+        let mut answers = Answers::new(owner, tenant, overdue);
+        while let Some((order, payment)) = answers.next().await {
+            answered(app, tenant, &order, payment, now, &mut counts).await?;
+        }
+    }
+    Ok(counts)
+}
+
+/// The owners of all that is overdue, asked a few at once.
+#[derive(Debug)]
+pub struct Answers {
+    owner: Arc<dyn OrderOwner>,
+    tenant: TenantId,
+    overdue: std::vec::IntoIter<Overdue>,
+    asked: JoinSet<(Overdue, Payment)>,
+}
+
+impl Answers {
+    /// Begins to ask.
+    pub fn new(owner: &Arc<dyn OrderOwner>, tenant: TenantId, overdue: Vec<Overdue>) -> Self {
+        Self {
+            owner: Arc::clone(owner),
+            tenant,
+            overdue: overdue.into_iter(),
+            asked: JoinSet::new(),
+        }
+    }
+
+    /// What one of them says; `None` when all have.
+    pub async fn next(&mut self) -> Option<(Overdue, Payment)> {
         loop {
-            while asked.len() < AT_ONCE
-                && let Some(order) = overdue.next()
+            while self.asked.len() < AT_ONCE
+                && let Some(order) = self.overdue.next()
             {
-                let owner = Arc::clone(owner);
-                asked.spawn(async move {
+                let (owner, tenant) = (Arc::clone(&self.owner), self.tenant);
+                self.asked.spawn(async move {
                     let payment = owner.payment(tenant, &order).await;
                     (order, payment)
                 });
             }
-            match asked.join_next().await {
-                None => break,
+            match self.asked.join_next().await? {
+                Ok(answer) => return Some(answer),
                 // An owner that panics knows nothing: the order stays due.
-                Some(Err(error)) => tracing::error!(%error, "an order's owner failed"),
-                Some(Ok((order, payment))) => answered(app, tenant, &order, payment, now, &mut counts).await?,
+                Err(error) => tracing::error!(%error, "an order's owner failed"),
             }
         }
     }
-    Ok(counts)
+}
+
+/// When an owner who did not know is asked again; `what` is the alert once they have not known for long.
+pub fn ask_again_at(app: &App, what: &'static str, asks: i64, now: Millis) -> Millis {
+    if asks + 1 >= ALERT_AFTER {
+        metrics::counter!("counterfoil_alerts_total", "what" => what).increment(1);
+    }
+    now.saturating_add(retry::after(asks, FIRST, MOST, app.random.as_ref()))
 }
 
 async fn answered(
@@ -88,10 +123,7 @@ async fn answered(
         Payment::Failed => (End::Cancel, &mut counts.cancelled),
         Payment::Unknown => {
             counts.unknown += 1;
-            if order.asks + 1 >= ALERT_AFTER {
-                metrics::counter!("counterfoil_alerts_total", "what" => "order_unknown").increment(1);
-            }
-            let at = now.saturating_add(retry::after(order.asks, FIRST, MOST, app.random.as_ref()));
+            let at = ask_again_at(app, "order_unknown", order.asks, now);
             let mut lease = app.db.lease().await?;
             let mut transaction = lease.begin().await?;
             rows::ask_later(&mut transaction, tenant, order, at).await?;

@@ -182,7 +182,8 @@ pub(crate) trait Candidates {
     fn next(&mut self) -> Result<u32, DbError>;
 }
 
-struct FromSystem<'a>(&'a dyn Random);
+/// Numbers of the system's randomness.
+pub(crate) struct FromSystem<'a>(pub(crate) &'a dyn Random);
 
 impl Candidates for FromSystem<'_> {
     fn next(&mut self) -> Result<u32, DbError> {

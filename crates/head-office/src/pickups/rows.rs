@@ -15,7 +15,7 @@ use crate::{
     db::told,
     db::{
         DbError,
-        batch::{Text, execute_all, fetch, id, id_or_null, json},
+        batch::{Text, execute, execute_all, fetch, id, id_or_null, json},
     },
 };
 
@@ -39,6 +39,10 @@ const INSERT_CODES: Text = Text::new(
 const REST: Text = Text::new(
     "UPDATE pickup_codes SET rests_until = v.column2 FROM (VALUES ",
     ") AS v WHERE pickup_codes.tenant = $1 AND pickup_codes.order_id = v.column1",
+);
+const REST_ANEW: Text = Text::new(
+    "UPDATE pickup_codes SET rests_until = v.column3 FROM (VALUES ",
+    ") AS v WHERE pickup_codes.tenant = $1 AND pickup_codes.code = v.column1 AND pickup_codes.order_id = v.column2 AND pickup_codes.rests_until IS NULL",
 );
 const SELECT_TAKEN: Text = Text::new("SELECT code FROM pickup_codes WHERE tenant = $1 AND code IN (", ")");
 
@@ -223,4 +227,21 @@ pub async fn rest_codes(
         b.bytes(order.bytes()).number(until);
     })
     .await
+}
+
+/// Lets the codes of orders that stand as cancelled rest until then, unless they rest already or were given to others.
+///
+/// # Errors
+/// The driver's.
+pub async fn rest_codes_anew(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    orders: &[&Order],
+    until: Millis,
+) -> Result<(), DbError> {
+    execute(connection, REST_ANEW, tenant, orders, |b, order| {
+        b.text(&order.code).bytes(order.id.bytes()).number(until);
+    })
+    .await?;
+    Ok(())
 }

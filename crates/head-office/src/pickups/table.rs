@@ -1,11 +1,21 @@
 //! Pickup orders within a group.
 
-use super::rows;
+use std::collections::BTreeSet;
+
+use super::{by_hand, rows};
+use crate::deed::AdminError;
 use crate::{
     db::DbError,
     engine::tables::{Loading, Place, Storing, Table},
 };
 use async_trait::async_trait;
+use counterfoil_domain::{
+    pickups::{Order, OrderState},
+    time::{DAY, Millis},
+};
+
+/// How long the code of an order that was called off rests.
+pub(crate) const CODE_RESTS: Millis = 30 * DAY;
 
 /// Pickup orders.
 #[derive(Debug)]
@@ -34,6 +44,27 @@ impl Table for Orders {
         let changed = storing.state.orders.changed();
         if !changed.is_empty() {
             rows::update(storing.connection, storing.tenant, &changed).await?;
+            let orders = changed.iter().map(|(_, order)| *order);
+            let rest: Vec<&Order> = orders.filter(|order| order.state == OrderState::Cancelled).collect();
+            if !rest.is_empty() {
+                rows::rest_codes_anew(storing.connection, storing.tenant, &rest, storing.now + CODE_RESTS).await?;
+            }
+        }
+        let added = storing.state.orders.added();
+        if !added.is_empty() {
+            let mut codes = BTreeSet::new();
+            let mut orders = Vec::with_capacity(added.len());
+            for order in added {
+                let mut draw = by_hand::FromSystem(storing.random);
+                let code = by_hand::free_code(storing.connection, storing.tenant, &codes, &mut draw).await;
+                let code = code.map_err(|error| match error {
+                    AdminError::Db(error) => error,
+                    other => DbError::config(other.to_string()),
+                })?;
+                codes.insert(code.clone());
+                orders.push(Order { code, ..order.clone() });
+            }
+            rows::insert(storing.connection, storing.tenant, &orders, storing.now).await?;
         }
         Ok(())
     }

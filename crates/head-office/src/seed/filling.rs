@@ -8,7 +8,6 @@ use counterfoil_domain::{
     offline::OfflineLimits,
     people::{Clerk, Member, Role, Store},
     pickups::{Order, OrderState},
-    time::{DAY, Millis},
 };
 use sqlx::{AnyConnection, Row};
 
@@ -30,13 +29,13 @@ use crate::{
     db::{Db, DbError, batch},
     deed::{self, Actor, Deed},
     feed::{Item, TENANT_FEED},
-    members, pickups, stores, tenants,
+    members,
+    pickups::{self, table::CODE_RESTS},
+    stores, tenants,
 };
 
 /// Rows of one commit. Others get their turn between two of them.
 pub(super) const CHUNK: u64 = 2_000;
-/// How long a cancelled order's code rests.
-const CODE_RESTS: Millis = 30 * DAY;
 
 /// Which ids the demo data has that is there: its first clerk tells.
 async fn begun_with(connection: &mut AnyConnection, tenant: TenantId, store: StoreId) -> Result<Ids, DbError> {

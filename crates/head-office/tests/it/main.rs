@@ -22,6 +22,7 @@ mod connections;
 mod counters;
 mod described;
 mod engine;
+mod gifts;
 mod messages;
 mod orders;
 mod outbox;

@@ -154,6 +154,28 @@ pub async fn of_everything(chain: &Chain, on: On, rows: i64) {
             format!("{hash}, {store}, {START}, {START}"),
         ),
         (
+            "stocks (tenant, id, location, sku, on_hand, reserved, moves, version)",
+            format!("{id}, {store}, {digits}, 5, 1, 1, 1"),
+        ),
+        (
+            "stock_moves (tenant, stock, number, kind, quantity, on_hand, source, at)",
+            format!("{id}, 1, 'exchanged', -1, 5, {id}, {START}"),
+        ),
+        (
+            "gifts (tenant, id, sku, name_zh, name_en, points, money, worth, member_limit, given, status, created_at, version)",
+            format!("{id}, {digits}, 'x', 'x', 1, 1, 1, 1, 'collected', 'published', {START}, 1"),
+        ),
+        (
+            "gift_members (tenant, member, gift, taken, version)",
+            format!("{member}, {id}, 1, 1"),
+        ),
+        (
+            "exchanges (tenant, id, member, gift, stock, location, sku, name_zh, name_en, points, money, worth, pickup, status, asked_at, deadline, ask_at, asks, version)",
+            format!(
+                "{id}, {member}, {id}, {id}, {store}, {digits}, 'x', 'x', 1, 1, 1, {id}, 'awaiting_payment', {START}, {START}, {START} + i, 0, 1"
+            ),
+        ),
+        (
             "products (tenant, id, sku, name_zh, name_en, unit_price, currency, active, created_at, changed_at, version)",
             format!("{id}, {digits}, 'x', 'x', 1, 'CNY', 1, {START}, {START}, 1"),
         ),

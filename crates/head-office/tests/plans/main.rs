@@ -17,7 +17,7 @@ use counterfoil_head_office::{
     clock::SystemRandom,
     coupons::{expiry, reminders, templates::ending},
     exceptions::lapse,
-    grants, jobs,
+    gifts, grants, jobs,
     messages::notify::{Inbox, Notifier},
     online::{self, owner::OrderOwner},
     points,
@@ -60,6 +60,11 @@ pub const GROWING: &[&str] = &[
     "member_messages",
     "inboxes",
     "sales",
+    "stocks",
+    "stock_moves",
+    "gifts",
+    "gift_members",
+    "exchanges",
     "products",
     "product_barcodes",
     "product_imports",
@@ -94,6 +99,7 @@ const SMALL: &[&str] = &[
     "message_heads",
     "histories",
     "stores",
+    "warehouses",
     "feed_heads",
     "clerks",
     "operators",
@@ -213,6 +219,7 @@ const WORK: &[(&str, Work)] = &[
     ("coupons.expire", |chain| Box::pin(expire(chain))),
     ("templates.end", |chain| Box::pin(end(chain))),
     ("points.settle", |chain| Box::pin(settle(chain))),
+    ("exchanges.ask", |chain| Box::pin(ask_for_gifts(chain))),
     ("exceptions.lapse", |chain| Box::pin(lapse(chain))),
     ("site.tell", |chain| Box::pin(tell(chain))),
     ("orders.ask", |chain| Box::pin(ask(chain))),
@@ -264,6 +271,13 @@ async fn ask(chain: &Chain) {
     let done = online::sweep::sweep(&chain.app, &owner, START + HOUR, 16)
         .await
         .unwrap();
+    assert!(done.unknown > 0, "{done:?}");
+}
+
+async fn ask_for_gifts(chain: &Chain) {
+    let caller = Caller::new(Arc::clone(&chain.app.clock)).unwrap();
+    let owner: Arc<dyn OrderOwner> = Arc::new(online::owner::SiteOwner::new(Arc::clone(&chain.app.db), caller));
+    let done = gifts::sweep::sweep(&chain.app, &owner, START + HOUR, 16).await.unwrap();
     assert!(done.unknown > 0, "{done:?}");
 }
 

@@ -111,6 +111,10 @@ async fn nothing_is_broken_and_every_damage_is_found(on: On) {
         "ledger_entries",
         "ledger_holds",
         "earnings",
+        "stocks",
+        "exchanges",
+        "exchanged_goods",
+        "gift_limits",
         "outbox",
         "inbox",
     ];
