@@ -52,10 +52,14 @@ async fn every_damage_of_exchanges_and_stock_is_found(on: On) {
         ("stocks", "UPDATE stocks SET moves = moves + 1", "stocks"),
         ("stocks", "UPDATE stocks SET reserved = reserved + 1", "exchanged_goods"),
         ("stock_moves", "DELETE FROM stock_moves WHERE number = 1", "stocks"),
-        ("stock_moves", "UPDATE stock_moves SET stock = tenant", "stocks"),
         (
             "stock_moves",
-            "UPDATE stock_moves SET source = tenant WHERE number = 2",
+            "UPDATE stock_moves SET stock = tenant WHERE number = 5",
+            "stocks",
+        ),
+        (
+            "stock_moves",
+            "UPDATE stock_moves SET source = tenant WHERE number = 5",
             "exchanged_goods",
         ),
         (
