@@ -37,16 +37,18 @@ use crate::{
 };
 
 /// A running head office.
-struct Server {
+pub struct Server {
     child: Child,
     address: String,
 }
 
 impl Server {
-    async fn start(url: &str) -> anyhow::Result<Self> {
+    /// Starts one on this database, with these arguments besides.
+    pub async fn start(url: &str, arguments: &[&str]) -> anyhow::Result<Self> {
         let folder = std::env::var("COUNTERFOIL_BIN_DIR").context("COUNTERFOIL_BIN_DIR names the built programs")?;
         let mut child = Command::new(format!("{folder}/counterfoil-hq"))
             .args(["serve", "--database", url, "--listen", "127.0.0.1:0"])
+            .args(arguments)
             .env("RUST_LOG", "error")
             .stdout(Stdio::piped())
             .kill_on_drop(true)
@@ -56,6 +58,11 @@ impl Server {
         let line = lines.next_line().await?.context("counterfoil-hq said nothing")?;
         let address = line.rsplit_once("http://").context("no address")?.1.trim().to_owned();
         Ok(Self { child, address })
+    }
+
+    /// Ends it.
+    pub async fn stop(&mut self) -> anyhow::Result<()> {
+        Ok(self.child.kill().await?)
     }
 
     async fn connect(&self) -> anyhow::Result<SendRequest<Full<Bytes>>> {
@@ -197,6 +204,24 @@ async fn drive(
     Ok((done, begun.elapsed().as_secs_f64(), latencies))
 }
 
+/// Sends these requests one after the other, with a pause between.
+pub async fn paced(
+    server: &Server,
+    requests: impl IntoIterator<Item = Request<Full<Bytes>>>,
+    pause: Duration,
+) -> anyhow::Result<()> {
+    let mut sender = server.connect().await?;
+    for request in requests {
+        sender.ready().await?;
+        let response = sender.send_request(request).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        anyhow::ensure!(status.is_success(), "{status}: {}", String::from_utf8_lossy(&body));
+        tokio::time::sleep(pause).await;
+    }
+    Ok(())
+}
+
 struct Load {
     name: &'static str,
     clients: usize,
@@ -259,7 +284,7 @@ pub async fn serve_and_drive(
     span: Duration,
     title: &str,
 ) -> anyhow::Result<()> {
-    let mut server = Server::start(url).await?;
+    let mut server = Server::start(url, &[]).await?;
     let pid = server.child.id().context("the server has ended")?.to_string();
     let before = (processor("self"), processor(&pid));
     let (requests, elapsed, latencies) = drive(&server, clients, span).await?;

@@ -6,8 +6,10 @@ mod claims;
 mod counter;
 mod decide;
 mod engine;
+mod exchanges;
 mod http;
 mod launch;
+mod ledger;
 mod members;
 mod pictures;
 mod quote;
@@ -28,7 +30,7 @@ struct Options {
     /// Also measure what can be run beside it.
     #[arg(long)]
     peer: bool,
-    /// Only the parts whose name contains this: engine, claims, http, members, verify, counter, quote, decide, simulator,
+    /// Only the parts whose name contains this: engine, ledger, exchanges, claims, http, members, verify, counter, quote, decide, simulator,
     /// member, launch; pictures, with `--pictures`; and worst, which nothing else asks for.
     #[arg(long)]
     only: Option<String>,
@@ -126,6 +128,12 @@ fn main() -> anyhow::Result<()> {
     for on in engines {
         if wanted("engine") {
             runtime.block_on(engine::measure(on, span))?;
+        }
+        if wanted("ledger") {
+            runtime.block_on(ledger::measure(on, span))?;
+        }
+        if wanted("exchanges") {
+            runtime.block_on(exchanges::measure(on, span))?;
         }
         if wanted("claims") {
             runtime.block_on(claims::measure(on, span))?;
