@@ -14,8 +14,8 @@ use counterfoil_head_office::admin::{self, AdminError, NewClerk, NewStore, NewTe
 use counterfoil_head_office::clock::{SystemClock, SystemRandom};
 use counterfoil_head_office::db::{Db, DbError, Trouble};
 use counterfoil_head_office::outside::{self, Outside};
-use counterfoil_head_office::processes;
-use counterfoil_head_office::{App, outbox, seed, serve, stores};
+use counterfoil_head_office::processes::Role as Does;
+use counterfoil_head_office::{App, capabilities, seed, serve, stores};
 use counterfoil_protocol::problem;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -236,8 +236,7 @@ impl HeadOffice {
             // Coupons end all the same wherever they are read; only marks and reminders wait for another start.
             Err(error) => tracing::warn!(%error, "nobody outside can be told"),
         }
-        outbox::start(&app, &outbox::consumers(&app, &processes::Role::ALL));
-        processes::start(&app, &processes::Role::ALL);
+        capabilities::start(&app, &Does::ALL);
         let served = Arc::clone(&app);
         let task = tokio::spawn(serve(served, listener, None));
         tracing::info!(%address, "head office is inside this app");

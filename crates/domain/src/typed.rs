@@ -84,6 +84,14 @@ pub fn member_number(text: &str) -> String {
     })
 }
 
+/// A waybill's number: without blanks, in capitals. A dash is a part of it.
+pub fn waybill(text: &str) -> String {
+    let mut text = plain(&unnamed(text));
+    text.retain(|sign| !sign.is_whitespace());
+    text.make_ascii_uppercase();
+    text
+}
+
 fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -113,6 +121,19 @@ mod tests {
         }
         assert_eq!(pickup_code("１２３４-5607").as_deref(), Some("12345607"));
         assert_eq!(pickup_code("1234560"), None);
+    }
+
+    #[test]
+    fn a_waybill_in_every_form() {
+        for text in [
+            "SF0000-1",
+            " sf00 00-1\r\n",
+            "ＳＦ００００-１",
+            "]C1SF0000-1",
+            "\u{feff}sf\u{3000}0000-1",
+        ] {
+            assert_eq!(waybill(text), "SF0000-1", "{text:?}");
+        }
     }
 
     #[test]

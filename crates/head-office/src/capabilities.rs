@@ -17,8 +17,9 @@ use crate::{
     feed::images::Gallery,
     fulfilment, gifts, grants,
     http::{Aside, Routes, idempotency},
-    jobs, members, messages, online, outbox, pickups, points, products, questions, sales, site, stock, stores, sync,
-    wallet,
+    jobs, members, messages, online, outbox, pickups, points,
+    processes::{self, Role},
+    products, questions, sales, site, stock, stores, sync, wallet,
 };
 
 /// All of them, in the order in which `/openapi.json` describes what they answer.
@@ -115,6 +116,17 @@ pub fn router(app: Arc<App>, metrics: Option<PrometheusHandle>) -> Router {
 fn routes(metrics: Option<PrometheusHandle>) -> Routes {
     let counters: Vec<Aside> = ALL.iter().flat_map(|capability| capability.counters).cloned().collect();
     Routes::new(ALL.iter().map(|capability| (capability.people)()), &counters, metrics)
+}
+
+/// Begins what a process with these roles does beside answering: it hands messages over, says that it lives, and whatever
+/// capabilities do all the time.
+pub fn start(app: &Arc<App>, roles: &[Role]) {
+    outbox::start(app, &outbox::consumers(app, roles));
+    processes::start(app, roles);
+    let loops = ALL.iter().flat_map(|capability| capability.loops);
+    for (_, begin) in loops.filter(|(role, _)| roles.contains(role)) {
+        begin(app);
+    }
 }
 
 /// Begins what each does by itself at its time.

@@ -12,6 +12,7 @@ use crate::{
     http::Aside,
     jobs::{Due, Forget, Works},
     outbox::Consumer,
+    processes::Role,
 };
 
 /// What a capability brings along: what it does not name it has not.
@@ -27,6 +28,8 @@ pub struct Capability {
     pub works: &'static [&'static dyn Works],
     /// Who consumes messages.
     pub consumers: &'static [&'static dyn Consumer],
+    /// What a process with such a role does all the time, begun once and done until `app.stopping` is cancelled.
+    pub loops: &'static [(Role, fn(&Arc<App>))],
     /// What is done by itself at its time.
     pub due: &'static [Due],
     /// What is forgotten after a while.
@@ -45,6 +48,7 @@ impl Capability {
         counters: &[],
         works: &[],
         consumers: &[],
+        loops: &[],
         due: &[],
         forgets: &[],
         images: &[],

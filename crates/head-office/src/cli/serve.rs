@@ -16,9 +16,8 @@ use crate::{
         connections::{Limits, raise_descriptors},
     },
     messages::notify::Mail,
-    outbox,
     outside::{self, Outside},
-    processes::{self, Role},
+    processes::Role,
 };
 
 /// How often the recorder of metrics clears up what nobody has asked for.
@@ -44,8 +43,7 @@ pub(super) async fn serve(database: &str, options: Serve) -> Result<(), CliError
             .map_err(|error| CliError::failed("internal", format!("Nobody outside can be called: {error}.")))?;
         outside::start(&app, outside);
     }
-    outbox::start(&app, &outbox::consumers(&app, &options.roles));
-    processes::start(&app, &options.roles);
+    capabilities::start(&app, &options.roles);
     let metrics = Some(recorder(&app.stopping)?);
     let router = if options.roles.contains(&Role::Api) {
         capabilities::router(Arc::clone(&app), metrics)

@@ -10,11 +10,12 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
+use counterfoil_domain::typed;
 use counterfoil_protocol::problem::Code;
 use serde_json::json;
 use url::form_urlencoded;
 
-use super::{rows, tracking, waybill_number};
+use super::{rows, tracking};
 use crate::{
     app::App,
     carriers::{self, kuaidi100},
@@ -61,7 +62,7 @@ async fn told(
     };
     let (told, report) = kuaidi100::read_push(&param)
         .ok_or_else(|| ApiError::detailed(Code::Malformed, "param is no report of a waybill"))?;
-    let number = waybill_number(&told.nu);
+    let number = typed::waybill(&told.nu);
     let named = (told.com.as_str(), number.as_str());
     let storable = !told.com.contains('\0') && !number.contains('\0');
     let known = if storable {

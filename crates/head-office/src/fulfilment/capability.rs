@@ -2,10 +2,11 @@
 
 use counterfoil_domain::time::MINUTE;
 
-use super::{callback, consumer::Ships, http, members, rules, tracking};
+use super::{callback, consumer::Ships, errands, http, members, rules, tracking};
 use crate::{
     capability::Capability,
     jobs::{Due, full},
+    processes::Role,
 };
 
 /// The line in the list of capabilities.
@@ -13,6 +14,7 @@ pub const CAPABILITY: Capability = Capability {
     people: || http::routes().merge(members::routes()),
     counters: &[callback::ASIDE],
     consumers: &[&Ships],
+    loops: &[(Role::Fulfilment, errands::start)],
     due: &[Due {
         name: "parcels.track",
         period: MINUTE,

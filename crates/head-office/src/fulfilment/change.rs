@@ -1,12 +1,12 @@
 //! Waybills that people type, and what goes somewhere else or nowhere.
 
-use counterfoil_domain::ids::ParcelId;
+use counterfoil_domain::{ids::ParcelId, typed};
 use counterfoil_protocol::problem::Code;
 
 use super::{
     Address,
     rows::{self, Change, ParcelState, Shipment, WaybillStatus},
-    warehouse, waybill_number,
+    warehouse,
 };
 use crate::{deed::Deed, http::ApiError};
 
@@ -44,7 +44,7 @@ pub async fn type_waybill(deed: &mut Deed<'_>, id: ParcelId, carrier: &str, numb
             "the parcel has a waybill: change its address or cancel it first",
         ));
     }
-    let (number, generation) = (waybill_number(number), parcel.generation);
+    let (number, generation) = (typed::waybill(number), parcel.generation);
     let live = WaybillStatus::Live;
     if !rows::insert_waybill(deed, tenant, carrier, &number, id, generation, live, now).await? {
         return Err(refused("this waybill is another parcel's"));

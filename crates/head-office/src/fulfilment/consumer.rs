@@ -27,9 +27,9 @@ impl Consumer for Ships {
     }
 
     async fn handle(&self, app: &Arc<App>, message: &Message) -> Result<Done, NotDone> {
-        let request: ShipRequest = message.read()?;
+        let mut request: ShipRequest = message.read()?;
         let mut fields = Fields::default();
-        requests::check(&mut fields, &request);
+        requests::check(&mut fields, &mut request);
         if !fields.are_fine() {
             return Err(NotDone::Bad("it asks for what can't be sent".to_owned()));
         }

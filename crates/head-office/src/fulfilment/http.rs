@@ -11,6 +11,7 @@ use axum::{
 use counterfoil_domain::{
     ids::{ParcelId, ShipmentId},
     people::OperatorRole,
+    typed,
 };
 use counterfoil_protocol::problem::Code;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ use super::{
     rows::{self, Change, WaybillStatus},
     shown::{self, Eyes, ShipmentView, WaybillView},
     tracking::{self, Looked},
-    warehouse, waybill_number,
+    warehouse,
 };
 use crate::{
     app::App,
@@ -158,7 +159,7 @@ async fn ask(State(app): State<Arc<App>>, operator: Operator, asked: Asked<NewSh
             address: new.address,
         };
         let mut fields = Fields::default();
-        requests::check(&mut fields, &request);
+        requests::check(&mut fields, &mut request);
         if let Some(number) = &new.member {
             match members::rows::by_number(deed, tenant, number).await? {
                 Some(member) => request.member = Some(member.id),
@@ -237,9 +238,7 @@ async fn readdress(
     asked: Asked<Address>,
 ) -> Result<Response, ApiError> {
     let effect = async |deed: &mut Deed<'_>, address: Address| {
-        let mut fields = Fields::default();
-        requests::check_address(&mut fields, "", &address);
-        fields.done()?;
+        let address = requests::checked(address)?;
         let shipment = warehouse::shipment(deed, id).await?;
         change::readdress(deed, &shipment, &address).await?;
         deed.audit("shipment.readdressed", &id.to_string()).await?;
@@ -539,7 +538,7 @@ fn check_waybill(fields: &mut Fields, prefix: &str, carrier: &str, number: &str)
         "1 to 32 small letters, digits and _",
     );
     fields.check(
-        change::is_number(&waybill_number(number)),
+        change::is_number(&typed::waybill(number)),
         &format!("{prefix}number"),
         "malformed",
         "4 to 64 letters, digits and -",
@@ -652,7 +651,6 @@ async fn import_waybills(
 #[serde(deny_unknown_fields)]
 struct Booking {
     /// `returned`: the goods are back, in full; `lost`: they are gone.
-    #[schema(inline)]
     outcome: Outcome,
 }
 

@@ -19,7 +19,7 @@ use crate::{
     app::App,
     db::DbError,
     deed::Deed,
-    http::{ApiError, Asked, Fields, MemberSession, Nothing, Page, Paging, Path, Query},
+    http::{ApiError, Asked, MemberSession, Nothing, Page, Paging, Path, Query},
 };
 
 /// These routes.
@@ -72,12 +72,6 @@ async fn list_addresses(State(app): State<Arc<App>>, session: MemberSession) -> 
     }))
 }
 
-fn checked(address: &Address) -> Result<(), ApiError> {
-    let mut fields = Fields::default();
-    requests::check_address(&mut fields, "", address);
-    fields.done()
-}
-
 /// Add an address to one's own book.
 #[utoipa::path(
     post, path = "/v1/member/addresses", tag = "shipping", operation_id = "add_address", request_body = Address,
@@ -94,7 +88,7 @@ async fn add_address(
 ) -> Result<Response, ApiError> {
     let member = session.member;
     let effect = async |deed: &mut Deed<'_>, address: Address| {
-        checked(&address)?;
+        let address = requests::checked(address)?;
         let (tenant, now) = (deed.tenant(), deed.now());
         let kept = Kept {
             id: AddressId::placed(member.place(), now, deed.fresh()?),
@@ -129,7 +123,7 @@ async fn change_address(
 ) -> Result<Response, ApiError> {
     let member = session.member;
     let effect = async |deed: &mut Deed<'_>, address: Address| {
-        checked(&address)?;
+        let address = requests::checked(address)?;
         let tenant = deed.tenant();
         let kept = Kept { id, address };
         if !addresses::update(deed, tenant, member, &kept).await? {

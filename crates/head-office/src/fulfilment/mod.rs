@@ -23,6 +23,7 @@ mod warehouse;
 
 pub use capability::CAPABILITY;
 use counterfoil_domain::{
+    gifts,
     ids::{MemberId, ParcelId},
     words::Word,
 };
@@ -85,6 +86,23 @@ pub struct Address {
     /// Street, house, door.
     #[schema(min_length = 1, max_length = 200)]
     pub street: String,
+}
+
+impl From<Address> for gifts::Address {
+    fn from(address: Address) -> Self {
+        let Address {
+            recipient,
+            phone,
+            region,
+            street,
+        } = address;
+        Self {
+            recipient,
+            phone,
+            region,
+            street,
+        }
+    }
 }
 
 /// Pieces of one thing.
@@ -160,12 +178,6 @@ pub struct Settled {
 /// Our own key at the carrier for a generation of a parcel.
 pub fn carrier_key(parcel: ParcelId, generation: i64) -> String {
     format!("{parcel}.{generation}")
-}
-
-/// A waybill's number in the form in which it is stored and looked up: without blanks, in capitals.
-pub fn waybill_number(typed: &str) -> String {
-    let without = typed.chars().filter(|letter| !letter.is_whitespace());
-    without.collect::<String>().to_ascii_uppercase()
 }
 
 /// Rung when there is something to do at a carrier.

@@ -1,17 +1,25 @@
 //! What is asked to be sent: checked, and made.
 
-use counterfoil_domain::ids::{ParcelId, ShipmentId};
+use counterfoil_domain::{
+    ids::{ParcelId, ShipmentId},
+    typed,
+};
 
 use super::{
     Address, LINES, LONG_CHARACTERS, QUANTITY, SHORT_CHARACTERS, SOURCE_CHARACTERS, ShipLine, ShipRequest, rows,
 };
-use crate::{db::DbError, deed::Deed, http::Fields};
+use crate::{
+    db::DbError,
+    deed::Deed,
+    http::{ApiError, Fields},
+};
 
 /// Shortest and longest phone number.
 const PHONE_CHARACTERS: std::ops::RangeInclusive<usize> = 5..=32;
 
-/// Notes what is not acceptable about an address.
-pub(super) fn check_address(fields: &mut Fields, prefix: &str, address: &Address) {
+/// Brings an address to its one form, and notes what is not acceptable about it.
+pub(super) fn check_address(fields: &mut Fields, prefix: &str, address: &mut Address) {
+    address.phone = typed::phone(&address.phone);
     let named = |name: &str| format!("{prefix}{name}");
     fields.text(&named("recipient"), &address.recipient, SHORT_CHARACTERS);
     fields.text(&named("region"), &address.region, SHORT_CHARACTERS);
@@ -29,8 +37,19 @@ pub(super) fn check_address(fields: &mut Fields, prefix: &str, address: &Address
     );
 }
 
-/// Notes what is not acceptable about a request.
-pub(super) fn check(fields: &mut Fields, request: &ShipRequest) {
+/// An address in its one form.
+///
+/// # Errors
+/// `invalid`, with everything that is not acceptable.
+pub(super) fn checked(mut address: Address) -> Result<Address, ApiError> {
+    let mut fields = Fields::default();
+    check_address(&mut fields, "", &mut address);
+    fields.done()?;
+    Ok(address)
+}
+
+/// Brings a request to its one form, and notes what is not acceptable about it.
+pub(super) fn check(fields: &mut Fields, request: &mut ShipRequest) {
     fields.text("source", &request.source, SOURCE_CHARACTERS);
     fields.check(
         (1..=LINES).contains(&request.lines.len()),
@@ -44,7 +63,7 @@ pub(super) fn check(fields: &mut Fields, request: &ShipRequest) {
         fields.text(&format!("lines[{place}].name"), name, LONG_CHARACTERS);
         fields.range(&format!("lines[{place}].quantity"), *quantity, 1..=QUANTITY);
     }
-    check_address(fields, "address.", &request.address);
+    check_address(fields, "address.", &mut request.address);
 }
 
 /// Makes a request, its first parcel, and the errand of its waybill; false when there is one of this source already, which

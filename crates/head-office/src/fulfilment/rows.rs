@@ -869,8 +869,9 @@ pub async fn put_off(
     Ok(())
 }
 
-/// An order is done, whoever did it: what is left is to clear away later what nobody has heard of, if it was begun more
-/// than once. False when it was done before, or something else is to be done by now.
+/// An order is done, whoever did it. What is left is to look, once no answer can come any longer, for what nobody has heard
+/// of: an order that was begun twice, or a carrier that made two waybills of one. False when it was done before, or something
+/// else is to be done by now.
 ///
 /// # Errors
 /// The driver's.
@@ -881,7 +882,7 @@ pub async fn ordered(
     generation: i64,
 ) -> Result<bool, DbError> {
     let done = sqlx::query(
-        "UPDATE parcel_generations SET errand = CASE WHEN tries <= 1 OR doubtful_until IS NULL THEN NULL ELSE 'clear' END, errand_at = CASE WHEN tries <= 1 OR doubtful_until IS NULL THEN NULL ELSE doubtful_until END, doubtful_until = CASE WHEN tries <= 1 THEN NULL ELSE doubtful_until END, tries = 0, turn = turn + 1, trouble = NULL WHERE tenant = $1 AND parcel = $2 AND generation = $3 AND errand = 'order'",
+        "UPDATE parcel_generations SET errand = CASE WHEN doubtful_until IS NULL THEN NULL ELSE 'clear' END, errand_at = doubtful_until, tries = 0, turn = turn + 1, trouble = NULL WHERE tenant = $1 AND parcel = $2 AND generation = $3 AND errand = 'order'",
     )
     .bind(tenant.bytes().to_vec())
     .bind(parcel.bytes().to_vec())

@@ -7,20 +7,15 @@ use counterfoil_domain::{
     ids::ExchangeId,
     transition::{Answer, Command, EndExchange, ExchangeEnd},
 };
-use serde::Deserialize;
 
 use crate::{
     app::App,
     db::DbError,
+    fulfilment::{Outcome, Settled, ShipmentKind, TOPIC_SETTLED},
     outbox::{Consumer, Done, Message, NotDone},
     points,
     processes::Role,
 };
-
-/// The topic.
-pub const TOPIC: &str = "settled";
-/// What kind of shipment is an exchange's.
-const EXCHANGE: &str = "exchange";
 
 /// The consumer.
 pub const SETTLED: Settlements = Settlements;
@@ -29,24 +24,10 @@ pub const SETTLED: Settlements = Settlements;
 #[derive(Debug)]
 pub struct Settlements;
 
-#[derive(Deserialize)]
-struct Settled {
-    kind: String,
-    source: String,
-    outcome: Outcome,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Outcome {
-    Returned,
-    Lost,
-}
-
 #[async_trait]
 impl Consumer for Settlements {
     fn topic(&self) -> &'static str {
-        TOPIC
+        TOPIC_SETTLED
     }
 
     fn role(&self) -> Role {
@@ -55,7 +36,7 @@ impl Consumer for Settlements {
 
     async fn handle(&self, app: &Arc<App>, message: &Message) -> Result<Done, NotDone> {
         let settled: Settled = message.read()?;
-        if settled.kind != EXCHANGE {
+        if settled.kind != ShipmentKind::Exchange {
             return Ok(Done::KNOWN);
         }
         let id: ExchangeId = settled

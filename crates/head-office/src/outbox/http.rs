@@ -35,7 +35,7 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
 )]
 #[serde(rename_all = "snake_case")]
 #[strum(serialize_all = "snake_case")]
-enum Status {
+enum MessageStatus {
     /// It was never handed over.
     Pending,
     /// It was handed over, and is not confirmed.
@@ -50,7 +50,7 @@ enum Status {
 struct Wanted {
     /// Only messages that stand so.
     #[param(inline)]
-    status: Option<Status>,
+    status: Option<MessageStatus>,
     /// Only messages of this kind.
     #[param(max_length = 64)]
     topic: Option<String>,
@@ -79,7 +79,7 @@ struct OutgoingMessage {
     /// What caused it.
     source: String,
     /// Where it stands.
-    status: Status,
+    status: MessageStatus,
     /// How often it was handed over.
     tries: i64,
     /// When it is handed over next, UTC ms. Absent when it is confirmed, or waits for an earlier one of its key.
@@ -161,8 +161,8 @@ async fn retry(
             let before = message(deed, tenant, id).await?.ok_or_else(ApiError::not_found)?;
             if !rows::hasten(deed, tenant, id, now).await? {
                 let why = match before.status {
-                    Status::Confirmed => "it is confirmed",
-                    Status::Pending | Status::Sent => "it waits for an earlier message of its key",
+                    MessageStatus::Confirmed => "it is confirmed",
+                    MessageStatus::Pending | MessageStatus::Sent => "it waits for an earlier message of its key",
                 };
                 return Err(ApiError::detailed(Code::StateConflict, why));
             }
@@ -193,7 +193,7 @@ fn read(row: &AnyRow) -> Result<OutgoingMessage, DbError> {
         key: row.try_get("key")?,
         number: row.try_get("number")?,
         source: row.try_get("source")?,
-        status: Status::parse(&status).ok_or(DbError::Decode { column: "status" })?,
+        status: MessageStatus::parse(&status).ok_or(DbError::Decode { column: "status" })?,
         tries: row.try_get("tries")?,
         next_try_at: row.try_get("next_try_at")?,
         alerted_at: row.try_get("alerted_at")?,
@@ -215,9 +215,9 @@ async fn messages(
     let mut sql = columns!("''").to_owned();
     // Those that are not confirmed are few, and in an index of their own.
     match wanted.status {
-        Some(Status::Confirmed) => sql.push_str(" AND status = 'confirmed'"),
-        Some(Status::Pending) => sql.push_str(" AND status <> 'confirmed' AND status = 'pending'"),
-        Some(Status::Sent) => sql.push_str(" AND status <> 'confirmed' AND status = 'sent'"),
+        Some(MessageStatus::Confirmed) => sql.push_str(" AND status = 'confirmed'"),
+        Some(MessageStatus::Pending) => sql.push_str(" AND status <> 'confirmed' AND status = 'pending'"),
+        Some(MessageStatus::Sent) => sql.push_str(" AND status <> 'confirmed' AND status = 'sent'"),
         None => {}
     }
     let (topic, key) = (wanted.topic.as_ref(), wanted.key.as_ref());

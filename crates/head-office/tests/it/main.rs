@@ -22,6 +22,7 @@ mod connections;
 mod counters;
 mod described;
 mod engine;
+mod fulfilment;
 mod gifts;
 mod messages;
 mod orders;

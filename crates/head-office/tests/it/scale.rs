@@ -365,6 +365,9 @@ async fn pages_keep_room_by_a_migration_and_not_at_each_start() {
         "freezes",
         "holdings",
         "orders",
+        "parcel_generations",
+        "parcels",
+        "waybills",
     ];
     assert_eq!(found(&mut connection).await, expected);
     rows(&mut connection, "ALTER TABLE coupons RESET (fillfactor)".into()).await;

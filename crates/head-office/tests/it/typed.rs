@@ -18,6 +18,8 @@ use counterfoil_head_office::{
     capabilities::router,
     clock::{Clock, SystemRandom},
     members::sessions::Link,
+    outbox,
+    processes::Role,
     stores,
 };
 use counterfoil_protocol::{
@@ -162,11 +164,15 @@ impl Office {
     }
 
     async fn ask(&self, method: &str, path: &str, body: Option<String>) -> (u16, Value) {
+        self.asked_by(&self.operator, method, path, body).await
+    }
+
+    async fn asked_by(&self, token: &str, method: &str, path: &str, body: Option<String>) -> (u16, Value) {
         let random = random10();
         let request = Request::builder()
             .method(method)
             .uri(path)
-            .header("authorization", format!("Bearer {}", self.operator))
+            .header("authorization", format!("Bearer {token}"))
             .header("idempotency-key", hex::encode(random))
             .header("content-type", "application/json")
             .body(body.map_or_else(Body::empty, Body::from))
@@ -202,7 +208,7 @@ impl Office {
 type Place = (&'static str, &'static str, &'static str);
 
 /// Every such place, as the test below tries them.
-const PLACES: [Place; 16] = [
+const PLACES: [Place; 22] = [
     ("get", "/v1/members", "phone"),
     ("get", "/v1/members/{number}", "number"),
     ("get", "/v1/members/{number}/coupons", "number"),
@@ -219,6 +225,12 @@ const PLACES: [Place; 16] = [
     ("post", "/v1/order-freezes", "member"),
     ("post", "/v1/order-freezes", "coupons"),
     ("post", "/v1/member/sessions", "member"),
+    ("get", "/v1/exchanges", "member"),
+    ("post", "/v1/shipments", "member"),
+    ("post", "/v1/shipments/{id}/address", "phone"),
+    ("post", "/v1/member/addresses", "phone"),
+    ("post", "/v1/member/addresses/{id}", "phone"),
+    ("post", "/v1/parcels/{id}/waybill", "number"),
 ];
 
 /// The places of the document, by the names that such parameters and fields have.
@@ -255,6 +267,81 @@ fn described(document: &Value) -> BTreeSet<(String, String, String)> {
     places
 }
 
+fn address(phone: &str) -> Value {
+    json!({ "recipient": "Anna", "phone": phone, "region": "x", "street": "x" })
+}
+
+fn shipment(source: &str, member: &str, phone: &str) -> Value {
+    json!({
+        "source": source,
+        "member": member,
+        "lines": [{ "sku": "A", "name": "A", "quantity": 1 }],
+        "address": address(phone),
+    })
+}
+
+/// Phone numbers of addresses, and waybills that somebody types.
+async fn addresses(office: &Office) {
+    let session = office.chain.session(MEMBER).await;
+    let fulfils = outbox::consumers(&office.chain.app, &[Role::Fulfilment]);
+    for (n, text) in phones().into_iter().enumerate() {
+        let body = Some(address(&text).to_string());
+        let (status, kept) = office
+            .asked_by(&session, "POST", "/v1/member/addresses", body.clone())
+            .await;
+        assert_eq!(
+            (status, &kept["address"]["phone"]),
+            (201, &json!(PHONE)),
+            "{text:?}: {kept}"
+        );
+        let path = format!("/v1/member/addresses/{}", kept["id"].as_str().unwrap());
+        let (status, kept) = office.asked_by(&session, "POST", &path, body.clone()).await;
+        assert_eq!(
+            (status, &kept["address"]["phone"]),
+            (200, &json!(PHONE)),
+            "{text:?}: {kept}"
+        );
+        let (status, _) = office
+            .asked_by(&session, "POST", &format!("{path}/delete"), Some("{}".into()))
+            .await;
+        assert_eq!(status, 200);
+
+        let source = format!("P-{n}");
+        let asked = shipment(&source, MEMBER, &text).to_string();
+        assert_eq!(
+            office.ask("POST", "/v1/shipments", Some(asked)).await.0,
+            202,
+            "{text:?}"
+        );
+        outbox::turn(&office.chain.app, &fulfils).await.unwrap();
+        let (_, page) = office
+            .ask("GET", &format!("/v1/shipments?kind=purchase&source={source}"), None)
+            .await;
+        let made = &page["items"][0];
+        assert_eq!(made["address"]["phone"], PHONE, "{text:?}");
+        let readdress = format!("/v1/shipments/{}/address", made["id"].as_str().unwrap());
+        let (status, made) = office.ask("POST", &readdress, body).await;
+        assert_eq!((status, &made["address"]["phone"]), (200, &json!(PHONE)), "{text:?}");
+    }
+    for (n, text) in forms("SF00000001").into_iter().enumerate() {
+        let text = text.replace(['-', '\u{2013}', '－'], " ");
+        let source = format!("W-{n}");
+        let asked = shipment(&source, MEMBER, PHONE).to_string();
+        assert_eq!(office.ask("POST", "/v1/shipments", Some(asked)).await.0, 202);
+        outbox::turn(&office.chain.app, &fulfils).await.unwrap();
+        let (_, page) = office
+            .ask("GET", &format!("/v1/shipments?kind=purchase&source={source}"), None)
+            .await;
+        let parcel = page["items"][0]["parcels"][0]["id"].as_str().unwrap();
+        let typed = json!({ "carrier": format!("c{n}"), "number": text }).to_string();
+        let (status, made) = office
+            .ask("POST", &format!("/v1/parcels/{parcel}/waybill"), Some(typed))
+            .await;
+        let number = &made["parcels"][0]["waybill"]["number"];
+        assert_eq!((status, number), (200, &json!("SF00000001")), "{text:?}: {made}");
+    }
+}
+
 async fn every_route_knows_every_form(on: On) {
     let office = office(on).await;
     let (_, document) = office.ask("GET", "/openapi.json", None).await;
@@ -275,6 +362,7 @@ async fn every_route_knows_every_form(on: On) {
             "{text:?}"
         );
     }
+    addresses(&office).await;
     let coupon = office.chain.coupons[0].to_string();
     for (n, text) in codes(CODE).into_iter().chain([format!(" {coupon}\r\n")]).enumerate() {
         for tail in ["", "/record"] {
@@ -337,6 +425,13 @@ async fn every_route_knows_every_form(on: On) {
                 .await;
             assert_eq!(status, expected, "{text:?}: {answer}");
         }
+        let (status, answer) = office
+            .ask("GET", &format!("/v1/exchanges?member={}", encoded(&text)), None)
+            .await;
+        assert_eq!(status, 200, "{text:?}: {answer}");
+        let shipment = shipment(&format!("S-{n}"), &text, PHONE);
+        let (status, answer) = office.ask("POST", "/v1/shipments", Some(shipment.to_string())).await;
+        assert_eq!(status, 202, "{text:?}: {answer}");
         let email = Some(json!({ "email": "anna@example.com" }).to_string());
         let (status, answer) = office.ask("PUT", &format!("{path}/email"), email).await;
         assert_eq!(status, 204, "{text:?}: {answer}");

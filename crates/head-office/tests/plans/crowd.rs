@@ -61,7 +61,9 @@ pub async fn of_everything(chain: &Chain, on: On, rows: i64) {
         ),
         (
             "ledger_entries (tenant, member, asset, entry, kind, reason, source_of, source, at, amount, owed, available, held, pending, debt)",
-            format!("{member}, CASE i % 2 WHEN 0 THEN 'points' ELSE 'balance' END, 1, 'earn', 'gift', 'gift', {id}, {START}, 1, 0, 1, 0, 0, 0"),
+            format!(
+                "{member}, CASE i % 2 WHEN 0 THEN 'points' ELSE 'balance' END, 1, 'earn', 'gift', 'gift', {id}, {START}, 1, 0, 1, 0, 0, 0"
+            ),
         ),
         (
             "ledger_shares (tenant, member, asset, entry, lot, free, held)",
@@ -174,6 +176,31 @@ pub async fn of_everything(chain: &Chain, on: On, rows: i64) {
             format!(
                 "{id}, {member}, {id}, {id}, {store}, {digits}, 'x', 'x', 1, 1, 1, {id}, 'awaiting_payment', {START}, {START}, {START} + i, 0, 1"
             ),
+        ),
+        (
+            "addresses (tenant, id, member, recipient, phone, region, street, created_at)",
+            format!("{id}, {member}, 'x', 'x', 'x', 'x', {START}"),
+        ),
+        (
+            "shipments (tenant, id, kind, source, member, recipient, phone, region, street, parcels, created_at)",
+            format!("{id}, 'purchase', {digits}, {member}, 'x', 'x', 'x', 'x', 1, {START}"),
+        ),
+        (
+            "shipment_lines (tenant, shipment, line, sku, name, ordered, in_parcels)",
+            format!("{id}, 0, 'x', 'x', 1, 1"),
+        ),
+        (
+            "parcels (tenant, id, shipment, number, generation, state, changed_at)",
+            format!("{id}, {id}, 1, 1, 'waiting', {START}"),
+        ),
+        ("parcel_lines (tenant, parcel, line, quantity)", format!("{id}, 0, 1")),
+        (
+            "parcel_generations (tenant, parcel, generation, errand, errand_at, tries, turn)",
+            format!("{id}, 1, 'order', {START} + i, 0, 0"),
+        ),
+        (
+            "waybills (tenant, carrier, number, parcel, generation, status, created_at, event_count, events, track_at, subscribed)",
+            format!("'shunfeng', {digits}, {id}, 1, 'live', {START}, 0, '[]', {START} + i, 0"),
         ),
         (
             "products (tenant, id, sku, name_zh, name_en, unit_price, currency, active, created_at, changed_at, version)",

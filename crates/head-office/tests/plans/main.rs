@@ -17,7 +17,7 @@ use counterfoil_head_office::{
     clock::SystemRandom,
     coupons::{expiry, reminders, templates::ending},
     exceptions::lapse,
-    gifts, grants, jobs,
+    fulfilment, gifts, grants, jobs,
     messages::notify::{Inbox, Notifier},
     online::{self, owner::OrderOwner},
     points,
@@ -220,6 +220,8 @@ const WORK: &[(&str, Work)] = &[
     ("templates.end", |chain| Box::pin(end(chain))),
     ("points.settle", |chain| Box::pin(settle(chain))),
     ("exchanges.ask", |chain| Box::pin(ask_for_gifts(chain))),
+    ("parcels.track", |chain| Box::pin(track(chain))),
+    ("errands", |chain| Box::pin(errands(chain))),
     ("exceptions.lapse", |chain| Box::pin(lapse(chain))),
     ("site.tell", |chain| Box::pin(tell(chain))),
     ("orders.ask", |chain| Box::pin(ask(chain))),
@@ -279,6 +281,15 @@ async fn ask_for_gifts(chain: &Chain) {
     let owner: Arc<dyn OrderOwner> = Arc::new(online::owner::SiteOwner::new(Arc::clone(&chain.app.db), caller));
     let done = gifts::sweep::sweep(&chain.app, &owner, START + HOUR, 16).await.unwrap();
     assert!(done.unknown > 0, "{done:?}");
+}
+
+async fn track(chain: &Chain) {
+    chain.clock.advance(HOUR);
+    assert!(fulfilment::tracking::sweep(&chain.app).await.unwrap() > 0);
+}
+
+async fn errands(chain: &Chain) {
+    assert!(fulfilment::errands::turn(&chain.app).await.unwrap() > 0);
 }
 
 async fn forget(chain: &Chain) {

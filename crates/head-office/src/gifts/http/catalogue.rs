@@ -31,23 +31,23 @@ const MOST_LIMIT: i64 = 1_000_000;
 /// How a gift comes to its member.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Given {
+pub(super) enum GivenHow {
     /// It is sent from a warehouse.
     Shipped,
     /// It waits in the store that the member chooses.
     Collected,
 }
 
-impl From<Given> for GivenBy {
-    fn from(given: Given) -> Self {
+impl From<GivenHow> for GivenBy {
+    fn from(given: GivenHow) -> Self {
         match given {
-            Given::Shipped => Self::Shipped,
-            Given::Collected => Self::Collected,
+            GivenHow::Shipped => Self::Shipped,
+            GivenHow::Collected => Self::Collected,
         }
     }
 }
 
-impl From<GivenBy> for Given {
+impl From<GivenBy> for GivenHow {
     fn from(given: GivenBy) -> Self {
         match given {
             GivenBy::Shipped => Self::Shipped,
@@ -88,8 +88,7 @@ pub(super) struct GiftTerms {
     /// The first instant at which it may be had no more, UTC ms; absent = it does not end.
     until: Option<Millis>,
     /// How it comes to its member.
-    #[schema(inline)]
-    given: Given,
+    given: GivenHow,
     /// The warehouse that sends it, where it is shipped.
     #[schema(value_type = Option<uuid::Uuid>)]
     location: Option<LocationId>,
@@ -138,8 +137,7 @@ pub(super) struct GiftView {
     #[serde(skip_serializing_if = "Option::is_none")]
     until: Option<Millis>,
     /// How it comes to its member.
-    #[schema(inline)]
-    given: Given,
+    given: GivenHow,
     /// The warehouse that sends it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<uuid::Uuid>)]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{Json, extract::State, response::Response};
 use counterfoil_domain::{
     gifts::{Gift, GiftStatus, GivenBy, judge},
-    ids::{ExchangeId, GiftId, LocationId, OrderId, StockId, StoreId, TenantId},
+    ids::{AddressId, ExchangeId, GiftId, LocationId, OrderId, StockId, StoreId, TenantId},
     stock::Stock,
     time::Millis,
     transition::{AskedExchange, Command, ExchangeGift, Named},
@@ -16,13 +16,14 @@ use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
 use super::{
-    catalogue::Given,
+    catalogue::GivenHow,
     shown::{self, ExchangeView, plain, view, views},
 };
 use crate::{
     app::App,
     db::DbError,
     deed::fresh,
+    fulfilment::addresses,
     gifts::{id_of, rows},
     http::{ApiError, Asked, Begun, MemberSession, Once, Page, Paging, Path, Query},
     points, stock, stores,
@@ -45,8 +46,7 @@ pub(super) struct MyGift {
     /// What it costs besides, minor units.
     money: i64,
     /// How it comes to its member.
-    #[schema(inline)]
-    given: Given,
+    given: GivenHow,
     /// Whether this member may have one now.
     exchangeable: bool,
     /// If not, every reason why; each has a stable `code`.
@@ -253,7 +253,8 @@ pub(super) struct NewExchange {
     #[schema(value_type = uuid::Uuid)]
     gift: GiftId,
     /// Where it is sent, of the member's own address book; for what is shipped.
-    address: Option<Uuid>,
+    #[schema(value_type = Option<uuid::Uuid>)]
+    address: Option<AddressId>,
     /// Where it should wait; for what is collected.
     #[schema(value_type = Option<uuid::Uuid>)]
     store: Option<StoreId>,
@@ -297,8 +298,8 @@ async fn command(app: &App, session: &MemberSession, once: &Once, new: &NewExcha
     };
     let address = match new.address {
         None => Named::Missing,
-        Some(address) => match super::address::snapshot(&mut connection, tenant, session.member, address).await? {
-            Some(address) => Named::Known(address),
+        Some(id) => match addresses::snapshot(&mut connection, tenant, session.member, id).await? {
+            Some(address) => Named::Known(address.into()),
             None => Named::Unknown,
         },
     };

@@ -1,6 +1,5 @@
 //! Routes of gifts and exchanges.
 
-mod address;
 mod catalogue;
 mod exchanges;
 mod members;

@@ -37,12 +37,12 @@ use crate::{
 const SKU: &str = "G-1";
 
 /// A chain with a warehouse.
-struct Shop {
-    chain: Chain,
-    warehouse: LocationId,
+pub struct Shop {
+    pub chain: Chain,
+    pub warehouse: LocationId,
 }
 
-async fn shop(on: On) -> Shop {
+pub async fn shop(on: On) -> Shop {
     let chain = chain(on, 0).await;
     let warehouse = stock::rows::Warehouse {
         id: LocationId::placed(Place::ZERO, START, random10()),
@@ -74,16 +74,16 @@ fn address() -> Address {
 }
 
 impl Shop {
-    fn app(&self) -> &Arc<App> {
+    pub fn app(&self) -> &Arc<App> {
         &self.chain.app
     }
 
-    fn now(&self) -> i64 {
+    pub fn now(&self) -> i64 {
         self.chain.clock.now()
     }
 
     /// A published gift for 2,000 points that is sent from the warehouse, unless `change` says otherwise.
-    async fn gift(&self, change: impl FnOnce(&mut Gift)) -> GiftId {
+    pub async fn gift(&self, change: impl FnOnce(&mut Gift)) -> GiftId {
         let mut gift = Gift {
             id: GiftId::placed(Place::ZERO, self.now(), random10()),
             sku: SKU.into(),
@@ -111,7 +111,7 @@ impl Shop {
     }
 
     /// The same, collected in a store.
-    async fn collected(&self) -> GiftId {
+    pub async fn collected(&self) -> GiftId {
         self.gift(|gift| {
             gift.given = GivenBy::Collected;
             gift.location = None;
@@ -120,7 +120,7 @@ impl Shop {
     }
 
     /// So many lie there from now on.
-    async fn count(&self, location: LocationId, on_hand: i64) {
+    pub async fn count(&self, location: LocationId, on_hand: i64) {
         let mut lease = self.app().db.lease().await.unwrap();
         let lock = self.app().db.dialect().lock_suffix();
         let actor = Actor {
@@ -143,7 +143,7 @@ impl Shop {
     }
 
     /// What is on hand and what is reserved.
-    async fn stock(&self, location: LocationId) -> (i64, i64) {
+    pub async fn stock(&self, location: LocationId) -> (i64, i64) {
         let mut snapshot = self.app().db.snapshot().await.unwrap();
         let ids = [StockId::of(location, SKU)];
         let found = stock::rows::load(&mut snapshot, self.chain.tenant, &ids, "")
@@ -155,7 +155,7 @@ impl Shop {
     }
 
     /// Points of the chain, as they are.
-    async fn give(&self, member: MemberId, points: i64, ends_at: Option<i64>) {
+    pub async fn give(&self, member: MemberId, points: i64, ends_at: Option<i64>) {
         let now = self.now();
         let name = hex::encode(random10());
         let command = Command::Post(Post {
@@ -177,7 +177,7 @@ impl Shop {
         self.submit(command).await;
     }
 
-    async fn balances(&self, member: MemberId) -> Balances {
+    pub async fn balances(&self, member: MemberId) -> Balances {
         let mut snapshot = self.app().db.snapshot().await.unwrap();
         let found = points::rows::load(&mut snapshot, self.chain.tenant, &[member], "")
             .await
@@ -186,11 +186,11 @@ impl Shop {
         account.map_or(Balances::default(), |account| account.points.balances_at(self.now()))
     }
 
-    async fn submit(&self, command: Command) -> Answer {
+    pub async fn submit(&self, command: Command) -> Answer {
         submit(self.app(), &self.chain, command).await
     }
 
-    fn ask(&self, member: MemberId, gift: GiftId, key: &str) -> Command {
+    pub fn ask(&self, member: MemberId, gift: GiftId, key: &str) -> Command {
         let asked = Arc::new(AskedExchange {
             id: id_of(self.chain.tenant, member, key),
             member,
@@ -204,11 +204,11 @@ impl Shop {
         Command::Exchange(ExchangeGift { asked, now })
     }
 
-    async fn exchange(&self, gift: GiftId, key: &str) -> Exchange {
+    pub async fn exchange(&self, gift: GiftId, key: &str) -> Exchange {
         done(self.submit(self.ask(self.chain.member, gift, key)).await)
     }
 
-    fn ends(&self, exchange: &Exchange, end: ExchangeEnd) -> Command {
+    pub fn ends(&self, exchange: &Exchange, end: ExchangeEnd) -> Command {
         Command::EndExchange(EndExchange {
             id: exchange.id,
             end,
@@ -219,7 +219,7 @@ impl Shop {
     }
 
     /// More members.
-    async fn members(&self, count: u32) -> Vec<MemberId> {
+    pub async fn members(&self, count: u32) -> Vec<MemberId> {
         let people: Vec<Member> = (0..count)
             .map(|n| Member {
                 id: MemberId::new(START + i64::from(n), random10()),
@@ -239,7 +239,7 @@ impl Shop {
     }
 
     /// An address of a member's own book.
-    async fn address_of(&self, member: MemberId) -> Uuid {
+    pub async fn address_of(&self, member: MemberId) -> Uuid {
         let id = counterfoil_domain::ids::make(Place::ZERO, START, random10());
         let mut lease = self.app().db.lease().await.unwrap();
         let mut tx = lease.begin().await.unwrap();
@@ -260,16 +260,16 @@ impl Shop {
         id
     }
 
-    async fn operator(&self, role: OperatorRole) -> Api {
+    pub async fn operator(&self, role: OperatorRole) -> Api {
         Api::new(&self.chain, self.chain.operator(role).await)
     }
 
-    async fn member(&self) -> Api {
+    pub async fn member(&self) -> Api {
         Api::new(&self.chain, self.chain.session("M1").await)
     }
 
     /// Every rule of `verify` holds.
-    async fn sound(&self) {
+    pub async fn sound(&self) {
         let mut broken = Vec::new();
         verify(&self.app().db, |check| {
             if !check.ok && check.check != "batches" {
@@ -294,7 +294,7 @@ fn done(answer: Answer) -> Exchange {
     }
 }
 
-fn available(points: i64) -> Balances {
+pub fn available(points: i64) -> Balances {
     Balances {
         available: points,
         ..Balances::default()

@@ -127,7 +127,7 @@ fn spend(chain: &Chain, member: MemberId, name: &str, points: i64) -> Command {
         member,
         asset: Asset::Points,
         what: Posting::Spend(points),
-        cause: cause(Reason::Exchange, source(chain, Origin::Exchange, name), now(chain)),
+        cause: cause(Reason::Adjustment, source(chain, Origin::Adjustment, name), now(chain)),
     })
 }
 

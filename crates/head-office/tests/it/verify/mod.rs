@@ -115,6 +115,9 @@ async fn nothing_is_broken_and_every_damage_is_found(on: On) {
         "exchanges",
         "exchanged_goods",
         "gift_limits",
+        "shipments",
+        "waybills",
+        "parcel_generations",
         "outbox",
         "inbox",
     ];
