@@ -119,6 +119,10 @@ impl Fact for Posted {
 #[derive(Debug)]
 pub(crate) struct Books {
     account: Account,
+    /// Whether something had happened to it by itself when it was opened, be it nothing that leaves an entry.
+    was_due: bool,
+    /// Whether it names an operation more: whoever sent that counts its effect no longer, even where there was none.
+    named: bool,
     posted: Vec<(Asset, Entry)>,
     spents: Vec<Spent>,
 }
@@ -131,7 +135,27 @@ impl Books {
             None if state.member(member)?.is_some() => Account::new(member),
             None => return Ok(None),
         };
+        Ok(Some(Self::of(account, now)))
+    }
+
+    /// The same where what is done has changed the account before: one operation may let go of several holds.
+    pub(crate) fn open_again(
+        state: &State,
+        changes: &Changes,
+        member: MemberId,
+        now: Millis,
+    ) -> Result<Option<Self>, NeedKeys> {
+        let changed = changes.accounts.iter().rev().find(|account| account.member == member);
+        match changed {
+            Some(account) => Ok(Some(Self::of(account.clone(), now))),
+            None => Self::open(state, member, now),
+        }
+    }
+
+    fn of(account: Account, now: Millis) -> Self {
         let mut books = Self {
+            was_due: account.due().is_some_and(|at| at <= now),
+            named: false,
             account,
             posted: Vec::new(),
             spents: Vec::new(),
@@ -139,12 +163,18 @@ impl Books {
         for asset in [Asset::Points, Asset::Balance] {
             books.with(asset, |ledger, out| ledger.settle(now, out));
         }
-        Ok(Some(books))
+        books
     }
 
     /// The account as it is now.
     pub(crate) fn account(&self) -> &Account {
         &self.account
+    }
+
+    /// Names the operation that does this.
+    fn posted_by(&mut self, operation: OperationId) {
+        self.account.posted_by(operation);
+        self.named = true;
     }
 
     /// Lets something be done to the ledger of an asset, and keeps the entries.
@@ -217,10 +247,13 @@ impl Books {
     pub(crate) fn close(self, state: &State, place: Option<StoreId>, changes: &mut Changes) -> Result<(), NeedKeys> {
         let Self {
             mut account,
+            was_due,
+            named,
             posted,
             spents,
         } = self;
-        if posted.is_empty() {
+        // What became available without settling a debt leaves no entry, but it is not due any more.
+        if posted.is_empty() && !was_due && !named {
             return Ok(());
         }
         // A counter's own hold is over before anybody would read of it (ADR 5).
@@ -228,7 +261,7 @@ impl Books {
             matches!(entry.kind, EntryKind::Hold | EntryKind::Release)
                 && entry.cause.source.is_some_and(|source| source.of == Origin::Hold)
         };
-        if !posted.iter().all(quiet) {
+        if named || !posted.iter().all(quiet) {
             tell(state, &mut account, place, changes)?;
         }
         account.version += 1;
@@ -278,7 +311,7 @@ pub(super) fn settle_sale(
         Some(version) => state.earning_rule(version)?.cloned(),
         None => None,
     };
-    let mut books = Books::open(state, member, doing.times.received_at)?;
+    let mut books = Books::open_again(state, changes, member, doing.times.received_at)?;
     let own = source(Origin::Sale, doing.operation);
     let cause = || cause_of(doing, Reason::Purchase, Origin::Sale);
     if let Some(used) = &settled.account.points {
@@ -324,7 +357,7 @@ pub(super) fn settle_sale(
         sale.account.earned = earn(books, &rule, sale, doing, cause());
     }
     if let Some(mut books) = books {
-        books.account.posted_by(doing.operation);
+        books.posted_by(doing.operation);
         books.close(state, Some(doing.store), changes)?;
     }
     Ok(broken)
@@ -442,7 +475,7 @@ pub(super) fn undo_sale(
     if !missing.is_empty() {
         return Err(NeedKeys(missing));
     }
-    let Some(mut books) = Books::open(state, member, now)? else {
+    let Some(mut books) = Books::open_again(state, changes, member, now)? else {
         return Ok(to_balance);
     };
     let reason = match undone {
@@ -492,7 +525,7 @@ pub(super) fn undo_sale(
             });
         }
     }
-    books.account.posted_by(doing.operation);
+    books.posted_by(doing.operation);
     books.close(state, Some(doing.store), changes)?;
     Ok(misfit)
 }
@@ -596,7 +629,7 @@ impl About for MemberId {
         now: Millis,
         changes: &mut Changes,
     ) -> Result<(), NeedKeys> {
-        let Some(mut books) = Books::open(state, *self, now)? else {
+        let Some(mut books) = Books::open_again(state, changes, *self, now)? else {
             return Ok(());
         };
         for asset in [Asset::Points, Asset::Balance] {

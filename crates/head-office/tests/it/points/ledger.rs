@@ -1,7 +1,7 @@
 //! What is posted is stored as it was decided, and stays.
 
 use counterfoil_domain::{
-    points::{Asset, EntryKind, LedgerError, Origin, Reason},
+    points::{Asset, EntryKind, LedgerError, Origin, Reason, earning::EarningRule},
     transition::{Command, Post, PostAnswer, Posting},
 };
 use counterfoil_head_office::points::{rows, sweep};
@@ -17,6 +17,7 @@ counterfoil_head_office::on_both! {
     nobody_spends_what_is_not_there,
     an_unknown_member_has_no_account,
     a_statement_says_where_everything_came_from,
+    what_only_becomes_available_does_not_keep_the_sweep_busy,
 }
 
 async fn what_is_posted_is_read_back(on: On) {
@@ -210,4 +211,51 @@ async fn a_statement_says_where_everything_came_from(on: On) {
         .await
         .unwrap();
     assert_eq!(older.iter().map(|line| line.number).collect::<Vec<_>>(), [1]);
+}
+
+/// Lots that become available leave no entry; they are looked at once all the same, and nobody waits behind them.
+async fn what_only_becomes_available_does_not_keep_the_sweep_busy(on: On) {
+    const MANY: u32 = 45;
+    let chain = chain(on, 0).await;
+    publish(
+        &chain,
+        EarningRule {
+            pending_days: 1,
+            ..rule()
+        },
+    )
+    .await;
+    for (n, member) in members(&chain, MANY).await.into_iter().enumerate() {
+        let mut earned = gift(&chain, member, &format!("m{n}"), 0, None);
+        if let Command::Post(post) = &mut earned {
+            post.what = Posting::Earn {
+                amount: Some(10),
+                rule: Some(1),
+                paid: 0,
+                category: None,
+                at: START,
+                ends_at: None,
+            };
+        }
+        posted(&chain, earned).await;
+    }
+    posted(&chain, gift(&chain, chain.member, "ends", 50, Some(START + 72 * HOUR))).await;
+    chain.clock.advance(80 * HOUR);
+    let mut sweeps = 0;
+    while sweep::sweep(&chain.app, START + 80 * HOUR, 40).await.unwrap() > 0 {
+        sweeps += 1;
+        assert!(sweeps < 4, "it does not come to an end");
+    }
+    assert_eq!(points(&chain, chain.member).await, (0, 0, 0, 0));
+    assert_eq!(
+        chain
+            .number("SELECT COUNT(*) FROM ledger_entries WHERE kind = 'expire'")
+            .await,
+        1
+    );
+    let waiting = "SELECT COUNT(*) FROM accounts WHERE points_pending <> 0 OR due_at IS NOT NULL";
+    assert_eq!(chain.number(waiting).await, 0);
+    let available = "SELECT CAST(SUM(points_available) AS BIGINT) FROM accounts";
+    assert_eq!(chain.number(available).await, i64::from(MANY) * 10);
+    holds(&chain).await;
 }

@@ -21,6 +21,8 @@ counterfoil_head_office::on_both! {
     what_is_short_is_the_stores_loss,
     a_thousand_loops_of_buying_and_refunding_net_to_nothing,
     a_late_sale_takes_what_is_there,
+    a_sale_that_is_set_aside_lets_go_of_every_hold,
+    an_operation_that_found_nothing_is_named_all_the_same,
 }
 
 const APPLIED: Answer = Answer::Done {
@@ -404,5 +406,86 @@ async fn a_late_sale_takes_what_is_there(on: On) {
     };
     assert_eq!(answer, short);
     assert_eq!(points(&chain, chain.member).await, (0, 0, 0, 0));
+    holds(&chain).await;
+}
+
+/// A sale that counts for nothing names two holds of one account: both are let go of, and the account goes on.
+async fn a_sale_that_is_set_aside_lets_go_of_every_hold(on: On) {
+    let chain = chain(on, 0).await;
+    let mut counter = chain.counter().await;
+    posted(&chain, gift(&chain, chain.member, "a", 100, None)).await;
+    let mut freezes = Vec::new();
+    for points in [30, 40] {
+        let id = FreezeId::new(START, random10());
+        let asked = Command::Freeze(AskFreeze {
+            id,
+            device: counter.device,
+            subject: Subject::Account(chain.member),
+            amounts: Amounts { points, balance: 0 },
+            presented_by: Some(chain.member),
+            now: super::now(&chain),
+        });
+        let answer = chain.submit(vec![asked]).await.remove(0).answer;
+        assert!(matches!(answer, Answer::Granted { .. }), "{answer:?}");
+        freezes.push(id);
+    }
+    assert_eq!(points(&chain, chain.member).await, (30, 70, 0, 0));
+    chain.run("UPDATE devices SET status = 'revoked'").await;
+    let used = AccountUse {
+        points: Some(UsedPoints {
+            points: 30,
+            minor_per_point: 1,
+            shares: vec![30],
+            freeze: Some(freezes[0]),
+        }),
+        balance: Some(PaidBalance {
+            amount: 10,
+            freeze: Some(freezes[1]),
+        }),
+        rule: None,
+    };
+    let settled = sale(&chain, &[1_000], used);
+    let (_, answer) = does(&chain, &mut counter, Action::SettleSale(settled)).await;
+    assert!(
+        matches!(
+            answer,
+            Answer::Done {
+                outcome: Outcome::Quarantined { .. },
+                ..
+            }
+        ),
+        "{answer:?}"
+    );
+    assert_eq!(points(&chain, chain.member).await, (100, 0, 0, 0));
+    posted(&chain, gift(&chain, chain.member, "b", 1, None)).await;
+    holds(&chain).await;
+}
+
+/// There was nothing to take: the account names the operation, so that its counter does not wait for it.
+async fn an_operation_that_found_nothing_is_named_all_the_same(on: On) {
+    let chain = chain(on, 0).await;
+    let mut counter = chain.counter().await;
+    let used = AccountUse {
+        points: Some(UsedPoints {
+            points: 30,
+            minor_per_point: 1,
+            shares: vec![30],
+            freeze: None,
+        }),
+        ..AccountUse::default()
+    };
+    let settled = sale(&chain, &[1_000], used);
+    let (id, answer) = does(&chain, &mut counter, Action::SettleSale(settled)).await;
+    assert!(
+        matches!(
+            answer,
+            Answer::Done {
+                outcome: Outcome::AppliedWithException { .. },
+                ..
+            }
+        ),
+        "{answer:?}"
+    );
+    assert_eq!(account(&chain, chain.member).await.latest, [id]);
     holds(&chain).await;
 }
