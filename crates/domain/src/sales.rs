@@ -396,14 +396,15 @@ impl Sale {
         let all = i128::from(points.used.amount().unwrap_or(0).max(1));
         let due = i128::from(points.used.points) * i128::from(self.points_money_back()) / all;
         let due = i64::try_from(due).unwrap_or(points.taken).min(points.taken);
-        (due - points.given_back).max(0)
+        due.saturating_sub(points.given_back).max(0)
     }
 
     /// What was earned with what came back so far, less what was taken back before. `stays` = what the rule of the sale
     /// gives for what stays.
     pub fn earned_due(&self, stays: i64) -> i64 {
         let Some(earned) = self.account.earned else { return 0 };
-        (earned.points - earned.points.min(stays.max(0)) - earned.taken_back).max(0)
+        let lost = earned.points.saturating_sub(earned.points.min(stays.max(0)));
+        lost.saturating_sub(earned.taken_back).max(0)
     }
 
     /// What stays of each line, as the rule of earning looks at it: its category, and what was paid for it otherwise than
@@ -415,7 +416,10 @@ impl Sale {
 
     /// How much of so much money back goes to the member's stored value: that is filled up first.
     pub fn to_balance(&self, refund: i64) -> i64 {
-        let open = self.account.balance.map_or(0, |paid| paid.taken - paid.given_back);
+        let open = self
+            .account
+            .balance
+            .map_or(0, |paid| paid.taken.saturating_sub(paid.given_back));
         refund.min(open).max(0)
     }
 

@@ -173,7 +173,9 @@ async fn show(
     let earned_back = match sale.account.earned {
         None => Some(0),
         Some(earned) => points::rule(db, earned.rule).await?.map(|rule| {
-            let stays = rule.earned(after.paid_lines(), sale.at).unwrap_or(0);
+            let stays = rule
+                .earned(after.paid_lines(), earned.at.unwrap_or(sale.at))
+                .unwrap_or(0);
             after.earned_due(stays)
         }),
     };

@@ -225,6 +225,9 @@ pub struct EarnedPoints {
     /// How many were taken back.
     #[serde(default)]
     pub taken_back: i64,
+    /// The instant by which the rule was applied; absent = the sale's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Millis>,
 }
 
 /// What a sale did to its member's account.

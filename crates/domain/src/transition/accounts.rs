@@ -14,7 +14,7 @@ use crate::{
         Account, Amounts, Asset, Cause, Earned, EarnedPoints, Earning, Entry, EntryKind, LedgerError, Origin, Posted,
         Reason, SoldBalance, SoldPoints, Source, Spent, SpentShare, earning::EarningRule,
     },
-    sales::{Return, Sale, Settlement},
+    sales::{Sale, Settlement},
     time::Millis,
     verdict,
 };
@@ -410,6 +410,7 @@ fn earn(books: &mut Books, rule: &EarningRule, sale: &Sale, doing: &Doing, cause
         rule: rule.version,
         points,
         taken_back: 0,
+        at: Some(when).filter(|at| *at != sale.at),
     })
 }
 
@@ -438,28 +439,24 @@ impl Books {
 
 /// How much of a sale's effect on an account is undone.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Undone<'r> {
-    /// What came back so far, and how much of the money went to stored value now.
-    Returned(&'r Return),
+pub(super) enum Undone {
+    /// What came back so far, and how much of the money that fits goes to stored value now, minor units.
+    Returned(i64),
     /// All of it.
     Voided,
 }
 
-/// Takes back what a sale earned with what came back, and gives back what was paid with from the account. Answers what
-/// was said to go to stored value and had not come from it, minor units.
+/// Takes back what a sale earned with what came back, and gives back what was paid with from the account. Answers how much
+/// went to stored value, minor units.
 pub(super) fn undo_sale(
     state: &State,
     sale: &mut Sale,
-    undone: Undone<'_>,
+    undone: Undone,
     doing: &Doing,
     changes: &mut Changes,
 ) -> Result<i64, NeedKeys> {
-    let to_balance = match undone {
-        Undone::Returned(back) => back.to_balance,
-        Undone::Voided => 0,
-    };
     let (Some(member), false) = (sale.member, sale.account.is_none()) else {
-        return Ok(to_balance);
+        return Ok(0);
     };
     let now = doing.times.received_at;
     let own = Source {
@@ -476,7 +473,7 @@ pub(super) fn undo_sale(
         return Err(NeedKeys(missing));
     }
     let Some(mut books) = Books::open_again(state, changes, member, now)? else {
-        return Ok(to_balance);
+        return Ok(0);
     };
     let reason = match undone {
         Undone::Returned(_) => Reason::Returned,
@@ -488,7 +485,7 @@ pub(super) fn undo_sale(
             .account
             .points
             .as_ref()
-            .map_or(0, |sold| sold.taken - sold.given_back),
+            .map_or(0, |sold| sold.taken.saturating_sub(sold.given_back)),
     };
     let refund = |books: &mut Books, asset, due| refund(state, books, (asset, own), due, doing, reason);
     if let Some(sold) = &mut sale.account.points
@@ -497,28 +494,29 @@ pub(super) fn undo_sale(
         sold.given_back += due;
     }
     let due = match undone {
-        Undone::Returned(_) => sale.to_balance(to_balance),
-        Undone::Voided => sale.account.balance.map_or(0, |paid| paid.taken - paid.given_back),
+        Undone::Returned(to_balance) => sale.to_balance(to_balance),
+        Undone::Voided => sale.to_balance(i64::MAX),
     };
-    let mut misfit = to_balance;
+    let mut credited = 0;
     if let Some(sold) = &mut sale.account.balance
         && refund(&mut books, Asset::Balance, due)?
     {
         sold.given_back += due;
-        misfit = (to_balance - due).max(0);
+        credited = due;
     }
     if let Some(earned) = sale.account.earned
         && let Some(rule) = state.earning_rule(earned.rule)?
     {
+        let at = earned.at.unwrap_or(sale.at);
         let stays = match undone {
-            Undone::Returned(_) => rule.earned(sale.paid_lines(), sale.at).unwrap_or(0),
+            Undone::Returned(_) => rule.earned(sale.paid_lines(), at).unwrap_or(0),
             Undone::Voided => 0,
         };
         let due = planted!("earned_kept", 0, sale.earned_due(stays));
         let cause = cause_of(doing, reason, Origin::Return);
         let done = books.with(Asset::Points, |ledger, out| ledger.take_back(own, due, cause, out));
         if done.is_ok() {
-            books.uncap(rule, sale.at, due);
+            books.uncap(rule, at, due);
             sale.account.earned = Some(EarnedPoints {
                 taken_back: earned.taken_back + due,
                 ..earned
@@ -527,7 +525,7 @@ pub(super) fn undo_sale(
     }
     books.posted_by(doing.operation);
     books.close(state, Some(doing.store), changes)?;
-    Ok(misfit)
+    Ok(credited)
 }
 
 /// Gives back what was spent on a sale; false = nothing was to go back.
@@ -792,7 +790,12 @@ impl Post {
             && let Some(record) = self.record()
             && let Some(known) = state.recorded(record)?
         {
-            return Ok(if known.member == self.member {
+            let same = match self.what {
+                Posting::Spend(amount) => known.amount == amount.saturating_neg(),
+                Posting::Adjust(amount) => known.amount == amount,
+                Posting::Earn { .. } | Posting::TakeBack { .. } => true,
+            };
+            return Ok(if same && known.member == self.member {
                 replayed(&books, known.amount)
             } else {
                 PostAnswer::AnotherEarning

@@ -412,7 +412,16 @@ impl Decide for EndOnline {
             return Ok((Answer::Order(Box::new(order)), changes));
         };
         match (known.status, end) {
-            (status, end) if status == end.status() => return Ok((Answer::Order(Box::new(known.clone())), changes)),
+            (status, end) if status == end.status() => {
+                let same = |spent: Option<i64>, known| end != End::Confirm || spent.is_none_or(|spent| spent == known);
+                let is_again =
+                    same(self.spent.points, known.amounts.points) && same(self.spent.balance, known.amounts.balance);
+                return Ok(if is_again {
+                    (Answer::Order(Box::new(known.clone())), changes)
+                } else {
+                    (Answer::OrderEnded { status }, changes)
+                });
+            }
             (OnlineStatus::Frozen, End::Confirm | End::Cancel)
             | (OnlineStatus::Refused, End::Cancel)
             | (OnlineStatus::Confirmed, End::Void) => {}

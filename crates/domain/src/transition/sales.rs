@@ -194,12 +194,21 @@ impl OperationKind for Return {
                 }
             }
         }
-        let misplaced = if sale.voided_by.is_none() {
-            accounts::undo_sale(state, &mut sale, Undone::Returned(self), doing, changes)?
+        // What does not fit is money that somebody has, and none that the account gets.
+        let fitted = refund.saturating_sub(misfit.money);
+        let credited = if sale.voided_by.is_none() {
+            let to_balance = Undone::Returned(self.to_balance.min(fitted));
+            accounts::undo_sale(state, &mut sale, to_balance, doing, changes)?
         } else {
-            self.to_balance
+            0
         };
-        fits &= misplaced == 0;
+        // What stored value was short of when it was paid with is a case already.
+        let short = sale
+            .account
+            .balance
+            .map_or(0, |sold| sold.paid.amount.saturating_sub(sold.taken));
+        fits &= self.to_balance.saturating_sub(credited) <= short;
+        let given = refund.saturating_sub(self.to_balance).saturating_add(credited);
         // Also where it was voided: whoever took it back has not heard of that.
         sale.version = sale.version.saturating_add(1);
         tell(state, &mut sale, Some(doing.store), changes)?;
@@ -207,7 +216,7 @@ impl OperationKind for Return {
         Ok(if fits {
             None
         } else {
-            conflict(changes, misfit.money.saturating_add(misplaced))
+            conflict(changes, given.saturating_sub(fitted).max(0))
         })
     }
 }
@@ -253,8 +262,9 @@ impl About for OperationId {
         if sale.voided_by.is_some() {
             return Ok((false, 0));
         }
-        // What went back before goes back twice now.
-        let lost = sale.paid_back();
+        // What went back before in money goes back twice now; stored value gets the rest of what it paid.
+        let credited = sale.account.balance.map_or(0, |sold| sold.given_back);
+        let lost = sale.paid_back().saturating_sub(credited).max(0);
         let mut fits = !sale.has_returns();
         for sold in &mut sale.coupons {
             let held = give_back(state, sold.used.coupon, id, "voided", doing, changes)?;

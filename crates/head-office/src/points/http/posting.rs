@@ -8,6 +8,7 @@ use counterfoil_domain::{
     points::{Asset, Cause, LedgerError, Origin, Reason, Source},
     time::Millis,
     transition::{Answer, Command, Post, PostAnswer, Posting},
+    words::Word,
 };
 use counterfoil_protocol::problem::{Code, Problem};
 use futures_core::future::BoxFuture;
@@ -239,7 +240,8 @@ async fn taking_back(app: &App, operator: &Operator, new: NewTakeBack) -> Result
     let mut connection = app.db.reader().acquire().await.map_err(DbError::from)?;
     let known = rows::load_earnings(&mut connection, tenant, &[earned]).await?.pop();
     let member = known.ok_or_else(ApiError::not_found)?.member;
-    let name = format!("{}\0{}", new.id, new.refund);
+    // An order and a review may have one number, and their refunds too.
+    let name = format!("{}\0{}\0{}", new.kind.origin().as_str(), new.id, new.refund);
     Ok(Command::Post(Post {
         member,
         asset: Asset::Points,

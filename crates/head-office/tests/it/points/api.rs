@@ -52,6 +52,11 @@ async fn a_purchase_earns_and_its_refund_takes_back(on: On) {
     let back = json!({"kind": "order_line", "id": "W-1/1", "refund": "r1", "stays": 9_970});
     let (status, body) = admin.post("/v1/points/refunds", "k4", &back).await;
     assert_eq!((status, &body["amount"]), (201, &json!(-100)), "{body}");
+    // An order and a review of one number, refunded under one name, are two things.
+    let order = json!({"member": "M1", "kind": "order", "id": "7", "paid": 300});
+    assert_eq!(admin.post("/v1/points/earnings", "k6", &order).await.1["amount"], 3);
+    let back = json!({"kind": "order", "id": "7", "refund": "deleted"});
+    assert_eq!(admin.post("/v1/points/refunds", "k7", &back).await.1["amount"], -3);
     let gone = json!({"kind": "review", "id": "7", "refund": "deleted"});
     assert_eq!(admin.post("/v1/points/refunds", "k5", &gone).await.1["amount"], -5);
     let (status, body) = admin.get("/v1/members/M1/account").await;
@@ -66,9 +71,10 @@ async fn a_purchase_earns_and_its_refund_takes_back(on: On) {
         .map(|line| line["kind"].clone())
         .collect();
     assert_eq!(kinds, ["return", "return", "earn"]);
+    assert_eq!(first["items"][0]["amount"], -5);
     let next = first["next"].as_str().unwrap();
     let (_, rest) = member.get(&format!("/v1/member/ledger?after={next}")).await;
-    assert_eq!(rest["items"].as_array().unwrap().len(), 1);
+    assert_eq!(rest["items"].as_array().unwrap().len(), 3);
     holds(&chain).await;
 }
 

@@ -216,9 +216,13 @@ async fn an_order_holds_all_or_nothing_and_spends_a_part(on: On) {
     let paid = does(app, &chain, ends(&chain, "W-1", End::Confirm, Some(150))).await;
     assert_eq!(status(&paid), OnlineStatus::Confirmed);
     assert_eq!(super::points(&chain, member).await, (150, 0, 0, 0));
-    // A second capture, a release, or anything after it changes nothing.
-    let again = does(app, &chain, ends(&chain, "W-1", End::Confirm, Some(10))).await;
-    assert_eq!(status(&again), OnlineStatus::Confirmed);
+    // The same again is answered alike; a second capture, a release, or anything after it is refused.
+    for spent in [Some(150), None] {
+        let again = does(app, &chain, ends(&chain, "W-1", End::Confirm, spent)).await;
+        assert_eq!(status(&again), OnlineStatus::Confirmed);
+    }
+    let second = does(app, &chain, ends(&chain, "W-1", End::Confirm, Some(10))).await;
+    assert!(matches!(second, Answer::OrderEnded { .. }), "{second:?}");
     let cancel = does(app, &chain, ends(&chain, "W-1", End::Cancel, None)).await;
     assert!(matches!(cancel, Answer::OrderEnded { .. }), "{cancel:?}");
     assert_eq!(super::points(&chain, member).await, (150, 0, 0, 0));

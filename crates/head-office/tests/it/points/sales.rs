@@ -23,6 +23,8 @@ counterfoil_head_office::on_both! {
     a_late_sale_takes_what_is_there,
     a_sale_that_is_set_aside_lets_go_of_every_hold,
     an_operation_that_found_nothing_is_named_all_the_same,
+    what_does_not_fit_is_not_credited_and_is_counted_once,
+    what_a_wrong_clock_earned_is_taken_back_whole,
 }
 
 const APPLIED: Answer = Answer::Done {
@@ -487,5 +489,86 @@ async fn an_operation_that_found_nothing_is_named_all_the_same(on: On) {
         "{answer:?}"
     );
     assert_eq!(account(&chain, chain.member).await.latest, [id]);
+    holds(&chain).await;
+}
+
+/// What cases say was lost, in the order in which they were opened.
+async fn losses(chain: &Chain) -> i64 {
+    chain
+        .number("SELECT CAST(COALESCE(SUM(loss), 0) AS BIGINT) FROM exceptions")
+        .await
+}
+
+async fn what_does_not_fit_is_not_credited_and_is_counted_once(on: On) {
+    let chain = chain(on, 0).await;
+    top_up(&chain, 3_000).await;
+    let mut counter = chain.counter().await;
+    let paid = |amount| AccountUse {
+        balance: Some(PaidBalance { amount, freeze: None }),
+        ..AccountUse::default()
+    };
+    let balance = async || account(&chain, chain.member).await.balance.balances().available;
+    // 10.00, half of it from stored value. Half comes back, then the same half again and something that was never sold.
+    let settled = sale(&chain, &[500, 500], paid(500));
+    let (id, _) = does(&chain, &mut counter, Action::SettleSale(settled)).await;
+    let (_, answer) = does(&chain, &mut counter, back(&chain, id, &[(0, 500)], 300)).await;
+    assert_eq!(answer, APPLIED);
+    assert_eq!((balance().await, losses(&chain).await), (2_800, 0));
+    let (_, answer) = does(&chain, &mut counter, back(&chain, id, &[(0, 500)], 500)).await;
+    assert!(matches!(
+        answer,
+        Answer::Done {
+            outcome: Outcome::AppliedWithException { .. },
+            ..
+        }
+    ));
+    // Nothing of it fitted, and all of it was to go where it did not go: nobody has lost anything.
+    assert_eq!((balance().await, losses(&chain).await), (2_800, 0));
+    let (_, _) = does(&chain, &mut counter, back(&chain, id, &[(0, 500)], 100)).await;
+    assert_eq!((balance().await, losses(&chain).await), (2_800, 400));
+    // The whole sale is undone: of what went back before, 2.00 had been money.
+    let void = Action::VoidRedemption(VoidRedemption {
+        target: id,
+        reason: "wrong basket".into(),
+        approved_by: ClerkId::new(START, [9; 10]),
+    });
+    does(&chain, &mut counter, void).await;
+    assert_eq!((balance().await, losses(&chain).await), (3_000, 600));
+
+    // 35.00 from stored value that has 30.00: a case. All of it comes back: no second one.
+    let settled = sale(&chain, &[3_500], paid(3_500));
+    let (id, _) = does(&chain, &mut counter, Action::SettleSale(settled)).await;
+    assert_eq!((balance().await, losses(&chain).await), (0, 1_100));
+    let (_, answer) = does(&chain, &mut counter, back(&chain, id, &[(0, 3_500)], 3_500)).await;
+    assert_eq!(answer, APPLIED);
+    assert_eq!((balance().await, losses(&chain).await), (3_000, 1_100));
+    holds(&chain).await;
+}
+
+/// A device whose clock is years behind sells on a day that counts double at head office: what was earned goes back.
+async fn what_a_wrong_clock_earned_is_taken_back_whole(on: On) {
+    let chain = chain(on, 0).await;
+    let today: jiff::civil::Date = jiff::Timestamp::from_millisecond(START)
+        .unwrap()
+        .to_zoned(jiff::tz::TimeZone::get("Asia/Shanghai").unwrap())
+        .date();
+    let mut doubled = rule();
+    doubled.factors = vec![counterfoil_domain::points::earning::Factor {
+        weekdays: Vec::new(),
+        days: Vec::new(),
+        from: Some(today),
+        until: Some(today),
+        factor_bp: 20_000,
+    }];
+    publish(&chain, doubled).await;
+    let mut counter = chain.counter().await;
+    let settled = sale(&chain, &[1_000, 500], earning());
+    let made = counter.make(Action::SettleSale(settled), START + 400 * 24 * HOUR);
+    assert_eq!(chain.push(std::slice::from_ref(&made)).await.remove(0), APPLIED);
+    assert_eq!(points(&chain, chain.member).await, (30, 0, 0, 0));
+    does(&chain, &mut counter, back(&chain, made.id, &[(1, 500)], 0)).await;
+    assert_eq!(points(&chain, chain.member).await, (20, 0, 0, 0));
+    does(&chain, &mut counter, back(&chain, made.id, &[(0, 1_000)], 0)).await;
+    assert_eq!(points(&chain, chain.member).await, (0, 0, 0, 0));
     holds(&chain).await;
 }
