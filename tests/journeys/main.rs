@@ -11,6 +11,7 @@
 mod at_rest;
 mod claims;
 mod offline_and_back;
+mod parcels;
 mod race;
 mod restore;
 mod sales;

@@ -22,7 +22,12 @@ pub struct Office {
     pub address: String,
     port: u16,
     child: Option<Child>,
+    /// What its process does; everything unless somebody else does a part of it.
+    roles: &'static str,
 }
+
+/// What a process does that is alone.
+const ALL_ROLES: &str = "api,fulfilment,jobs";
 
 impl Office {
     /// A fresh database with seeded data, and a server on it.
@@ -45,6 +50,7 @@ impl Office {
             address: format!("http://127.0.0.1:{port}"),
             port,
             child: None,
+            roles: ALL_ROLES,
         };
         let mut arguments = vec!["seed"];
         arguments.extend(seed);
@@ -125,9 +131,24 @@ impl Office {
 
     /// A second server on the same database.
     pub fn beside(&self) -> Beside {
-        let (child, line) = serve(&self.fresh.url, 0, 0);
+        self.beside_as(ALL_ROLES)
+    }
+
+    /// A second process on the same database, which does this.
+    pub fn beside_as(&self, roles: &'static str) -> Beside {
+        let (child, line) = serve(&self.fresh.url, 0, 0, roles);
         let address = line.trim().rsplit_once(' ').unwrap().1.to_owned();
-        Beside { child, address }
+        Beside {
+            child,
+            address,
+            url: self.fresh.url.clone(),
+            roles,
+        }
+    }
+
+    /// From its next start on its process does only this.
+    pub fn does(&mut self, roles: &'static str) {
+        self.roles = roles;
     }
 
     /// Starts the server, which must not be running.
@@ -138,7 +159,7 @@ impl Office {
     /// The same, with its clock set forward by so many seconds.
     pub fn go_with_clock(&mut self, ahead: i64) {
         assert!(self.child.is_none());
-        self.child = Some(serve(&self.fresh.url, self.port, ahead).0);
+        self.child = Some(serve(&self.fresh.url, self.port, ahead, self.roles).0);
     }
 
     /// `kill -9`.
@@ -222,9 +243,10 @@ async fn wait_until_unused(server: &mut AnyConnection, name: &str) {
 }
 
 /// A server on this database, once it listens, and the line in which it says so.
-fn serve(url: &str, port: u16, ahead: i64) -> (Child, String) {
+fn serve(url: &str, port: u16, ahead: i64, roles: &str) -> (Child, String) {
     let mut child = Command::new(program("counterfoil-hq"))
         .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--database", url])
+        .args(["--roles", roles])
         .env("COUNTERFOIL_HQ_CLOCK_AHEAD", ahead.to_string())
         .env("RUST_LOG", "warn")
         .stdout(Stdio::piped())
@@ -243,9 +265,18 @@ pub struct Beside {
     /// `http://127.0.0.1:PORT`.
     pub address: String,
     child: Child,
+    url: String,
+    roles: &'static str,
 }
 
 impl Beside {
+    /// Starts it again once it was killed, with its clock set forward by so many seconds.
+    pub fn go_with_clock(&mut self, ahead: i64) {
+        let (child, line) = serve(&self.url, 0, ahead, self.roles);
+        self.child = child;
+        self.address = line.trim().rsplit_once(' ').unwrap().1.to_owned();
+    }
+
     /// `kill -9`.
     pub fn kill(&mut self) {
         self.child.kill().unwrap();

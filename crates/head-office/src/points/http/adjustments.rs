@@ -292,7 +292,8 @@ pub(super) async fn refuse(
     once.settle(&app, deed, answer).await
 }
 
-/// Decides an adjustment once. Deciding it again the same way, by the same person, is answered as it stands.
+/// Decides an adjustment once. Deciding it again the same way is answered as it stands: by the same person, or, where it is
+/// approved, by anybody who may approve it.
 async fn decide(
     deed: &mut Deed<'_>,
     operator: &Operator,
@@ -303,6 +304,11 @@ async fn decide(
     let found = rows::adjustment(deed, tenant, id).await?;
     let found = found.ok_or_else(ApiError::not_found)?;
     if found.status == to && found.decided.is_some_and(|(by, _)| by == operator.id.0) {
+        return Ok(found);
+    }
+    // What is approved is posted once, whoever asks again: the account may not have had enough, or we died before.
+    let is_approved = (found.status, to) == (AdjustmentStatus::Approved, AdjustmentStatus::Approved);
+    if is_approved && found.asked_by != operator.id.0 {
         return Ok(found);
     }
     if found.status != AdjustmentStatus::Waiting {

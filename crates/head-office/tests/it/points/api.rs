@@ -141,6 +141,16 @@ async fn large_adjustments_take_two(on: On) {
     assert_eq!(body["reasons"][0], json!({"code": "short", "available": 201}));
     let refuse = format!("/v1/points/adjustments/{id}/refuse");
     assert_eq!(two.post(&refuse, "h", &json!({})).await.1["code"], "state_conflict");
+    // Whoever may approve it posts it once there is enough; who asked for it may not.
+    let three = who(&chain, OperatorRole::Operator).await;
+    let gift = json!({"member": "M1", "kind": "gift", "id": "more", "points": 1_000});
+    assert_eq!(three.post("/v1/points/earnings", "i", &gift).await.0, 201);
+    let approve = format!("/v1/points/adjustments/{id}/approve");
+    assert_eq!(one.post(&approve, "j", &json!({})).await.0, 409);
+    let (status, body) = three.post(&approve, "k", &json!({})).await;
+    assert_eq!((status, &body["amount"]), (201, &json!(-1_000)), "{body}");
+    assert_eq!(two.post(&approve, "l", &json!({})).await.0, 200);
+    assert_eq!(one.get("/v1/members/M1/account").await.1["points"]["available"], 201);
     assert_eq!(
         one.get("/v1/points/adjustments?status=approved").await.1["items"]
             .as_array()
