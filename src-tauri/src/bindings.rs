@@ -30,6 +30,8 @@ pub fn builder() -> Builder<tauri::Wry> {
             desk::confirm,
             desk::void_redemption,
             basket::quote,
+            basket::open_payment,
+            basket::close_payment,
             basket::settle,
             sales::sales,
             sales::sale,

@@ -2,6 +2,7 @@
 
 use counterfoil_counter as counter;
 use counterfoil_domain::ids::{CouponId, MemberId};
+use counterfoil_domain::points::Balances;
 use counterfoil_domain::products::Product;
 use serde::{Deserialize, Serialize};
 use specta::Type;
@@ -48,11 +49,75 @@ pub struct CardCoupon {
     pub reasons: Vec<Reason>,
 }
 
+/// What a member has of one asset: points, or stored value in minor units.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct BalancesView {
+    pub available: i64,
+    pub held: i64,
+    pub pending: i64,
+    pub debt: i64,
+}
+
+impl From<Balances> for BalancesView {
+    fn from(balances: Balances) -> Self {
+        let Balances {
+            available,
+            held,
+            pending,
+            debt,
+        } = balances;
+        Self {
+            available,
+            held,
+            pending,
+            debt,
+        }
+    }
+}
+
+/// What is left of the points that came at one time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct LotView {
+    pub amount: i64,
+    /// From when they may be spent, UTC ms; null = they may.
+    pub ready_at: Option<i64>,
+    /// The first instant at which they are over, UTC ms; null = they do not end.
+    pub ends_at: Option<i64>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountView {
+    pub points: BalancesView,
+    pub balance: BalancesView,
+    /// In the order in which they are spent.
+    pub lots: Vec<LotView>,
+}
+
+impl From<&counter::AccountCard> for AccountView {
+    fn from(card: &counter::AccountCard) -> Self {
+        let lot = |lot: &counter::OpenLot| LotView {
+            amount: lot.amount,
+            ready_at: lot.ready_at,
+            ends_at: lot.ends_at,
+        };
+        Self {
+            points: card.points.into(),
+            balance: card.balance.into(),
+            lots: card.lots.iter().map(lot).collect(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
 #[serde(rename_all = "camelCase")]
 pub struct MemberCard {
     pub member: MemberView,
     pub coupons: Vec<CardCoupon>,
+    /// Null = nothing of it is known here.
+    pub account: Option<AccountView>,
 }
 
 impl From<&counter::MemberCard> for MemberCard {
@@ -65,6 +130,7 @@ impl From<&counter::MemberCard> for MemberCard {
         Self {
             member: (&card.member).into(),
             coupons: card.coupons.iter().map(shown).collect(),
+            account: card.account.as_ref().map(Into::into),
         }
     }
 }
@@ -103,6 +169,8 @@ pub struct Basket {
     pub coupons: Vec<String>,
     /// Ids of the coupons to use; null = the best combination.
     pub select: Option<Vec<String>>,
+    /// How many of the member's points are to pay; as many as may are used.
+    pub points: i64,
 }
 
 impl Basket {
@@ -122,7 +190,7 @@ impl Basket {
             member: self.member.as_deref().map(|text| id(text, MemberId)).transpose()?,
             coupons: self.coupons.iter().map(|text| coupon_of(text)).collect(),
             select,
-            points: 0,
+            points: self.points,
         })
     }
 }
@@ -134,6 +202,8 @@ pub struct QuotedLine {
     pub sku: String,
     pub list: i64,
     pub discount: i64,
+    /// What points pay.
+    pub points: i64,
     pub net: i64,
 }
 
@@ -158,6 +228,31 @@ pub struct Unread {
     pub reasons: Vec<Reason>,
 }
 
+/// What points pay of a basket.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct QuotedPoints {
+    pub used: i64,
+    /// What they pay, minor units.
+    pub amount: i64,
+    /// The most that could be used.
+    pub most: i64,
+    pub decision: Decision,
+    pub reasons: Vec<Reason>,
+}
+
+impl From<&counter::QuotedPoints> for QuotedPoints {
+    fn from(points: &counter::QuotedPoints) -> Self {
+        Self {
+            used: points.used,
+            amount: points.amount,
+            most: points.most,
+            decision: points.decision.into(),
+            reasons: reasons(&points.reasons),
+        }
+    }
+}
+
 /// What the basket costs. Amounts in minor units.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
 #[serde(rename_all = "camelCase")]
@@ -167,7 +262,12 @@ pub struct QuoteView {
     pub currency: String,
     pub subtotal: i64,
     pub discount: i64,
+    /// Null = nobody stands there who could pay with points.
+    pub points: Option<QuotedPoints>,
     pub payable: i64,
+    /// Points that the member earns with it, as far as it is known here.
+    pub earns: i64,
+    pub account: Option<AccountView>,
     pub lines: Vec<QuotedLine>,
     /// Those that are used first, in the order of application.
     pub coupons: Vec<QuotedCoupon>,
@@ -182,6 +282,7 @@ impl From<&counter::Quote> for QuoteView {
             sku: line.product.sku.clone(),
             list: line.list,
             discount: line.discount,
+            points: line.points,
             net: line.net,
         };
         let refused = |reason: &counter::QuoteReason| Reason {
@@ -216,7 +317,10 @@ impl From<&counter::Quote> for QuoteView {
             currency: quote.currency.clone(),
             subtotal: quote.subtotal,
             discount: quote.discount,
+            points: quote.points.as_ref().map(Into::into),
             payable: quote.payable,
+            earns: quote.earns,
+            account: quote.account.as_ref().map(Into::into),
             lines: quote.lines.iter().map(line).collect(),
             coupons: quote.coupons.iter().map(coupon).collect(),
             unread: quote.unread.iter().map(unread).collect(),
@@ -233,17 +337,87 @@ pub struct RefusedCoupon {
     pub reasons: Vec<Reason>,
 }
 
+/// Why a basket can't be paid for as it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct SaleRefusal {
+    pub decision: Decision,
+    pub coupons: Vec<RefusedCoupon>,
+    /// What speaks against the points.
+    pub points: Vec<Reason>,
+    /// What speaks against the stored value.
+    pub balance: Vec<Reason>,
+}
+
+impl SaleRefusal {
+    fn of(refusal: &counter::SaleRefusal, locale: Locale) -> Self {
+        let coupon = |one: &counter::RefusedCoupon| RefusedCoupon {
+            coupon: one.coupon.to_string(),
+            title: title(&one.title, locale),
+            reasons: reasons(&one.reasons),
+        };
+        Self {
+            decision: refusal.decision.into(),
+            coupons: refusal.coupons.iter().map(coupon).collect(),
+            points: reasons(&refusal.points),
+            balance: reasons(&refusal.balance),
+        }
+    }
+}
+
+/// A basket that may be paid for: what it uses is held for it. Amounts in minor units.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct Payment {
+    pub decision: Decision,
+    /// Names of the coupons that are honoured without head office's word.
+    pub alone: Vec<String>,
+    /// Whether the points are spent without head office's word.
+    pub points_alone: bool,
+    pub payable: i64,
+    /// How much of that the member's stored value pays.
+    pub balance: i64,
+    /// How much the till takes.
+    pub till: i64,
+    /// After so many ms it is to be opened again.
+    pub renew_after: i64,
+}
+
+/// What opening a payment came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Opened {
+    Held { payment: Payment },
+    Refused { refusal: SaleRefusal },
+}
+
+impl Opened {
+    pub fn of(opened: &counter::Opened, locale: Locale) -> Self {
+        match opened {
+            counter::Opened::Held(payment) => Self::Held {
+                payment: Payment {
+                    decision: payment.decision.into(),
+                    alone: payment.alone.iter().map(|one| title(one, locale)).collect(),
+                    points_alone: payment.points_alone,
+                    payable: payment.payable,
+                    balance: payment.balance,
+                    till: payment.till,
+                    renew_after: payment.renew_after,
+                },
+            },
+            counter::Opened::Refused(refusal) => Self::Refused {
+                refusal: SaleRefusal::of(refusal, locale),
+            },
+        }
+    }
+}
+
 /// What settling came to; of what was refused nothing was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
 #[serde(tag = "kind", rename_all = "camelCase")]
 pub enum Settled {
-    Done {
-        receipt: Receipt,
-    },
-    Refused {
-        decision: Decision,
-        coupons: Vec<RefusedCoupon>,
-    },
+    Done { receipt: Receipt },
+    Refused { refusal: SaleRefusal },
 }
 
 impl Settled {
@@ -253,16 +427,7 @@ impl Settled {
                 receipt: Receipt::of(receipt, locale),
             },
             counter::Settled::Refused(refusal) => Self::Refused {
-                decision: refusal.decision.into(),
-                coupons: refusal
-                    .coupons
-                    .iter()
-                    .map(|one| RefusedCoupon {
-                        coupon: one.coupon.to_string(),
-                        title: title(&one.title, locale),
-                        reasons: reasons(&one.reasons),
-                    })
-                    .collect(),
+                refusal: SaleRefusal::of(refusal, locale),
             },
         }
     }

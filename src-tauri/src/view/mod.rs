@@ -7,7 +7,7 @@ mod queue;
 mod sales;
 pub mod state;
 
-pub use basket::{Basket, Found, ProductView, QuoteView, Settled};
+pub use basket::{Basket, Found, Opened, ProductView, QuoteView, Settled};
 pub use desk::{Confirmation, Receipt};
 pub use queue::{QueueRow, place_of, state_of};
 pub use sales::{ReturnLine, ReturnPolicy, ReturnPreview, SaleRow, SaleView, Slip};

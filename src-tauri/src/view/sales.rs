@@ -11,6 +11,49 @@ use super::queue::RowState;
 use super::title;
 use crate::settings::Locale;
 
+/// What a sale did to its member's account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct SaleAccount {
+    /// Points that paid.
+    pub points: i64,
+    /// What they paid, minor units.
+    pub points_money: i64,
+    /// How many of them went back.
+    pub points_back: i64,
+    /// How much stored value paid, minor units.
+    pub balance: i64,
+    /// How much of that went back.
+    pub balance_back: i64,
+    /// Points that it earned, as far as it is known here.
+    pub earned: i64,
+    /// How many of them were taken back.
+    pub earned_back: i64,
+}
+
+impl From<&counter::SaleAccount> for SaleAccount {
+    fn from(account: &counter::SaleAccount) -> Self {
+        let counter::SaleAccount {
+            points,
+            points_money,
+            points_back,
+            balance,
+            balance_back,
+            earned,
+            earned_back,
+        } = *account;
+        Self {
+            points,
+            points_money,
+            points_back,
+            balance,
+            balance_back,
+            earned,
+            earned_back,
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
 #[serde(rename_all = "camelCase")]
 pub struct SaleRow {
@@ -28,6 +71,7 @@ pub struct SaleRow {
     pub currency: String,
     pub subtotal: i64,
     pub discount: i64,
+    pub account: SaleAccount,
     pub payable: i64,
     pub refunded: i64,
     pub units: i64,
@@ -52,6 +96,7 @@ impl SaleRow {
             currency: sale.currency.clone(),
             subtotal: sale.subtotal,
             discount: sale.discount,
+            account: (&sale.account).into(),
             payable: sale.payable,
             refunded: sale.refunded,
             units: sale.units,
@@ -181,6 +226,12 @@ pub struct ReturnPreview {
     pub coupons: Vec<SoldCoupon>,
     /// What remains paid.
     pub left_paid: i64,
+    /// How much of the refund goes to the member's stored value.
+    pub to_balance: i64,
+    /// Points that had paid and go back.
+    pub points_back: i64,
+    /// Points that were earned and are taken back; null = that is head office's to say.
+    pub earned_back: Option<i64>,
 }
 
 impl ReturnPreview {
@@ -196,6 +247,9 @@ impl ReturnPreview {
             lines: preview.lines.iter().map(line).collect(),
             coupons: coupons(&preview.coupons, locale),
             left_paid: preview.left_paid,
+            to_balance: preview.to_balance,
+            points_back: preview.points_back,
+            earned_back: preview.earned_back,
         }
     }
 }

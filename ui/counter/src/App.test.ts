@@ -421,7 +421,7 @@ describe('a sale', () => {
     await click('settle');
     await click('receipt-meant');
     await find('sold');
-    expect(settled).toHaveBeenCalledWith(expect.anything(), 'cash', SHAMPOO);
+    expect(settled).toHaveBeenCalledWith(expect.anything(), 'cash', SHAMPOO, 0);
   });
 
   it('is chosen by hand and given back to the best', async () => {

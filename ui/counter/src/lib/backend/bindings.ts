@@ -26,7 +26,15 @@ export const commands = {
 	confirm: (ticket: string) => typedError<Confirmation, Problem>(__TAURI_INVOKE("confirm", { ticket })),
 	voidRedemption: (opId: string, reason: string, managerId: string, managerPin: string) => typedError<Receipt, Problem>(__TAURI_INVOKE("void_redemption", { opId, reason, managerId, managerPin })),
 	quote: (basket: Basket) => typedError<QuoteView, Problem>(__TAURI_INVOKE("quote", { basket })),
-	settle: (ticket: string, tender: string, receipt: string) => typedError<Settled, Problem>(__TAURI_INVOKE("settle", { ticket, tender, receipt })),
+	/**
+	 *  Before the till takes money: everything that the basket uses is held for it, and so much stored value, minor units. To be
+	 *  opened again when `balance` changes and when the time of what is held is up.
+	 */
+	openPayment: (ticket: string, balance: number) => typedError<Opened, Problem>(__TAURI_INVOKE("open_payment", { ticket, balance })),
+	/**  What is held for the basket is given back. */
+	closePayment: (ticket: string) => typedError<null, Problem>(__TAURI_INVOKE("close_payment", { ticket })),
+	/**  `balance` = how much of it the member's stored value pays, minor units. */
+	settle: (ticket: string, tender: string, receipt: string, balance: number) => typedError<Settled, Problem>(__TAURI_INVOKE("settle", { ticket, tender, receipt, balance })),
 	/**  Those of today, in the store's zone, newest first. */
 	sales: () => typedError<SaleRow[], Problem>(__TAURI_INVOKE("sales")),
 	sale: (opId: string) => typedError<SaleView, Problem>(__TAURI_INVOKE("sale", { opId })),
@@ -59,6 +67,13 @@ export const QUOTE_REASON_CODES = ["below_quantity","below_threshold","excluded_
 export const REASON_CODES = ["already_collected","bad_signature","balance_short","clock_wrong","conflict_expected","expired","frozen","guessing_limited","held_by_order","malformed_code","member_operations_limit","not_a_code","not_home_store","not_owner","not_started","offline_amount_limit","offline_count_limit","offline_hours_limit","online_only","order_cancelled","order_overdue","order_returned","other_store","over_floor_limit","points_short","redeemed","store_not_allowed","template_unknown","token_expired","unknown_code","unknown_key","unknown_member","unknown_member_offline","unknown_offline"] as const;
 
 /* Types */
+export type AccountView = {
+	points: BalancesView,
+	balance: BalancesView,
+	/**  In the order in which they are spent. */
+	lots: LotView[],
+};
+
 export type Action = "redeem" | "collect";
 
 /**  Everything that is shown beside the work itself. */
@@ -76,6 +91,14 @@ export type AppState = {
 	notice: Problem | null,
 };
 
+/**  What a member has of one asset: points, or stored value in minor units. */
+export type BalancesView = {
+	available: number,
+	held: number,
+	pending: number,
+	debt: number,
+};
+
 /**  What is to be quoted. */
 export type Basket = {
 	lines: BasketLine[],
@@ -84,6 +107,8 @@ export type Basket = {
 	coupons: string[],
 	/**  Ids of the coupons to use; null = the best combination. */
 	select: string[] | null,
+	/**  How many of the member's points are to pay; as many as may are used. */
+	points: number,
 };
 
 export type BasketLine = {
@@ -191,9 +216,20 @@ export type LinkView = {
 /**  The language of the screens. */
 export type Locale = "zh-CN" | "en";
 
+/**  What is left of the points that came at one time. */
+export type LotView = {
+	amount: number,
+	/**  From when they may be spent, UTC ms; null = they may. */
+	readyAt: number | null,
+	/**  The first instant at which they are over, UTC ms; null = they do not end. */
+	endsAt: number | null,
+};
+
 export type MemberCard = {
 	member: MemberView,
 	coupons: CardCoupon[],
+	/**  Null = nothing of it is known here. */
+	account: AccountView | null,
 };
 
 /**  A member, masked. */
@@ -208,6 +244,9 @@ export type MemberView = {
 export type Mode = "connected" | "singleShop" | "demo";
 
 export type Offline = "onlineOnly" | "homeStore" | "floorLimit";
+
+/**  What opening a payment came to. */
+export type Opened = { kind: "held"; payment: Payment } | { kind: "refused"; refusal: SaleRefusal };
 
 export type OperationKind = "redeemCoupon" | "collectOrder" | "voidRedemption" | "settleSale" | "returnSale" | "failedAttempt";
 
@@ -231,6 +270,22 @@ export type OrderView = {
 	deadline: number | null,
 	store: StoreView | null,
 	lines: OrderLineView[],
+};
+
+/**  A basket that may be paid for: what it uses is held for it. Amounts in minor units. */
+export type Payment = {
+	decision: Decision,
+	/**  Names of the coupons that are honoured without head office's word. */
+	alone: string[],
+	/**  Whether the points are spent without head office's word. */
+	pointsAlone: boolean,
+	payable: number,
+	/**  How much of that the member's stored value pays. */
+	balance: number,
+	/**  How much the till takes. */
+	till: number,
+	/**  After so many ms it is to be opened again. */
+	renewAfter: number,
 };
 
 /**  Which of the three screens is due. */
@@ -292,7 +347,12 @@ export type QuoteView = {
 	currency: string,
 	subtotal: number,
 	discount: number,
+	/**  Null = nobody stands there who could pay with points. */
+	points: QuotedPoints | null,
 	payable: number,
+	/**  Points that the member earns with it, as far as it is known here. */
+	earns: number,
+	account: AccountView | null,
 	lines: QuotedLine[],
 	/**  Those that are used first, in the order of application. */
 	coupons: QuotedCoupon[],
@@ -317,7 +377,20 @@ export type QuotedLine = {
 	sku: string,
 	list: number,
 	discount: number,
+	/**  What points pay. */
+	points: number,
 	net: number,
+};
+
+/**  What points pay of a basket. */
+export type QuotedPoints = {
+	used: number,
+	/**  What they pay, minor units. */
+	amount: number,
+	/**  The most that could be used. */
+	most: number,
+	decision: Decision,
+	reasons: Reason[],
 };
 
 export type Reason = {
@@ -357,6 +430,12 @@ export type ReturnPreview = {
 	coupons: SoldCoupon[],
 	/**  What remains paid. */
 	leftPaid: number,
+	/**  How much of the refund goes to the member's stored value. */
+	toBalance: number,
+	/**  Points that had paid and go back. */
+	pointsBack: number,
+	/**  Points that were earned and are taken back; null = that is head office's to say. */
+	earnedBack: number | null,
 };
 
 export type ReturnedLine = {
@@ -386,6 +465,34 @@ export type RuleView = {
 	minQuantity: number | null,
 };
 
+/**  What a sale did to its member's account. */
+export type SaleAccount = {
+	/**  Points that paid. */
+	points: number,
+	/**  What they paid, minor units. */
+	pointsMoney: number,
+	/**  How many of them went back. */
+	pointsBack: number,
+	/**  How much stored value paid, minor units. */
+	balance: number,
+	/**  How much of that went back. */
+	balanceBack: number,
+	/**  Points that it earned, as far as it is known here. */
+	earned: number,
+	/**  How many of them were taken back. */
+	earnedBack: number,
+};
+
+/**  Why a basket can't be paid for as it is. */
+export type SaleRefusal = {
+	decision: Decision,
+	coupons: RefusedCoupon[],
+	/**  What speaks against the points. */
+	points: Reason[],
+	/**  What speaks against the stored value. */
+	balance: Reason[],
+};
+
 export type SaleRow = {
 	opId: string,
 	/**  Settled on this counter. */
@@ -401,6 +508,7 @@ export type SaleRow = {
 	currency: string,
 	subtotal: number,
 	discount: number,
+	account: SaleAccount,
 	payable: number,
 	refunded: number,
 	units: number,
@@ -431,7 +539,7 @@ export type ScannerSettings = {
 };
 
 /**  What settling came to; of what was refused nothing was written. */
-export type Settled = { kind: "done"; receipt: Receipt } | { kind: "refused"; decision: Decision; coupons: RefusedCoupon[] };
+export type Settled = { kind: "done"; receipt: Receipt } | { kind: "refused"; refusal: SaleRefusal };
 
 /**  Where the slip is on this machine. */
 export type Slip = {

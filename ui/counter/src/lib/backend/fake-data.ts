@@ -1,4 +1,13 @@
-import type { CouponView, MemberView, OrderView, ProductView, QueueRow, RuleView, StoreView } from './index';
+import type {
+  AccountView,
+  CouponView,
+  MemberView,
+  OrderView,
+  ProductView,
+  QueueRow,
+  RuleView,
+  StoreView,
+} from './index';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -26,6 +35,19 @@ export const CLERKS = [
 ];
 
 export const MEMBER: MemberView = { id: 'm-1', number: '6000 1288', name: '王**', phone: '138****6620' };
+
+/** What the member has before anything is bought here. */
+export function demoAccount(now: number): AccountView {
+  return {
+    points: { available: 1250, held: 0, pending: 120, debt: 0 },
+    balance: { available: 5000, held: 0, pending: 0, debt: 0 },
+    lots: [
+      { amount: 250, readyAt: null, endsAt: now + 12 * DAY },
+      { amount: 1000, readyAt: null, endsAt: null },
+      { amount: 120, readyAt: now + 3 * DAY, endsAt: null },
+    ],
+  };
+}
 
 const NO_RULE: RuleView = {
   threshold: null,

@@ -5,6 +5,7 @@
 
 import { PRODUCTS } from './fake-data';
 import type {
+  AccountView,
   Basket,
   CouponView,
   QuotedCoupon,
@@ -55,7 +56,14 @@ function subsets<T>(list: T[]): T[][] {
   return list.reduce<T[][]>((all, one) => [...all, ...all.map((some) => [...some, one])], [[]]);
 }
 
-export function quoteOf(basket: Basket, coupons: CouponView[], online: boolean, ticket: string): QuoteView {
+/** Each point pays one minor unit; each whole unit of money that is paid otherwise earns one. */
+export function quoteOf(
+  basket: Basket,
+  coupons: CouponView[],
+  account: AccountView | null,
+  online: boolean,
+  ticket: string,
+): QuoteView {
   const bought = basket.lines.flatMap((line) => {
     const product = PRODUCTS.find((one) => one.sku === line.sku);
     return product ? [{ product, list: product.unitPrice * line.quantity }] : [];
@@ -83,15 +91,22 @@ export function quoteOf(basket: Basket, coupons: CouponView[], online: boolean, 
     return { coupon, applied, refused, decision: online ? 'honour' : 'honourOffline', reasons: [] };
   });
   const discount = sum(amounts.values());
+  const most = Math.max(0, Math.min(online ? (account?.points.available ?? 0) : 0, subtotal - discount));
+  const used = Math.min(basket.points, most);
+  const payable = subtotal - discount - used;
   return {
     ticket,
     currency: 'CNY',
     subtotal,
     discount,
-    payable: subtotal - discount,
+    points: account && { used, amount: used, most, decision: online ? 'honour' : 'unconfirmed', reasons: [] },
+    payable,
+    earns: account ? Math.floor(payable / 100) : 0,
+    account: structuredClone(account),
     lines: bought.map(({ product, list }) => {
       const share = subtotal > 0 ? Math.round((discount * list) / subtotal) : 0;
-      return { sku: product.sku, list, discount: share, net: list - share };
+      const points = subtotal > 0 ? Math.round((used * list) / subtotal) : 0;
+      return { sku: product.sku, list, discount: share, points, net: list - share - points };
     }),
     coupons: quoted.toSorted((a, b) => Number(b.applied !== null) - Number(a.applied !== null)),
     unread: [],
@@ -133,5 +148,8 @@ export function previewOf(sale: SaleView, wanted: ReturnLine[]): ReturnPreview {
     lines,
     coupons: sale.coupons.map((one) => ({ ...one, givenBack: one.givenBack || all })),
     leftPaid: sale.entry.payable - sale.entry.refunded - refund,
+    toBalance: Math.min(refund, sale.entry.account.balance - sale.entry.account.balanceBack),
+    pointsBack: all ? sale.entry.account.points - sale.entry.account.pointsBack : 0,
+    earnedBack: all ? sale.entry.account.earned - sale.entry.account.earnedBack : 0,
   };
 }

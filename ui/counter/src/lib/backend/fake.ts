@@ -8,6 +8,7 @@
 import { withoutAim } from '@counterfoil/shared';
 import type { ProblemCode, ReasonCode } from '@counterfoil/shared/words';
 import type {
+  AccountView,
   AppState,
   Backend,
   Basket,
@@ -15,6 +16,7 @@ import type {
   CouponView,
   Found,
   MemberCard,
+  Opened,
   OrderView,
   PictureText,
   Problem,
@@ -26,12 +28,13 @@ import type {
   Result,
   ReturnLine,
   ReturnPolicy,
+  SaleRefusal,
   SaleView,
   ScannerSettings,
   Settled,
   Verdict,
 } from './index';
-import { CLERKS, MEMBER, PRODUCTS, STORE, demoCoupons, demoOrders, demoQueue } from './fake-data';
+import { CLERKS, MEMBER, PRODUCTS, STORE, demoAccount, demoCoupons, demoOrders, demoQueue } from './fake-data';
 import { previewOf, quoteOf, saleOf } from './fake-sales';
 
 const ok = <T>(data: T): Result<T> => ({ status: 'ok', data });
@@ -61,6 +64,10 @@ export class FakeBackend implements Backend {
   #tickets = new Map<string, { title: string; kind: QueueRow['kind']; done: () => void }>();
   #baskets = new Map<string, { basket: Basket; quote: QuoteView }>();
   #sales: SaleView[] = [];
+  #account: AccountView;
+  /** Payments that were opened, and closed again. */
+  readonly opened: { ticket: string; balance: number }[] = [];
+  readonly closed: string[] = [];
   #nextTicket = 1;
   #attempts = ATTEMPTS;
   #frames = 0;
@@ -69,6 +76,7 @@ export class FakeBackend implements Backend {
     this.#clock = clock;
     const now = clock();
     this.#coupons = demoCoupons(now);
+    this.#account = demoAccount(now);
     this.#orders = demoOrders(now);
     this.#rows = demoQueue(now);
     this.#state = {
@@ -211,24 +219,60 @@ export class FakeBackend implements Backend {
     const own = basket.member === null ? [] : this.#coupons.filter((one) => one.state === 'available');
     const shown = this.#coupons.filter((one) => basket.coupons.includes(one.code));
     const coupons = [...new Set([...own, ...shown])].map((one) => structuredClone(one));
-    const quote = quoteOf(basket, coupons, this.online, ticket);
+    const account = basket.member === null ? null : this.#account;
+    const quote = quoteOf(basket, coupons, account, this.online, ticket);
     this.#baskets.set(ticket, { basket, quote });
     return this.#answer(ok(quote));
   }
 
-  async settle(ticket: string, tender: string, receipt: string): Promise<Result<Settled>> {
+  /** What speaks against using these coupons after all. */
+  #refusal(quote: QuoteView): SaleRefusal | null {
+    const used = quote.coupons.filter((one) => one.applied !== null).map((one) => one.coupon.id);
+    const gone = this.#coupons.filter((one) => used.includes(one.id) && one.state !== 'available');
+    const coupons = gone.map((one) => ({
+      coupon: one.id,
+      title: one.nameZh,
+      reasons: [{ code: 'redeemed', params: { at: String(this.#clock()), store: STORE.nameZh } }],
+    }));
+    return coupons.length > 0 ? { decision: 'refuse', coupons, points: [], balance: [] } : null;
+  }
+
+  async openPayment(ticket: string, balance: number): Promise<Result<Opened>> {
+    const held = this.#baskets.get(ticket);
+    if (!held) return this.#answer(failed('ticket_stale'));
+    const { quote } = held;
+    const refusal = this.#refusal(quote);
+    if (refusal) return this.#answer(ok({ kind: 'refused', refusal }));
+    this.opened.push({ ticket, balance });
+    const alone = this.online ? [] : quote.coupons.filter((one) => one.applied !== null);
+    const payment = {
+      decision: alone.length > 0 ? ('honourOffline' as const) : ('honour' as const),
+      alone: alone.map(({ coupon }) => coupon.nameZh),
+      pointsAlone: false,
+      payable: quote.payable,
+      balance,
+      till: quote.payable - balance,
+      renewAfter: 240_000,
+    };
+    return this.#answer(ok({ kind: 'held', payment }));
+  }
+
+  async closePayment(ticket: string): Promise<Result<null>> {
+    this.closed.push(ticket);
+    return this.#answer(ok(null));
+  }
+
+  async settle(ticket: string, tender: string, receipt: string, balance: number): Promise<Result<Settled>> {
     const held = this.#baskets.get(ticket);
     if (!held) return this.#answer(failed('ticket_stale'));
     const { basket, quote } = held;
+    const refusal = this.#refusal(quote);
+    if (refusal) return this.#answer(ok({ kind: 'refused', refusal }));
     const used = quote.coupons.filter((one) => one.applied !== null).map((one) => one.coupon.id);
-    const gone = this.#coupons.filter((one) => used.includes(one.id) && one.state !== 'available');
-    if (gone.length > 0) {
-      const coupons = gone.map((one) => ({
-        coupon: one.id,
-        title: one.nameZh,
-        reasons: [{ code: 'redeemed', params: { at: String(this.#clock()), store: STORE.nameZh } }],
-      }));
-      return this.#answer(ok({ kind: 'refused', decision: 'refuse', coupons }));
+    const points = quote.points?.used ?? 0;
+    if (basket.member !== null) {
+      this.#account.points.available += quote.earns - points;
+      this.#account.balance.available -= balance;
     }
     for (const one of this.#coupons) if (used.includes(one.id)) one.state = 'redeemed';
     const title = basket.lines.map((line) => `${line.sku} × ${line.quantity}`).join(', ');
@@ -242,6 +286,15 @@ export class FakeBackend implements Backend {
       currency: quote.currency,
       subtotal: quote.subtotal,
       discount: quote.discount,
+      account: {
+        points,
+        pointsMoney: points,
+        pointsBack: 0,
+        balance,
+        balanceBack: 0,
+        earned: quote.earns,
+        earnedBack: 0,
+      },
       payable: quote.payable,
       refunded: 0,
       units: basket.lines.reduce((sum, line) => sum + line.quantity, 0),
@@ -393,7 +446,7 @@ export class FakeBackend implements Backend {
       const reasons = usable ? [] : [{ code: coupon.state, params: { at: String(coupon.validUntil) } }];
       return { coupon: structuredClone(coupon), decision: usable ? ('honour' as const) : ('refuse' as const), reasons };
     });
-    return { member: MEMBER, coupons };
+    return { member: MEMBER, coupons, account: structuredClone(this.#account) };
   }
 
   #couponVerdict(coupon: CouponView): Verdict {

@@ -4,13 +4,14 @@ import type {
   CardCoupon,
   CouponView,
   MemberCard,
+  Payment,
   Problem,
   ProductView,
   QuotedCoupon,
   QuoteView,
   Reason,
   Receipt,
-  RefusedCoupon,
+  SaleRefusal,
 } from '../../../lib/backend';
 import type { Tender } from './tenders';
 
@@ -31,6 +32,8 @@ export interface Sold {
   quote: QuoteView;
   items: number;
   member: MemberCard | null;
+  /** How much of it stored value paid, minor units. */
+  balance: number;
 }
 
 /** A scan that ran into the receipt number. */
@@ -57,8 +60,15 @@ export class Sale {
   /** The quote on the screen is not of this basket any more. */
   quoting = $state(false);
   problem = $state.raw<Problem | null>(null);
-  /** Coupons that could not be used when it was to be confirmed. */
-  refused = $state.raw<RefusedCoupon[]>([]);
+  /** What spoke against it when its payment was to be opened, or when it was to be confirmed. */
+  refused = $state.raw<SaleRefusal | null>(null);
+  /** How many points are to pay: as many as may are used. */
+  points = $state(0);
+  /** Whether stored value pays as much as it can. */
+  withBalance = $state(false);
+  /** What is held for the basket that is on the screen. */
+  payment = $state.raw<Payment | null>(null);
+  opening = $state(false);
   /** The line that keys work on. */
   selected = $state(0);
   /** The one used last: most customers of a shop pay alike. */
@@ -73,6 +83,9 @@ export class Sale {
 
   /** Answers to earlier questions are dropped. */
   #asked = 0;
+  /** The ticket whose payment was opened last, and how much stored value was held with it. */
+  #opened: { ticket: string; balance: number } | null = null;
+  #renewal: ReturnType<typeof setTimeout> | undefined;
   /** The receipt number that was asked about and is meant. */
   #meant: string | null = null;
   /** What a key did last. */
@@ -116,6 +129,25 @@ export class Sale {
 
   get applied(): QuotedCoupon[] {
     return this.quote?.coupons.filter((one) => one.applied !== null) ?? [];
+  }
+
+  /** How much stored value pays, minor units. */
+  get balance(): number {
+    const { quote } = this;
+    if (!this.withBalance || !quote?.account) return 0;
+    return Math.max(0, Math.min(quote.account.balance.available, quote.payable));
+  }
+
+  /** Whether the basket uses anything that head office holds for it. */
+  get usesHeld(): boolean {
+    return this.applied.length > 0 || (this.quote?.points?.used ?? 0) > 0 || this.balance > 0;
+  }
+
+  /** Whether something is to be held that is not held yet. */
+  get canOpen(): boolean {
+    const { ticket } = this.quote ?? {};
+    const isOpen = this.#opened?.ticket === ticket && this.#opened?.balance === this.balance && this.payment !== null;
+    return this.canSettle && this.usesHeld && !this.opening && this.refused === null && !isOpen;
   }
 
   get canSettle(): boolean {
@@ -182,6 +214,8 @@ export class Sale {
     this.member = card;
     // What was ticked by hand was ticked among the coupons of somebody else.
     this.given = null;
+    this.points = 0;
+    this.withBalance = false;
     this.#changed();
   }
 
@@ -218,13 +252,72 @@ export class Sale {
     this.#changed();
   }
 
+  /** So many points are to pay. */
+  usePoints(points: number): void {
+    if (this.settling) return;
+    this.points = Math.max(0, Math.trunc(points) || 0);
+    this.#changed();
+  }
+
+  /** Stored value is to pay as much as it can, or nothing. */
+  useBalance(use: boolean): void {
+    if (this.settling) return;
+    this.withBalance = use;
+    this.refused = null;
+    // Asked anew with the other amount when the clerk comes to the money.
+    this.payment = null;
+  }
+
+  /** Before the till takes money: what the basket uses is held for it, all of it or nothing. */
+  async openPayment(): Promise<void> {
+    const ticket = this.quote?.ticket;
+    if (!ticket || !this.canOpen) return;
+    this.opening = true;
+    const { balance } = this;
+    this.#opened = { ticket, balance };
+    const answer = await this.backend.openPayment(ticket, balance);
+    this.opening = false;
+    // Meanwhile it may be another basket, or sold.
+    if (this.quote?.ticket !== ticket || this.settling) return;
+    if (answer.status === 'error') {
+      this.problem = answer.error;
+      if (answer.error.code === 'ticket_stale') await this.#requote();
+    } else if (answer.data.kind === 'refused') {
+      play('unsure');
+      const { refusal } = answer.data;
+      await this.#requote();
+      this.refused = refusal;
+    } else {
+      this.payment = answer.data.payment;
+      clearTimeout(this.#renewal);
+      this.#renewal = setTimeout(() => this.#renew(ticket), this.payment.renewAfter);
+    }
+  }
+
+  /** What is held is old: it is asked for anew while the payment stays open. */
+  #renew(ticket: string): void {
+    if (this.quote?.ticket !== ticket || this.payment === null) return;
+    this.payment = null;
+    void this.openPayment();
+  }
+
+  /** The clerk has turned to something else: what was held is given back. */
+  closePayment(): void {
+    clearTimeout(this.#renewal);
+    const opened = this.#opened;
+    this.#opened = null;
+    this.payment = null;
+    // Whether it arrives or not, what is held lapses by itself.
+    if (opened) void this.backend.closePayment(opened.ticket);
+  }
+
   /** Records exactly what the quote on the screen says. Null when it did not come to a sale. */
   async settle(): Promise<Sold | null> {
     const { quote } = this;
     if (!this.canSettle || !quote?.ticket) return null;
     this.settling = true;
     this.problem = null;
-    this.refused = [];
+    this.refused = null;
     this.refusedScan = null;
     const receipt = this.receiptNumber.trim();
     this.doubt = await this.#productMeant(receipt);
@@ -233,19 +326,22 @@ export class Sale {
       play('unsure');
       return null;
     }
-    const answer = await this.backend.settle(quote.ticket, this.tender, receipt);
+    const { balance } = this;
+    const answer = await this.backend.settle(quote.ticket, this.tender, receipt, balance);
     this.settling = false;
     if (answer.status === 'ok' && answer.data.kind === 'done') {
-      const sold = { receipt: answer.data.receipt, quote, items: this.items, member: this.member };
+      const sold = { receipt: answer.data.receipt, quote, items: this.items, member: this.member, balance };
+      // Of what is sold nothing is held.
+      this.#opened = null;
       this.clear();
       play('done');
       return sold;
     }
     play('unsure');
     const problem = answer.status === 'error' ? answer.error : null;
-    const refused = answer.status === 'ok' && answer.data.kind === 'refused' ? answer.data.coupons : [];
+    const refused = answer.status === 'ok' && answer.data.kind === 'refused' ? answer.data.refusal : null;
     // What was shown is no longer so; what is so is asked for at once, and the reason stays on the screen.
-    if (refused.length > 0 || problem?.code === 'ticket_stale') await this.#requote();
+    if (refused !== null || problem?.code === 'ticket_stale') await this.#requote();
     this.refused = refused;
     this.problem = problem ?? this.problem;
     return null;
@@ -285,7 +381,10 @@ export class Sale {
     this.quote = null;
     this.quoting = false;
     this.problem = null;
-    this.refused = [];
+    this.refused = null;
+    this.points = 0;
+    this.withBalance = false;
+    this.closePayment();
     this.selected = 0;
     this.receiptNumber = '';
     this.refusedScan = null;
@@ -296,7 +395,7 @@ export class Sale {
 
   #changed(): void {
     this.clearing = false;
-    this.refused = [];
+    this.refused = null;
     void this.#requote();
   }
 
@@ -304,6 +403,7 @@ export class Sale {
     this.#asked += 1;
     const asked = this.#asked;
     this.problem = null;
+    this.closePayment();
     if (this.lines.length === 0) {
       this.quote = null;
       this.quoting = false;
@@ -315,6 +415,7 @@ export class Sale {
       member: this.member?.member.id ?? null,
       coupons: this.scanned.map((one) => one.text),
       select: this.given,
+      points: this.points,
     });
     if (asked !== this.#asked) return;
     this.quoting = false;

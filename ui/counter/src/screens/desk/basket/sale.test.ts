@@ -142,6 +142,109 @@ describe('coupons', () => {
   });
 });
 
+describe('the account', () => {
+  it('pays with points, as many as may, and says what is earned', async () => {
+    await fill();
+    const before = desk.sale.quote?.payable ?? 0;
+    expect(desk.sale.quote?.points?.most).toBe(1250);
+    desk.sale.usePoints(9_999);
+    await settled();
+    expect(desk.sale.quote?.points).toMatchObject({ used: 1250, amount: 1250 });
+    expect(desk.sale.quote?.payable).toBe(before - 1250);
+    expect(desk.sale.quote?.earns).toBe(Math.floor((before - 1250) / 100));
+    for (const nonsense of [Number.NaN, -5, 0.5]) {
+      desk.sale.usePoints(nonsense);
+      await settled();
+      expect(desk.sale.quote?.points?.used).toBe(0);
+    }
+  });
+
+  it('is forgotten with its member', async () => {
+    await fill();
+    desk.sale.usePoints(100);
+    desk.sale.useBalance(true);
+    desk.sale.setMember(null);
+    await settled();
+    expect([desk.sale.points, desk.sale.balance, desk.sale.quote?.points]).toEqual([0, 0, null]);
+  });
+
+  it('is held before the money is taken, anew when something changes, and given back', async () => {
+    await fill();
+    await desk.sale.openPayment();
+    const first = desk.sale.quote?.ticket;
+    expect(backend.opened).toEqual([{ ticket: first, balance: 0 }]);
+    expect(desk.sale.payment?.till).toBe(desk.sale.quote?.payable);
+    // Once is enough.
+    await desk.sale.openPayment();
+    expect(backend.opened).toHaveLength(1);
+    desk.sale.useBalance(true);
+    expect(desk.sale.payment).toBeNull();
+    await desk.sale.openPayment();
+    expect(backend.opened[1]).toEqual({ ticket: first, balance: 5000 });
+    expect(desk.sale.payment?.till).toBe((desk.sale.quote?.payable ?? 0) - 5000);
+    await scan(SHAMPOO);
+    await settled();
+    expect(backend.closed).toEqual([first]);
+    expect(desk.sale.payment).toBeNull();
+    await desk.sale.openPayment();
+    desk.empty();
+    expect(backend.closed).toHaveLength(2);
+  });
+
+  it('is asked for anew when its time is up', async () => {
+    vi.useFakeTimers();
+    try {
+      await fill();
+      await desk.sale.openPayment();
+      await vi.advanceTimersByTimeAsync(240_000);
+      expect(backend.opened).toHaveLength(2);
+      expect(desk.sale.payment).not.toBeNull();
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
+  it('asks nobody where nothing is to be held', async () => {
+    await scan(SHAMPOO);
+    await settled();
+    await desk.sale.openPayment();
+    expect(backend.opened).toEqual([]);
+    expect(desk.sale.canSettle).toBe(true);
+  });
+
+  it('says why it can not be paid for, and quotes anew', async () => {
+    await fill();
+    const refusal = {
+      decision: 'refuse' as const,
+      coupons: [],
+      points: [{ code: 'points_short', params: { available: '3' } }],
+      balance: [],
+    };
+    vi.spyOn(backend, 'openPayment').mockResolvedValueOnce({ status: 'ok', data: { kind: 'refused', refusal } });
+    await desk.sale.openPayment();
+    expect(desk.sale.refused?.points[0]?.code).toBe('points_short');
+    expect([desk.sale.payment, desk.sale.canOpen]).toEqual([null, false]);
+    desk.sale.usePoints(1);
+    await settled();
+    expect(desk.sale.refused).toBeNull();
+  });
+
+  it('pays a part, and the sale says so', async () => {
+    const settle = vi.spyOn(backend, 'settle');
+    await fill();
+    desk.sale.usePoints(250);
+    await settled();
+    desk.sale.useBalance(true);
+    desk.sale.receiptNumber = 'R-9';
+    await desk.settle();
+    expect(settle.mock.calls[0]?.slice(1)).toEqual(['cash', 'R-9', 5000]);
+    expect(desk.view).toMatchObject({ kind: 'sold', sold: { balance: 5000, quote: { points: { used: 250 } } } });
+    expect(await backend.sales()).toMatchObject({ data: [{ account: { points: 250, balance: 5000 } }] });
+    // Of what is sold nothing is given back.
+    expect(backend.closed).toEqual([]);
+  });
+});
+
 describe('settling', () => {
   it('waits for the receipt number, then records once', async () => {
     const settle = vi.spyOn(backend, 'settle');
@@ -151,7 +254,7 @@ describe('settling', () => {
     desk.sale.receiptNumber = ' R-1 ';
     await Promise.all([desk.enter(later), desk.enter(later)]);
     expect(settle).toHaveBeenCalledTimes(1);
-    expect(settle.mock.calls[0]?.slice(1)).toEqual(['cash', 'R-1']);
+    expect(settle.mock.calls[0]?.slice(1)).toEqual(['cash', 'R-1', 0]);
     expect(desk.view).toMatchObject({ kind: 'sold', sold: { items: 7, receipt: { delivery: 'confirmed' } } });
     expect(desk.sale.active).toBe(false);
     await desk.enter(later);
@@ -183,13 +286,17 @@ describe('settling', () => {
       status: 'ok',
       data: {
         kind: 'refused',
-        decision: 'refuse',
-        coupons: [{ coupon: gone, title: 'x', reasons: [{ code: 'redeemed', params: {} }] }],
+        refusal: {
+          decision: 'refuse',
+          coupons: [{ coupon: gone, title: 'x', reasons: [{ code: 'redeemed', params: {} }] }],
+          points: [],
+          balance: [],
+        },
       },
     });
     const quote = vi.spyOn(backend, 'quote');
     await desk.settle();
-    expect(desk.sale.refused).toHaveLength(1);
+    expect(desk.sale.refused?.coupons).toHaveLength(1);
     expect(desk.sale.items).toBe(7);
     expect(quote).toHaveBeenCalledTimes(1);
     expect(desk.sale.canSettle).toBe(true);
