@@ -90,11 +90,11 @@ async fn has_an_account(office: &Office, number: &str) -> String {
 async fn an_account(language: &'static str, button: &str, machine: &str, clerk: &str) {
     let mut office = Office::start(On::Sqlite, SEED).await;
     let seeded: Value = serde_json::from_str(&office.command(&[&["seed"], SEED].concat())).unwrap();
-    // A member of this store, with as few coupons as there are.
+    // A member of this store who has nothing yet, and as few coupons as there are.
     let number = office
         .texts(&format!(
             "SELECT m.number FROM members m JOIN stores s ON s.tenant = m.tenant AND hex(m.recent_stores) LIKE '%' || hex(s.id) || '%' \
-             WHERE s.code = '{SHOP}' ORDER BY (SELECT COUNT(*) FROM coupons c WHERE c.tenant = m.tenant AND c.member = m.id), m.number LIMIT 1"
+             WHERE s.code = '{SHOP}' AND NOT EXISTS (SELECT 1 FROM accounts a WHERE a.tenant = m.tenant AND a.member = m.id) ORDER BY (SELECT COUNT(*) FROM coupons c WHERE c.tenant = m.tenant AND c.member = m.id), m.number LIMIT 1"
         ))
         .await
         .remove(0);

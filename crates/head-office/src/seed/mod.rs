@@ -1,6 +1,7 @@
 //! Demo and load data. The same seed gives the same rows, so doing it twice adds nothing twice, and asking for more
 //! adds the rest. Secrets (keys, salts) are random all the same.
 
+mod accounts;
 mod filling;
 mod making;
 mod numbers;
@@ -107,6 +108,7 @@ pub async fn seed(db: &Db, clock: &dyn Clock, random: &dyn Random, plan: &Plan) 
     for from in (0..plan.members).step_by(CHUNK as usize) {
         work.members(from).await?;
     }
+    work.accounts().await?;
     for from in (0..plan.coupons).step_by(CHUNK as usize) {
         work.coupons(from).await?;
     }

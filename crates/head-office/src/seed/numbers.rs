@@ -19,6 +19,9 @@ pub enum Kind {
     Order,
     PickupCode,
     Product,
+    Warehouse,
+    Gift,
+    Account,
 }
 
 /// A sequence of numbers: SplitMix64 (Steele, Lea and Flood). Good enough for demo data, for nothing that is secret.
