@@ -209,6 +209,36 @@ const BUGS: &[Bug] = &[
         what: "an order that is paid lets go of the points that pay for it",
     },
     Bug {
+        name: "oversells",
+        found_by: FoundBy::Simulator,
+        what: "more of a gift is taken than there is",
+    },
+    Bug {
+        name: "limit_forgotten",
+        found_by: FoundBy::Simulator,
+        what: "what a member has had of a gift is not counted",
+    },
+    Bug {
+        name: "paid_gift_stays",
+        found_by: FoundBy::Simulator,
+        what: "what was promised of a gift stays promised once it is paid for",
+    },
+    Bug {
+        name: "cancelled_gift_stays",
+        found_by: FoundBy::Simulator,
+        what: "what was promised of a gift stays promised once nobody wants it",
+    },
+    Bug {
+        name: "cheap_gift_back",
+        found_by: FoundBy::Simulator,
+        what: "a gift that comes back gives fewer points back than it cost",
+    },
+    Bug {
+        name: "lost_gift_back",
+        found_by: FoundBy::Simulator,
+        what: "a gift that was lost is on the shelf again",
+    },
+    Bug {
         name: "earns_again",
         found_by: FoundBy::HeadOffice("points"),
         what: "what is asked for in other words is answered as if it had happened",

@@ -9,10 +9,14 @@ use anyhow::{Context, Result, bail};
 use argon2::password_hash::PasswordHasher;
 use axum::http::Method;
 use counterfoil_counter::{Counter, Parts};
-use counterfoil_domain::ids::{MemberId, StoreId, TemplateId, TenantId};
+use counterfoil_domain::ids::{AddressId, MemberId, StoreId, TemplateId, TenantId};
 use counterfoil_head_office::{
     App, admin, capabilities,
     db::Db,
+    fulfilment::{
+        Address,
+        addresses::{self, Kept},
+    },
     jobs,
     seed::{self, Plan},
     stores,
@@ -58,6 +62,10 @@ pub struct Base {
     pub claimable: TemplateId,
     pub operator: String,
     pub link_key: [u8; 32],
+    /// Gifts: one that is collected, one that costs money besides, one that is shipped.
+    pub gifts: Vec<String>,
+    /// An address of each member.
+    pub addresses: Vec<AddressId>,
 }
 
 /// A folder for the world's files: in memory where there is one, so that a sync costs nothing.
@@ -120,6 +128,7 @@ impl Base {
         while jobs::turn(&app, &[1; 16]).await? {}
         base.add_printed(&app, printed["batch"].as_str().unwrap_or_default())
             .await?;
+        base.add_gifts(&app, &net).await?;
         let mut till = 0;
         for (place, count) in DEVICES.iter().enumerate() {
             for _ in 0..*count {
@@ -218,7 +227,56 @@ impl Base {
             claimable: TemplateId::from_bytes(&template)?,
             operator,
             link_key,
+            gifts: Vec::new(),
+            addresses: Vec::new(),
         })
+    }
+
+    /// Gifts of which there are few, and an address of each member to send them to.
+    async fn add_gifts(&mut self, app: &App, net: &Net) -> Result<()> {
+        let warehouse = json!({ "name": "North" });
+        let warehouse = ask(net, &self.operator, "warehouse", "/v1/warehouses", &warehouse).await?;
+        let mut places: Vec<Value> = self.stores.iter().map(|store| json!(store)).collect();
+        places.push(warehouse["id"].clone());
+        for (place, n) in places.iter().zip(0..) {
+            let stock = json!({ "location": place, "sku": "GIFT", "on_hand": 6, "reason": "first count" });
+            ask(net, &self.operator, &format!("stock-{n}"), "/v1/stock", &stock).await?;
+        }
+        for (terms, n) in [
+            json!({ "points": 40, "given": "collected" }),
+            json!({ "points": 60, "given": "collected", "money": 500, "member_limit": 2 }),
+            json!({ "points": 50, "given": "shipped", "location": warehouse["id"] }),
+        ]
+        .into_iter()
+        .zip(0..)
+        {
+            let mut gift = terms;
+            for (name, value) in [("sku", "GIFT"), ("name_zh", "杯"), ("name_en", "Cup")] {
+                gift[name] = json!(value);
+            }
+            let gift = ask(net, &self.operator, &format!("gift-{n}"), "/v1/gifts", &gift).await?;
+            let id = gift["id"].as_str().context("a gift without an id")?.to_owned();
+            let publish = format!("/v1/gifts/{id}/publish");
+            ask(net, &self.operator, &format!("publish-{n}"), &publish, &json!({})).await?;
+            self.gifts.push(id);
+        }
+        let mut lease = app.db.lease().await?;
+        let mut transaction = lease.begin().await?;
+        for (member, _) in &self.members {
+            let kept = Kept {
+                id: AddressId(member.0),
+                address: Address {
+                    recipient: "王".into(),
+                    phone: "13800001234".into(),
+                    region: "上海".into(),
+                    street: "1".into(),
+                },
+            };
+            addresses::insert(&mut transaction, self.tenant, *member, &kept, START).await?;
+            self.addresses.push(kept.id);
+        }
+        transaction.commit("addresses").await?;
+        Ok(())
     }
 }
 

@@ -327,6 +327,12 @@ impl EarningRule {
         self.end_of(last)
     }
 
+    /// The last month, as `2027-01`, in which what ends at this instant may still be used.
+    pub fn last_month(&self, ends_at: Millis) -> Option<String> {
+        let day = self.local(ends_at.checked_sub(1)?)?;
+        Some(format!("{:04}-{:02}", day.year(), day.month()))
+    }
+
     /// Until when what ended while a shipment was under way lives on; `None` = it does not.
     pub fn grace_until(&self, at: Millis) -> Option<Millis> {
         if self.grace_days <= 0 {
@@ -336,10 +342,14 @@ impl EarningRule {
     }
 
     fn end_of(&self, last: Date) -> Option<Millis> {
-        let last = match self.ends {
+        self.after(match self.ends {
             EndOf::Day => last,
             EndOf::Month => last.last_of_month(),
-        };
+        })
+    }
+
+    /// The first instant after a day of the tenant; `None` = it has no such day, or the zone is not known.
+    pub fn after(&self, last: Date) -> Option<Millis> {
         let next = last.tomorrow().ok()?;
         Some(next.to_zoned(self.zone()?).ok()?.timestamp().as_millisecond())
     }

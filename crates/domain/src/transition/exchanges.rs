@@ -244,7 +244,7 @@ fn exchange(state: &State, asked: &AskedExchange, now: Millis, changes: &mut Cha
     }
     changes.stocks.push(stock);
     changes.hads.push(Had {
-        taken: had.taken.saturating_add(1),
+        taken: planted!("limit_forgotten", had.taken, had.taken.saturating_add(1)),
         version: had.version + 1,
         ..had
     });
@@ -378,7 +378,9 @@ impl EndExchange {
             return Ok(Err(error));
         }
         // What was promised is there: nobody takes it away, and the stock has room below.
-        if let Ok(moved) = stock.take_reserved(1, move_of(exchange, MoveKind::Exchanged, by, now)) {
+        if planted!("paid_gift_stays", false, true)
+            && let Ok(moved) = stock.take_reserved(1, move_of(exchange, MoveKind::Exchanged, by, now))
+        {
             changes.moved.push(moved);
             changes.stocks.push(stock);
         }
@@ -405,7 +407,7 @@ impl EndExchange {
         if let Err(error) = released {
             return Ok(Err(error));
         }
-        stock.release(1);
+        stock.release(planted!("cancelled_gift_stays", 0, 1));
         changes.stocks.push(stock);
         forget(had, changes);
         end(exchange, ExchangeStatus::Cancelled, by, now);
@@ -435,7 +437,8 @@ impl EndExchange {
         };
         if let Some(spent) = spent {
             let cause = cause_of(exchange, Reason::NotShipped, by, now);
-            if let Err(error) = books.give_back(spent, exchange.points, grace, cause) {
+            let points = planted!("cheap_gift_back", (exchange.points - 1).max(1), exchange.points);
+            if let Err(error) = books.give_back(spent, points, grace, cause) {
                 return Ok(Err(error));
             }
         }

@@ -5,10 +5,11 @@ use counterfoil_protocol::problem::{Code, MEDIA_TYPE};
 use serde_json::{Value, json};
 use utoipa::{OpenApi, ToSchema};
 
-/// Operations of the method POST that change nothing, or whose answer is a secret that is not kept: no
-/// `Idempotency-Key` is needed.
+/// Operations of the method POST that change nothing, whose answer is a secret that is not kept, or whose file is its own
+/// name: no `Idempotency-Key` is needed.
 const WITHOUT_KEY: &[&str] = &[
     "/v1/member/sessions",
+    "/v1/points/openings",
     "/v1/products/imports",
     "/v1/quotes",
     "/v1/sales/{id}/returns/preview",

@@ -6,6 +6,7 @@
 mod capability;
 pub mod http;
 pub mod image;
+mod opening;
 pub mod rows;
 pub mod rules;
 pub mod sweep;

@@ -1086,3 +1086,66 @@ pub async fn decide_adjustment(
     .rows_affected();
     Ok(changed == 1)
 }
+
+/// Open lots of all members that end at one instant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenLots {
+    /// Of which asset.
+    pub asset: Asset,
+    /// The first instant at which they are over; `None` = they do not end.
+    pub ends_at: Option<Millis>,
+    /// What may be spent of them.
+    pub available: i64,
+    /// What is held of them.
+    pub held: i64,
+    /// What may not be spent yet.
+    pub pending: i64,
+}
+
+/// What members have now, by the instant at which it ends: each open lot is read once.
+///
+/// # Errors
+/// The driver's.
+pub async fn open_lots(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    now: Millis,
+) -> Result<Vec<OpenLots>, DbError> {
+    sqlx::query(
+        "SELECT asset, ends_at, CAST(SUM(CASE WHEN ready_at > $2 THEN 0 ELSE free END) AS BIGINT) AS available, CAST(SUM(held) AS BIGINT) AS held, CAST(SUM(CASE WHEN ready_at > $2 THEN free ELSE 0 END) AS BIGINT) AS pending \
+         FROM ledger_lots WHERE tenant = $1 AND (free > 0 OR held > 0) AND (ends_at IS NULL OR ends_at > $2 OR held > 0) GROUP BY asset, ends_at",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(now)
+    .fetch_all(connection)
+    .await?
+    .iter()
+    .map(|row| {
+        let ends_at: Option<Millis> = row.try_get("ends_at")?;
+        // Of what is over only what is held lives on.
+        let is_over = ends_at.is_some_and(|at| at <= now);
+        let open = |amount: i64| if is_over { 0 } else { amount };
+        Ok(OpenLots {
+            asset: word(row, "asset")?,
+            ends_at,
+            available: open(row.try_get("available")?),
+            held: row.try_get("held")?,
+            pending: open(row.try_get("pending")?),
+        })
+    })
+    .collect()
+}
+
+/// What members owe the chain, of each asset.
+///
+/// # Errors
+/// The driver's.
+pub async fn debts(connection: &mut AnyConnection, tenant: TenantId) -> Result<BTreeMap<Asset, i64>, DbError> {
+    let (points, balance): (i64, i64) = sqlx::query_as(
+        "SELECT CAST(COALESCE(SUM(points_debt), 0) AS BIGINT), CAST(COALESCE(SUM(balance_debt), 0) AS BIGINT) FROM accounts WHERE tenant = $1",
+    )
+    .bind(tenant.bytes().to_vec())
+    .fetch_one(connection)
+    .await?;
+    Ok(BTreeMap::from([(Asset::Points, points), (Asset::Balance, balance)]))
+}

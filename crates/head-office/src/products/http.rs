@@ -318,19 +318,19 @@ fn field(flaw: counterfoil_domain::products::Flaw) -> &'static str {
 #[derive(ToSchema)]
 #[schema(value_type = String, format = Binary)]
 #[expect(dead_code, reason = "only described; what comes is read as bytes")]
-struct Spreadsheet(Vec<u8>);
+pub(crate) struct Spreadsheet(Vec<u8>);
 
 /// How to read a file.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Reading {
+pub(crate) struct Reading {
     /// Encoding of the text: `utf-8`, `gb18030` or `windows-1252`, or another of their names. It goes before the
     /// `charset` of the content type. Without both, the likely one is taken, and `encoding` says which.
-    charset: Option<String>,
+    pub(crate) charset: Option<String>,
 }
 
 /// The encoding that somebody names, beside the file or in its content type.
-fn charset(reading: &Reading, headers: &HeaderMap) -> Result<Option<&'static Encoding>, Unread> {
+pub(crate) fn charset(reading: &Reading, headers: &HeaderMap) -> Result<Option<&'static Encoding>, Unread> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let mut parameters = kind.unwrap_or_default().split(';').skip(1);
     let said = parameters.find_map(|parameter| {

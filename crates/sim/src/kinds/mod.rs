@@ -118,6 +118,7 @@ kinds! {
     disks: FillOffice, FillTill;
     hostile: Attack;
     points: Earn, TakeBack, Hold;
+    gifts: Exchange, EndExchange, Parcel, Dispatch;
 }
 
 #[cfg(test)]

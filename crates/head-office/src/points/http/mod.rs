@@ -1,6 +1,8 @@
 //! Routes of points and stored value.
 
 mod adjustments;
+mod liability;
+mod openings;
 mod posting;
 mod rules;
 mod shown;
@@ -27,4 +29,6 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(adjustments::list, adjustments::ask))
         .routes(routes!(adjustments::approve))
         .routes(routes!(adjustments::refuse))
+        .routes(routes!(openings::open))
+        .routes(routes!(liability::liability))
 }

@@ -1,6 +1,6 @@
 //! Products from a file: looked through first, then applied exactly as shown, all of it or nothing.
 
-mod cell;
+pub(crate) mod cell;
 mod changes;
 pub mod encoding;
 mod judge;
@@ -21,7 +21,7 @@ use judge::{Catalogue, judge};
 use row::Said;
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
-use table::Table;
+pub(crate) use table::{Row, Table};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -54,7 +54,8 @@ pub struct RowError {
 }
 
 impl RowError {
-    fn new(line: u64, code: &str, message: impl Into<String>) -> Self {
+    /// Of a line, or of the whole file where that is 0.
+    pub(crate) fn new(line: u64, code: &str, message: impl Into<String>) -> Self {
         Self {
             line,
             code: code.to_owned(),
@@ -147,6 +148,17 @@ pub struct File {
     encoding: Option<&'static str>,
     guessed: bool,
     sheet: Option<String>,
+}
+
+/// The rows of a file of whatever kind, for who looks for other things in it than products.
+///
+/// # Errors
+/// [`Unread`].
+pub(crate) fn rows_of(bytes: &[u8], wanted: Option<&'static Encoding>) -> Result<Table, Unread> {
+    if sheet::is_one(bytes) {
+        return Ok(sheet::read(bytes)?.0);
+    }
+    Ok(Table::of_text(&encoding::decode(bytes, wanted)?.text))
 }
 
 impl File {

@@ -4,6 +4,7 @@ mod api;
 mod damaged;
 mod ledger;
 mod model;
+mod moving;
 mod raced;
 mod sales;
 
