@@ -15,7 +15,7 @@ use crate::{
     carriers::{Consignment, Event, Goods, Progress, Report},
     db::{
         DbError,
-        batch::{Binds, Text, execute, execute_all, fetch, id, id_or_null, json},
+        batch::{Binds, Text, execute, execute_all, fetch, id, id_or_null, json, select_by_id},
     },
 };
 
@@ -258,8 +258,8 @@ fn read_waybill(row: &AnyRow) -> Result<Waybill, DbError> {
 }
 
 macro_rules! shipments {
-    ($($rest:literal)?) => {
-        concat!("SELECT id, kind, source, member, recipient, phone, region, street, parcels, cancelled_at, created_at FROM shipments WHERE tenant = $1", $($rest)?)
+    ($rest:literal) => {
+        concat!("SELECT id, kind, source, member, recipient, phone, region, street, parcels, cancelled_at, created_at FROM shipments WHERE tenant = $1", $rest)
     };
 }
 macro_rules! parcels {
@@ -268,11 +268,6 @@ macro_rules! parcels {
             "SELECT id, shipment, number, generation, state, change, changed_at FROM parcels WHERE tenant = $1",
             $rest
         )
-    };
-}
-macro_rules! waybills {
-    ($rest:literal) => {
-        concat!("SELECT carrier, number, parcel, generation, status, progress, events, told_at, asked_at, subscribed FROM waybills WHERE tenant = $1", $rest)
     };
 }
 
@@ -296,17 +291,25 @@ const DELETE_PARCEL_LINES: Text = Text::new(
     "DELETE FROM parcel_lines WHERE tenant = $1 AND (parcel, line, quantity) IN (VALUES ",
     ")",
 );
-const SHIPMENTS: Text = Text::new(shipments!(" AND id IN ("), ") ORDER BY id");
+const SHIPMENTS: Text = select_by_id!(
+    "SELECT id, kind, source, member, recipient, phone, region, street, parcels, cancelled_at, created_at FROM shipments"
+);
 const LINES_OF: Text = Text::new(
     "SELECT shipment, line, sku, name, ordered, in_parcels FROM shipment_lines WHERE tenant = $1 AND shipment IN (",
     ") ORDER BY shipment, line",
 );
-const PARCELS_OF: Text = Text::new(parcels!(" AND shipment IN ("), ") ORDER BY shipment, number");
+const PARCELS_OF: Text = Text::new(
+    "SELECT id, shipment, number, generation, state, change, changed_at FROM parcels WHERE tenant = $1 AND shipment IN (",
+    ") ORDER BY shipment, number",
+);
 const PARCEL_LINES_OF: Text = Text::new(
     "SELECT parcel, line, quantity FROM parcel_lines WHERE tenant = $1 AND parcel IN (",
     ") ORDER BY parcel, line",
 );
-const WAYBILLS_OF: Text = Text::new(waybills!(" AND parcel IN ("), ") ORDER BY parcel, created_at, number");
+const WAYBILLS_OF: Text = Text::new(
+    "SELECT carrier, number, parcel, generation, status, progress, events, told_at, asked_at, subscribed FROM waybills WHERE tenant = $1 AND parcel IN (",
+    ") ORDER BY parcel, created_at, number",
+);
 const TROUBLES_OF: Text = Text::new(
     "SELECT parcel, generation, errand, tries, trouble FROM parcel_generations WHERE tenant = $1 AND parcel IN (",
     ") ORDER BY parcel, generation",
@@ -1056,7 +1059,9 @@ pub async fn waybill(
     carrier: &str,
     number: &str,
 ) -> Result<Option<Waybill>, DbError> {
-    let row = sqlx::query(waybills!(" AND carrier = $2 AND number = $3"))
+    let row = sqlx::query(
+        "SELECT carrier, number, parcel, generation, status, progress, events, told_at, asked_at, subscribed FROM waybills WHERE tenant = $1 AND carrier = $2 AND number = $3",
+    )
         .bind(tenant.bytes().to_vec())
         .bind(carrier.to_owned())
         .bind(number.to_owned())

@@ -1149,3 +1149,27 @@ pub async fn debts(connection: &mut AnyConnection, tenant: TenantId) -> Result<B
     .await?;
     Ok(BTreeMap::from([(Asset::Points, points), (Asset::Balance, balance)]))
 }
+
+/// How much one person has adjusted of one member's asset alone since an instant, whichever way.
+///
+/// # Errors
+/// The driver's.
+pub async fn adjusted_since(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    (member, asset): (MemberId, Asset),
+    actor: Uuid,
+    since: Millis,
+) -> Result<i64, DbError> {
+    Ok(sqlx::query_scalar(
+        "SELECT CAST(COALESCE(SUM(ABS(e.amount)), 0) AS BIGINT) FROM ledger_entries e WHERE e.tenant = $1 AND e.member = $2 AND e.asset = $3 AND e.kind = 'adjust' AND e.actor = $4 AND e.at >= $5 \
+         AND NOT EXISTS (SELECT 1 FROM point_adjustments a WHERE a.tenant = e.tenant AND a.id = e.source)",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(member.bytes().to_vec())
+    .bind(asset.as_str().to_owned())
+    .bind(actor.as_bytes().to_vec())
+    .bind(since)
+    .fetch_one(connection)
+    .await?)
+}

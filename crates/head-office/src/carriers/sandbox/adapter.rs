@@ -100,6 +100,9 @@ impl Carrier for Sandbox {
     }
 
     async fn cancel(&self, number: &str) -> Result<(), CarrierError> {
+        if !is_number(number) {
+            return Err(CarrierError::Refused("malformed".to_owned()));
+        }
         let request = self.client.post(self.at(&["waybills", number, "cancel"]));
         match web::send(self.signed(request)).await?.json::<Nothing>() {
             Ok(Nothing {}) => Ok(()),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use counterfoil_domain::{
     points::{Amounts, Asset, MOST, Origin, Reason, Source},
-    time::Millis,
+    time::{DAY, Millis},
     transition::{Command, Post, Posting},
     words::Word,
 };
@@ -124,8 +124,8 @@ pub(super) async fn list(
 
 /// Adjust a member's account.
 ///
-/// Up to what one person may adjust alone (`adjusted_alone` of the rule of earning) it is posted at once; more waits for
-/// a second person.
+/// Up to what one person may adjust alone of one member in 24 hours (`adjusted_alone` of the rule of earning) it is posted at
+/// once; more waits for a second person.
 #[utoipa::path(
     post, path = "/v1/points/adjustments", tag = "points", operation_id = "adjust_points", request_body = NewAdjustment,
     responses(
@@ -194,6 +194,9 @@ async fn checked(app: &App, operator: &Operator, id: Uuid, new: NewAdjustment) -
         Asset::Points => limits.points,
         Asset::Balance => limits.balance,
     };
+    // Many small ones are one large one.
+    let since = now.saturating_sub(DAY);
+    let before = rows::adjusted_since(&mut connection, operator.tenant, (member, asset), operator.id.0, since).await?;
     let adjustment = Adjustment {
         id,
         member,
@@ -205,7 +208,7 @@ async fn checked(app: &App, operator: &Operator, id: Uuid, new: NewAdjustment) -
         asked_at: now,
         decided: None,
     };
-    Ok((adjustment, new.amount.abs() <= limit))
+    Ok((adjustment, new.amount.abs().saturating_add(before) <= limit))
 }
 
 fn detail(adjustment: &Adjustment) -> String {

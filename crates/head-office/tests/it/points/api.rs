@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::holds;
 use crate::{
     api::Api,
-    common::{Chain, On, START, chain},
+    common::{Chain, HOUR, On, START, chain},
 };
 
 counterfoil_head_office::on_both! {
@@ -116,6 +116,11 @@ async fn large_adjustments_take_two(on: On) {
     );
     let adjust = |amount: i64| json!({"member": "M1", "asset": "points", "amount": amount, "reason": "a mistake"});
     assert_eq!(one.post("/v1/points/adjustments", "a", &adjust(100)).await.0, 201);
+    // Many small ones are one large one; another person, and tomorrow, are another matter.
+    assert_eq!(one.post("/v1/points/adjustments", "a1", &adjust(1)).await.0, 202);
+    assert_eq!(two.post("/v1/points/adjustments", "a2", &adjust(1)).await.0, 201);
+    chain.clock.advance(25 * HOUR);
+    assert_eq!(one.post("/v1/points/adjustments", "a3", &adjust(-1)).await.0, 201);
     let (status, body) = one.post("/v1/points/adjustments", "b", &adjust(101)).await;
     assert_eq!((status, &body["status"]), (202, &json!("waiting")), "{body}");
     assert_eq!(
