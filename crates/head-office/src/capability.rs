@@ -15,6 +15,9 @@ use crate::{
     processes::Role,
 };
 
+/// What a process with this role does all the time, and what begins it.
+pub type Loop = (Role, fn(&Arc<App>));
+
 /// What a capability brings along: what it does not name it has not.
 #[derive(Debug, Clone, Copy)]
 pub struct Capability {
@@ -29,7 +32,7 @@ pub struct Capability {
     /// Who consumes messages.
     pub consumers: &'static [&'static dyn Consumer],
     /// What a process with such a role does all the time, begun once and done until `app.stopping` is cancelled.
-    pub loops: &'static [(Role, fn(&Arc<App>))],
+    pub loops: &'static [Loop],
     /// What is done by itself at its time.
     pub due: &'static [Due],
     /// What is forgotten after a while.

@@ -19,10 +19,12 @@ use super::{
 };
 use crate::{app::App, db::DbError};
 
+type Lines = HashMap<(TenantId, Adapter), ([u8; 16], Line)>;
+
 /// Lines by tenant and adapter, each with the edition of its setting.
 #[derive(Debug)]
 pub struct Registry {
-    lines: Mutex<HashMap<(TenantId, Adapter), ([u8; 16], Line)>>,
+    lines: Mutex<Lines>,
     patience: Duration,
 }
 

@@ -191,7 +191,7 @@ impl Work<'_> {
             None,
             rule.ends_at(now),
         );
-        if index % 3 == 0 {
+        if index.is_multiple_of(3) {
             let ready = Some(now + 5 * DAY);
             made.earn(
                 self,

@@ -121,7 +121,7 @@ impl Kind for EndExchange {
 /// What the warehouse does with a parcel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Hand {
+enum Work {
     Waybill,
     Pack,
     HandOver,
@@ -134,7 +134,7 @@ enum Hand {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Parcel {
     nth: usize,
-    hand: Hand,
+    hand: Work,
 }
 
 impl Kind for Parcel {
@@ -144,12 +144,12 @@ impl Kind for Parcel {
         Self {
             nth: making.dice.usize(..6),
             hand: match making.dice.u8(..10) {
-                0..=2 => Hand::Waybill,
-                3..=4 => Hand::Pack,
-                5..=6 => Hand::HandOver,
-                7 => Hand::Returned,
-                8 => Hand::Lost,
-                _ => Hand::Cancel,
+                0..=2 => Work::Waybill,
+                3..=4 => Work::Pack,
+                5..=6 => Work::HandOver,
+                7 => Work::Returned,
+                8 => Work::Lost,
+                _ => Work::Cancel,
             },
         }
     }
@@ -169,15 +169,15 @@ impl Kind for Parcel {
         };
         let id = Uuid::from_slice(parcel)?;
         let (path, body) = match self.hand {
-            Hand::Waybill => {
+            Work::Waybill => {
                 let number = format!("SIM{}", hex::encode(&parcel[10..]));
                 ("waybill", json!({ "carrier": "shunfeng", "number": number }))
             }
-            Hand::Pack => ("pack", json!({})),
-            Hand::HandOver => ("hand-over", json!({})),
-            Hand::Returned => ("settle", json!({ "outcome": "returned" })),
-            Hand::Lost => ("settle", json!({ "outcome": "lost" })),
-            Hand::Cancel => ("cancel", json!({})),
+            Work::Pack => ("pack", json!({})),
+            Work::HandOver => ("hand-over", json!({})),
+            Work::Returned => ("settle", json!({ "outcome": "returned" })),
+            Work::Lost => ("settle", json!({ "outcome": "lost" })),
+            Work::Cancel => ("cancel", json!({})),
         };
         let now = world.time.now();
         let token = world.base.operator.clone();
