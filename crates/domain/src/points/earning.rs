@@ -327,12 +327,6 @@ impl EarningRule {
         self.end_of(last)
     }
 
-    /// The last month, as `2027-01`, in which what ends at this instant may still be used.
-    pub fn last_month(&self, ends_at: Millis) -> Option<String> {
-        let day = self.local(ends_at.checked_sub(1)?)?;
-        Some(format!("{:04}-{:02}", day.year(), day.month()))
-    }
-
     /// Until when what ended while a shipment was under way lives on; `None` = it does not.
     pub fn grace_until(&self, at: Millis) -> Option<Millis> {
         if self.grace_days <= 0 {
@@ -353,6 +347,14 @@ impl EarningRule {
         let next = last.tomorrow().ok()?;
         Some(next.to_zoned(self.zone()?).ok()?.timestamp().as_millisecond())
     }
+}
+
+/// The last month, as `2027-01`, in which what ends at this instant may still be used: in the zone of this rule, or UTC.
+pub fn last_month(rule: Option<&EarningRule>, ends_at: Millis) -> Option<String> {
+    let last = Timestamp::from_millisecond(ends_at.checked_sub(1)?).ok()?;
+    let zone = rule.and_then(EarningRule::zone).unwrap_or(TimeZone::UTC);
+    let day = last.to_zoned(zone);
+    Some(format!("{:04}-{:02}", day.year(), day.month()))
 }
 
 #[cfg(test)]

@@ -10,8 +10,13 @@ use std::{
     sync::{Arc, LazyLock, RwLock},
 };
 
-use counterfoil_domain::ids::{NotAnId, TenantId};
+use counterfoil_domain::{
+    ids::{NotAnId, TenantId},
+    words::Word,
+};
 use sqlx::{AnyConnection, Arguments, AssertSqlSafe, Row, any::AnyArguments, any::AnyRow};
+
+use uuid::Uuid;
 
 use super::{DbError, found::Found};
 
@@ -290,6 +295,42 @@ pub fn id_or_null<I>(
 ) -> Result<Option<I>, DbError> {
     row.try_get::<Option<Vec<u8>>, _>(column)?
         .map(|bytes| read(&bytes).map_err(|_| DbError::Decode { column }))
+        .transpose()
+}
+
+/// Reads a UUID that is no id of a type of its own.
+///
+/// # Errors
+/// As [`id`].
+pub fn uuid(row: &AnyRow, column: &'static str) -> Result<Uuid, DbError> {
+    uuid_or_null(row, column)?.ok_or(DbError::Decode { column })
+}
+
+/// The same where there may be none.
+///
+/// # Errors
+/// As [`id`].
+pub fn uuid_or_null(row: &AnyRow, column: &'static str) -> Result<Option<Uuid>, DbError> {
+    row.try_get::<Option<Vec<u8>>, _>(column)?
+        .map(|bytes| Uuid::from_slice(&bytes).map_err(|_| DbError::Decode { column }))
+        .transpose()
+}
+
+/// Reads one of a set of words.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`] for any other text.
+pub fn word<W: Word>(row: &AnyRow, column: &'static str) -> Result<W, DbError> {
+    word_or_null(row, column)?.ok_or(DbError::Decode { column })
+}
+
+/// The same where there may be none.
+///
+/// # Errors
+/// As [`word`].
+pub fn word_or_null<W: Word>(row: &AnyRow, column: &'static str) -> Result<Option<W>, DbError> {
+    row.try_get::<Option<String>, _>(column)?
+        .map(|text| W::parse(&text).ok_or(DbError::Decode { column }))
         .transpose()
 }
 

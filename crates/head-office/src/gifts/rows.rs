@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     db::{
         DbError,
-        batch::{Binds, Text, execute_all, fetch, id, id_or_null, select_by_id},
+        batch::{Binds, Text, execute_all, fetch, id, id_or_null, select_by_id, word},
     },
     online::rows::Overdue,
 };
@@ -53,10 +53,6 @@ const UPDATE: Text = Text::new(
     "UPDATE exchanges SET status = v.column3, confirmed_at = v.column4, ended_at = v.column5, ended_by = v.column6, ask_at = v.column7, version = v.column8 FROM (VALUES ",
     ") AS v WHERE exchanges.tenant = $1 AND exchanges.id = v.column1 AND exchanges.version = v.column2",
 );
-
-fn word<W: Word>(row: &AnyRow, column: &'static str) -> Result<W, DbError> {
-    W::parse(&row.try_get::<String, _>(column)?).ok_or(DbError::Decode { column })
-}
 
 fn read_gift(row: &AnyRow) -> Result<Gift, DbError> {
     Ok(Gift {

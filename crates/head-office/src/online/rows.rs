@@ -16,7 +16,7 @@ use crate::{
     db::batch::select_by_id,
     db::{
         DbError,
-        batch::{Binds, Text, execute, execute_all, fetch, id, id_or_null},
+        batch::{Binds, Text, execute, execute_all, fetch, id, id_or_null, uuid},
     },
 };
 
@@ -43,10 +43,6 @@ const UPDATE_TAKEN: Text = Text::new(
     "UPDATE order_freeze_coupons SET taken_by = v.column3, taken_at = v.column4 FROM (VALUES ",
     ") AS v WHERE order_freeze_coupons.tenant = $1 AND order_freeze_coupons.order_id = v.column1 AND order_freeze_coupons.coupon = v.column2",
 );
-
-fn uuid(row: &AnyRow, column: &'static str) -> Result<Uuid, DbError> {
-    Uuid::from_slice(&row.try_get::<Vec<u8>, _>(column)?).map_err(|_| DbError::Decode { column })
-}
 
 fn read(row: &AnyRow) -> Result<OnlineOrder, DbError> {
     let status: String = row.try_get("status")?;

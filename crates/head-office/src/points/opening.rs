@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use counterfoil_domain::{
-    ids::TenantId,
+    ids::{MemberId, TenantId},
     points::{Asset, MOST, Origin, Source, earning::EarningRule},
     time::Millis,
     typed,
@@ -13,7 +13,7 @@ use jiff::civil::Date;
 
 use super::source_of;
 use crate::products::import::{
-    Row, RowError, Table,
+    NoText, Row, RowError, Table,
     cell::{in_minor_units, minor_digits},
 };
 
@@ -36,10 +36,23 @@ pub(super) struct Opening {
     pub asset: Asset,
     /// How much: points, or minor units.
     pub amount: i64,
+    /// The last day, as it is written.
+    pub last: Option<Date>,
     /// The first instant at which it is over.
     pub ends_at: Option<Millis>,
-    /// What it is known by: the same line of whatever file is the same lot.
-    pub source: Source,
+}
+
+impl Opening {
+    /// What it is known by: the same line of whatever file is the same lot, whatever became of the rule or of the member's
+    /// number since.
+    pub fn source(&self, tenant: TenantId, member: MemberId) -> Source {
+        let last = self.last.map_or_else(String::new, |day| day.to_string());
+        source_of(
+            tenant,
+            Origin::Opening,
+            &format!("{member}\0{}\0{last}", self.asset.as_str()),
+        )
+    }
 }
 
 /// What the lines of a file say, and what is wrong with them.
@@ -52,7 +65,7 @@ pub(super) struct Said {
 }
 
 /// Reads a file's rows. `rule` says in which zone a day ends; without one no line may name a day.
-pub(super) fn said(table: Table, tenant: TenantId, currency: &str, rule: Option<&EarningRule>, now: Millis) -> Said {
+pub(super) fn said(table: Table, currency: &str, rule: Option<&EarningRule>) -> Said {
     let mut said = Said {
         openings: Vec::new(),
         errors: table.errors,
@@ -70,21 +83,14 @@ pub(super) fn said(table: Table, tenant: TenantId, currency: &str, rule: Option<
             return said;
         }
     };
-    let mut lines: BTreeMap<Source, u64> = BTreeMap::new();
     for row in rows {
         let reading = Reading {
             row: &row,
             places: &places,
         };
-        match reading.opening(tenant, currency, rule, now) {
+        match reading.opening(currency, rule) {
             Err(error) => said.errors.push(error),
-            Ok(opening) => match lines.insert(opening.source, opening.line) {
-                None => said.openings.push(opening),
-                Some(before) => {
-                    let message = format!("line {before} has the same member, asset and end: write their sum");
-                    said.errors.push(RowError::new(opening.line, "twice", message));
-                }
-            },
+            Ok(opening) => said.openings.push(opening),
         }
     }
     said
@@ -131,17 +137,11 @@ impl Reading<'_> {
         match self.places.get(column).and_then(|place| self.row.cells.get(*place)) {
             None => Ok(""),
             Some(Ok(text)) => Ok(text.trim()),
-            Some(Err(why)) => Err(self.refuse("malformed", *why)),
+            Some(Err(no_text)) => Err(self.refuse("malformed", no_text.why)),
         }
     }
 
-    fn opening(
-        &self,
-        tenant: TenantId,
-        currency: &str,
-        rule: Option<&EarningRule>,
-        now: Millis,
-    ) -> Result<Opening, RowError> {
+    fn opening(&self, currency: &str, rule: Option<&EarningRule>) -> Result<Opening, RowError> {
         let member = typed::member_number(self.cell("member")?);
         if member.is_empty() {
             return Err(self.refuse("missing", "a member's number is needed"));
@@ -164,30 +164,41 @@ impl Reading<'_> {
                 },
             )
         })?;
-        let day = self.cell("ends")?;
-        let ends_at = if day.is_empty() {
-            None
-        } else {
-            let rule = rule.ok_or_else(|| {
-                self.refuse(
-                    "no_rule",
-                    "publish a rule of earning first: it says in which zone a day ends",
-                )
-            })?;
-            let day: Date = day
-                .parse()
-                .map_err(|_| self.refuse("bad_day", "the last day was expected, as 2027-01-31"))?;
-            let ends_at = rule.after(day).filter(|at| *at > now);
-            Some(ends_at.ok_or_else(|| self.refuse("over", "it has ended already"))?)
-        };
-        let name = format!("{member}\0{}\0{}", asset.as_str(), ends_at.unwrap_or_default());
+        let last = self.day("ends")?;
+        let ends_at = last
+            .map(|day| {
+                let rule = rule.ok_or_else(|| {
+                    self.refuse(
+                        "no_rule",
+                        "publish a rule of earning first: it says in which zone a day ends",
+                    )
+                })?;
+                rule.after(day)
+                    .ok_or_else(|| self.refuse("bad_day", "there is no such day in the zone of the rule"))
+            })
+            .transpose()?;
         Ok(Opening {
             line: self.row.line,
             member,
             asset,
             amount,
+            last,
             ends_at,
-            source: source_of(tenant, Origin::Opening, &name),
         })
+    }
+
+    /// A day as text, or as a spreadsheet keeps it.
+    fn day(&self, column: &str) -> Result<Option<Date>, RowError> {
+        let cell = self.places.get(column).and_then(|place| self.row.cells.get(*place));
+        if let Some(Err(NoText { day: Some(day), .. })) = cell {
+            return Ok(Some(*day));
+        }
+        match self.cell(column)? {
+            "" => Ok(None),
+            text => text
+                .parse()
+                .map(Some)
+                .map_err(|_| self.refuse("bad_day", "the last day was expected, as 2027-01-31")),
+        }
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     db::batch::select_by_id,
     db::{
         DbError,
-        batch::{Text, execute, execute_all, fetch},
+        batch::{Text, execute, execute_all, fetch, uuid},
         found::read_of,
         upgrade::folded_names,
     },
@@ -54,10 +54,6 @@ const INSERT_BARCODES: Text = Text::new(
     "INSERT INTO product_barcodes (tenant, barcode, product, form) VALUES ",
     " ON CONFLICT DO NOTHING",
 );
-
-fn uuid(row: &AnyRow, column: &'static str) -> Result<Uuid, DbError> {
-    Uuid::from_slice(&row.try_get::<Vec<u8>, _>(column)?).map_err(|_| DbError::Decode { column })
-}
 
 fn read(row: &AnyRow) -> Result<(Uuid, Product), DbError> {
     let product = Product {

@@ -9,11 +9,10 @@ use counterfoil_domain::{
     words::Word,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
-use uuid::Uuid;
 
 use crate::db::{
     DbError,
-    batch::{Text, execute_all, fetch, id, select_by_id},
+    batch::{Text, execute_all, fetch, id, select_by_id, uuid_or_null},
 };
 
 const SELECT: Text = select_by_id!("SELECT id, location, sku, on_hand, reserved, moves, version FROM stocks");
@@ -40,13 +39,6 @@ fn read(row: &AnyRow) -> Result<Stock, DbError> {
         moves: row.try_get("moves")?,
         version: row.try_get("version")?,
     })
-}
-
-fn uuid_or_null(row: &AnyRow, column: &'static str) -> Result<Option<Uuid>, DbError> {
-    let bytes: Option<Vec<u8>> = row.try_get(column)?;
-    bytes
-        .map(|bytes| Uuid::from_slice(&bytes).map_err(|_| DbError::Decode { column }))
-        .transpose()
 }
 
 /// Loads stock; `lock` holds it until the transaction ends.

@@ -66,6 +66,17 @@ pub(crate) struct Tenant {
     pub code_key: [u8; 32],
 }
 
+/// The ISO 4217 code of a tenant's amounts.
+///
+/// # Errors
+/// The driver's.
+pub(crate) async fn currency(connection: &mut AnyConnection, tenant: TenantId) -> Result<String, DbError> {
+    Ok(sqlx::query_scalar("SELECT currency FROM tenants WHERE tenant = $1")
+        .bind(tenant.bytes().to_vec())
+        .fetch_one(connection)
+        .await?)
+}
+
 /// Loads a tenant; `lock` keeps others from making codes for it until the transaction ends.
 pub(crate) async fn load_tenant(
     connection: &mut AnyConnection,

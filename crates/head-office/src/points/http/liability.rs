@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State};
-use counterfoil_domain::points::Asset;
+use counterfoil_domain::points::{Asset, earning::last_month};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -53,7 +53,7 @@ pub(super) struct Liability {
 /// What the chain owes its members, by the month in which it ends.
 ///
 /// The sum of all open lots. What has ended counts no more, whether it is written down yet or not; the month is the chain's
-/// own, by the zone of its rule of earning.
+/// own, by the zone of its rule of earning (UTC while it has none).
 #[utoipa::path(
     get, path = "/v1/points/liability", tag = "points", operation_id = "show_liability",
     responses((status = 200, description = "What is owed", body = Liability)),
@@ -69,9 +69,7 @@ pub(super) async fn liability(State(app): State<Arc<App>>, operator: Operator) -
     let of = |asset: Asset| -> Result<OwedOf, DbError> {
         let mut months: BTreeMap<(bool, Option<String>), Owed> = BTreeMap::new();
         for lot in lots.iter().filter(|lot| lot.asset == asset) {
-            let month = lot
-                .ends_at
-                .and_then(|at| rule.as_ref().and_then(|rule| rule.last_month(at)));
+            let month = lot.ends_at.and_then(|at| last_month(rule.as_ref(), at));
             let owed = months.entry((month.is_none(), month.clone())).or_default();
             owed.month = month;
             owed.available = owed.available.saturating_add(lot.available);

@@ -9,12 +9,14 @@ use axum::{
     http::HeaderMap,
 };
 use counterfoil_domain::{
-    ids::MemberId,
+    ids::{MemberId, TenantId},
     points::{Asset, Cause, Earning, Reason, Source},
+    time::Millis,
     transition::{Answer, Command, Post, PostAnswer, Posting},
 };
 use counterfoil_protocol::problem::Code;
 use serde::{Deserialize, Serialize};
+use sqlx::AnyConnection;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
@@ -32,6 +34,7 @@ use crate::{
         http::{Reading, charset},
         import::{RowError, Unread, rows_of},
     },
+    tenants,
 };
 
 /// Errors that are shown.
@@ -107,22 +110,16 @@ pub(super) async fn open(
     let (tenant, now) = (operator.tenant, app.clock.now());
     let (said, new, same) = {
         let mut connection = app.db.reader().acquire().await.map_err(DbError::from)?;
-        let currency: String = sqlx::query_scalar("SELECT currency FROM tenants WHERE tenant = $1")
-            .bind(tenant.bytes().to_vec())
-            .fetch_one(&mut *connection)
-            .await
-            .map_err(DbError::from)?;
+        let currency = tenants::rows::currency(&mut connection, tenant).await?;
         let rule = rows::newest_rule(&mut connection, tenant).await?;
-        let mut said = opening::said(table, tenant, &currency, rule.as_ref(), now);
-        let (new, same) = compared(&mut connection, tenant, &mut said).await?;
+        let mut said = opening::said(table, &currency, rule.as_ref());
+        let (new, same) = compared(&mut connection, tenant, &mut said, now).await?;
         (said, new, same)
     };
-    let of = |asset: Asset| {
-        new.iter()
-            .filter(move |(opening, _)| opening.asset == asset)
-            .map(|(one, _)| one.amount)
+    let total = |asset: Asset| {
+        let of = new.iter().filter(|lot| lot.opening.asset == asset);
+        of.fold(0_i64, |sum, lot| sum.saturating_add(lot.opening.amount))
     };
-    let total = |asset| of(asset).fold(0_i64, i64::saturating_add);
     let mut report = OpeningReport {
         applied: false,
         new: new.len() as u64,
@@ -135,9 +132,7 @@ pub(super) async fn open(
     if !wanted.apply || report.wrong > 0 {
         return Ok(Json(report));
     }
-    for part in new.chunks(AT_ONCE) {
-        post(&app, &operator, part, now).await?;
-    }
+    // Before anything is posted: what is interrupted is in the log too.
     let mut lease = app.db.lease().await?;
     let mut deed = Deed::new(lease.begin().await?, app.random.as_ref(), operator.actor(), now);
     let detail = format!(
@@ -146,67 +141,102 @@ pub(super) async fn open(
     );
     deed.audit("balances.opened", &detail).await?;
     deed.commit("points.opened").await?;
+    drop(lease);
+    for part in new.chunks(AT_ONCE) {
+        post(&app, &operator, part, now).await?;
+    }
     report.applied = true;
     Ok(Json(report))
 }
 
-/// The lots that are new, each with its member, and how many are known; what is wrong with the others is noted.
+/// A lot that is new: whose it is, and what it is known by.
+struct New {
+    opening: Opening,
+    member: MemberId,
+    source: Source,
+}
+
+/// The lots that are new, and how many are known; what is wrong with the others is noted.
 async fn compared(
-    connection: &mut sqlx::AnyConnection,
-    tenant: counterfoil_domain::ids::TenantId,
+    connection: &mut AnyConnection,
+    tenant: TenantId,
     said: &mut Said,
-) -> Result<(Vec<(Opening, MemberId)>, u64), DbError> {
+    now: Millis,
+) -> Result<(Vec<New>, u64), DbError> {
     let mut people: BTreeMap<String, Option<MemberId>> = BTreeMap::new();
-    for opening in &said.openings {
-        if !people.contains_key(&opening.member) {
-            let found = members::rows::by_number(connection, tenant, &opening.member).await?;
-            people.insert(opening.member.clone(), found.map(|member| member.id));
+    let mut lots: Vec<New> = Vec::new();
+    let mut lines: BTreeMap<Source, u64> = BTreeMap::new();
+    for opening in std::mem::take(&mut said.openings) {
+        let line = opening.line;
+        let member = match people.get(&opening.member) {
+            Some(member) => *member,
+            None => {
+                let found = members::rows::by_number(connection, tenant, &opening.member).await?;
+                let member = found.map(|member| member.id);
+                people.insert(opening.member.clone(), member);
+                member
+            }
+        };
+        let Some(member) = member else {
+            let message = format!("nobody has the number {:?}", opening.member);
+            said.errors.push(RowError::new(line, "unknown_member", message));
+            continue;
+        };
+        let source = opening.source(tenant, member);
+        if let Some(before) = lines.insert(source, line) {
+            let message = format!("line {before} has the same member, asset and end: write their sum");
+            said.errors.push(RowError::new(line, "twice", message));
+            continue;
         }
+        lots.push(New {
+            opening,
+            member,
+            source,
+        });
     }
-    let sources: Vec<Source> = said.openings.iter().map(|opening| opening.source).collect();
+    let sources: Vec<Source> = lots.iter().map(|lot| lot.source).collect();
     let mut known: BTreeMap<Source, Earning> = BTreeMap::new();
     for part in sources.chunks(AT_ONCE) {
         let found = rows::load_earnings(connection, tenant, part).await?;
         known.extend(found.into_iter().map(|earning| (earning.source, earning)));
     }
     let (mut new, mut same) = (Vec::new(), 0);
-    for opening in std::mem::take(&mut said.openings) {
-        let member = people.get(&opening.member).copied().flatten();
-        match (member, known.get(&opening.source)) {
-            (None, _) => said.errors.push(RowError::new(
-                opening.line,
-                "unknown_member",
-                format!("nobody has the number {:?}", opening.member),
-            )),
-            (Some(member), None) => new.push((opening, member)),
-            (Some(member), Some(earning)) if (earning.member, earning.amount) == (member, opening.amount) => same += 1,
-            (Some(_), Some(earning)) => said.errors.push(RowError::new(
-                opening.line,
-                "changed",
-                format!("it was taken over before with {}: adjust it by hand", earning.amount),
-            )),
+    for lot in lots {
+        let Opening {
+            line, amount, ends_at, ..
+        } = lot.opening;
+        match known.get(&lot.source) {
+            Some(earning) if earning.amount == amount => same += 1,
+            Some(earning) => {
+                let message = format!("it was taken over before with {}: adjust it by hand", earning.amount);
+                said.errors.push(RowError::new(line, "changed", message));
+            }
+            None if ends_at.is_some_and(|at| at <= now) => {
+                said.errors.push(RowError::new(line, "over", "it has ended already"));
+            }
+            None => new.push(lot),
         }
     }
     said.errors.sort_by_key(|error| error.line);
     Ok((new, same))
 }
 
-async fn post(app: &App, operator: &Operator, part: &[(Opening, MemberId)], now: i64) -> Result<(), ApiError> {
-    let commands = part.iter().map(|(opening, member)| {
+async fn post(app: &App, operator: &Operator, part: &[New], now: Millis) -> Result<(), ApiError> {
+    let commands = part.iter().map(|lot| {
         Command::Post(Post {
-            member: *member,
-            asset: opening.asset,
+            member: lot.member,
+            asset: lot.opening.asset,
             what: Posting::Earn {
-                amount: Some(opening.amount),
+                amount: Some(lot.opening.amount),
                 rule: None,
                 paid: 0,
                 category: None,
                 at: now,
-                ends_at: opening.ends_at,
+                ends_at: lot.opening.ends_at,
             },
             cause: Cause {
                 reason: Reason::Opening,
-                source: Some(opening.source),
+                source: Some(lot.source),
                 at: now,
                 store: None,
                 actor: Some(operator.id.0),
@@ -219,13 +249,13 @@ async fn post(app: &App, operator: &Operator, part: &[(Opening, MemberId)], now:
         Err(Refusal::Busy) => return Err(ApiError::busy(2)),
         Err(refusal) => return Err(DbError::config(refusal.to_string()).into()),
     };
-    for (answered, (opening, _)) in answers.iter().zip(part) {
+    for (answered, lot) in answers.iter().zip(part) {
         if !matches!(answered.answer, Answer::Posted(PostAnswer::Posted { .. })) {
             return Err(ApiError::detailed(
                 Code::NotPosted,
                 format!(
                     "line {} is not taken by the account; what stands above it is",
-                    opening.line
+                    lot.opening.line
                 ),
             ));
         }

@@ -21,7 +21,7 @@ use judge::{Catalogue, judge};
 use row::Said;
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
-pub(crate) use table::{Row, Table};
+pub(crate) use table::{NoText, Row, Table};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
@@ -31,6 +31,7 @@ use crate::{
     db::{DbError, batch::json},
     deed::Deed,
     feed::{Item, TENANT_FEED},
+    tenants,
 };
 
 /// Largest file.
@@ -207,10 +208,7 @@ pub async fn preview(
     file: File,
     now: Millis,
 ) -> Result<Preview, DbError> {
-    let currency: String = sqlx::query_scalar("SELECT currency FROM tenants WHERE tenant = $1")
-        .bind(tenant.bytes().to_vec())
-        .fetch_one(&mut *connection)
-        .await?;
+    let currency = tenants::rows::currency(&mut *connection, tenant).await?;
     let Said {
         entries,
         mut errors,

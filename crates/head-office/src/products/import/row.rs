@@ -224,7 +224,7 @@ impl Reading<'_> {
         match self.row.cells.get(place).unwrap_or(EMPTY) {
             Ok(text) => Some(text.clone()),
             Err(what) => {
-                let message = format!("{column}: {what}");
+                let message = format!("{column}: {}", what.why);
                 self.refuse("damaged", message);
                 Some(String::new())
             }

@@ -6,13 +6,14 @@ use std::{
 };
 
 use calamine::{DataRef, Reader, SheetType, SheetVisible, Xlsx};
+use jiff::civil::Date;
 use zip::ZipArchive;
 
 use super::{
     MOST_ROWS, RowError, Unread,
     cell::number,
     row::is_blank,
-    table::{Cell, Row, Table},
+    table::{Cell, NoText, Row, Table},
 };
 
 /// Most bytes of what is packed in a file.
@@ -139,24 +140,40 @@ fn add(table: &mut Table, row: &mut Row, next: u64) -> bool {
     room
 }
 
+/// Why a date is no text.
+const A_DATE: &str = "a spreadsheet made a date of it: format the column as text";
+
+/// The day of a date without a time.
+fn day(value: &calamine::ExcelDateTime) -> Option<Date> {
+    let (year, month, day, hour, minute, second, milli) = value.to_ymd_hms_milli();
+    let is_day = value.is_datetime() && (hour, minute, second, milli) == (0, 0, 0, 0);
+    let part = |number: u8| i8::try_from(number).ok();
+    is_day
+        .then(|| Date::new(i16::try_from(year).ok()?, part(month)?, part(day)?).ok())
+        .flatten()
+}
+
 /// What somebody would have to type to get such a cell.
 fn typed(value: &DataRef<'_>) -> Cell {
     let text = |text: &str| match text.len() {
         0..=CELL_BYTES => Ok(text.to_owned()),
-        _ => Err("it is too long"),
+        _ => Err("it is too long".into()),
     };
     match value {
         DataRef::Empty => Ok(String::new()),
         DataRef::String(value) => text(value),
         DataRef::SharedString(value) => text(value),
         DataRef::Int(value) => Ok(value.to_string()),
-        DataRef::Float(value) => number(*value)
-            .ok_or("a spreadsheet keeps 15 digits of a number, and it has more: format the column as text"),
+        DataRef::Float(value) => number(*value).ok_or_else(|| {
+            "a spreadsheet keeps 15 digits of a number, and it has more: format the column as text".into()
+        }),
         DataRef::Bool(value) => Ok(i32::from(*value).to_string()),
-        DataRef::DateTime(_) | DataRef::DateTimeIso(_) | DataRef::DurationIso(_) => {
-            Err("a spreadsheet made a date of it: format the column as text")
-        }
-        DataRef::Error(_) => Err("a spreadsheet could not reckon it"),
+        DataRef::DateTime(value) => Err(NoText {
+            day: day(value),
+            ..A_DATE.into()
+        }),
+        DataRef::DateTimeIso(_) | DataRef::DurationIso(_) => Err(A_DATE.into()),
+        DataRef::Error(_) => Err("a spreadsheet could not reckon it".into()),
     }
 }
 

@@ -1,9 +1,26 @@
 //! The rows of a file, whatever kind of file it is.
 
+use jiff::civil::Date;
+
 use super::{MOST_ROWS, RowError};
 
-/// A cell that can't be what somebody typed, and why.
-pub type Cell = Result<String, &'static str>;
+/// Why a cell can't be what somebody typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoText {
+    /// In English.
+    pub why: &'static str,
+    /// The day, where it is one: what a spreadsheet makes of a date, and of some numbers.
+    pub day: Option<Date>,
+}
+
+impl From<&'static str> for NoText {
+    fn from(why: &'static str) -> Self {
+        Self { why, day: None }
+    }
+}
+
+/// A cell: its text, or why it is none.
+pub type Cell = Result<String, NoText>;
 
 /// A row with something in it.
 #[derive(Debug, Clone, PartialEq, Eq)]

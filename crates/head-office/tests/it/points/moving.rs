@@ -4,8 +4,10 @@ use axum::{
     body::{Body, to_bytes},
     http::Request,
 };
-use counterfoil_domain::people::OperatorRole;
+use counterfoil_domain::{people::OperatorRole, points::earning::EarningRule};
 use counterfoil_head_office::{capabilities::router, points::sweep};
+use jiff::civil::Date;
+use rust_xlsxwriter::{ExcelDateTime, Format, Workbook};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -17,6 +19,8 @@ use crate::{
 
 counterfoil_head_office::on_both! {
     balances_are_taken_over_once,
+    a_spreadsheet_is_read_with_its_dates,
+    what_was_taken_over_stays_known,
     what_is_wrong_is_told_by_line_and_nothing_is_done,
     what_is_owed_is_the_fold_of_the_ledger,
 }
@@ -93,6 +97,95 @@ async fn balances_are_taken_over_once(on: On) {
     assert_eq!(
         (&changed["errors"][0]["code"], &changed["errors"][0]["line"]),
         (&json!("changed"), &json!(2))
+    );
+    holds(&chain).await;
+}
+
+/// As a spreadsheet keeps it: a day as a date, another one as text, an amount as a number.
+fn workbook() -> Vec<u8> {
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    let dated = Format::new().set_num_format("yyyy-mm-dd");
+    for (column, name) in (0..).zip(["会员号", "资产", "数额", "到期日"]) {
+        sheet.write(0, column, name).unwrap();
+    }
+    sheet.write(1, 0, "M1").unwrap();
+    sheet.write(1, 2, 300).unwrap();
+    let day = ExcelDateTime::from_ymd(2027, 1, 31).unwrap();
+    sheet.write_datetime_with_format(1, 3, &day, &dated).unwrap();
+    sheet.write(2, 0, "M1").unwrap();
+    sheet.write(2, 2, "20").unwrap();
+    sheet.write(2, 3, "2027-02-28").unwrap();
+    sheet.write(3, 0, " M1 ").unwrap();
+    sheet.write(3, 1, "balance").unwrap();
+    sheet.write(3, 2, 12.5).unwrap();
+    book.save_to_buffer().unwrap()
+}
+
+async fn a_spreadsheet_is_read_with_its_dates(on: On) {
+    let chain = chain(on, 0).await;
+    publish(&chain, rule()).await;
+    let mover = mover(&chain).await;
+    let report = mover.opens(workbook(), true).await;
+    assert_eq!(counts(&report), (true, 3, 0, 0), "{report}");
+    // The same lots as those of the text.
+    let text = "member,asset,amount,ends\nM1,points,300,2027-01-31\nM1,balance,12.50,\nM1,points,20,2027-02-28\n";
+    assert_eq!(counts(&mover.opens(text, true).await), (true, 0, 3, 0));
+    // With a time it is no day.
+    let mut book = Workbook::new();
+    let sheet = book.add_worksheet();
+    let noon = ExcelDateTime::from_ymd(2027, 1, 31).unwrap().and_hms(12, 0, 0).unwrap();
+    for (column, name) in (0..).zip(["member", "amount", "ends"]) {
+        sheet.write(0, column, name).unwrap();
+    }
+    sheet.write(1, 0, "M1").unwrap();
+    sheet.write(1, 1, 5).unwrap();
+    let dated = Format::new().set_num_format("yyyy-mm-dd hh:mm");
+    sheet.write_datetime_with_format(1, 2, &noon, &dated).unwrap();
+    let report = mover.opens(book.save_to_buffer().unwrap(), true).await;
+    assert_eq!(
+        (counts(&report).3, &report["errors"][0]["line"]),
+        (1, &json!(2)),
+        "{report}"
+    );
+    holds(&chain).await;
+}
+
+async fn what_was_taken_over_stays_known(on: On) {
+    let chain = chain(on, 0).await;
+    publish(&chain, rule()).await;
+    let mover = mover(&chain).await;
+    let today: Date = "2026-11-23".parse().unwrap();
+    let last = |days: i8| {
+        let mut day = today;
+        for _ in 0..days {
+            day = day.tomorrow().unwrap();
+        }
+        day.to_string()
+    };
+    let file = format!("member,amount,ends\nM1,300,{}\nM1,20,{}\n", last(30), last(60));
+    let part = format!("member,amount,ends\nM1,300,{}\n", last(30));
+    // What was interrupted behind the first lot is completed by the whole file.
+    assert_eq!(counts(&mover.opens(part, true).await), (true, 1, 0, 0));
+    assert_eq!(counts(&mover.opens(file.clone(), true).await), (true, 1, 1, 0));
+    // Days end elsewhere since: the same lines are the same lots.
+    let elsewhere = EarningRule {
+        version: 2,
+        time_zone: "Europe/Lisbon".into(),
+        ..rule()
+    };
+    publish(&chain, elsewhere).await;
+    assert_eq!(counts(&mover.opens(file.clone(), true).await), (true, 0, 2, 0));
+    // One of them has ended meanwhile.
+    chain.clock.advance(40 * 24 * HOUR);
+    assert_eq!(counts(&mover.opens(file, true).await), (true, 0, 2, 0));
+    assert_eq!(
+        account(&chain, chain.member)
+            .await
+            .points
+            .balances_at(super::now(&chain))
+            .available,
+        20
     );
     holds(&chain).await;
 }

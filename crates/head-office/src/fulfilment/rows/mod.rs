@@ -1,22 +1,29 @@
 //! SQL of shipping requests, parcels, their errands and their waybills. Every write says under which condition, and whether
 //! it happened.
 
+mod errands;
+mod waybills;
+
 use counterfoil_domain::{
     ids::{MemberId, ParcelId, ShipmentId, TenantId},
     time::Millis,
     words::Word,
 };
+pub use errands::{
+    Errand, Left, Taken, cleared, consignment, due, left, ordered, ordered_by_hand, put_off, take, to_be_cleared,
+};
 use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, Row, any::AnyRow};
 use utoipa::ToSchema;
+pub use waybills::{
+    Waybill, WaybillStatus, insert_waybill, look_later, phone, subscribed, surplus_cancelled, take_look, to_track,
+    told, waybill, waybills_of,
+};
 
 use super::{Address, ShipLine, ShipRequest, ShipmentKind, addresses};
-use crate::{
-    carriers::{Consignment, Event, Goods, Progress, Report},
-    db::{
-        DbError,
-        batch::{Binds, Text, execute, execute_all, fetch, id, id_or_null, json, select_by_id},
-    },
+use crate::db::{
+    DbError,
+    batch::{Binds, Text, execute, execute_all, fetch, id, id_or_null, select_by_id, word, word_or_null},
 };
 
 /// Where a parcel stands. The words never change: they are stored.
@@ -71,28 +78,6 @@ pub enum Change {
     Address,
     /// It goes nowhere.
     Cancel,
-}
-
-/// What is to be done at the carrier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
-#[strum(serialize_all = "snake_case")]
-pub enum Errand {
-    /// Order a waybill.
-    Order,
-    /// Cancel every waybill of the generation but the live one, and that too where a change waits for it.
-    Clear,
-}
-
-/// How a waybill stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, strum::IntoStaticStr, strum::EnumString)]
-#[strum(serialize_all = "snake_case")]
-pub enum WaybillStatus {
-    /// The parcel travels by it.
-    Live,
-    /// It came though the parcel had one; the carrier is to cancel it.
-    Surplus,
-    /// The carrier has cancelled it.
-    Cancelled,
 }
 
 /// A shipping request.
@@ -152,60 +137,6 @@ pub struct Parcel {
     pub changed_at: Millis,
 }
 
-/// A waybill.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Waybill {
-    /// Whose.
-    pub carrier: String,
-    /// Its number.
-    pub number: String,
-    /// Of which parcel.
-    pub parcel: ParcelId,
-    /// Of which generation of it.
-    pub generation: i64,
-    /// How it stands.
-    pub status: WaybillStatus,
-    /// How far the parcel is, as far as anybody has told.
-    pub progress: Option<Progress>,
-    /// What happened to it.
-    pub events: Vec<Event>,
-    /// When the carrier last told.
-    pub told_at: Option<Millis>,
-    /// When it was last asked.
-    pub asked_at: Option<Millis>,
-    /// Whether it tells by itself.
-    pub subscribed: bool,
-}
-
-/// An errand that somebody has taken.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Taken {
-    /// The chain.
-    pub tenant: TenantId,
-    /// Of which parcel.
-    pub parcel: ParcelId,
-    /// Of which generation.
-    pub generation: i64,
-    /// What is to be done.
-    pub errand: Errand,
-    /// How often it was begun, this time included.
-    pub tries: i64,
-    /// Proves that nobody else has taken it since.
-    pub turn: i64,
-    /// Until when an answer may still come that nobody has heard.
-    pub doubtful_until: Option<Millis>,
-}
-
-fn word<W: Word>(row: &AnyRow, column: &'static str) -> Result<W, DbError> {
-    W::parse(&row.try_get::<String, _>(column)?).ok_or(DbError::Decode { column })
-}
-
-fn word_or_null<W: Word>(row: &AnyRow, column: &'static str) -> Result<Option<W>, DbError> {
-    let text: Option<String> = row.try_get(column)?;
-    text.map(|text| W::parse(&text).ok_or(DbError::Decode { column }))
-        .transpose()
-}
-
 fn read_shipment(row: &AnyRow) -> Result<Shipment, DbError> {
     Ok(Shipment {
         id: id(row, "id", ShipmentId::from_bytes)?,
@@ -239,21 +170,6 @@ fn read_line(row: &AnyRow) -> Result<Line, DbError> {
         name: row.try_get("name")?,
         ordered: row.try_get("ordered")?,
         in_parcels: row.try_get("in_parcels")?,
-    })
-}
-
-fn read_waybill(row: &AnyRow) -> Result<Waybill, DbError> {
-    Ok(Waybill {
-        carrier: row.try_get("carrier")?,
-        number: row.try_get("number")?,
-        parcel: id(row, "parcel", ParcelId::from_bytes)?,
-        generation: row.try_get("generation")?,
-        status: word(row, "status")?,
-        progress: word_or_null(row, "progress")?,
-        events: json(row, "events")?,
-        told_at: row.try_get("told_at")?,
-        asked_at: row.try_get("asked_at")?,
-        subscribed: row.try_get::<i64, _>("subscribed")? == 1,
     })
 }
 
@@ -305,14 +221,6 @@ const PARCELS_OF: Text = Text::new(
 const PARCEL_LINES_OF: Text = Text::new(
     "SELECT parcel, line, quantity FROM parcel_lines WHERE tenant = $1 AND parcel IN (",
     ") ORDER BY parcel, line",
-);
-const WAYBILLS_OF: Text = Text::new(
-    "SELECT carrier, number, parcel, generation, status, progress, events, told_at, asked_at, subscribed FROM waybills WHERE tenant = $1 AND parcel IN (",
-    ") ORDER BY parcel, created_at, number",
-);
-const TROUBLES_OF: Text = Text::new(
-    "SELECT parcel, generation, errand, tries, trouble FROM parcel_generations WHERE tenant = $1 AND parcel IN (",
-    ") ORDER BY parcel, generation",
 );
 
 /// Makes a request and its lines; false when there is one of this source already.
@@ -780,435 +688,6 @@ pub async fn cancel(
     Ok(set.rows_affected() == 1)
 }
 
-// ---- errands
-
-/// Errands that are due, of all chains, the one that waits longest first.
-///
-/// # Errors
-/// The driver's.
-pub async fn due(connection: &mut AnyConnection, now: Millis, most: i64) -> Result<Vec<Taken>, DbError> {
-    sqlx::query(
-        "SELECT tenant, parcel, generation, errand, tries, turn, doubtful_until FROM parcel_generations WHERE errand_at <= $1 ORDER BY errand_at LIMIT $2",
-    )
-    .bind(now)
-    .bind(most)
-    .fetch_all(connection)
-    .await?
-    .iter()
-    .map(|row| {
-        Ok(Taken {
-            tenant: id(row, "tenant", TenantId::from_bytes)?,
-            parcel: id(row, "parcel", ParcelId::from_bytes)?,
-            generation: row.try_get("generation")?,
-            errand: word(row, "errand")?,
-            tries: row.try_get("tries")?,
-            turn: row.try_get("turn")?,
-            doubtful_until: row.try_get("doubtful_until")?,
-        })
-    })
-    .collect()
-}
-
-/// Takes an errand as it was read: nobody else takes it before `until`. An order leaves doubt from here on, whatever becomes
-/// of whoever takes it. Nothing when somebody was first.
-///
-/// # Errors
-/// The driver's.
-pub async fn take(
-    connection: &mut AnyConnection,
-    seen: &Taken,
-    until: Millis,
-    doubtful_until: Millis,
-) -> Result<Option<Taken>, DbError> {
-    let doubtful_until = match seen.errand {
-        Errand::Order => Some(doubtful_until),
-        Errand::Clear => seen.doubtful_until,
-    };
-    let taken = sqlx::query(
-        "UPDATE parcel_generations SET errand_at = $1, tries = tries + 1, turn = turn + 1, doubtful_until = $2 WHERE tenant = $3 AND parcel = $4 AND generation = $5 AND turn = $6 AND errand IS NOT NULL",
-    )
-    .bind(until)
-    .bind(doubtful_until)
-    .bind(seen.tenant.bytes().to_vec())
-    .bind(seen.parcel.bytes().to_vec())
-    .bind(seen.generation)
-    .bind(seen.turn)
-    .execute(connection)
-    .await?;
-    Ok((taken.rows_affected() == 1).then(|| Taken {
-        tries: seen.tries + 1,
-        turn: seen.turn + 1,
-        doubtful_until,
-        ..seen.clone()
-    }))
-}
-
-/// An errand came to nothing and is done again later. `uncounted` = it was not really begun; `sure` = nothing can have been
-/// done at the carrier, so that it leaves no doubt. Nothing when somebody else has it by now.
-///
-/// # Errors
-/// The driver's.
-pub async fn put_off(
-    connection: &mut AnyConnection,
-    taken: &Taken,
-    until: Millis,
-    trouble: &str,
-    uncounted: bool,
-    sure: bool,
-) -> Result<(), DbError> {
-    sqlx::query(
-        "UPDATE parcel_generations SET errand_at = $1, trouble = $2, tries = tries - $3, doubtful_until = CASE WHEN $4 = 1 THEN NULL ELSE doubtful_until END WHERE tenant = $5 AND parcel = $6 AND generation = $7 AND turn = $8 AND errand IS NOT NULL",
-    )
-    .bind(until)
-    .bind(trouble.to_owned())
-    .bind(i64::from(uncounted))
-    .bind(i64::from(sure))
-    .bind(taken.tenant.bytes().to_vec())
-    .bind(taken.parcel.bytes().to_vec())
-    .bind(taken.generation)
-    .bind(taken.turn)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// An order is done, whoever did it. What is left is to look, once no answer can come any longer, for what nobody has heard
-/// of: an order that was begun twice, or a carrier that made two waybills of one. False when it was done before, or something
-/// else is to be done by now.
-///
-/// # Errors
-/// The driver's.
-pub async fn ordered(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    parcel: ParcelId,
-    generation: i64,
-) -> Result<bool, DbError> {
-    let done = sqlx::query(
-        "UPDATE parcel_generations SET errand = CASE WHEN doubtful_until IS NULL THEN NULL ELSE 'clear' END, errand_at = doubtful_until, tries = 0, turn = turn + 1, trouble = NULL WHERE tenant = $1 AND parcel = $2 AND generation = $3 AND errand = 'order'",
-    )
-    .bind(tenant.bytes().to_vec())
-    .bind(parcel.bytes().to_vec())
-    .bind(generation)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// The waybill is typed: as [`ordered`], but an order that was begun at all may still come to something.
-///
-/// # Errors
-/// The driver's.
-pub async fn ordered_by_hand(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    parcel: &Parcel,
-) -> Result<bool, DbError> {
-    let done = sqlx::query(
-        "UPDATE parcel_generations SET errand = CASE WHEN doubtful_until IS NULL THEN NULL ELSE 'clear' END, errand_at = doubtful_until, tries = 0, turn = turn + 1, trouble = NULL WHERE tenant = $1 AND parcel = $2 AND generation = $3 AND errand = 'order'",
-    )
-    .bind(tenant.bytes().to_vec())
-    .bind(parcel.id.bytes().to_vec())
-    .bind(parcel.generation)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// Everything is cleared away; where an answer may still come it is done again then. False when somebody else has it by now.
-///
-/// # Errors
-/// The driver's.
-pub async fn cleared(connection: &mut AnyConnection, taken: &Taken, now: Millis) -> Result<bool, DbError> {
-    let done = sqlx::query(
-        "UPDATE parcel_generations SET errand = CASE WHEN doubtful_until > $1 THEN 'clear' ELSE NULL END, errand_at = CASE WHEN doubtful_until > $1 THEN doubtful_until ELSE NULL END, doubtful_until = CASE WHEN doubtful_until > $1 THEN doubtful_until ELSE NULL END, tries = 0, turn = turn + 1, trouble = NULL WHERE tenant = $2 AND parcel = $3 AND generation = $4 AND turn = $5 AND errand = 'clear'",
-    )
-    .bind(now)
-    .bind(taken.tenant.bytes().to_vec())
-    .bind(taken.parcel.bytes().to_vec())
-    .bind(taken.generation)
-    .bind(taken.turn)
-    .execute(connection)
-    .await?;
-    Ok(done.rows_affected() == 1)
-}
-
-/// There is something to clear away now.
-///
-/// # Errors
-/// The driver's.
-pub async fn to_be_cleared(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    parcel: ParcelId,
-    generation: i64,
-    now: Millis,
-) -> Result<(), DbError> {
-    sqlx::query("UPDATE parcel_generations SET errand = 'clear', errand_at = $1, tries = 0, turn = turn + 1 WHERE tenant = $2 AND parcel = $3 AND generation = $4 AND (errand IS NULL OR errand = 'clear')")
-        .bind(now)
-        .bind(tenant.bytes().to_vec())
-        .bind(parcel.bytes().to_vec())
-        .bind(generation)
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// What the carrier is told of a parcel of this generation; nothing when it is none that goes anywhere.
-///
-/// # Errors
-/// The driver's.
-pub async fn consignment(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    parcel: ParcelId,
-    generation: i64,
-) -> Result<Option<Consignment>, DbError> {
-    let Some(found) = self::parcel(connection, tenant, parcel).await? else {
-        return Ok(None);
-    };
-    let goes = matches!(found.state, ParcelState::Waiting | ParcelState::Packed);
-    if found.generation != generation || found.change.is_some() || !goes {
-        return Ok(None);
-    }
-    let Some(shipment) = shipments(connection, tenant, &[found.shipment]).await?.pop() else {
-        return Ok(None);
-    };
-    let lines = lines_of(connection, tenant, &[found.shipment]).await?;
-    let goods = parcel_lines(connection, tenant, &[parcel]).await?.into_iter();
-    let goods = goods.filter_map(|(_, line, quantity)| {
-        let line = lines.iter().find(|one| one.line == line)?;
-        Some(Goods {
-            name: line.name.clone(),
-            quantity,
-        })
-    });
-    let Address {
-        recipient,
-        phone,
-        region,
-        street,
-    } = shipment.address;
-    Ok(Some(Consignment {
-        recipient,
-        phone,
-        region,
-        street,
-        goods: goods.collect(),
-    }))
-}
-
-// ---- waybills
-
-/// Writes a waybill; false when it is known already, or the parcel has a live one.
-///
-/// # Errors
-/// The driver's.
-#[expect(clippy::too_many_arguments, reason = "a row")]
-pub async fn insert_waybill(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    carrier: &str,
-    number: &str,
-    parcel: ParcelId,
-    generation: i64,
-    status: WaybillStatus,
-    now: Millis,
-) -> Result<bool, DbError> {
-    let added = sqlx::query(
-        "INSERT INTO waybills (tenant, carrier, number, parcel, generation, status, created_at, progress, event_at, event_count, events, told_at, asked_at, track_at, subscribed) VALUES ($1, $2, $3, $4, $5, $6, $7, NULL, NULL, 0, '[]', NULL, NULL, NULL, 0) ON CONFLICT DO NOTHING",
-    )
-    .bind(tenant.bytes().to_vec())
-    .bind(carrier.to_owned())
-    .bind(number.to_owned())
-    .bind(parcel.bytes().to_vec())
-    .bind(generation)
-    .bind(status.as_str().to_owned())
-    .bind(now)
-    .execute(connection)
-    .await?;
-    Ok(added.rows_affected() == 1)
-}
-
-/// The carrier has cancelled a waybill that was surplus.
-///
-/// # Errors
-/// The driver's.
-pub async fn surplus_cancelled(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    carrier: &str,
-    number: &str,
-) -> Result<(), DbError> {
-    sqlx::query("UPDATE waybills SET status = 'cancelled', track_at = NULL WHERE tenant = $1 AND carrier = $2 AND number = $3 AND status = 'surplus'")
-        .bind(tenant.bytes().to_vec())
-        .bind(carrier.to_owned())
-        .bind(number.to_owned())
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// A waybill by its number.
-///
-/// # Errors
-/// The driver's.
-pub async fn waybill(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    carrier: &str,
-    number: &str,
-) -> Result<Option<Waybill>, DbError> {
-    let row = sqlx::query(
-        "SELECT carrier, number, parcel, generation, status, progress, events, told_at, asked_at, subscribed FROM waybills WHERE tenant = $1 AND carrier = $2 AND number = $3",
-    )
-        .bind(tenant.bytes().to_vec())
-        .bind(carrier.to_owned())
-        .bind(number.to_owned())
-        .fetch_optional(connection)
-        .await?;
-    row.as_ref().map(read_waybill).transpose()
-}
-
-/// Waybills of which the carrier is to be asked, of all chains, the one that waits longest first.
-///
-/// # Errors
-/// The driver's.
-pub async fn to_track(
-    connection: &mut AnyConnection,
-    now: Millis,
-    most: i64,
-) -> Result<Vec<(TenantId, String, String)>, DbError> {
-    sqlx::query("SELECT tenant, carrier, number FROM waybills WHERE track_at <= $1 ORDER BY track_at LIMIT $2")
-        .bind(now)
-        .bind(most)
-        .fetch_all(connection)
-        .await?
-        .iter()
-        .map(|row| {
-            Ok((
-                id(row, "tenant", TenantId::from_bytes)?,
-                row.try_get("carrier")?,
-                row.try_get("number")?,
-            ))
-        })
-        .collect()
-}
-
-/// Takes the right to ask about a waybill, if nobody has since `spared`; it is due again at `next` where it is tracked at all.
-///
-/// # Errors
-/// The driver's.
-pub async fn take_look(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    waybill: (&str, &str),
-    spared: Millis,
-    now: Millis,
-    next: Millis,
-) -> Result<bool, DbError> {
-    let taken = sqlx::query(
-        "UPDATE waybills SET asked_at = $1, track_at = CASE WHEN track_at IS NULL THEN NULL ELSE $2 END WHERE tenant = $3 AND carrier = $4 AND number = $5 AND (asked_at IS NULL OR asked_at <= $6)",
-    )
-    .bind(now)
-    .bind(next)
-    .bind(tenant.bytes().to_vec())
-    .bind(waybill.0.to_owned())
-    .bind(waybill.1.to_owned())
-    .bind(spared)
-    .execute(connection)
-    .await?;
-    Ok(taken.rows_affected() == 1)
-}
-
-/// Has a waybill looked at later.
-///
-/// # Errors
-/// The driver's.
-pub async fn look_later(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    waybill: (&str, &str),
-    at: Millis,
-) -> Result<(), DbError> {
-    sqlx::query(
-        "UPDATE waybills SET track_at = $1 WHERE tenant = $2 AND carrier = $3 AND number = $4 AND track_at IS NOT NULL",
-    )
-    .bind(at)
-    .bind(tenant.bytes().to_vec())
-    .bind(waybill.0.to_owned())
-    .bind(waybill.1.to_owned())
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// The carrier tells by itself from now on.
-///
-/// # Errors
-/// The driver's.
-pub async fn subscribed(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    waybill: (&str, &str),
-) -> Result<(), DbError> {
-    sqlx::query("UPDATE waybills SET subscribed = 1 WHERE tenant = $1 AND carrier = $2 AND number = $3")
-        .bind(tenant.bytes().to_vec())
-        .bind(waybill.0.to_owned())
-        .bind(waybill.1.to_owned())
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Writes what the carrier tells, unless it is older than what is held: by its newest event, and, of the same instant, by
-/// how many there are. `next` = when it is due again where it is tracked at all; nothing once nothing more comes.
-///
-/// # Errors
-/// The driver's.
-pub async fn told(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    waybill: (&str, &str),
-    report: &Report,
-    now: Millis,
-    next: Option<Millis>,
-) -> Result<bool, DbError> {
-    let events = serde_json::to_string(&report.events).map_err(|error| DbError::config(error.to_string()))?;
-    let written = sqlx::query(
-        "UPDATE waybills SET progress = $1, event_at = $2, event_count = $3, events = $4, told_at = $5, track_at = CASE WHEN track_at IS NULL THEN NULL ELSE $6 END WHERE tenant = $7 AND carrier = $8 AND number = $9 AND (event_at IS NULL OR event_at < $2 OR (event_at = $2 AND event_count <= $3))",
-    )
-    .bind(report.progress.as_str().to_owned())
-    .bind(report.newest().unwrap_or(0))
-    .bind(i64::try_from(report.events.len()).unwrap_or(i64::MAX))
-    .bind(events)
-    .bind(now)
-    .bind(next)
-    .bind(tenant.bytes().to_vec())
-    .bind(waybill.0.to_owned())
-    .bind(waybill.1.to_owned())
-    .execute(connection)
-    .await?;
-    Ok(written.rows_affected() == 1)
-}
-
-/// The phone number of whom a parcel goes to.
-///
-/// # Errors
-/// The driver's.
-pub async fn phone(connection: &mut AnyConnection, tenant: TenantId, parcel: ParcelId) -> Result<String, DbError> {
-    let phone: Option<String> = sqlx::query_scalar(
-        "SELECT s.phone AS phone FROM parcels p JOIN shipments s ON s.tenant = p.tenant AND s.id = p.shipment WHERE p.tenant = $1 AND p.id = $2",
-    )
-    .bind(tenant.bytes().to_vec())
-    .bind(parcel.bytes().to_vec())
-    .fetch_optional(connection)
-    .await?;
-    Ok(phone.unwrap_or_default())
-}
-
-// ---- looking
-
 /// A parcel.
 ///
 /// # Errors
@@ -1364,63 +843,6 @@ pub async fn parcel_lines(
             row.try_get("line")?,
             row.try_get("quantity")?,
         ))
-    })
-    .collect()
-}
-
-/// Waybills of parcels, whatever became of them.
-///
-/// # Errors
-/// The driver's.
-pub async fn waybills_of(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    parcels: &[ParcelId],
-) -> Result<Vec<Waybill>, DbError> {
-    fetch(connection, WAYBILLS_OF, "", tenant, parcels, |b, id| {
-        b.bytes(id.bytes());
-    })
-    .await?
-    .read(read_waybill)
-    .collect()
-}
-
-/// What is left to do at the carrier for a generation.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Left {
-    /// Of which parcel.
-    pub parcel: ParcelId,
-    /// Of which generation.
-    pub generation: i64,
-    /// What.
-    pub errand: Option<Errand>,
-    /// How often it was begun.
-    pub tries: i64,
-    /// Why it came to nothing.
-    pub trouble: Option<String>,
-}
-
-/// What is left to do at the carrier for parcels, by generation.
-///
-/// # Errors
-/// The driver's.
-pub async fn left(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    parcels: &[ParcelId],
-) -> Result<Vec<Left>, DbError> {
-    fetch(connection, TROUBLES_OF, "", tenant, parcels, |b, id| {
-        b.bytes(id.bytes());
-    })
-    .await?
-    .read(|row| {
-        Ok(Left {
-            parcel: id(row, "parcel", ParcelId::from_bytes)?,
-            generation: row.try_get("generation")?,
-            errand: word_or_null(row, "errand")?,
-            tries: row.try_get("tries")?,
-            trouble: row.try_get("trouble")?,
-        })
     })
     .collect()
 }
