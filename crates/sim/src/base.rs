@@ -12,6 +12,7 @@ use counterfoil_counter::{Counter, Parts};
 use counterfoil_domain::ids::{AddressId, MemberId, StoreId, TemplateId, TenantId};
 use counterfoil_head_office::{
     App, admin, capabilities,
+    carriers::setting::{self, Adapter, NewSetting},
     db::Db,
     fulfilment::{
         Address,
@@ -24,6 +25,7 @@ use counterfoil_head_office::{
 use serde_json::{Value, json};
 use sqlx::Row;
 use tempfile::TempDir;
+use zeroize::Zeroizing;
 
 use crate::{
     ambient::{Dice, Doom, OfficeClock, START, TillClock, Time},
@@ -234,6 +236,15 @@ impl Base {
 
     /// Gifts of which there are few, and an address of each member to send them to.
     async fn add_gifts(&mut self, app: &App, net: &Net) -> Result<()> {
+        let carrier = NewSetting {
+            adapter: Adapter::Sandbox,
+            // Nobody is there: the simulated carrier is asked in its place.
+            url: "http://127.0.0.1:9",
+            account: "",
+            secret: &Zeroizing::default(),
+            public: None,
+        };
+        setting::set(&app.db, app.clock.as_ref(), app.random.as_ref(), self.tenant, &carrier).await?;
         let warehouse = json!({ "name": "North" });
         let warehouse = ask(net, &self.operator, "warehouse", "/v1/warehouses", &warehouse).await?;
         let mut places: Vec<Value> = self.stores.iter().map(|store| json!(store)).collect();

@@ -4,6 +4,7 @@
 
 mod ambient;
 mod base;
+mod carrier;
 mod judge;
 mod kinds;
 mod net;

@@ -17,13 +17,14 @@ use counterfoil_domain::{
     people::Role,
     time::{MINUTE, Millis},
 };
-use counterfoil_head_office::{App, capabilities, db::Db};
+use counterfoil_head_office::{App, capabilities, carriers::Registry, db::Db};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::{
     ambient::{Dice, Doom, OfficeClock, START, TillClock, Time, until},
     base::{self, Base, DEVICES, FILE, till_folder},
+    carrier::SimCarrier,
     net::{Net, Reached, Wire},
     step::Faults,
 };
@@ -108,6 +109,8 @@ pub struct World {
     pub folder: TempDir,
     pub time: Time,
     pub net: Arc<Net>,
+    /// Who takes parcels.
+    pub carrier: SimCarrier,
     pub office: Option<Office>,
     pub office_doom: Arc<Doom>,
     pub office_boots: u64,
@@ -148,6 +151,7 @@ impl World {
             folder,
             time: Time::at(START + MINUTE),
             net: Arc::new(Net::default()),
+            carrier: SimCarrier::default(),
             office: None,
             office_doom: Arc::new(Doom::default()),
             office_boots: 0,
@@ -218,6 +222,7 @@ impl World {
         let faults: Arc<dyn counterfoil_head_office::db::Faults> = self.office_doom.clone();
         let db = Db::open_with(&url, clock.as_ref(), dice.as_ref(), 1, Some(faults)).await?;
         let app = App::on(db, clock, dice, false);
+        app.own.put(Registry::through(Arc::new(self.carrier.clone())));
         self.net.connect(Some(Reached {
             router: capabilities::router(Arc::clone(&app), None),
             doom: Arc::clone(&self.office_doom),

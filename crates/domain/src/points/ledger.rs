@@ -471,8 +471,8 @@ impl Ledger {
         let mut draft = Draft::of(id);
         for pin in hold.pins {
             if let Some(lot) = self.lot_mut(pin.lot) {
-                lot.held -= pin.amount;
-                lot.free += pin.amount;
+                lot.held -= planted!("released_pins_on", 0, pin.amount);
+                lot.free += planted!("released_points_gone", 0, pin.amount);
                 draft.add(pin.lot, pin.amount, -pin.amount);
             }
         }

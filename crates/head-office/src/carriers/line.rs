@@ -39,6 +39,7 @@ impl Line {
         }
         let answer = match patience {
             Some(patience) => tokio::select! {
+                biased;
                 answer = question => answer,
                 () = self.clock.sleep(patience) => Err(CarrierError::Unclear("no answer in time")),
             },

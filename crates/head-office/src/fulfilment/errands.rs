@@ -9,6 +9,7 @@
 use std::{sync::Arc, time::Duration};
 
 use counterfoil_domain::{
+    planted,
     time::{MINUTE, Millis, SECOND},
     words::Word,
 };
@@ -82,18 +83,16 @@ pub fn start(app: &Arc<App>) {
     });
 }
 
-/// Does what is due now, at most so many at once; how many there were. What still hangs when its time is up goes on by itself.
+/// Does what is due now, one after the other; how many there were. What still hangs when its time is up goes on by itself.
 ///
 /// # Errors
 /// The database's.
 pub async fn turn(app: &Arc<App>) -> Result<usize, DbError> {
     let taken = take(app, AT_ONCE).await?;
-    let mut at_work = JoinSet::new();
     let count = taken.len();
     for one in taken {
-        at_work.spawn(run(Arc::clone(app), one));
+        run(Arc::clone(app), one).await;
     }
-    while at_work.join_next().await.is_some() {}
     Ok(count)
 }
 
@@ -178,7 +177,7 @@ async fn put_off(app: &App, taken: &Taken, trouble: &Trouble) -> Result<(), DbEr
     };
     let uncounted = matches!(trouble, Trouble::NoCarrier | Trouble::Carrier(CarrierError::LeftAlone));
     // What an earlier try may have left stays in doubt.
-    let sure = taken.errand == Errand::Order && taken.tries == 1 && trouble.is_sure();
+    let sure = taken.errand == Errand::Order && taken.tries == 1 && planted!("doubt_forgotten", true, trouble.is_sure());
     let mut lease = app.db.lease().await?;
     let mut transaction = lease.begin().await?;
     let until = app.clock.now().saturating_add(wait);
@@ -214,27 +213,37 @@ async fn order(app: &Arc<App>, taken: &Taken) -> Result<(), Trouble> {
     }
     let patience = line.patience;
     let mut asking = {
-        let (app, taken, line) = (Arc::clone(app), taken.clone(), line.clone());
-        app.tasks.clone().spawn(async move {
-            let asked = app.stopping.run_until_cancelled(line.order(&key, &what)).await;
-            let number = asked.ok_or(CarrierError::Unclear("this program ends"))??;
-            match give(&app, &taken, carrier, &number).await {
-                Ok(Given::Taken) => Err(Trouble::Taken),
-                Ok(_) => Ok(()),
-                Err(error) => {
-                    tracing::warn!(%error, parcel = %taken.parcel, "a waybill was not written down: it will be found again");
-                    Err(error.into())
-                }
-            }
-        })
+        let line = line.clone();
+        Box::pin(async move { line.order(&key, &what).await })
     };
     tokio::select! {
-        answer = &mut asking => answer.unwrap_or(Err(Trouble::Carrier(CarrierError::Unclear("asking failed")))),
-        () = app.clock.sleep(patience) => {
-            // It goes on by itself: what it comes to is written down however late.
-            line.gave_up();
-            Err(Trouble::Carrier(CarrierError::Unclear("no answer in time")))
+        biased;
+        answer = &mut asking => return written(app, taken, carrier, answer).await,
+        () = app.clock.sleep(patience) => line.gave_up(),
+    }
+    // It goes on by itself: what it comes to is written down however late.
+    let (app, taken) = (Arc::clone(app), taken.clone());
+    app.tasks.clone().spawn(async move {
+        let Some(answer) = app.stopping.run_until_cancelled(asking).await else {
+            return;
+        };
+        if let Err(trouble) = written(&app, &taken, carrier, answer).await {
+            tracing::warn!(%trouble, parcel = %taken.parcel, "an order that was given up came to nothing");
         }
+    });
+    Err(Trouble::Carrier(CarrierError::Unclear("no answer in time")))
+}
+
+/// What a carrier answered to an order, written down. What can't be written is found again under our own key.
+async fn written(
+    app: &App,
+    taken: &Taken,
+    carrier: &str,
+    answer: Result<String, CarrierError>,
+) -> Result<(), Trouble> {
+    match give(app, taken, carrier, &answer?).await? {
+        Given::Taken => Err(Trouble::Taken),
+        Given::Live | Given::Known | Given::Surplus => Ok(()),
     }
 }
 
@@ -293,7 +302,7 @@ async fn clear(app: &Arc<App>, taken: &Taken) -> Result<(), Trouble> {
         .filter(|one| one.generation == taken.generation)
         .collect();
     let ordering = ordering(app, taken).await?;
-    if taken.doubtful_until.is_some() {
+    if taken.doubtful_until.is_some() && planted!("second_waybill_stays", false, true) {
         let (carrier, line) = ordering.as_ref().ok_or(Trouble::NoCarrier)?;
         for number in line.find(&carrier_key(taken.parcel, taken.generation)).await? {
             if !known.iter().any(|one| one.number == number && one.carrier == *carrier) {
@@ -303,7 +312,7 @@ async fn clear(app: &Arc<App>, taken: &Taken) -> Result<(), Trouble> {
     }
     for waybill in &known {
         let is_wanted = match waybill.status {
-            WaybillStatus::Live => change.is_none(),
+            WaybillStatus::Live => change.is_none() || planted!("unwanted_waybill_stays", true, false),
             WaybillStatus::Surplus => false,
             WaybillStatus::Cancelled => continue,
         };
@@ -393,7 +402,7 @@ async fn end(app: &App, taken: &Taken, parcel: &Parcel, change: Option<Change>) 
             Change::Cancel => ("parcel.cancelled", parcel.generation),
         };
         deed.audit(action, &format!("{} {detail}", taken.parcel)).await?;
-        if change == Change::Cancel {
+        if change == Change::Cancel && planted!("cancelled_unsaid", false, true) {
             warehouse::settle_cancelled(&mut deed, parcel, Outcome::Returned).await?;
         }
     }

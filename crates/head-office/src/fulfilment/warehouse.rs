@@ -1,6 +1,9 @@
 //! What the warehouse does with parcels, and what follows from it.
 
-use counterfoil_domain::ids::{ParcelId, ShipmentId};
+use counterfoil_domain::{
+    ids::{ParcelId, ShipmentId},
+    planted,
+};
 use counterfoil_protocol::problem::Code;
 use uuid::Uuid;
 
@@ -155,6 +158,7 @@ pub async fn settle(deed: &mut Deed<'_>, id: ParcelId, outcome: Outcome) -> Resu
         ));
     }
     let shipment = shipment(deed, parcel.shipment).await?;
+    let outcome = planted!("lost_said_returned", Outcome::Returned, outcome);
     let lines = held(deed, id).await?;
     Ok(tell(deed, &shipment, id.0, outcome, &lines).await?)
 }

@@ -20,7 +20,7 @@ use counterfoil_domain::{
 use counterfoil_head_office::{App, stores::rows::load_devices, verify};
 
 use crate::{
-    kinds::{self, later, operators},
+    kinds::{self, later, operators, parcels},
     world::World,
 };
 use copies::{Copy, copies};
@@ -87,6 +87,7 @@ pub async fn finale(world: &mut World) -> Result<Violations> {
         violations.push(format!("not everything was delivered: {left}"));
     }
     later::sweep(world).await?;
+    violations.extend(parcels::quiet(world).await?);
     world.pass(MINUTE).await;
     if let Err(left) = quiet(world).await? {
         violations.push(format!("not everything was read: {left}"));

@@ -1,18 +1,14 @@
-//! Gifts for points: exchanged, paid for, called off; and the parcels of those that are shipped. What must hold of them is
-//! what `verify` checks.
+//! Gifts for points: exchanged, paid for, called off. What must hold of them is what `verify` checks, and that one question
+//! is one exchange.
 
 use anyhow::Result;
 use counterfoil_domain::time::MINUTE;
 use counterfoil_head_office::{
-    fulfilment::errands,
     gifts::id_of,
     members::sessions::{Link, begin},
-    outbox,
-    processes::Role,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use uuid::Uuid;
 
 use super::{Kind, questions::post};
 use crate::{
@@ -115,98 +111,5 @@ impl Kind for EndExchange {
         let question = Question::new(format!("/v1/exchanges/{id}/{end}"), body, now);
         let key = format!("{end}-{id}-{}", now / (15 * MINUTE));
         post(world, &token, key, question, None).await
-    }
-}
-
-/// What the warehouse does with a parcel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Work {
-    Waybill,
-    Pack,
-    HandOver,
-    Returned,
-    Lost,
-    Cancel,
-}
-
-/// The warehouse does something with one of the parcels.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Parcel {
-    nth: usize,
-    hand: Work,
-}
-
-impl Kind for Parcel {
-    const WEIGHT: u32 = 40;
-
-    fn make(making: &mut Making<'_>, _: usize) -> Self {
-        Self {
-            nth: making.dice.usize(..6),
-            hand: match making.dice.u8(..10) {
-                0..=2 => Work::Waybill,
-                3..=4 => Work::Pack,
-                5..=6 => Work::HandOver,
-                7 => Work::Returned,
-                8 => Work::Lost,
-                _ => Work::Cancel,
-            },
-        }
-    }
-    async fn perform(&self, world: &mut World) -> Result<String> {
-        let Some(app) = world.app() else {
-            return Ok("down".into());
-        };
-        let parcels: Vec<Vec<u8>> = {
-            let mut reader = app.db.reader().acquire().await?;
-            sqlx::query_scalar("SELECT id FROM parcels WHERE state IN ('waiting', 'packed', 'handed_over') ORDER BY id")
-                .fetch_all(&mut *reader)
-                .await?
-        };
-        drop(app);
-        let Some(parcel) = parcels.get(self.nth % parcels.len().max(1)) else {
-            return Ok("no parcel".into());
-        };
-        let id = Uuid::from_slice(parcel)?;
-        let (path, body) = match self.hand {
-            Work::Waybill => {
-                let number = format!("SIM{}", hex::encode(&parcel[10..]));
-                ("waybill", json!({ "carrier": "shunfeng", "number": number }))
-            }
-            Work::Pack => ("pack", json!({})),
-            Work::HandOver => ("hand-over", json!({})),
-            Work::Returned => ("settle", json!({ "outcome": "returned" })),
-            Work::Lost => ("settle", json!({ "outcome": "lost" })),
-            Work::Cancel => ("cancel", json!({})),
-        };
-        let now = world.time.now();
-        let token = world.base.operator.clone();
-        let question = Question::new(format!("/v1/parcels/{id}/{path}"), body, now);
-        let key = format!("{:?}-{id}-{}", self.hand, now / (15 * MINUTE));
-        post(world, &token, key, question, None).await
-    }
-}
-
-/// Messages are handed over, and errands done, as far as they are due.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Dispatch;
-
-impl Kind for Dispatch {
-    const WEIGHT: u32 = 25;
-
-    fn make(_: &mut Making<'_>, _: usize) -> Self {
-        Self
-    }
-    async fn perform(&self, world: &mut World) -> Result<String> {
-        let Some(app) = world.app() else {
-            return Ok("down".into());
-        };
-        let consumers = outbox::consumers(&app, &Role::ALL);
-        let handed = outbox::turn(&app, &consumers).await;
-        let errands = errands::turn(&app).await;
-        Ok(match (handed, errands) {
-            (Ok(handed), Ok(errands)) => format!("{handed} handed over, {errands} errands"),
-            _ => "error".into(),
-        })
     }
 }

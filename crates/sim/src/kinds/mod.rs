@@ -118,7 +118,8 @@ kinds! {
     disks: FillOffice, FillTill;
     hostile: Attack;
     points: Earn, TakeBack, Hold;
-    gifts: Exchange, EndExchange, Parcel, Dispatch;
+    gifts: Exchange, EndExchange;
+    parcels: Ship, Parcel, Dispatch, CarrierTrouble;
 }
 
 #[cfg(test)]
