@@ -37,7 +37,7 @@ impl jobs::Work for Work {
         // Before the writer is ours: codes cost more than their rows.
         let coupons = self.codes(count)?;
         let last = self.making.made + count == self.making.size;
-        let mut lease = app.db.lease().await?;
+        let mut lease = app.db.lease_behind().await?;
         let mut transaction = lease.begin().await?;
         if !jobs::rows::advance(&mut transaction, owner, job, count, None, last, app.clock.now()).await? {
             return Ok(Step::Lost);

@@ -17,7 +17,8 @@ use super::{
 use crate::{
     admin,
     carriers::{rows, sandbox},
-    clock::{SystemClock, SystemRandom},
+    clock::{Clock, SystemClock, SystemRandom},
+    fulfilment::errands,
 };
 
 /// Longest line that is read as a secret.
@@ -61,6 +62,7 @@ async fn set(database: &str, options: NewCarrier) -> Result<(), CliError> {
         public: options.public.as_deref(),
     };
     admin::set_carrier(&db, &SystemClock, &SystemRandom, tenant, &new).await?;
+    errands::carrier_is_there(&db, tenant, SystemClock.now()).await?;
     db.close().await;
     print(&json!({ "adapter": new.adapter.as_str() }).to_string())
 }

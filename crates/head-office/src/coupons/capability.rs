@@ -1,20 +1,19 @@
 //! What coupons bring along.
 
-use counterfoil_domain::time::{HOUR, MINUTE, Millis};
+use counterfoil_domain::time::HOUR;
 
 use super::{expiry, image, reminders, rules, table};
 use crate::{
     capability::Capability,
     jobs::{Due, full},
-    messages::notify::Notifiers,
+    messages::{
+        notify::Notifiers,
+        reminding::{REMIND, REMINDED},
+    },
 };
 
 /// Coupons marked in one piece of a sweep.
 const ENDING: i64 = 4_000;
-/// Members reminded in one piece.
-const REMINDED: i64 = 500;
-/// How often the day's reminders are looked for, and those that did not go through.
-const REMIND: Millis = 10 * MINUTE;
 
 /// The line in the list of capabilities.
 pub const CAPABILITY: Capability = Capability {

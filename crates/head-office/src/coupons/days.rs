@@ -10,13 +10,13 @@ use counterfoil_domain::{
 };
 use sqlx::{AnyConnection, AssertSqlSafe, Row};
 
-use crate::db::{
-    DbError,
-    batch::{Text, execute, id, id_or_null},
+use crate::{
+    db::{
+        DbError,
+        batch::{Text, execute, id, id_or_null},
+    },
+    messages::reminding::{Again, REMIND_BEFORE, day_of},
 };
-
-/// How long before its end a member is reminded of a coupon.
-pub const REMIND_BEFORE: Millis = 3 * DAY;
 
 const INSERT: Text = Text::new(
     "INSERT INTO coupon_days (tenant, day, coupon, member, what, expires_at, status, told, tries, next_try_at) VALUES ",
@@ -31,11 +31,6 @@ const FAIL: Text = Text::new(
     "UPDATE coupon_days SET status = 'failed', told = v.column3, tries = v.column4, next_try_at = v.column5 FROM (VALUES ",
     ") AS v WHERE coupon_days.tenant = $1 AND coupon_days.day = v.column1 AND coupon_days.coupon = v.column2",
 );
-
-/// The day that an instant is in: UTC, counted from 1970.
-pub fn day_of(at: Millis) -> i64 {
-    at.div_euclid(DAY)
-}
 
 /// The first row of a coupon that was just given: the day, what is due, and from when.
 fn first(expires_at: Millis, member: bool, now: Millis) -> (i64, &'static str, Millis) {
@@ -132,6 +127,18 @@ pub struct Due {
     pub tries: i64,
 }
 
+impl Due {
+    /// Looked at again at an instant.
+    pub fn at(self, at: Millis) -> Again<Self> {
+        Again {
+            of: self,
+            told: self.told,
+            tries: self.tries,
+            at,
+        }
+    }
+}
+
 /// The next page of what is due. Of all coupons only those of this day are read, and what was left of days before.
 ///
 /// # Errors
@@ -188,24 +195,20 @@ pub async fn move_on(connection: &mut AnyConnection, tenant: TenantId, rows: &[D
     Ok(())
 }
 
-/// These did not go through: what was told so far is kept, and the rest is tried again at the instant beside each.
+/// These did not go through: what was told so far is kept, and the rest is tried again.
 ///
 /// # Errors
 /// The driver's.
-pub async fn try_again(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    rows: &[(Due, Millis)],
-) -> Result<(), DbError> {
+pub async fn try_again(connection: &mut AnyConnection, tenant: TenantId, rows: &[Again<Due>]) -> Result<(), DbError> {
     if rows.is_empty() {
         return Ok(());
     }
-    execute(connection, FAIL, tenant, rows, |b, (due, at)| {
-        b.number(due.day)
-            .bytes(due.coupon.bytes())
-            .number(due.told)
-            .number(due.tries)
-            .number(*at);
+    execute(connection, FAIL, tenant, rows, |b, again| {
+        b.number(again.of.day)
+            .bytes(again.of.coupon.bytes())
+            .number(again.told)
+            .number(again.tries)
+            .number(again.at);
     })
     .await?;
     Ok(())

@@ -79,13 +79,13 @@ async fn expire(app: &App, tenant: TenantId, rows: &[Due], now: Millis, counts: 
                 counts.settled += 1;
                 done.push(*due);
             }
-            Answer::Swept(Swept::Later(at)) => later.push((*due, at)),
+            Answer::Swept(Swept::Later(at)) => later.push(due.at(at)),
             // Its handler failed, which is logged; the row must not come back at once.
-            _ => later.push((*due, now.saturating_add(HOUR))),
+            _ => later.push(due.at(now.saturating_add(HOUR))),
         }
     }
     counts.later += u64::try_from(later.len()).unwrap_or(u64::MAX);
-    let mut lease = app.db.lease().await?;
+    let mut lease = app.db.lease_behind().await?;
     let mut transaction = lease.begin().await?;
     days::remove(&mut transaction, tenant, &done).await?;
     days::try_again(&mut transaction, tenant, &later).await?;

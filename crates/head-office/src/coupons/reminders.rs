@@ -5,13 +5,12 @@ use std::{collections::BTreeMap, sync::Arc};
 use counterfoil_domain::{
     coupons::{Coupon, Standing, Template},
     ids::{CouponId, MemberId, MessageId, Place, TemplateId, TenantId},
-    time::{DAY, HOUR, MINUTE, Millis},
-    words::Word,
+    time::{DAY, Millis},
 };
 use jiff::{Timestamp, tz::TimeZone};
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use sqlx::{AnyConnection, Row};
+use sqlx::AnyConnection;
 
 use super::{
     days::{self, Due, What},
@@ -19,42 +18,18 @@ use super::{
 };
 use crate::{
     app::App,
-    db::{
-        DbError,
-        batch::{Text, fetch, id},
-    },
+    db::DbError,
+    members,
     messages::{
         Words,
         notify::{Notice, Notifier},
+        reminding::{Counts, Reminder, remind},
     },
-    retry, site,
+    site,
 };
 
 /// Rows at once.
 const PAGE: i64 = 500;
-/// First wait after a failure.
-const FIRST: Millis = 5 * MINUTE;
-/// Longest wait.
-const MOST: Millis = 6 * HOUR;
-/// After so many failures somebody should look.
-pub const ALERT_AFTER: i64 = 5;
-
-const MEMBERS: Text = Text::new(
-    "SELECT id, number, email FROM members WHERE tenant = $1 AND id IN (",
-    ")",
-);
-
-/// What a sweep did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Members were told by every channel.
-    pub sent: u64,
-    /// Some channel did not take it: tried again later.
-    pub failed: u64,
-    /// Nobody needs to be reminded: the coupon was used, or has ended.
-    pub skipped: u64,
-}
-
 /// Reminds, at most some `limit` members a tenant.
 ///
 /// # Errors
@@ -76,13 +51,13 @@ pub async fn sweep(app: &App, notifiers: &[Arc<dyn Notifier>], now: Millis, limi
             let Some(last) = rows.last() else { break };
             after = Some((last.day, last.coupon));
             left -= page;
-            remind(app, notifiers, tenant, rows, now, &mut counts).await?;
+            remind_of(app, notifiers, tenant, rows, now, &mut counts).await?;
         }
     }
     Ok(counts)
 }
 
-async fn remind(
+async fn remind_of(
     app: &App,
     notifiers: &[Arc<dyn Notifier>],
     tenant: TenantId,
@@ -95,64 +70,27 @@ async fn remind(
         Known::load(&mut connection, tenant, &rows).await?
     };
     let mut done = Vec::new();
-    let mut telling: Vec<(Due, Notice, bool)> = Vec::new();
+    let mut telling = Vec::new();
     for due in rows {
         match known.notice(&due, now) {
-            Some(notice) => telling.push((due, notice, true)),
+            Some(notice) => telling.push(Reminder {
+                of: due,
+                notice,
+                told: due.told,
+                tries: due.tries,
+                ends_at: due.expires_at,
+            }),
             None => {
                 counts.skipped += 1;
                 done.push(due);
             }
         }
     }
-    for notifier in notifiers {
-        let channel = notifier.channel();
-        let places: Vec<usize> = (0..telling.len())
-            .filter(|place| {
-                telling
-                    .get(*place)
-                    .is_some_and(|(due, ..)| due.told & channel.bit() == 0)
-            })
-            .collect();
-        let notices: Vec<Notice> = places
-            .iter()
-            .filter_map(|place| telling.get(*place).map(|(_, notice, _)| notice.clone()))
-            .collect();
-        if notices.is_empty() {
-            continue;
-        }
-        let told = notifier.tell(tenant, &notices).await;
-        for (place, told) in places.into_iter().zip(told) {
-            let Some((due, _, complete)) = telling.get_mut(place) else {
-                continue;
-            };
-            match told {
-                Ok(()) => due.told |= channel.bit(),
-                Err(error) => {
-                    tracing::warn!(%error, channel = channel.as_str(), tries = due.tries + 1, "a reminder was not sent");
-                    metrics::counter!("counterfoil_not_told_total", "channel" => channel.as_str()).increment(1);
-                    *complete = false;
-                }
-            }
-        }
-    }
-    let mut again = Vec::new();
-    for (mut due, _, complete) in telling {
-        if complete {
-            counts.sent += 1;
-            done.push(due);
-            continue;
-        }
-        counts.failed += 1;
-        let wait = retry::after(due.tries, FIRST, MOST, app.random.as_ref());
-        due.tries += 1;
-        if due.tries >= ALERT_AFTER {
-            metrics::counter!("counterfoil_alerts_total", "what" => "reminder_not_sent").increment(1);
-        }
-        // A reminder of something that has ended helps nobody: then the row moves on.
-        again.push((due, now.saturating_add(wait).min(due.expires_at)));
-    }
-    let mut lease = app.db.lease().await?;
+    let (sent, again) = remind(notifiers, tenant, telling, now, app.random.as_ref()).await;
+    counts.sent += sent.len() as u64;
+    counts.failed += again.len() as u64;
+    done.extend(sent);
+    let mut lease = app.db.lease_behind().await?;
     let mut transaction = lease.begin().await?;
     days::move_on(&mut transaction, tenant, &done).await?;
     days::try_again(&mut transaction, tenant, &again).await?;
@@ -191,17 +129,7 @@ impl Known {
         let mut owners: Vec<MemberId> = coupons.values().filter_map(|coupon| coupon.member).collect();
         owners.sort_unstable();
         owners.dedup();
-        let mut members = BTreeMap::new();
-        if !owners.is_empty() {
-            let found = fetch(connection, MEMBERS, "", tenant, &owners, |b, id| {
-                b.bytes(id.bytes());
-            })
-            .await?;
-            for row in &found {
-                let member = id(row, "id", MemberId::from_bytes)?;
-                members.insert(member, (row.try_get("number")?, row.try_get("email")?));
-            }
-        }
+        let members = members::rows::contacts(connection, tenant, &owners).await?;
         // Dates are those of the chain's first store; times of coupons are instants.
         let zone: Option<String> =
             sqlx::query_scalar("SELECT time_zone FROM stores WHERE tenant = $1 ORDER BY code LIMIT 1")

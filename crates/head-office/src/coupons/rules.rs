@@ -112,7 +112,7 @@ pub(crate) const RULES: &[Rule] = &[
 mod tests {
     use counterfoil_domain::time::DAY;
 
-    use super::super::days::REMIND_BEFORE;
+    use crate::messages::reminding::REMIND_BEFORE;
 
     #[test]
     fn the_days_in_the_rules_are_those_that_are_written() {

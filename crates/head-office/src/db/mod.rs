@@ -96,6 +96,8 @@ pub struct Db {
     dialect: Dialect,
     options: AnyConnectOptions,
     writer: Mutex<Option<AnyConnection>>,
+    /// Whose turn it is among those whom nobody waits for.
+    behind: Mutex<()>,
     readers: AnyPool,
     faults: Option<Arc<dyn Faults>>,
     broker: Arc<dyn Broker>,
@@ -109,6 +111,7 @@ pub struct Db {
 pub struct Lease<'a> {
     slot: MutexGuard<'a, Option<AnyConnection>>,
     db: &'a Db,
+    _behind: Option<MutexGuard<'a, ()>>,
 }
 
 impl Db {
@@ -151,6 +154,7 @@ impl Db {
             dialect,
             options,
             writer: Mutex::new(None),
+            behind: Mutex::new(()),
             #[cfg(feature = "testing")]
             room: std::sync::atomic::AtomicI64::new(0),
             readers,
@@ -198,7 +202,25 @@ impl Db {
         if let Some(connection) = slot.as_mut() {
             self.limit(connection).await?;
         }
-        Ok(Lease { slot, db: self })
+        Ok(Lease {
+            slot,
+            db: self,
+            _behind: None,
+        })
+    }
+
+    /// As [`Db::lease`], for work in the background: of all that asks like this one at a time stands in the line, so that
+    /// people and counters wait for one of them at most.
+    ///
+    /// # Errors
+    /// As [`Db::lease`].
+    pub async fn lease_behind(&self) -> Result<Lease<'_>, DbError> {
+        let turn = self.behind.lock().await;
+        let lease = self.lease().await?;
+        Ok(Lease {
+            _behind: Some(turn),
+            ..lease
+        })
     }
 
     async fn connect_writer(&self) -> Result<AnyConnection, DbError> {

@@ -8,10 +8,14 @@ use counterfoil_domain::planted;
 use super::{Bell, ShipRequest, TOPIC_SHIP, requests};
 use crate::{
     app::App,
+    deed::Deed,
     http::Fields,
     outbox::{Consumer, Done, Message, NotDone},
     processes::Role,
 };
+
+/// Requests that are made in one transaction: few enough that people wait no longer for it than for a group of their own.
+const TOGETHER: usize = 16;
 
 /// The consumer of [`TOPIC_SHIP`].
 #[derive(Debug)]
@@ -27,22 +31,34 @@ impl Consumer for Ships {
         Role::Fulfilment
     }
 
+    fn at_once(&self) -> usize {
+        2 * TOGETHER
+    }
+
     async fn handle(&self, app: &Arc<App>, message: &Message) -> Result<Done, NotDone> {
-        let mut request: ShipRequest = message.read()?;
-        let mut fields = Fields::default();
-        requests::check(&mut fields, &mut request);
-        if !fields.are_fine() {
-            return Err(NotDone::Bad("it asks for what can't be sent".to_owned()));
-        }
-        let done = message
-            .consume(app, async |deed| {
-                if planted!("nothing_shipped", false, true) && requests::create(deed, &request).await? {
-                    deed.audit("shipment.made", &request.key()).await?;
-                }
-                Ok(())
-            })
-            .await?;
+        self.handle_together(app, std::slice::from_ref(message)).await
+    }
+
+    fn together(&self) -> usize {
+        TOGETHER
+    }
+
+    async fn handle_together(&self, app: &Arc<App>, messages: &[Message]) -> Result<Done, NotDone> {
+        let done = Message::consume_together(messages, app, async |deed, message| ship(deed, message).await).await?;
         app.own.of::<Bell>().0.notify_one();
         Ok(done)
     }
+}
+
+async fn ship(deed: &mut Deed<'_>, message: &Message) -> Result<(), NotDone> {
+    let mut request: ShipRequest = message.read()?;
+    let mut fields = Fields::default();
+    requests::check(&mut fields, &mut request);
+    if !fields.are_fine() {
+        return Err(NotDone::Bad("it asks for what can't be sent".to_owned()));
+    }
+    if planted!("nothing_shipped", false, true) && requests::create(deed, &request).await? {
+        deed.audit("shipment.made", &request.key()).await?;
+    }
+    Ok(())
 }

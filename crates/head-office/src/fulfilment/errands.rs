@@ -6,11 +6,12 @@
 //! ordered; every other one, however late, is surplus, cancelled at the carrier, and told of. Where more than one order
 //! may have been on its way, the carrier is looked at once more when no answer can come any longer.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use counterfoil_domain::{
+    ids::TenantId,
     planted,
-    time::{MINUTE, Millis, SECOND},
+    time::{HOUR, MINUTE, Millis, SECOND},
     words::Word,
 };
 use tokio::task::JoinSet;
@@ -23,7 +24,7 @@ use super::{
 use crate::{
     app::App,
     carriers::{CarrierError, Line, Registry, setting::Adapter},
-    db::DbError,
+    db::{Db, DbError},
     deed::{Actor, Deed},
     retry,
 };
@@ -36,8 +37,10 @@ pub const LATE: Millis = 11 * MINUTE;
 const FIRST: Millis = SECOND;
 /// Longest wait.
 const MOST: Millis = 10 * MINUTE;
-/// When is looked again whether the chain has a carrier by now.
-const NO_CARRIER: Millis = MINUTE;
+/// When is looked again whether the chain has a carrier by now, where nobody says so ([`carrier_is_there`]).
+const NO_CARRIER: Millis = HOUR;
+/// Orders of a chain without a carrier that are put off at once.
+const PUT_OFF: i64 = 500;
 /// After so many tries somebody should look.
 pub const ALERT_AFTER: i64 = 8;
 /// How often errands of other processes' making are looked for.
@@ -108,14 +111,38 @@ async fn take(app: &App, most: usize) -> Result<Vec<Taken>, DbError> {
     if seen.is_empty() {
         return Ok(Vec::new());
     }
-    let mut lease = app.db.lease().await?;
+    // Where there is nobody to ask, nothing is begun, and all of it is put off at once.
+    let tenants: BTreeSet<TenantId> = seen.iter().map(|one| one.tenant).collect();
+    let mut idle = BTreeSet::new();
+    for tenant in tenants {
+        let ordering = app.own.of::<Registry>().ordering(app, tenant).await?;
+        idle.extend(ordering.is_none().then_some(tenant));
+    }
+    let waits = |one: &Taken| one.errand == Errand::Order && idle.contains(&one.tenant);
+    let mut lease = app.db.lease_behind().await?;
     let mut transaction = lease.begin().await?;
+    for tenant in &idle {
+        let trouble = Trouble::NoCarrier.code();
+        let until = now.saturating_add(NO_CARRIER);
+        rows::put_off_orders(&mut transaction, *tenant, now, until, trouble, PUT_OFF).await?;
+    }
     let mut taken = Vec::new();
-    for one in &seen {
+    for one in seen.iter().filter(|one| !waits(one)) {
         taken.extend(rows::take(&mut transaction, one, now + LEASE, now + LATE).await?);
     }
     transaction.commit("errands.take").await?;
     Ok(taken)
+}
+
+/// A chain has a carrier from now on: what waits for one is ordered.
+///
+/// # Errors
+/// The database's.
+pub async fn carrier_is_there(db: &Db, tenant: TenantId, now: Millis) -> Result<(), DbError> {
+    let mut lease = db.lease().await?;
+    let mut transaction = lease.begin().await?;
+    rows::resume(&mut transaction, tenant, Trouble::NoCarrier.code(), now).await?;
+    transaction.commit("errands.resume").await
 }
 
 async fn run(app: Arc<App>, taken: Taken) {
@@ -178,7 +205,7 @@ async fn put_off(app: &App, taken: &Taken, trouble: &Trouble) -> Result<(), DbEr
     let uncounted = matches!(trouble, Trouble::NoCarrier | Trouble::Carrier(CarrierError::LeftAlone));
     // What an earlier try may have left stays in doubt.
     let sure = taken.errand == Errand::Order && taken.tries == 1 && planted!("doubt_forgotten", true, trouble.is_sure());
-    let mut lease = app.db.lease().await?;
+    let mut lease = app.db.lease_behind().await?;
     let mut transaction = lease.begin().await?;
     let until = app.clock.now().saturating_add(wait);
     rows::put_off(&mut transaction, taken, until, trouble.code(), uncounted, sure).await?;
@@ -251,7 +278,7 @@ async fn written(
 async fn give(app: &App, taken: &Taken, carrier: &str, number: &str) -> Result<Given, DbError> {
     let now = app.clock.now();
     let (tenant, parcel, generation) = (taken.tenant, taken.parcel, taken.generation);
-    let mut lease = app.db.lease().await?;
+    let mut lease = app.db.lease_behind().await?;
     let mut deed = worker(app, lease.begin().await?, taken);
     if rows::ordered(&mut deed, tenant, parcel, generation).await? {
         let live = WaybillStatus::Live;
@@ -332,7 +359,7 @@ async fn clear(app: &Arc<App>, taken: &Taken) -> Result<(), Trouble> {
             _ => {}
         }
         if waybill.status == WaybillStatus::Surplus {
-            let mut lease = app.db.lease().await?;
+            let mut lease = app.db.lease_behind().await?;
             let mut deed = worker(app, lease.begin().await?, taken);
             rows::surplus_cancelled(&mut deed, tenant, &waybill.carrier, &waybill.number).await?;
             deed.audit("waybill.cancelled", &format!("{} {}", taken.parcel, waybill.number))
@@ -348,7 +375,7 @@ async fn unheard(app: &App, taken: &Taken, carrier: &str, number: &str, expected
     let now = app.clock.now();
     let surplus = WaybillStatus::Surplus;
     let (tenant, parcel, generation) = (taken.tenant, taken.parcel, taken.generation);
-    let mut lease = app.db.lease().await?;
+    let mut lease = app.db.lease_behind().await?;
     let mut deed = worker(app, lease.begin().await?, taken);
     let is_new = rows::insert_waybill(&mut deed, tenant, carrier, number, parcel, generation, surplus, now).await?;
     if is_new {
@@ -375,7 +402,7 @@ async fn unheard(app: &App, taken: &Taken, carrier: &str, number: &str, expected
 /// The carrier has the parcel already: it stays as it is.
 async fn give_up(app: &App, taken: &Taken, parcel: &Parcel) -> Result<(), DbError> {
     let now = app.clock.now();
-    let mut lease = app.db.lease().await?;
+    let mut lease = app.db.lease_behind().await?;
     let mut deed = worker(app, lease.begin().await?, taken);
     rows::give_change_up(&mut deed, taken.tenant, parcel, now).await?;
     if !rows::cleared(&mut deed, taken, now).await? {
@@ -391,7 +418,7 @@ async fn give_up(app: &App, taken: &Taken, parcel: &Parcel) -> Result<(), DbErro
 /// Nothing is left at the carrier that is not wanted: what waited for that happens.
 async fn end(app: &App, taken: &Taken, parcel: &Parcel, change: Option<Change>) -> Result<(), DbError> {
     let now = app.clock.now();
-    let mut lease = app.db.lease().await?;
+    let mut lease = app.db.lease_behind().await?;
     let mut deed = worker(app, lease.begin().await?, taken);
     if let Some(change) = change {
         if !rows::end_change(&mut deed, taken.tenant, parcel, change, now).await? {

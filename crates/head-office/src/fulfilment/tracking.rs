@@ -102,7 +102,7 @@ pub async fn look(app: &App, tenant: TenantId, carrier: &str, number: &str) -> R
         return Ok(Looked::Failed(CarrierError::LeftAlone));
     }
     let taken = {
-        let mut lease = app.db.lease().await?;
+        let mut lease = app.db.lease_behind().await?;
         let mut transaction = lease.begin().await?;
         let taken = rows::take_look(&mut transaction, tenant, named, now - SPARED, now, again).await?;
         if !taken {
@@ -123,7 +123,7 @@ pub async fn look(app: &App, tenant: TenantId, carrier: &str, number: &str) -> R
     if !waybill.subscribed {
         match line.subscribe(&what).await {
             Ok(true) => {
-                let mut lease = app.db.lease().await?;
+                let mut lease = app.db.lease_behind().await?;
                 let mut transaction = lease.begin().await?;
                 rows::subscribed(&mut transaction, tenant, named).await?;
                 rows::look_later(&mut transaction, tenant, named, now + SPARED).await?;
@@ -138,7 +138,7 @@ pub async fn look(app: &App, tenant: TenantId, carrier: &str, number: &str) -> R
         Ok(report) => report,
         Err(error) => return Ok(failed(carrier, error)),
     };
-    let mut lease = app.db.lease().await?;
+    let mut lease = app.db.lease_behind().await?;
     let mut transaction = lease.begin().await?;
     let told = write(
         &mut transaction,
@@ -159,7 +159,7 @@ fn failed(carrier: &str, error: CarrierError) -> Looked {
 }
 
 async fn later(app: &App, tenant: TenantId, waybill: (&str, &str), at: Millis) -> Result<(), DbError> {
-    let mut lease = app.db.lease().await?;
+    let mut lease = app.db.lease_behind().await?;
     let mut transaction = lease.begin().await?;
     rows::look_later(&mut transaction, tenant, waybill, at).await?;
     transaction.commit("tracking.later").await

@@ -58,7 +58,7 @@ async fn answered(
         Payment::Unknown => {
             counts.unknown += 1;
             let at = ask_again_at(app, "exchange_unknown", exchange.asks, now);
-            let mut lease = app.db.lease().await?;
+            let mut lease = app.db.lease_behind().await?;
             let mut transaction = lease.begin().await?;
             rows::ask_later(&mut transaction, tenant, exchange, at).await?;
             transaction.commit("gifts.answered").await?;

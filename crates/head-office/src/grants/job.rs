@@ -65,7 +65,7 @@ impl jobs::Work for Work {
         }
         let over = job.done + given >= job.total || members.is_empty();
         let detail = serde_json::to_string(&place).map_err(|_| decode())?;
-        let mut lease = app.db.lease().await?;
+        let mut lease = app.db.lease_behind().await?;
         let mut transaction = lease.begin().await?;
         let ours = jobs::rows::advance(&mut transaction, owner, job, given, Some(detail), over, app.clock.now());
         if !ours.await? {

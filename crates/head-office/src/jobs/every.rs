@@ -99,7 +99,7 @@ async fn write<T>(
     app: &App,
     work: impl AsyncFnOnce(&mut sqlx::AnyConnection) -> Result<T, DbError>,
 ) -> Result<T, DbError> {
-    let mut lease = app.db.lease().await?;
+    let mut lease = app.db.lease_behind().await?;
     let mut transaction = lease.begin().await?;
     let result = work(&mut transaction).await?;
     transaction.commit("jobs.write").await?;

@@ -101,7 +101,7 @@ async fn take(app: &App, owner: &Owner) -> Result<Option<Job>, DbError> {
         return Ok(None);
     }
     drop(reader);
-    let mut lease = app.db.lease().await?;
+    let mut lease = app.db.lease_behind().await?;
     let mut transaction = lease.begin().await?;
     let job = rows::lease(&mut transaction, owner, app.clock.now()).await?;
     transaction.commit("jobs.take").await?;
@@ -109,7 +109,7 @@ async fn take(app: &App, owner: &Owner) -> Result<Option<Job>, DbError> {
 }
 
 async fn release(app: &App, owner: &Owner, job: &Job, error: Option<&str>) -> Result<(), DbError> {
-    let mut lease = app.db.lease().await?;
+    let mut lease = app.db.lease_behind().await?;
     let mut transaction = lease.begin().await?;
     rows::release(&mut transaction, owner, job, error, app.clock.now()).await?;
     transaction.commit("jobs.release").await

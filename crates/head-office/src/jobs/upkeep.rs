@@ -23,7 +23,7 @@ pub(super) fn start(app: &Arc<App>) {
 /// The database's.
 pub async fn forget(app: &App) -> Result<bool, DbError> {
     let now = app.clock.now();
-    let mut lease = app.db.lease().await?;
+    let mut lease = app.db.lease_behind().await?;
     let mut transaction = lease.begin().await?;
     let mut more = false;
     for forget in &app.own.of::<Known>().forgets {

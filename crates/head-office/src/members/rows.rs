@@ -1,5 +1,7 @@
 //! SQL of members.
 
+use std::collections::BTreeMap;
+
 use counterfoil_domain::{
     ids::{MemberId, StoreId, TenantId},
     people::Member,
@@ -17,6 +19,7 @@ use crate::{
 };
 
 const SELECT: Text = select_by_id!("SELECT id, number, name, phone, recent_stores, version FROM members");
+const CONTACTS: Text = select_by_id!("SELECT id, number, email FROM members");
 const UPDATE: Text = Text::new(
     "UPDATE members SET recent_stores = v.column3, version = members.version + 1 FROM (VALUES ",
     ") AS v WHERE members.tenant = $1 AND members.id = v.column1 AND members.version = v.column2",
@@ -214,4 +217,27 @@ fn bind_new(now: Millis) -> impl Fn(&mut Binds, &Member) {
             .number(now)
             .number(1);
     }
+}
+
+/// Members' numbers, and where they want mail.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn contacts(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    members: &[MemberId],
+) -> Result<BTreeMap<MemberId, (String, Option<String>)>, DbError> {
+    if members.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    fetch(connection, CONTACTS, "", tenant, members, |b, id| {
+        b.bytes(id.bytes());
+    })
+    .await?
+    .read(|row| {
+        let member = id(row, "id", MemberId::from_bytes)?;
+        Ok((member, (row.try_get("number")?, row.try_get("email")?)))
+    })
+    .collect()
 }

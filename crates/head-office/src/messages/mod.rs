@@ -4,6 +4,7 @@
 mod capability;
 pub mod http;
 pub mod notify;
+pub mod reminding;
 pub mod rows;
 mod rules;
 

@@ -121,7 +121,7 @@ impl Inbox {
             })
             .collect();
         let rows: Vec<(&Message, Option<i64>)> = messages.iter().map(|message| (message, None)).collect();
-        let mut lease = self.0.lease().await?;
+        let mut lease = self.0.lease_behind().await?;
         let mut transaction = lease.begin().await?;
         rows::insert(&mut transaction, tenant, &rows).await?;
         let own: Vec<(MemberId, MessageId)> = notices.iter().map(|notice| (notice.member, notice.id)).collect();

@@ -124,7 +124,7 @@ async fn answered(
         Payment::Unknown => {
             counts.unknown += 1;
             let at = ask_again_at(app, "order_unknown", order.asks, now);
-            let mut lease = app.db.lease().await?;
+            let mut lease = app.db.lease_behind().await?;
             let mut transaction = lease.begin().await?;
             rows::ask_later(&mut transaction, tenant, order, at).await?;
             transaction.commit("online.answered").await?;

@@ -43,7 +43,7 @@ impl Message {
         effect: impl AsyncFnOnce(&mut Deed<'_>) -> Result<(), NotDone>,
     ) -> Result<Done, NotDone> {
         let actor = Actor::of(self.tenant, &self.topic);
-        let mut lease = app.db.lease().await?;
+        let mut lease = app.db.lease_behind().await?;
         let mut deed = Deed::new(lease.begin().await?, app.random.as_ref(), actor, app.clock.now());
         let now = deed.now();
         if !rows::insert_inbox(&mut deed, self.tenant, &self.topic, self.id, now).await? {
@@ -56,6 +56,36 @@ impl Message {
         }
         let heads = deed.commit("outbox.consume").await?;
         app.moved(self.tenant, heads);
+        Ok(IN_INBOX)
+    }
+
+    /// As [`Message::consume`], of several of one chain and topic in one transaction: all of them, or none.
+    ///
+    /// # Errors
+    /// As [`Message::consume`].
+    pub async fn consume_together(
+        messages: &[Self],
+        app: &App,
+        effect: impl AsyncFn(&mut Deed<'_>, &Self) -> Result<(), NotDone>,
+    ) -> Result<Done, NotDone> {
+        let Some(first) = messages.first() else {
+            return Ok(IN_INBOX);
+        };
+        let actor = Actor::of(first.tenant, &first.topic);
+        let mut lease = app.db.lease_behind().await?;
+        let mut deed = Deed::new(lease.begin().await?, app.random.as_ref(), actor, app.clock.now());
+        let now = deed.now();
+        for message in messages {
+            if !rows::insert_inbox(&mut deed, message.tenant, &message.topic, message.id, now).await? {
+                continue;
+            }
+            if let Err(error) = effect(&mut deed, message).await {
+                deed.rollback().await?;
+                return Err(error);
+            }
+        }
+        let heads = deed.commit("outbox.consume").await?;
+        app.moved(first.tenant, heads);
         Ok(IN_INBOX)
     }
 

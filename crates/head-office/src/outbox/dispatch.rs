@@ -6,7 +6,7 @@
 //! answer would stay open.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     sync::Arc,
     time::Duration,
 };
@@ -58,7 +58,7 @@ pub fn start(app: &Arc<App>, consumers: &[&'static dyn Consumer]) {
     }
 }
 
-/// Hands over what is due now, one message after the other, at most as many as a consumer takes at a time; how many that
+/// Hands over what is due now, one call after the other, at most as many as a consumer takes at a time; how many that
 /// were. For who decides when that happens, as tests do.
 ///
 /// # Errors
@@ -68,10 +68,10 @@ pub async fn turn(app: &Arc<App>, consumers: &[&'static dyn Consumer]) -> Result
     for consumer in consumers {
         let mut hands = Hands::default();
         let mut ended = Vec::new();
-        for message in take(app, *consumer, &hands).await? {
-            handed += 1;
-            hands.give(app, *consumer, message);
-            ended.extend(hands.next().await);
+        for messages in take(app, *consumer, &hands).await? {
+            handed += messages.len();
+            hands.give(app, *consumer, messages);
+            ended.extend(hands.next().await.into_iter().flatten());
         }
         settle(app, &mut hands, &mut ended).await?;
     }
@@ -88,7 +88,7 @@ async fn run(app: Arc<App>, consumer: &'static dyn Consumer) {
             tracing::warn!(%error, topic = consumer.topic(), "messages that are done could not be confirmed yet");
         }
         match take(&app, consumer, &hands).await {
-            Ok(messages) => messages.into_iter().for_each(|one| hands.give(&app, consumer, one)),
+            Ok(calls) => calls.into_iter().for_each(|messages| hands.give(&app, consumer, messages)),
             Err(error) => tracing::warn!(%error, topic = consumer.topic(), "no messages can be taken at the moment"),
         }
         let now = app.clock.now();
@@ -99,15 +99,15 @@ async fn run(app: Arc<App>, consumer: &'static dyn Consumer) {
         let room = hands.room(consumer) > 0;
         tokio::select! {
             () = app.stopping.cancelled() => {}
-            Some(one) = hands.next() => ended.push(one),
+            Some(done) = hands.next() => ended.extend(done),
             () = bell.rung(), if room => {}
             () = app.clock.sleep(LOOK), if room => {}
         }
     }
     // Whatever does not end in time is handed over again, by whoever comes next.
     let all = async {
-        while let Some(one) = hands.next().await {
-            ended.push(one);
+        while let Some(done) = hands.next().await {
+            ended.extend(done);
         }
     };
     tokio::select! {
@@ -125,63 +125,95 @@ struct Ended {
     result: Result<Done, NotDone>,
 }
 
-/// The calls under way.
+/// The calls under way, each with what it was handed.
 #[derive(Default)]
 struct Hands {
-    calls: JoinSet<Result<Done, NotDone>>,
-    held: HashMap<Id, Message>,
+    calls: JoinSet<Vec<Result<Done, NotDone>>>,
+    held: HashMap<Id, Vec<Message>>,
 }
 
 impl Hands {
-    fn give(&mut self, app: &Arc<App>, consumer: &'static dyn Consumer, message: Message) {
-        let (app, held) = (Arc::clone(app), message.clone());
+    fn give(&mut self, app: &Arc<App>, consumer: &'static dyn Consumer, messages: Vec<Message>) {
+        let (app, held) = (Arc::clone(app), messages.clone());
         let call = self.calls.spawn(async move {
-            let mut call = consumer.handle(&app, &message);
+            let mut call = std::pin::pin!(done(&app, consumer, messages));
             let late = Duration::from_millis(VISIBLE.unsigned_abs());
             tokio::select! {
-                result = &mut call => return result,
+                results = &mut call => return results,
                 () = app.clock.sleep(late) => {}
             }
-            tracing::warn!(topic = consumer.topic(), message = %message.id, "a consumer takes very long");
+            tracing::warn!(topic = consumer.topic(), "a consumer takes very long");
             metrics::counter!("counterfoil_outbox_slow_total", "topic" => consumer.topic()).increment(1);
             call.await
         });
         self.held.insert(call.id(), held);
     }
 
-    /// For how many more there is room.
-    fn room(&self, consumer: &dyn Consumer) -> usize {
-        consumer.at_once().max(1).saturating_sub(self.held.len())
+    fn messages(&self) -> impl Iterator<Item = &Message> {
+        self.held.values().flatten()
     }
 
-    fn holds(&self, message: OutgoingId) -> bool {
-        self.held.values().any(|held| held.id == message)
+    /// For how many more there is room.
+    fn room(&self, consumer: &dyn Consumer) -> usize {
+        consumer.at_once().max(1).saturating_sub(self.messages().count())
     }
 
     /// The next call that ends; `None` when there is none.
-    async fn next(&mut self) -> Option<Ended> {
+    async fn next(&mut self) -> Option<Vec<Ended>> {
         let ended = self.calls.join_next_with_id().await?;
-        self.ended(ended)
+        Some(self.ended(ended))
     }
 
     /// A call that has ended.
-    fn try_next(&mut self) -> Option<Ended> {
+    fn try_next(&mut self) -> Option<Vec<Ended>> {
         let ended = self.calls.try_join_next_with_id()?;
-        self.ended(ended)
+        Some(self.ended(ended))
     }
 
-    fn ended(&mut self, ended: Result<(Id, Result<Done, NotDone>), JoinError>) -> Option<Ended> {
-        let (id, result) = match ended {
+    fn ended(&mut self, ended: Result<(Id, Vec<Result<Done, NotDone>>), JoinError>) -> Vec<Ended> {
+        let (id, results) = match ended {
             Ok(ended) => ended,
-            Err(error) => (error.id(), Err(NotDone::Bad("its consumer panicked".to_owned()))),
+            // Its consumer does not panic in here; whatever does leaves its messages to be handed over again.
+            Err(error) => (error.id(), Vec::new()),
         };
-        let message = self.held.remove(&id)?;
-        Some(Ended { message, result })
+        let messages = self.held.remove(&id).unwrap_or_default().into_iter();
+        let results = results.into_iter().chain(std::iter::repeat_with(|| Err(panicked())));
+        messages
+            .zip(results)
+            .map(|(message, result)| Ended { message, result })
+            .collect()
     }
 }
 
-/// Takes what is due, as far as there is room.
-async fn take(app: &App, consumer: &dyn Consumer, hands: &Hands) -> Result<Vec<Message>, DbError> {
+fn panicked() -> NotDone {
+    NotDone::Bad("its consumer panicked".to_owned())
+}
+
+/// What became of each: together, and where that comes to nothing, one by one.
+async fn done(
+    app: &Arc<App>,
+    consumer: &'static dyn Consumer,
+    messages: Vec<Message>,
+) -> Vec<Result<Done, NotDone>> {
+    let messages = Arc::new(messages);
+    if messages.len() > 1 {
+        let (app, all) = (Arc::clone(app), Arc::clone(&messages));
+        let together = tokio::spawn(async move { consumer.handle_together(&app, &all).await });
+        if let Ok(Ok(done)) = together.await {
+            return vec![Ok(done); messages.len()];
+        }
+    }
+    let mut results = Vec::with_capacity(messages.len());
+    for message in messages.iter().cloned() {
+        let app = Arc::clone(app);
+        let one = tokio::spawn(async move { consumer.handle(&app, &message).await });
+        results.push(one.await.unwrap_or_else(|_| Err(panicked())));
+    }
+    results
+}
+
+/// Takes what is due, as far as there is room, by what is handed over together.
+async fn take(app: &App, consumer: &dyn Consumer, hands: &Hands) -> Result<Vec<Vec<Message>>, DbError> {
     let room = hands.room(consumer);
     if room == 0 {
         return Ok(Vec::new());
@@ -189,26 +221,28 @@ async fn take(app: &App, consumer: &dyn Consumer, hands: &Hands) -> Result<Vec<M
     let now = app.clock.now();
     let mut reader = app.db.reader().acquire().await.map_err(DbError::from)?;
     // What is still under way here may be due as well.
-    let most = i64::try_from(room + hands.held.len()).unwrap_or(i64::MAX);
+    let held: HashSet<OutgoingId> = hands.messages().map(|message| message.id).collect();
+    let most = i64::try_from(room + held.len()).unwrap_or(i64::MAX);
     let due = rows::due(&mut reader, consumer.topic(), now, most).await?;
     drop(reader);
     let mut of: BTreeMap<TenantId, BTreeSet<OutgoingId>> = BTreeMap::new();
-    let free = due.into_iter().filter(|(_, id)| !hands.holds(*id)).take(room);
+    let free = due.into_iter().filter(|(_, id)| !held.contains(id)).take(room);
     for (tenant, id) in free {
         of.entry(tenant).or_default().insert(id);
     }
     if of.is_empty() {
         return Ok(Vec::new());
     }
-    let mut lease = app.db.lease().await?;
+    let mut lease = app.db.lease_behind().await?;
     let mut transaction = lease.begin().await?;
-    let mut taken = Vec::new();
+    let mut taken: Vec<Vec<Message>> = Vec::new();
     for (tenant, ids) in of {
         let ids: Vec<OutgoingId> = ids.into_iter().collect();
-        taken.extend(rows::take(&mut transaction, tenant, &ids, now, now.saturating_add(VISIBLE)).await?);
+        let messages = rows::take(&mut transaction, tenant, &ids, now, now.saturating_add(VISIBLE)).await?;
+        taken.extend(messages.chunks(consumer.together().max(1)).map(<[Message]>::to_vec));
     }
     transaction.commit("outbox.take").await?;
-    for first in taken.iter().filter(|message| message.tries == 1) {
+    for first in taken.iter().flatten().filter(|message| message.tries == 1) {
         let lag = u32::try_from(now - first.created_at).unwrap_or(0);
         metrics::histogram!("counterfoil_outbox_lag_seconds", "topic" => consumer.topic())
             .record(f64::from(lag) / 1_000.0);
@@ -218,15 +252,15 @@ async fn take(app: &App, consumer: &dyn Consumer, hands: &Hands) -> Result<Vec<M
 
 /// Confirms what is done, and says of the rest when it is handed over again. What could not be stored stays in `ended`.
 async fn settle(app: &App, hands: &mut Hands, ended: &mut Vec<Ended>) -> Result<(), DbError> {
-    ended.extend(hands.try_next());
+    ended.extend(hands.try_next().into_iter().flatten());
     if ended.is_empty() {
         return Ok(());
     }
-    let mut lease = app.db.lease().await?;
+    let mut lease = app.db.lease_behind().await?;
     // While the writer was waited for, others have ended: they are confirmed with these.
     tokio::task::yield_now().await;
-    while let Some(one) = hands.try_next() {
-        ended.push(one);
+    while let Some(done) = hands.try_next() {
+        ended.extend(done);
     }
     while let Some(tenant) = ended.last().map(|one| one.message.tenant) {
         let now = app.clock.now();

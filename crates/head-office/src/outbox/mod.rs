@@ -83,6 +83,20 @@ pub trait Consumer: Debug + Send + Sync {
     /// # Errors
     /// [`NotDone`]: it is handed over again.
     async fn handle(&self, app: &Arc<App>, message: &Message) -> Result<Done, NotDone>;
+
+    /// How many of one chain it does together, where one transaction for all of them costs less than one for each.
+    fn together(&self) -> usize {
+        1
+    }
+
+    /// Does what all of these ask for, or nothing of it: then each is handed over by itself, so that a bad one keeps no
+    /// other back.
+    ///
+    /// # Errors
+    /// [`NotDone`]: none of them is done.
+    async fn handle_together(&self, _app: &Arc<App>, _messages: &[Message]) -> Result<Done, NotDone> {
+        Err(NotDone::Later("one by one".to_owned()))
+    }
 }
 
 /// That a message is done, for good: it is confirmed and never handed over again.

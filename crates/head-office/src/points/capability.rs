@@ -2,10 +2,14 @@
 
 use counterfoil_domain::time::{MINUTE, Millis};
 
-use super::{http, image, sweep, table};
+use super::{http, image, reminders, sweep, table};
 use crate::{
     capability::Capability,
     jobs::{Due, full},
+    messages::{
+        notify::Notifiers,
+        reminding::{REMIND, REMINDED},
+    },
 };
 
 /// Accounts brought up to date in one piece of a sweep.
@@ -17,16 +21,31 @@ const SETTLE: Millis = 5 * MINUTE;
 pub const CAPABILITY: Capability = Capability {
     tables: |_| vec![Box::<table::Accounts>::default()],
     people: http::routes,
-    due: &[Due {
-        name: "points.settle",
-        period: SETTLE,
-        sweep: |app| {
-            Box::pin(async move {
-                let done = sweep::sweep(&app, app.clock.now(), SETTLED).await?;
-                Ok(full(&[done], SETTLED))
-            })
+    due: &[
+        Due {
+            name: "points.settle",
+            period: SETTLE,
+            sweep: |app| {
+                Box::pin(async move {
+                    let done = sweep::sweep(&app, app.clock.now(), SETTLED).await?;
+                    Ok(full(&[done], SETTLED))
+                })
+            },
         },
-    }],
+        Due {
+            name: "points.remind",
+            period: REMIND,
+            sweep: |app| {
+                Box::pin(async move {
+                    let Some(notifiers) = app.own.of::<Notifiers>().get() else {
+                        return Ok(false);
+                    };
+                    let done = reminders::sweep(&app, notifiers, app.clock.now(), REMINDED).await?;
+                    Ok(full(&[done.sent, done.skipped, done.failed], REMINDED))
+                })
+            },
+        },
+    ],
     images: &[&image::Accounts, &image::Rules],
     rules: super::rules::RULES,
     ..Capability::NONE

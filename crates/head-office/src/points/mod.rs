@@ -1,12 +1,14 @@
 //! Points and stored value: members' accounts, what they earned and spent, and the rule by which they earn.
 //!
 //! The ledger is `domain::points`, what commands do to it `domain::transition::accounts`; here are its rows, its routes,
-//! and the sweep that writes down what happens to accounts by themselves.
+//! and the sweeps that write down what happens to accounts by themselves, and remind members of what ends.
 
 mod capability;
+pub mod days;
 pub mod http;
 pub mod image;
 mod opening;
+pub mod reminders;
 pub mod rows;
 pub mod rules;
 pub mod sweep;

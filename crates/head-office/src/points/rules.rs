@@ -91,4 +91,15 @@ pub(crate) const RULES: &[Rule] = &[
              WHERE n.amount > 0 AND (COALESCE(p.entry, b.entry) IS NULL OR COALESCE(p.member, b.member) <> n.member OR COALESCE(p.amount, b.amount) <> n.amount)",
         ],
     },
+    Rule {
+        place: 345,
+        name: "point_days",
+        counted: "SELECT COUNT(*) FROM point_days",
+        broken: &[
+            "SELECT member AS id, 'day ' || CAST(day AS TEXT) || ' does not fit the end of its points' AS what FROM point_days
+             WHERE day <> (ends_at - 259200000) / 86400000",
+            "SELECT d.member AS id, 'its points are of no account' AS what
+             FROM point_days d LEFT JOIN accounts a ON a.tenant = d.tenant AND a.member = d.member WHERE a.member IS NULL",
+        ],
+    },
 ];

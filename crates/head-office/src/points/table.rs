@@ -11,7 +11,10 @@ use counterfoil_domain::{
     points::{Asset, Lot, earning::EarningRule},
 };
 
-use super::rows::{self, LotNow};
+use super::{
+    days,
+    rows::{self, LotNow},
+};
 use crate::{
     db::DbError,
     engine::tables::{Loading, Place, Storing, Table},
@@ -103,7 +106,9 @@ impl Table for Accounts {
         if !facts.posted.is_empty() {
             let touched = Touched::of(&facts.posted);
             let lots = |made: bool| touched.lots(state, made);
-            rows::insert_lots(connection, tenant, &lots(true)).await?;
+            let made = lots(true);
+            rows::insert_lots(connection, tenant, &made).await?;
+            days::insert(connection, tenant, &made).await?;
             rows::update_lots(connection, tenant, &lots(false)).await?;
             let (there, gone) = touched.holds(state);
             rows::delete_holds(connection, tenant, &gone).await?;

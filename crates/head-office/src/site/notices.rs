@@ -89,7 +89,7 @@ pub async fn sweep(app: &App, caller: &Caller, now: Millis, limit: i64) -> Resul
                 break;
             }
             let sent = caller.post(&webhook, one.id, one.body.clone().into_bytes()).await;
-            let mut lease = app.db.lease().await?;
+            let mut lease = app.db.lease_behind().await?;
             let mut transaction = lease.begin().await?;
             match sent {
                 Ok(_) => {

@@ -12,6 +12,7 @@ use counterfoil_head_office::{
     coupons::{days, expiry, reminders},
     members,
     messages::notify::{Channel, Mail, NotTold, Notice, Notifier, Telling},
+    messages::reminding::Counts,
     outside::Outside,
     verify::verify,
 };
@@ -255,10 +256,10 @@ async fn members_are_reminded_once_of_what_they_still_have(on: On) {
             .await
             .unwrap()
     };
-    assert_eq!(remind(START + 7 * DAY - 1).await, reminders::Counts::default());
+    assert_eq!(remind(START + 7 * DAY - 1).await, Counts::default());
     let counts = remind(START + 7 * DAY).await;
     assert_eq!((counts.sent, counts.skipped, counts.failed), (2, 1, 0));
-    assert_eq!(remind(START + 7 * DAY).await, reminders::Counts::default());
+    assert_eq!(remind(START + 7 * DAY).await, Counts::default());
     let moved = "SELECT COUNT(*) FROM coupon_days WHERE what = 'expire' AND day = expires_at / 86400000";
     assert_eq!(chain.number(moved).await, 3);
     let member = Api::new(&chain, chain.session("M1").await);
@@ -318,7 +319,7 @@ async fn a_channel_that_fails_is_tried_again_and_the_others_are_not(on: On) {
         let again = reminders::sweep(&chain.app, &outside.notifiers, now, 1_000)
             .await
             .unwrap();
-        assert_eq!(again, reminders::Counts::default());
+        assert_eq!(again, Counts::default());
         now += 7 * HOUR;
     }
     let failed = "SELECT COUNT(*) FROM coupon_days WHERE status = 'failed' AND tries = 3 AND told = 3";

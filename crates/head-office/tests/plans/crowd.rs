@@ -56,6 +56,10 @@ pub async fn of_everything(chain: &Chain, on: On, rows: i64) {
             format!("{member}, CASE i % 2 WHEN 0 THEN 'points' ELSE 'balance' END, 1, 1, 1, 0, {START}, {START} + i"),
         ),
         (
+            "point_days (tenant, day, member, ends_at, told, tries, next_try_at)",
+            format!("({START} + i - 259200000) / 86400000, {member}, {START} + i, 0, 0, {START} + i - 259200000"),
+        ),
+        (
             "ledger_holds (tenant, member, asset, hold, device, until, amount, pins)",
             format!("{member}, CASE i % 2 WHEN 0 THEN 'points' ELSE 'balance' END, {id}, {device}, {later}, 1, '[]'"),
         ),

@@ -76,6 +76,7 @@ pub const GROWING: &[&str] = &[
     "ledger_holds",
     "ledger_entries",
     "ledger_shares",
+    "point_days",
     "earnings",
     "point_adjustments",
     "outbox",
@@ -216,6 +217,7 @@ type Work = fn(&Chain) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + '_>
 
 const WORK: &[(&str, Work)] = &[
     ("coupons.remind", |chain| Box::pin(remind(chain))),
+    ("points.remind", |chain| Box::pin(remind_of_points(chain))),
     ("coupons.expire", |chain| Box::pin(expire(chain))),
     ("templates.end", |chain| Box::pin(end(chain))),
     ("points.settle", |chain| Box::pin(settle(chain))),
@@ -234,6 +236,14 @@ const WORK: &[(&str, Work)] = &[
 async fn remind(chain: &Chain) {
     let notifiers: [Arc<dyn Notifier>; 1] = [Arc::new(Inbox(Arc::clone(&chain.app.db)))];
     let done = reminders::sweep(&chain.app, &notifiers, MANY_END - 2 * DAY, 1_000)
+        .await
+        .unwrap();
+    assert!(done.sent > 0, "{done:?}");
+}
+
+async fn remind_of_points(chain: &Chain) {
+    let notifiers: [Arc<dyn Notifier>; 1] = [Arc::new(Inbox(Arc::clone(&chain.app.db)))];
+    let done = points::reminders::sweep(&chain.app, &notifiers, START - 2 * DAY, 1_000)
         .await
         .unwrap();
     assert!(done.sent > 0, "{done:?}");

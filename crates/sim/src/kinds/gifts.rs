@@ -28,7 +28,7 @@ pub struct Exchange {
 }
 
 impl Kind for Exchange {
-    const WEIGHT: u32 = 40;
+    const WEIGHT: u32 = 70;
 
     fn make(making: &mut Making<'_>, _: usize) -> Self {
         Self {
@@ -77,7 +77,7 @@ pub struct EndExchange {
 }
 
 impl Kind for EndExchange {
-    const WEIGHT: u32 = 25;
+    const WEIGHT: u32 = 40;
 
     fn make(making: &mut Making<'_>, _: usize) -> Self {
         Self {

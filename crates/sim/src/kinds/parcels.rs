@@ -49,7 +49,7 @@ impl Kind for Ship {
     async fn perform(&self, world: &mut World) -> Result<String> {
         let now = world.time.now();
         let lines: Vec<_> = (0..self.lines)
-            .map(|n| json!({ "sku": format!("L-{n}"), "name": "Tea", "quantity": n + 1 }))
+            .map(|n| json!({ "sku": format!("L-{n}"), "name": "Tea", "quantity": n + 2 }))
             .collect();
         let body = json!({
             "source": format!("S-{}-{}", self.order, now / (2 * DAY)), "member": null, "lines": lines,
@@ -91,19 +91,19 @@ pub struct Parcel {
 }
 
 impl Kind for Parcel {
-    const WEIGHT: u32 = 40;
+    const WEIGHT: u32 = 100;
 
     fn make(making: &mut Making<'_>, _: usize) -> Self {
         Self {
             nth: making.dice.usize(..4),
             hand: match making.dice.u8(..16) {
-                0..=1 => Work::Waybill,
-                2..=4 => Work::Pack,
+                0 => Work::Waybill,
+                1..=4 => Work::Pack,
                 5 => Work::Split,
-                6..=8 => Work::HandOver,
-                9 => Work::Returned,
-                10 => Work::Lost,
-                11..=13 => Work::Address,
+                6..=9 => Work::HandOver,
+                10 => Work::Returned,
+                11 => Work::Lost,
+                12..=13 => Work::Address,
                 14 => Work::Cancel,
                 _ => Work::CancelAll,
             },
@@ -136,7 +136,7 @@ impl Kind for Parcel {
             }
             Work::Pack => (format!("parcels/{id}/pack"), json!({})),
             Work::Split => {
-                let out = json!({ "lines": [{ "line": 1, "quantity": 1 }] });
+                let out = json!({ "lines": [{ "line": 0, "quantity": 1 }] });
                 (format!("parcels/{id}/split"), out)
             }
             Work::HandOver => (format!("parcels/{id}/hand-over"), json!({})),
@@ -163,7 +163,7 @@ impl Kind for Parcel {
 pub struct Dispatch;
 
 impl Kind for Dispatch {
-    const WEIGHT: u32 = 40;
+    const WEIGHT: u32 = 60;
 
     fn make(_: &mut Making<'_>, _: usize) -> Self {
         Self
@@ -197,7 +197,7 @@ pub struct CarrierTrouble {
 }
 
 impl Kind for CarrierTrouble {
-    const WEIGHT: u32 = 20;
+    const WEIGHT: u32 = 30;
     const FAULT: Option<&'static str> = Some("carrier");
 
     fn make(making: &mut Making<'_>, _: usize) -> Self {

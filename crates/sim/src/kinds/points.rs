@@ -32,7 +32,7 @@ pub struct Earn {
 }
 
 impl Kind for Earn {
-    const WEIGHT: u32 = 30;
+    const WEIGHT: u32 = 45;
     const RECORDED: bool = true;
 
     fn make(making: &mut Making<'_>, _: usize) -> Self {
@@ -111,7 +111,7 @@ pub struct TakeBack {
 }
 
 impl Kind for TakeBack {
-    const WEIGHT: u32 = 12;
+    const WEIGHT: u32 = 20;
     const RECORDED: bool = true;
 
     fn make(making: &mut Making<'_>, _: usize) -> Self {
@@ -141,7 +141,7 @@ pub struct Hold {
 }
 
 impl Kind for Hold {
-    const WEIGHT: u32 = 40;
+    const WEIGHT: u32 = 90;
     const RECORDED: bool = true;
 
     fn make(making: &mut Making<'_>, _: usize) -> Self {
@@ -154,8 +154,15 @@ impl Kind for Hold {
                 _ => Online::Void,
             },
             member: making.dice.usize(..9),
-            points: making.dice.i64(1..400),
-            tenths: making.dice.i64(0..=10),
+            // Now and then more than anybody has.
+            points: match making.dice.u8(..6) {
+                0 => making.dice.i64(400..4_000),
+                _ => making.dice.i64(1..400),
+            },
+            tenths: match making.dice.bool() {
+                true => 10,
+                false => making.dice.i64(0..10),
+            },
         }
     }
     async fn perform(&self, world: &mut World) -> Result<String> {
@@ -190,5 +197,34 @@ impl Kind for Hold {
         };
         let question = Question::new(path, body, now);
         post(world, &token, key, question, Some(&effect)).await
+    }
+
+    /// What an order was paid with left the account, once.
+    async fn judge(judged: &Judged<'_>) -> Result<Violations> {
+        let mut violations = Violations::new();
+        // A restored backup may have lost what somebody was told was paid; nothing else may.
+        if judged.world.restored > 0 {
+            return Ok(violations);
+        }
+        let mut snapshot = judged.app.db.snapshot().await?;
+        for question in judged.world.asked.values() {
+            let number = question.path.strip_prefix("/v1/order-freezes/P-");
+            let number = number.and_then(|rest| rest.strip_suffix("/confirm"));
+            let paid = question.heard.as_deref().is_some_and(|heard| heard.starts_with("200"));
+            let (Some(number), true) = (number, paid) else { continue };
+            let spent = question.body["points"].as_i64().unwrap_or(0);
+            let taken: i64 = sqlx::query_scalar(
+                "SELECT CAST(COALESCE(SUM(0 - amount), 0) AS BIGINT) FROM ledger_entries WHERE kind = 'capture' AND note = $1",
+            )
+            .bind(format!("P-{number}"))
+            .fetch_one(&mut *snapshot)
+            .await?;
+            if taken != spent {
+                violations.push(format!(
+                    "order P-{number} was paid with {spent} points, and {taken} were taken"
+                ));
+            }
+        }
+        Ok(violations)
     }
 }

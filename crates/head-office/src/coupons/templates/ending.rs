@@ -24,7 +24,7 @@ pub async fn sweep(app: &App, now: Millis, limit: i64) -> Result<u64, DbError> {
         if !rows::any_is_over(&mut reader, tenant, now).await? {
             continue;
         }
-        let mut lease = app.db.lease().await?;
+        let mut lease = app.db.lease_behind().await?;
         let actor = Actor::of(tenant, "head office");
         let mut deed = Deed::new(lease.begin().await?, app.random.as_ref(), actor, now);
         for (id, number) in rows::end(&mut deed, tenant, now, limit).await? {

@@ -11,7 +11,7 @@ use crate::{
     carriers::{Consignment, Goods},
     db::{
         DbError,
-        batch::{Text, fetch, id, word, word_or_null},
+        batch::{Text, execute, fetch, id, word, word_or_null},
     },
 };
 
@@ -44,6 +44,10 @@ pub struct Taken {
     pub doubtful_until: Option<Millis>,
 }
 
+const PUT_OFF: Text = Text::new(
+    "UPDATE parcel_generations SET errand_at = v.column4, trouble = v.column5 FROM (VALUES ",
+    ") AS v WHERE parcel_generations.tenant = $1 AND parcel_generations.parcel = v.column1 AND parcel_generations.generation = v.column2 AND parcel_generations.turn = v.column3 AND parcel_generations.errand = 'order'",
+);
 const TROUBLES_OF: Text = Text::new(
     "SELECT parcel, generation, errand, tries, trouble FROM parcel_generations WHERE tenant = $1 AND parcel IN (",
     ") ORDER BY parcel, generation",
@@ -136,6 +140,62 @@ pub async fn put_off(
     .bind(taken.turn)
     .execute(connection)
     .await?;
+    Ok(())
+}
+
+/// Orders of a chain that are due and that nobody can be asked for now are put off, at most so many; nothing was begun.
+///
+/// # Errors
+/// The driver's.
+pub async fn put_off_orders(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    now: Millis,
+    until: Millis,
+    trouble: &str,
+    most: i64,
+) -> Result<u64, DbError> {
+    let due = sqlx::query(
+        "SELECT parcel, generation, turn FROM parcel_generations WHERE errand_at <= $1 AND tenant = $2 AND errand = 'order' ORDER BY errand_at LIMIT $3",
+    )
+    .bind(now)
+    .bind(tenant.bytes().to_vec())
+    .bind(most)
+    .fetch_all(&mut *connection)
+    .await?;
+    if due.is_empty() {
+        return Ok(0);
+    }
+    let due: Vec<(Vec<u8>, i64, i64)> = due
+        .iter()
+        .map(|row| Ok::<_, DbError>((row.try_get("parcel")?, row.try_get("generation")?, row.try_get("turn")?)))
+        .collect::<Result<_, _>>()?;
+    execute(connection, PUT_OFF, tenant, &due, |b, (parcel, generation, turn)| {
+        b.bytes(parcel)
+            .number(*generation)
+            .number(*turn)
+            .number(until)
+            .text(trouble);
+    })
+    .await
+}
+
+/// What of a chain was put off for this trouble is due.
+///
+/// # Errors
+/// The driver's.
+pub async fn resume(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    trouble: &str,
+    now: Millis,
+) -> Result<(), DbError> {
+    sqlx::query("UPDATE parcel_generations SET errand_at = $1 WHERE errand_at > $1 AND tenant = $2 AND trouble = $3")
+        .bind(now)
+        .bind(tenant.bytes().to_vec())
+        .bind(trouble.to_owned())
+        .execute(connection)
+        .await?;
     Ok(())
 }
 

@@ -10,7 +10,8 @@ use counterfoil_domain::{
     words::Word,
 };
 pub use errands::{
-    Errand, Left, Taken, cleared, consignment, due, left, ordered, ordered_by_hand, put_off, take, to_be_cleared,
+    Errand, Left, Taken, cleared, consignment, due, left, ordered, ordered_by_hand, put_off, put_off_orders, resume,
+    take, to_be_cleared,
 };
 use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, Row, any::AnyRow};

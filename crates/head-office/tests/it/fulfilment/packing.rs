@@ -1,6 +1,6 @@
 //! What the warehouse does: lists, packs, splits, hands over, types waybills.
 
-use counterfoil_head_office::carriers::setting::Adapter;
+use counterfoil_head_office::{carriers::setting::Adapter, fulfilment::errands};
 use serde_json::{Value, json};
 
 use super::{Depot, TOKEN, depot, id, parcel, three_lines, waybill, without_carrier};
@@ -10,6 +10,7 @@ counterfoil_head_office::on_both! {
     a_waybill_is_there_before_anybody_packs,
     never_more_is_in_parcels_than_was_ordered,
     waybills_are_typed_and_imported,
+    what_waits_for_a_carrier_is_ordered_once_there_is_one,
 }
 
 async fn to_pack(depot: &Depot) -> Vec<String> {
@@ -106,6 +107,25 @@ async fn never_more_is_in_parcels_than_was_ordered(on: On) {
     assert_eq!(depot.refused(of(parcel(&third, 2), "pack"), nothing).await, "invalid");
     depot.work().await;
     assert_eq!(depot.live().await.len(), 3);
+    depot.shop.sound().await;
+}
+
+async fn what_waits_for_a_carrier_is_ordered_once_there_is_one(on: On) {
+    let depot = without_carrier(on).await;
+    let asked = depot.ask(&three_lines("W-1")).await;
+    depot.work().await;
+    // Nothing was begun, so that nothing is in doubt; and it does not come up again all the time.
+    let waits = "SELECT COUNT(*) FROM parcel_generations WHERE errand = 'order' AND tries = 0 AND doubtful_until IS NULL AND trouble = 'no_carrier'";
+    assert_eq!(depot.shop.chain.number(waits).await, 1);
+    depot.set_carrier(Adapter::Sandbox, "", TOKEN, None).await;
+    let app = depot.app();
+    errands::carrier_is_there(&app.db, depot.shop.chain.tenant, app.clock.now())
+        .await
+        .unwrap();
+    depot.work().await;
+    let shown = depot.again(&asked).await;
+    assert_eq!(parcel(&shown, 0)["trouble"], Value::Null);
+    assert_eq!(depot.live().await, [waybill(&shown)]);
     depot.shop.sound().await;
 }
 

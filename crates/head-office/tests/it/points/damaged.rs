@@ -10,7 +10,7 @@ use counterfoil_domain::{
 use counterfoil_head_office::verify::verify;
 
 use super::{gift, holds, posted, spend};
-use crate::common::{On, START, chain, random10};
+use crate::common::{HOUR, On, START, chain, random10};
 
 counterfoil_head_office::on_both! {
     every_damage_of_the_ledger_is_found,
@@ -59,11 +59,13 @@ async fn every_damage_of_the_ledger_is_found(on: On) {
         ("UPDATE earnings SET amount = amount + 1", "earnings"),
         ("UPDATE earnings SET member = tenant", "earnings"),
         ("UPDATE earnings SET source = tenant", "earnings"),
+        ("UPDATE point_days SET day = day + 1", "point_days"),
+        ("UPDATE point_days SET member = tenant", "point_days"),
     ] {
         let chain = chain(on, 0).await;
         let member = chain.member;
         posted(&chain, gift(&chain, member, "a", 300, None)).await;
-        posted(&chain, gift(&chain, member, "b", 500, None)).await;
+        posted(&chain, gift(&chain, member, "b", 500, Some(START + 10 * 24 * HOUR))).await;
         posted(&chain, spend(&chain, member, "x", 400)).await;
         let counter = chain.counter().await;
         let ask = Command::Freeze(AskFreeze {

@@ -6,6 +6,7 @@ mod ledger;
 mod model;
 mod moving;
 mod raced;
+mod reminded;
 mod sales;
 
 use std::sync::Arc;

@@ -111,6 +111,7 @@ async fn nothing_is_broken_and_every_damage_is_found(on: On) {
         "ledger_entries",
         "ledger_holds",
         "earnings",
+        "point_days",
         "stocks",
         "exchanges",
         "exchanged_goods",
