@@ -6,7 +6,7 @@ use specta_typescript::Typescript;
 use tauri_specta::{Builder, collect_commands, collect_events};
 
 use crate::codes;
-use crate::commands::{basket, camera, desk, first_start, queue, sales, session, settings};
+use crate::commands::{basket, camera, desk, first_start, members, queue, sales, session, settings};
 use crate::view::StateChanged;
 
 /// All of them.
@@ -33,6 +33,8 @@ pub fn builder() -> Builder<tauri::Wry> {
             basket::open_payment,
             basket::close_payment,
             basket::settle,
+            members::top_up,
+            members::statement,
             sales::sales,
             sales::sale,
             sales::return_preview,

@@ -46,6 +46,10 @@ pub enum Code {
     DayInvalid,
     /// A sale needs how it was paid and the till's number.
     ReceiptMissing,
+    /// No amount of money that may be.
+    AmountInvalid,
+    /// Nobody here is that member.
+    MemberUnknown,
     /// No product has this sku.
     ProductUnknown,
     /// The basket can't be quoted.

@@ -88,7 +88,7 @@ pub use inner::{Counter, Parts};
 pub use journal::{Place, Title};
 pub use line::{Link, LinkState};
 pub use members::{CardCoupon, CardState, MemberAnswer, MemberCard};
-pub use points::{AccountCard, OpenLot};
+pub use points::{AccountCard, OpenLot, PaidIn};
 pub use queue::{QueueCounts, QueueEntry, QueueState};
 pub use sales::{Language, ReturnPreview, ReturnedLine, SaleAccount, SaleCoupon, SaleDetail, SaleEntry, SoldLine};
 pub use salvage::{Salvaged, salvage};

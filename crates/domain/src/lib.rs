@@ -11,6 +11,7 @@ pub mod codes;
 pub mod coupons;
 pub mod gifts;
 pub mod ids;
+pub mod money;
 pub mod offline;
 pub mod operations;
 pub mod outbox;

@@ -6,7 +6,7 @@
 use enum_dispatch::enum_dispatch;
 use serde::{Deserialize, Serialize};
 
-pub use crate::transition::{CollectOrder, FailedAttempt, RedeemCoupon, VoidRedemption};
+pub use crate::transition::{CollectOrder, FailedAttempt, RedeemCoupon, TOP_UP_MOST, TopUp, VoidRedemption};
 use crate::{
     ids::{FreezeId, OperationId},
     sales::{Return, Settlement},
@@ -91,6 +91,8 @@ pub enum Action {
     VoidRedemption(VoidRedemption),
     /// Somebody tried codes that don't exist.
     FailedAttempt(FailedAttempt),
+    /// A member paid money in.
+    TopUp(TopUp),
 }
 
 impl Action {

@@ -27,4 +27,6 @@ pub mod paths {
     pub const FREEZES: &str = "/v1/freezes";
     /// Ask for rows that the local copy lacks: [`crate::questions`].
     pub const LOOKUPS: &str = "/v1/lookups";
+    /// A member's statement.
+    pub const STATEMENTS: &str = "/v1/statements";
 }

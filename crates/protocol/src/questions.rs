@@ -2,7 +2,7 @@
 
 use counterfoil_domain::{
     ids::{CouponId, FreezeId, MemberId, OrderId},
-    points::Amounts,
+    points::{Amounts, Asset, Balances},
     time::Millis,
     transition::Subject,
     verdict::Reason,
@@ -69,4 +69,61 @@ pub struct LookupResponse {
     /// Rows as in a page; those of a kind that is not known here are left out.
     #[serde(deserialize_with = "rows_of_known_kinds")]
     pub rows: Vec<Row>,
+}
+
+/// Lines of a statement that are shown at once.
+pub const STATEMENT_LINES: u32 = 30;
+
+/// `POST /v1/statements`: what became of a member's points or stored value, newest line first. Reads only.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub struct StatementRequest {
+    /// Whose.
+    pub member: MemberId,
+    /// Of what.
+    pub asset: Asset,
+    /// Only lines with smaller numbers; absent = from the newest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<i64>,
+}
+
+/// A part of a statement.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementResponse {
+    /// Head office's clock, UTC ms.
+    pub server_time: Millis,
+    /// At most [`STATEMENT_LINES`], newest first; fewer = there are no more.
+    pub lines: Vec<StatementLine>,
+}
+
+/// A line of a statement. Words of a newer head office are told as they are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementLine {
+    /// Its number within the ledger.
+    pub number: i64,
+    /// What it did: [`EntryKind`](counterfoil_domain::points::EntryKind).
+    pub kind: String,
+    /// Why: [`Reason`](counterfoil_domain::points::Reason).
+    pub reason: String,
+    /// `pending`, `open` or `booked`.
+    pub state: String,
+    /// In the words of who caused it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+    /// When it took effect, UTC ms.
+    pub at: Millis,
+    /// Change of what there is less what is owed.
+    pub amount: i64,
+    /// The balances after it.
+    pub after: Balances,
+    /// What it changed of which lots.
+    pub lots: Vec<StatementShare>,
+}
+
+/// What a line changed of a lot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatementShare {
+    /// The number of the line that made it.
+    pub lot: i64,
+    /// Change of what is free and pinned of it together.
+    pub amount: i64,
 }

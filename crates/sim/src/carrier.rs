@@ -7,10 +7,13 @@ use std::{
 };
 
 use async_trait::async_trait;
+use counterfoil_domain::time::{MINUTE, Millis};
 use counterfoil_head_office::carriers::{Carrier, CarrierError, Consignment, Report, Tracked, sandbox::Fault};
 
-use crate::ambient::locked;
+use crate::ambient::{Time, locked};
 
+/// What hangs is done within this time or never: nobody keeps a connection open for longer.
+const PATIENT: Millis = 10 * MINUTE;
 /// Faults that wait for a question, at most.
 const FAULTS: usize = 4;
 
@@ -26,8 +29,8 @@ struct Book {
     /// By whoever's own key.
     waybills: BTreeMap<String, Vec<Ordered>>,
     made: u64,
-    /// Orders that nobody hears of again, and that are done all the same.
-    hanging: Vec<String>,
+    /// Orders that nobody hears of again, and that are done all the same: since when.
+    hanging: Vec<(String, Millis)>,
     faults: VecDeque<Fault>,
 }
 
@@ -49,13 +52,24 @@ impl Book {
 }
 
 /// The carrier.
-#[derive(Debug, Clone, Default)]
-pub struct SimCarrier(Arc<Mutex<Book>>);
+#[derive(Debug, Clone)]
+pub struct SimCarrier {
+    book: Arc<Mutex<Book>>,
+    time: Time,
+}
 
 impl SimCarrier {
+    /// In this world's time.
+    pub fn new(time: Time) -> Self {
+        Self {
+            book: Arc::default(),
+            time,
+        }
+    }
+
     /// The next question goes wrong like this.
     pub fn plan(&self, fault: Fault) {
-        let mut book = locked(&self.0);
+        let mut book = locked(&self.book);
         if book.faults.len() < FAULTS {
             book.faults.push_back(fault);
         }
@@ -63,14 +77,16 @@ impl SimCarrier {
 
     /// Nothing more goes wrong.
     pub fn heal(&self) {
-        locked(&self.0).faults.clear();
+        locked(&self.book).faults.clear();
     }
 
     /// What hangs is done.
     pub fn release(&self) -> usize {
-        let mut book = locked(&self.0);
-        let hanging = std::mem::take(&mut book.hanging);
-        for key in &hanging {
+        let mut book = locked(&self.book);
+        let now = self.time.now();
+        let mut hanging = std::mem::take(&mut book.hanging);
+        hanging.retain(|(_, since)| now - since < PATIENT);
+        for (key, _) in &hanging {
             book.make(key);
         }
         hanging.len()
@@ -78,11 +94,11 @@ impl SimCarrier {
 
     /// Every waybill, by the key that it was ordered under.
     pub fn waybills(&self) -> BTreeMap<String, Vec<Ordered>> {
-        locked(&self.0).waybills.clone()
+        locked(&self.book).waybills.clone()
     }
 
     fn next(&self) -> Option<Fault> {
-        locked(&self.0).faults.pop_front()
+        locked(&self.book).faults.pop_front()
     }
 }
 
@@ -104,10 +120,11 @@ impl Carrier for SimCarrier {
             return Err(error);
         }
         if fault == Some(Fault::Hang) {
-            locked(&self.0).hanging.push(key.to_owned());
+            let since = self.time.now();
+            locked(&self.book).hanging.push((key.to_owned(), since));
             return std::future::pending().await;
         }
-        let mut book = locked(&self.0);
+        let mut book = locked(&self.book);
         if fault == Some(Fault::Twice) {
             book.make(key);
         }
@@ -126,7 +143,7 @@ impl Carrier for SimCarrier {
         match fault {
             Some(Fault::Hang) => std::future::pending().await,
             Some(Fault::Lose) => Err(CarrierError::Unclear("the answer is lost")),
-            _ => Ok(locked(&self.0).live(key)),
+            _ => Ok(locked(&self.book).live(key)),
         }
     }
 
@@ -140,7 +157,7 @@ impl Carrier for SimCarrier {
         if fault == Some(Fault::Hang) {
             return std::future::pending().await;
         }
-        let mut book = locked(&self.0);
+        let mut book = locked(&self.book);
         for one in book.waybills.values_mut().flatten() {
             if one.number == number {
                 one.cancelled = true;

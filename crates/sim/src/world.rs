@@ -146,12 +146,13 @@ impl World {
     pub async fn new(seed: u64, base: Arc<Base>, faults: Faults) -> Result<Self> {
         let folder = base::folder()?;
         copy_folder(base.folder.path(), folder.path())?;
+        let time = Time::at(START + MINUTE);
         let mut world = Self {
             seed,
             folder,
-            time: Time::at(START + MINUTE),
+            time: time.clone(),
             net: Arc::new(Net::default()),
-            carrier: SimCarrier::default(),
+            carrier: SimCarrier::new(time),
             office: None,
             office_doom: Arc::new(Doom::default()),
             office_boots: 0,

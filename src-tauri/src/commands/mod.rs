@@ -4,6 +4,7 @@ pub mod basket;
 pub mod camera;
 pub mod desk;
 pub mod first_start;
+pub mod members;
 pub mod queue;
 pub mod sales;
 pub mod session;

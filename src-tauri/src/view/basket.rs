@@ -120,6 +120,15 @@ pub struct MemberCard {
     pub account: Option<AccountView>,
 }
 
+/// Money that a member paid in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Type)]
+#[serde(rename_all = "camelCase")]
+pub struct ToppedUp {
+    pub receipt: Receipt,
+    /// The member as they stand now; null = not here any more.
+    pub member: Option<MemberCard>,
+}
+
 impl From<&counter::MemberCard> for MemberCard {
     fn from(card: &counter::MemberCard) -> Self {
         let shown = |one: &counter::CardCoupon| CardCoupon {

@@ -5,9 +5,11 @@ mod basket;
 mod desk;
 mod queue;
 mod sales;
+mod statement;
 pub mod state;
 
-pub use basket::{Basket, Found, Opened, ProductView, QuoteView, Settled};
+pub use basket::{Basket, Found, MemberCard, Opened, ProductView, QuoteView, Settled, ToppedUp};
+pub use statement::StatementView;
 pub use desk::{Confirmation, Receipt};
 pub use queue::{QueueRow, place_of, state_of};
 pub use sales::{ReturnLine, ReturnPolicy, ReturnPreview, SaleRow, SaleView, Slip};

@@ -22,6 +22,7 @@ pub enum OperationKind {
     SettleSale,
     ReturnSale,
     FailedAttempt,
+    TopUp,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Type)]

@@ -79,6 +79,15 @@ pub enum Error {
     /// A sale needs how it was paid, and the till's receipt number.
     #[error("a sale needs how it was paid and the receipt number")]
     ReceiptMissing,
+    /// No amount of money, or more than may be.
+    #[error("an amount of money up to {limit} minor units was expected")]
+    AmountInvalid {
+        /// The most that may be, minor units.
+        limit: i64,
+    },
+    /// Nobody here is that member.
+    #[error("that member is not known here")]
+    MemberUnknown,
     /// No product has this sku.
     #[error("no product has the sku {0}")]
     ProductUnknown(String),
@@ -150,6 +159,8 @@ impl Error {
             Self::ReturnInvalid(_) => Code::ReturnInvalid,
             Self::DayInvalid => Code::DayInvalid,
             Self::ReceiptMissing => Code::ReceiptMissing,
+            Self::AmountInvalid { .. } => Code::AmountInvalid,
+            Self::MemberUnknown => Code::MemberUnknown,
             Self::ProductUnknown(_) => Code::ProductUnknown,
             Self::BasketInvalid(error) if error.code == Code::TooManyCombinations.as_str() => Code::TooManyCombinations,
             Self::BasketInvalid(_) => Code::BasketInvalid,
@@ -174,6 +185,7 @@ impl Error {
                 .retry_after
                 .map(|seconds| one("retry_after", seconds.to_string()))
                 .unwrap_or_default(),
+            Self::AmountInvalid { limit } => one("limit", limit.to_string()),
             Self::ProductUnknown(sku) => one("sku", sku.clone()),
             Self::BasketInvalid(error) => BTreeMap::from([
                 ("path".to_owned(), error.path.clone()),

@@ -453,8 +453,10 @@ impl Ledger {
         };
         self.post(EntryKind::Capture, cause, draft, out);
         if amount < held {
-            self.release(id, rest, out)?;
-        } else if planted!("captured_hold_stays", false, true) {
+            if planted!("captured_hold_stays", false, true) {
+                self.release(id, rest, out)?;
+            }
+        } else {
             self.holds.retain(|hold| hold.id != id);
         }
         self.settle(now, out);

@@ -47,6 +47,9 @@ mod testing;
 pub(crate) mod told;
 #[cfg(test)]
 mod told_tests;
+mod topups;
+#[cfg(test)]
+mod topups_tests;
 mod uses;
 #[cfg(test)]
 mod uses_tests;
@@ -75,4 +78,5 @@ pub use journal::{
 pub use orders::CollectOrder;
 pub use tables::{Changes, Entity, Fact, Key, NeedKeys, Row, Rows, State, Subject};
 pub use told::{Card, Seen};
+pub use topups::{TOP_UP_MOST, TopUp};
 pub use voids::VoidRedemption;

@@ -1,10 +1,13 @@
 //! What points bring along.
 
+use axum::{http::Method, routing::post};
 use counterfoil_domain::time::{MINUTE, Millis};
+use counterfoil_protocol::paths;
 
 use super::{http, image, reminders, sweep, table};
 use crate::{
     capability::Capability,
+    http::{Allowed, Aside},
     jobs::{Due, full},
     messages::{
         notify::Notifiers,
@@ -21,6 +24,12 @@ const SETTLE: Millis = 5 * MINUTE;
 pub const CAPABILITY: Capability = Capability {
     tables: |_| vec![Box::<table::Accounts>::default()],
     people: http::routes,
+    counters: &[Aside {
+        method: Method::POST,
+        path: paths::STATEMENTS,
+        allowed: Allowed::Devices { active: true },
+        answer: || post(http::statement_to_counter),
+    }],
     due: &[
         Due {
             name: "points.settle",

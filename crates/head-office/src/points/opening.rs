@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use counterfoil_domain::{
     ids::{MemberId, TenantId},
+    money::{in_minor_units, minor_digits},
     points::{Asset, MOST, Origin, Source, earning::EarningRule},
     time::Millis,
     typed,
@@ -12,10 +13,7 @@ use counterfoil_domain::{
 use jiff::civil::Date;
 
 use super::source_of;
-use crate::products::import::{
-    NoText, Row, RowError, Table,
-    cell::{in_minor_units, minor_digits},
-};
+use crate::products::import::{NoText, Row, RowError, Table};
 
 /// Columns of a file, by any of their names.
 const COLUMNS: [(&str, &[&str]); 4] = [

@@ -111,7 +111,7 @@ impl Journals {
     }
 
     /// Who was undone: a void counts on the device that did it, and once.
-    fn voided(&self) -> BTreeSet<OperationId> {
+    pub fn voided(&self) -> BTreeSet<OperationId> {
         let undone = self
             .entries
             .values()
@@ -155,7 +155,7 @@ impl Journals {
     }
 
     /// Nobody had what it used, because a restore took the claim of it back, so that it could not be used: that is no use.
-    pub(super) fn is_no_use(&self, operation: &OperationId) -> bool {
+    pub fn is_no_use(&self, operation: &OperationId) -> bool {
         self.exceptions
             .get(operation)
             .is_some_and(|kind| kind == "state_conflict")

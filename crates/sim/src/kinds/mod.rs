@@ -117,7 +117,7 @@ kinds! {
     operators: Revoke, Decide;
     disks: FillOffice, FillTill;
     hostile: Attack;
-    points: Earn, TakeBack, Hold;
+    points: Earn, TakeBack, Hold, PayIn;
     gifts: Exchange, EndExchange;
     parcels: Ship, Parcel, Dispatch, CarrierTrouble;
 }

@@ -1,13 +1,18 @@
 //! Points: given, taken back, held by orders placed online, and what the rule of earning gives for a purchase.
 
 use anyhow::Result;
-use counterfoil_domain::time::{DAY, MINUTE};
+use counterfoil_counter::{Input, MemberAnswer, PaidIn};
+use counterfoil_domain::{
+    operations::Action,
+    time::{DAY, MINUTE},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::Row;
 
 use super::{
     Kind,
+    exchange::said,
     questions::{Effect, Online, post},
 };
 use crate::{
@@ -226,5 +231,76 @@ impl Kind for Hold {
             }
         }
         Ok(violations)
+    }
+}
+
+/// A member pays money in at a counter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PayIn {
+    till: usize,
+    member: usize,
+    amount: u32,
+}
+
+impl Kind for PayIn {
+    const WEIGHT: u32 = 30;
+
+    fn make(making: &mut Making<'_>, till: usize) -> Self {
+        Self {
+            till,
+            member: making.dice.usize(..9),
+            amount: making.dice.u32(1..200),
+        }
+    }
+    fn till(&self) -> Option<usize> {
+        Some(self.till)
+    }
+    async fn perform(&self, world: &mut World) -> Result<String> {
+        let place = self.till % world.tills.len();
+        let number = world.base.members[self.member % world.base.members.len()].1.clone();
+        let Some(counter) = world.counter(place) else {
+            return Ok("down".into());
+        };
+        let member = match counter.find_member(&Input::MemberNumber(number)).await {
+            Ok(MemberAnswer::Found(card)) => card.member.id,
+            Ok(MemberAnswer::Unknown(_)) => return Ok("unknown".into()),
+            Err(error) => return Ok(said(&error)),
+        };
+        let paid = PaidIn {
+            member,
+            amount: self.amount.to_string(),
+            tender: "cash".into(),
+            receipt: "R".into(),
+        };
+        match counter.top_up(&paid, world.tills[place].clerk).await {
+            Ok(receipt) => {
+                world.acknowledge(place, receipt.op_id, "top-up");
+                Ok(format!("done {}", receipt.op_id))
+            }
+            Err(error) => Ok(said(&error)),
+        }
+    }
+
+    /// What was paid in and not undone is there, once.
+    async fn judge(judged: &Judged<'_>) -> Result<Violations> {
+        let voided = judged.journals.voided();
+        let entries = judged.journals.entries.iter().filter(|(id, _)| !voided.contains(id));
+        let due: i64 = entries
+            .filter(|(id, _)| !judged.journals.is_no_use(id))
+            .map(|(_, entry)| match &entry.action {
+                Action::TopUp(paid) => paid.amount,
+                _ => 0,
+            })
+            .sum();
+        let mut snapshot = judged.app.db.snapshot().await?;
+        let there: i64 = sqlx::query_scalar(
+            "SELECT CAST(COALESCE(SUM(amount), 0) AS BIGINT) FROM ledger_entries WHERE asset = 'balance'",
+        )
+        .fetch_one(&mut *snapshot)
+        .await?;
+        Ok(match there == due {
+            true => Violations::new(),
+            false => vec![format!("{due} were paid in, and {there} are there")],
+        })
     }
 }

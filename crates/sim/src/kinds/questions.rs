@@ -50,6 +50,10 @@ pub(super) async fn post(
     };
     let word = body["status"].as_str().or(body["code"].as_str()).unwrap_or_default();
     let said = format!("{status} {word}");
+    // Nobody ended it and the disk has room: it is the program's own mistake.
+    if status == 500 && !world.office_full && !world.office_doom.struck() {
+        world.net.differs(format!("{key} was answered {said}"));
+    }
     if status >= 500 || status == 429 || word == "in_flight" {
         return Ok(said);
     }

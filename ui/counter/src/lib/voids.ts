@@ -3,7 +3,7 @@
 import { m } from '../paraglide/messages.js';
 import type { OperationKind } from './backend';
 
-export type Undone = 'coupon' | 'order' | 'sale';
+export type Undone = 'coupon' | 'order' | 'sale' | 'topUp';
 
 export interface VoidWords {
   title: () => string;
@@ -26,6 +26,12 @@ export const VOID_WORDS: Record<Undone, VoidWords> = {
     mistake: m.void_reason_mistake_sale,
     done: m.void_done_sale,
   },
+  topUp: {
+    title: m.void_title_topup,
+    text: m.void_text_topup,
+    mistake: m.void_reason_mistake_topup,
+    done: m.void_done_topup,
+  },
 };
 
 /** In whose words each operation is undone, if it can be. */
@@ -36,6 +42,7 @@ const ABOUT: Record<OperationKind, Undone> = {
   returnSale: 'sale',
   voidRedemption: 'coupon',
   failedAttempt: 'coupon',
+  topUp: 'topUp',
 };
 
 export function undoneBy(kind: OperationKind): Undone {

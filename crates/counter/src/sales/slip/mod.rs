@@ -5,7 +5,7 @@ mod words;
 
 use counterfoil_domain::{
     ids::OperationId,
-    operations::{Action, VoidRedemption},
+    operations::{Action, TopUp, VoidRedemption},
     people::{Member, mask_name},
     sales::{Return, Sale, Till},
     time::Millis,
@@ -25,7 +25,7 @@ use crate::{
     inner::Inner,
     journal::{self, Title},
     points::{self, AccountCard},
-    replica,
+    queue, replica,
 };
 
 /// The slip of an operation of this store.
@@ -103,6 +103,15 @@ async fn rows(
                 why: &back.reason,
             };
             print.returned(db, who, &sale, &back, done).await?;
+        }
+        Some((Action::TopUp(paid), at)) => {
+            let done = Done {
+                id,
+                at,
+                by,
+                why: "",
+            };
+            print.paid_in(db, who, &paid, done).await?;
         }
         Some(_) => return Err(Error::SlipUnavailable),
         // Settled on another counter of the store.
@@ -281,6 +290,33 @@ impl Print {
         }
         let text = format!("{} {}", self.currency, self.money(sale.payable));
         self.rows.push(Row::total(self.words.refund, text));
+        self.signature();
+        Ok(())
+    }
+
+    async fn paid_in(&mut self, db: &mut SqliteConnection, who: &Identity, paid: &TopUp, done: Done<'_>) -> Result<()> {
+        self.currency = replica::currency(db).await?.unwrap_or_default();
+        let voided = queue::find(db, done.id).await?.is_some_and(|entry| entry.voided);
+        self.head(who, self.words.paid_in);
+        if voided {
+            self.rows.push(Row::big(self.words.voided));
+        }
+        self.pair(self.words.receipt, paid.receipt.clone());
+        if let Some(member) = super::member(db, Some(paid.member)).await? {
+            self.pair(
+                self.words.member,
+                format!("{} {}", member.number, mask_name(&member.name)),
+            );
+        }
+        self.done(done.id, done.at, done.by);
+        let text = format!("{} {}", self.currency, self.money(paid.amount));
+        self.rows.push(Row::total(self.words.paid_in, text));
+        self.pair(self.words.tender, self.language.tender(&paid.tender).to_owned());
+        if let Some(held) = points::account(db, paid.member).await? {
+            let card = AccountCard::of(&held.row, who.true_time(self.now));
+            let left = self.money(card.balance.available);
+            self.pair(self.words.balance_left, left);
+        }
         self.signature();
         Ok(())
     }

@@ -38,6 +38,7 @@ pub(super) struct Words {
     pub(super) balance_back: &'static str,
     pub(super) balance_left: &'static str,
     pub(super) by_till: &'static str,
+    pub(super) paid_in: &'static str,
 }
 
 const ZH: Words = Words {
@@ -67,6 +68,7 @@ const ZH: Words = Words {
     balance_back: "其中退回储值",
     balance_left: "储值余额",
     by_till: "收银机退款",
+    paid_in: "储值充值",
 };
 
 const EN: Words = Words {
@@ -96,6 +98,7 @@ const EN: Words = Words {
     balance_back: "of it to stored value",
     balance_left: "Stored value left",
     by_till: "From the till",
+    paid_in: "Top-up",
 };
 
 impl Language {

@@ -8,6 +8,7 @@ mod rules;
 mod shown;
 
 pub(crate) use posting::refused;
+pub(crate) use shown::to_counter as statement_to_counter;
 
 use std::sync::Arc;
 

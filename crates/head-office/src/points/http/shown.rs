@@ -10,7 +10,10 @@ use counterfoil_domain::{
     time::Millis,
     words::Word,
 };
-use counterfoil_protocol::problem::Code;
+use counterfoil_protocol::{
+    problem::Code,
+    questions::{STATEMENT_LINES, StatementLine, StatementRequest, StatementResponse, StatementShare},
+};
 use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 use utoipa::{IntoParams, ToSchema};
@@ -18,7 +21,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::{
     app::App,
     db::DbError,
-    http::{ApiError, MemberSession, Operator, Page, Paging, Path, Query},
+    http::{ApiError, MemberSession, Operator, Page, Paging, Path, Query, SignedRequest},
     members,
     points::rows,
 };
@@ -306,14 +309,59 @@ pub(super) fn asset(field: &str, word: Option<&str>) -> Result<Asset, ApiError> 
     }
 }
 
-fn view(line: rows::Line, now: Millis) -> EntryView {
-    let state = if line.ready_at.is_some_and(|at| at > now) {
+/// Whether a line is `pending`, `open` or `booked`.
+fn state(line: &rows::Line, now: Millis) -> &'static str {
+    if line.ready_at.is_some_and(|at| at > now) {
         "pending"
     } else if line.is_open {
         "open"
     } else {
         "booked"
-    };
+    }
+}
+
+/// `POST /v1/statements`: a part of a member's statement, for a counter where they stand.
+///
+/// # Errors
+/// Problems of the signature, and `not_found`.
+pub(crate) async fn to_counter(
+    State(app): State<Arc<App>>,
+    request: SignedRequest,
+) -> Result<Json<StatementResponse>, ApiError> {
+    let asked: StatementRequest = request.read()?;
+    let mut snapshot = app.db.snapshot().await?;
+    let known = members::rows::load(&mut snapshot, request.tenant, &[asked.member], "").await?;
+    if known.is_empty() {
+        return Err(ApiError::not_found());
+    }
+    let whose = (asked.member, asked.asset);
+    let found = rows::statement(&mut snapshot, request.tenant, whose, asked.before, STATEMENT_LINES.into()).await?;
+    let lines = found.into_iter().map(|line| StatementLine {
+        number: line.number,
+        kind: line.kind.as_str().to_owned(),
+        reason: line.reason.as_str().to_owned(),
+        state: state(&line, request.now).to_owned(),
+        note: line.note,
+        at: line.at,
+        amount: line.amount,
+        after: line.after,
+        lots: line
+            .shares
+            .iter()
+            .map(|share| StatementShare {
+                lot: share.lot,
+                amount: share.free + share.held,
+            })
+            .collect(),
+    });
+    Ok(Json(StatementResponse {
+        server_time: request.now,
+        lines: lines.collect(),
+    }))
+}
+
+fn view(line: rows::Line, now: Millis) -> EntryView {
+    let state = state(&line, now);
     let source: Option<Source> = line.source;
     EntryView {
         number: line.number,

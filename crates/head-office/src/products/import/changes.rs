@@ -4,7 +4,7 @@ use counterfoil_domain::products::Product;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::cell::{in_decimals, minor_digits};
+use counterfoil_domain::money::{in_decimals, minor_digits};
 
 /// A field that would change. Its values are as they would stand in a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

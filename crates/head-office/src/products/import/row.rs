@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 
 use counterfoil_domain::{
+    money::{in_minor_units, minor_digits},
     products::{Product, barcode},
     text::{is_invisible, plain, visible},
 };
 
 use super::{
     MOST_ROWS, RowError,
-    cell::{barcodes, damage, in_minor_units, minor_digits, with_lost_zeros},
+    cell::{barcodes, damage, with_lost_zeros},
     table::{Cell, Row, Table},
 };
 

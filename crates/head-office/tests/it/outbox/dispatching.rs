@@ -26,6 +26,7 @@ counterfoil_head_office::on_both! {
     an_effect_that_is_lost_is_done_again,
     it_is_tried_until_it_is_done_and_somebody_is_told_once,
     a_bad_message_keeps_only_its_own_key_waiting,
+    what_fails_together_is_done_one_by_one,
     messages_of_a_key_are_handed_over_in_order,
     a_consumer_that_panics_is_handed_the_message_again,
     a_command_and_its_line_in_the_inbox_commit_together,
@@ -150,6 +151,59 @@ async fn a_bad_message_keeps_only_its_own_key_waiting(on: On) {
     let newer = Scripted::willing();
     assert_eq!(drain(&chain.app, newer).await, 2);
     assert_eq!(newer.heard(), [("1".to_owned(), 7), ("2".to_owned(), 1)]);
+    assert!(broken(&chain).await.is_empty());
+}
+
+/// Does several in one transaction, and comes to nothing when one of them is bad, or panics.
+#[derive(Debug)]
+struct Together;
+
+impl Together {
+    fn look(message: &Message) -> Result<(), NotDone> {
+        match message.source.as_str() {
+            "bad" => Err(NotDone::Bad("bad".into())),
+            "panics" => panic!("as it does now and then"),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Consumer for Together {
+    fn topic(&self) -> &'static str {
+        PARCELS
+    }
+    fn role(&self) -> Role {
+        Role::Jobs
+    }
+    fn together(&self) -> usize {
+        4
+    }
+    async fn handle(&self, app: &Arc<App>, message: &Message) -> Result<Done, NotDone> {
+        self.handle_together(app, std::slice::from_ref(message)).await
+    }
+    async fn handle_together(&self, app: &Arc<App>, messages: &[Message]) -> Result<Done, NotDone> {
+        Message::consume_together(messages, app, async |deed, message| {
+            Self::look(message)?;
+            Ok(deed.audit("done", &message.source).await?)
+        })
+        .await
+    }
+}
+
+async fn what_fails_together_is_done_one_by_one(on: On) {
+    let chain = chain(on, 0).await;
+    let mut messages: Vec<_> = (0..10).map(|n| to(&format!("k{n}"), &n.to_string())).collect();
+    messages.push(to("b", "bad"));
+    messages.push(to("p", "panics"));
+    send(&chain.app, chain.tenant, &messages).await;
+    assert_eq!(drain(&chain.app, &Together).await, 12);
+    assert_eq!((stand(&chain, "confirmed").await, stand(&chain, "sent").await), (10, 2));
+    assert_eq!(effects(&chain).await, 10);
+    // Those that are confirmed and not remembered as such are not done again, whoever else stands beside them.
+    chain.run("UPDATE outbox SET status = 'sent', confirmed_at = NULL, next_try_at = created_at WHERE source IN ('3', '4')").await;
+    assert_eq!(drain(&chain.app, &Together).await, 2);
+    assert_eq!(effects(&chain).await, 10);
     assert!(broken(&chain).await.is_empty());
 }
 

@@ -35,6 +35,13 @@ export const commands = {
 	closePayment: (ticket: string) => typedError<null, Problem>(__TAURI_INVOKE("close_payment", { ticket })),
 	/**  `balance` = how much of it the member's stored value pays, minor units. */
 	settle: (ticket: string, tender: string, receipt: string, balance: number) => typedError<Settled, Problem>(__TAURI_INVOKE("settle", { ticket, tender, receipt, balance })),
+	/**  A member pays money in. `amount` is what was typed: `100`, `12.50`. */
+	topUp: (member: string, amount: string, tender: string, receipt: string) => typedError<ToppedUp, Problem>(__TAURI_INVOKE("top_up", { member, amount, tender, receipt })),
+	/**
+	 *  A part of a member's statement, newest line first: of stored value, else of points; only lines before a number, where
+	 *  one is given.
+	 */
+	statement: (member: string, balance: boolean, before: number | null) => typedError<StatementView, Problem>(__TAURI_INVOKE("statement", { member, balance, before })),
 	/**  Those of today, in the store's zone, newest first. */
 	sales: () => typedError<SaleRow[], Problem>(__TAURI_INVOKE("sales")),
 	sale: (opId: string) => typedError<SaleView, Problem>(__TAURI_INVOKE("sale", { opId })),
@@ -60,7 +67,7 @@ export const events = {
 /* Constants */
 export const EXCEPTION_CODES = ["balance_short","closed_epoch","device_revoked","double_pickup","double_redeem","handler_failed","late","points_short","redeem_while_frozen","state_conflict","unreadable"] as const;
 
-export const PROBLEM_CODES = ["address_invalid","already_enrolled","bad_signature","basket_invalid","busy","camera_failed","camera_unavailable","changed_meanwhile","clock_skew","data_dir_locked","database_corrupt","database_newer","database_read_only","database_settings","day_invalid","device_frozen","device_revoked","disk_full","enrol_code_invalid","font_missing","forbidden","history_changed","idempotency_key_missing","idempotency_key_reused","in_flight","internal","invalid","journal_fork","journal_gap","link_expired","link_invalid","malformed","not_allowed","not_claimable","not_enrolled","not_exchangeable","not_found","not_posted","not_signed_in","offline","operation_not_returnable","operation_not_voidable","panicked","picture_too_large","picture_unreadable","picture_without_code","pin_locked","pin_too_short","product_unknown","program_outdated","rate_limited","reason_missing","receipt_missing","return_invalid","slip_unavailable","state_conflict","storage_unavailable","ticket_stale","timeout","tls_failed","too_large","too_many_combinations","unauthenticated","unreachable","unsupported_version","wrong_pin"] as const;
+export const PROBLEM_CODES = ["address_invalid","already_enrolled","amount_invalid","bad_signature","basket_invalid","busy","camera_failed","camera_unavailable","changed_meanwhile","clock_skew","data_dir_locked","database_corrupt","database_newer","database_read_only","database_settings","day_invalid","device_frozen","device_revoked","disk_full","enrol_code_invalid","font_missing","forbidden","history_changed","idempotency_key_missing","idempotency_key_reused","in_flight","internal","invalid","journal_fork","journal_gap","link_expired","link_invalid","malformed","member_unknown","not_allowed","not_claimable","not_enrolled","not_exchangeable","not_found","not_posted","not_signed_in","offline","operation_not_returnable","operation_not_voidable","panicked","picture_too_large","picture_unreadable","picture_without_code","pin_locked","pin_too_short","product_unknown","program_outdated","rate_limited","reason_missing","receipt_missing","return_invalid","slip_unavailable","state_conflict","storage_unavailable","ticket_stale","timeout","tls_failed","too_large","too_many_combinations","unauthenticated","unreachable","unsupported_version","wrong_pin"] as const;
 
 export const QUOTE_REASON_CODES = ["below_quantity","below_threshold","excluded_by","expired","frozen","no_line_in_scope","not_better","not_owner","not_started","nothing_left","redeemed","store_not_allowed"] as const;
 
@@ -185,6 +192,8 @@ export type DemoHints = {
 	products: string[],
 };
 
+export type EntryWord = "earn" | "spend" | "expire" | "hold" | "capture" | "release" | "return" | "adjust";
+
 /**  What a text was found to be. Products: the one that a barcode means beyond doubt, or those that a name may mean. */
 export type Found = { kind: "verdict"; verdict: Verdict } | { kind: "member"; card: MemberCard } | { kind: "products"; products: ProductView[]; exact: boolean };
 
@@ -198,6 +207,14 @@ export type LimitsView = {
 	maxHours: number,
 	currency: string,
 };
+
+/**  What a line changed of the lot that another line made. */
+export type LineLot = {
+	lot: number,
+	amount: number,
+};
+
+export type LineState = "pending" | "open" | "booked";
 
 export type LinkState = "connecting" | "online" | "offline";
 
@@ -248,7 +265,7 @@ export type Offline = "onlineOnly" | "homeStore" | "floorLimit";
 /**  What opening a payment came to. */
 export type Opened = { kind: "held"; payment: Payment } | { kind: "refused"; refusal: SaleRefusal };
 
-export type OperationKind = "redeemCoupon" | "collectOrder" | "voidRedemption" | "settleSale" | "returnSale" | "failedAttempt";
+export type OperationKind = "redeemCoupon" | "collectOrder" | "voidRedemption" | "settleSale" | "returnSale" | "failedAttempt" | "topUp";
 
 export type OrderLineView = {
 	sku: string,
@@ -397,6 +414,8 @@ export type Reason = {
 	code: string,
 	params: { [key in string]: string },
 };
+
+export type ReasonWord = "purchase" | "review" | "gift" | "topUp" | "adjustment" | "opening" | "exchange" | "returned" | "voided" | "cancelled" | "lapsed" | "ended" | "debtSettled" | "merged" | "notShipped";
 
 export type Receipt = {
 	opId: string,
@@ -573,6 +592,34 @@ export type Source = "typed" | "scanned" | "pasted" | "camera";
 /**  Sent to the window whenever the state changes. */
 export type StateChanged = AppState;
 
+export type StatementLineView = {
+	number: number,
+	/**  One of the words of [`EntryKind`]; null = a newer head office has another one. */
+	kind: EntryWord | null,
+	/**  One of the words of [`Reason`]; null = a newer head office has another one. */
+	reason: ReasonWord | null,
+	/**  It may not be spent yet, or is held still. */
+	state: LineState,
+	note: string | null,
+	/**  UTC ms. */
+	at: number,
+	amount: number,
+	/**  What could be spent after it. */
+	available: number,
+	debt: number,
+	/**  The lots that it changed. */
+	lots: LineLot[],
+};
+
+/**  A part of a statement, newest line first. */
+export type StatementView = {
+	lines: StatementLineView[],
+	/**  There are more lines before the last of these. */
+	more: boolean,
+	/**  When head office said so, UTC ms. */
+	at: number,
+};
+
 export type StoreView = {
 	id: string,
 	code: string,
@@ -582,6 +629,13 @@ export type StoreView = {
 };
 
 export type Subject = { kind: "coupon"; coupon: CouponView } | { kind: "order"; order: OrderView } | { kind: "member"; member: MemberView } | { kind: "unknown"; text: string };
+
+/**  Money that a member paid in. */
+export type ToppedUp = {
+	receipt: Receipt,
+	/**  The member as they stand now; null = not here any more. */
+	member: MemberCard | null,
+};
 
 /**  A text that is no coupon here after all. */
 export type Unread = {

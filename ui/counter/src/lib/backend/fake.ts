@@ -32,6 +32,8 @@ import type {
   SaleView,
   ScannerSettings,
   Settled,
+  StatementView,
+  ToppedUp,
   Verdict,
 } from './index';
 import { CLERKS, MEMBER, PRODUCTS, STORE, demoAccount, demoCoupons, demoOrders, demoQueue } from './fake-data';
@@ -302,6 +304,25 @@ export class FakeBackend implements Backend {
     };
     this.#sales = [saleOf(sale, basket, quote), ...this.#sales];
     return this.#answer(ok({ kind: 'done', receipt: receiptOf(row) }));
+  }
+
+  async topUp(_member: string, amount: string, _tender: string, receipt: string): Promise<Result<ToppedUp>> {
+    const minor = /^\d+(\.\d{1,2})?$/.test(amount.trim()) ? Math.round(Number(amount) * 100) : 0;
+    if (minor < 1 || minor > 500_000) return this.#answer(failed('amount_invalid', { limit: '500000' }));
+    if (receipt.trim() === '') return this.#answer(failed('receipt_missing'));
+    this.#account.balance.available += minor;
+    const row = this.#append('topUp', `Top-up ${MEMBER.number}`);
+    return this.#answer(ok({ receipt: receiptOf(row), member: this.#card() }));
+  }
+
+  async statement(_member: string, balance: boolean, before: number | null): Promise<Result<StatementView>> {
+    if (!this.online) return this.#answer(failed('unreachable'));
+    const after = balance ? this.#account.balance.available : this.#account.points.available;
+    const line = { number: 1, kind: 'earn' as const, reason: 'gift' as const, state: 'booked' as const, note: null };
+    const lots = [{ lot: 1, amount: after }];
+    const lines =
+      before === null ? [{ ...line, at: this.#clock(), amount: after, available: after, debt: 0, lots }] : [];
+    return this.#answer(ok({ lines, more: false, at: this.#clock() }));
   }
 
   async sales() {

@@ -32,4 +32,5 @@ export const KINDS: Record<OperationKind, () => string> = {
   settleSale: m.kind_settle_sale,
   returnSale: m.kind_return_sale,
   failedAttempt: m.kind_failed_attempt,
+  topUp: m.kind_top_up,
 };

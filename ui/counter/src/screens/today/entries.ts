@@ -8,7 +8,7 @@ import { m } from '../../paraglide/messages.js';
 export type Entry = { kind: 'sale'; sale: SaleRow } | { kind: 'redemption'; row: QueueRow };
 
 /** Kinds that are not part of a sale's own row. */
-const REDEMPTIONS: readonly OperationKind[] = ['redeemCoupon', 'collectOrder'];
+const REDEMPTIONS: readonly OperationKind[] = ['redeemCoupon', 'collectOrder', 'topUp'];
 const PAGE = 50;
 /** More than any counter does in a day; an endless journal must not become an endless loop. */
 const MOST_PAGES = 40;

@@ -219,6 +219,13 @@ export class Sale {
     this.#changed();
   }
 
+  /** The same member, as they stand now: what was chosen for the basket stays. */
+  renewMember(card: MemberCard): void {
+    if (this.settling || this.member?.member.id !== card.member.id) return;
+    this.member = card;
+    this.#changed();
+  }
+
   addCoupon(coupon: CouponView, text: string): void {
     if (this.settling) return;
     this.scanned = [...this.scanned.filter((one) => one.coupon.id !== coupon.id), { coupon, text }];
