@@ -16,6 +16,9 @@ use crate::window::Window;
 /// Points that the member has, each of which pays 0.01, and stored value, minor units.
 const POINTS: i64 = 1_234;
 const STORED: i64 = 2_500;
+/// What the member pays in at the desk.
+const PAID_IN: i64 = 50;
+const STORED_NOW: i64 = STORED + PAID_IN;
 /// What the gift costs, points.
 const GIFT: i64 = 30;
 /// Prices of the goods in fen: more than points and stored value come to.
@@ -134,7 +137,7 @@ async fn an_account(language: &'static str, button: &str, machine: &str, clerk: 
     window.close().await;
     // Everything of the first sale is as it was; the second one has earned, the gift was paid for.
     let account = Desk::of(&office, &token).account(&number).await;
-    assert_eq!(account, (POINTS + more - GIFT, STORED));
+    assert_eq!(account, (POINTS + more - GIFT, STORED_NOW));
     office.verify();
 }
 
@@ -198,6 +201,7 @@ async fn pays_with_all(window: &Window, number: &str, product: &str) -> i64 {
     window.press("lots-open").await;
     window.reads("lots", "account_lot_never").await;
     window.keeps("50-account").await;
+    pays_in(window).await;
     window.scans(product).await;
     without_coupons(window).await;
     window.reads("points-note", "points_most").await;
@@ -210,7 +214,7 @@ async fn pays_with_all(window: &Window, number: &str, product: &str) -> i64 {
     let earns = (before - POINTS) / 100;
     window.sees(&format!("earns[data-points='{earns}']")).await;
     window.press("use-balance").await;
-    window.sees(&format!("balance-note[data-minor='{STORED}']")).await;
+    window.sees(&format!("balance-note[data-minor='{STORED_NOW}']")).await;
     window.sees("settle:enabled").await;
     window.press("receipt-number").await;
     window.reads("payment[data-state=held]", "payment_held").await;
@@ -219,10 +223,41 @@ async fn pays_with_all(window: &Window, number: &str, product: &str) -> i64 {
     window.enters().await;
     window.reads("sold[data-delivery=confirmed]", "sold").await;
     window.sees(&format!("sold-points[data-points='{POINTS}']")).await;
-    window.sees(&format!("sold-balance[data-minor='{STORED}']")).await;
+    window.sees(&format!("sold-balance[data-minor='{STORED_NOW}']")).await;
     window.sees(&format!("sold-earned[data-points='{earns}']")).await;
     window.keeps("52-sold-with-account").await;
     earns
+}
+
+/// The member pays money in, gets a slip for it, and sees it in their statement.
+async fn pays_in(window: &Window) {
+    window.press("topup-open").await;
+    window.types("topup-amount", "0").await;
+    window.types("topup-receipt", "T-2001").await;
+    window.press("topup-submit").await;
+    window
+        .reads("problem[data-code=amount_invalid]", "problem_amount_invalid")
+        .await;
+    window.types("topup-amount", ".50").await;
+    window.keeps("50-top-up").await;
+    window.press("topup-submit").await;
+    window.reads("topup-done", "topup_done").await;
+    window.press("slip").await;
+    window.sees("topup-slip").await;
+    window.keeps("50-topped-up").await;
+    window.press("topup-close").await;
+    window.sees(&format!("balance[data-minor='{STORED_NOW}']")).await;
+    window.sees("queue-count[data-pending='0']").await;
+    window.press("statement-open").await;
+    window
+        .sees(&format!("statement-line[data-kind=earn][data-amount='{POINTS}']"))
+        .await;
+    window.press("statement-balance").await;
+    window
+        .sees(&format!("statement-line[data-kind=earn][data-amount='{PAID_IN}']"))
+        .await;
+    window.keeps("50-statement").await;
+    window.press("statement-close").await;
 }
 
 async fn returns_all(window: &Window, seeded: &Value) {
@@ -235,7 +270,7 @@ async fn returns_all(window: &Window, seeded: &Value) {
     window.press("return-open").await;
     window.press("return-all").await;
     window.sees(&format!("points-back[data-points='{POINTS}']")).await;
-    window.sees(&format!("to-balance[data-minor='{STORED}']")).await;
+    window.sees(&format!("to-balance[data-minor='{STORED_NOW}']")).await;
     window.sees("earned-back").await;
     window.types("void-reason", window.word("return_reason_fault")).await;
     window.types("void-pin", &pin(seeded, MANAGER)).await;

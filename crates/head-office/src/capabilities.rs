@@ -17,7 +17,7 @@ use crate::{
     feed::images::Gallery,
     fulfilment, gifts, grants,
     http::{Aside, Routes, idempotency},
-    jobs, members, messages, online, outbox, pickups, points,
+    jobs, members, merging, messages, online, outbox, pickups, points,
     processes::{self, Role},
     products, questions, sales, site, stock, stores, sync, wallet,
 };
@@ -57,6 +57,7 @@ pub const ALL: &[Capability] = &[
     sync::CAPABILITY,
     site::CAPABILITY,
     fulfilment::CAPABILITY,
+    merging::CAPABILITY,
     Capability {
         tables: |_| vec![Box::new(outbox::table::Outbox)],
         people: outbox::http::routes,

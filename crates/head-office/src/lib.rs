@@ -25,6 +25,7 @@ pub mod grants;
 pub mod http;
 pub mod jobs;
 pub mod members;
+pub mod merging;
 pub mod messages;
 pub mod online;
 pub mod operators;

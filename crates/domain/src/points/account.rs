@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Asset, Entry, Ledger, Source, earning::EarningRule};
+use super::{Asset, Cause, Entry, Ledger, LedgerError, Source, earning::EarningRule};
 use crate::{
     coupons::ONLINE_DEVICE,
     ids::{FreezeId, MemberId, OperationId},
@@ -26,6 +26,9 @@ pub struct Account {
     /// in it.
     #[serde(default)]
     pub latest: Vec<OperationId>,
+    /// Who has all of it by now: the two were one person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged_into: Option<MemberId>,
     /// Grows by one with every stored change.
     pub version: i64,
 }
@@ -42,8 +45,29 @@ impl Account {
             balance: Ledger::default(),
             earned_on: (0, 0),
             latest: Vec::new(),
+            merged_into: None,
             version: 0,
         }
+    }
+
+    /// Everything that is here is another member's from now on, brought up to an instant before; what both have posted.
+    ///
+    /// # Errors
+    /// [`LedgerError::TooMuch`]: then nothing has moved.
+    pub fn merge_into(&mut self, other: &mut Self, cause: &Cause) -> Result<Vec<Posted>, LedgerError> {
+        let mut posted = Vec::new();
+        for asset in [Asset::Points, Asset::Balance] {
+            let (mut out, mut there) = (Vec::new(), Vec::new());
+            self.ledger_mut(asset).settle(cause.at, &mut out);
+            other.ledger_mut(asset).settle(cause.at, &mut there);
+            self.ledger_mut(asset)
+                .move_to(other.ledger_mut(asset), cause, &mut out, &mut there)?;
+            for (member, entries) in [(self.member, out), (other.member, there)] {
+                posted.extend(entries.into_iter().map(|entry| Posted { member, asset, entry }));
+            }
+        }
+        self.merged_into = Some(other.member);
+        Ok(posted)
     }
 
     /// The ledger of an asset.

@@ -1,5 +1,7 @@
 //! Lots, holds and a debt, and what can be done to them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Asset, Balances, Cause, Entry, EntryKind, Reason, Share, Source};
@@ -326,6 +328,70 @@ impl Ledger {
         Ok(())
     }
 
+    /// Everything that is here moves to another ledger: lots with their ends, holds with what they have pinned, the debt.
+    /// What it was earned with stays known, so that it can be taken back there.
+    ///
+    /// # Errors
+    /// [`LedgerError::TooMuch`]: then nothing has moved.
+    pub fn move_to(
+        &mut self,
+        other: &mut Self,
+        cause: &Cause,
+        out: &mut Vec<Entry>,
+        there: &mut Vec<Entry>,
+    ) -> Result<(), LedgerError> {
+        if self.balances().total() > other.room() || self.debt > MOST - other.debt {
+            return Err(LedgerError::TooMuch);
+        }
+        let (holds, lots) = (std::mem::take(&mut self.holds), std::mem::take(&mut self.lots));
+        let owed = std::mem::take(&mut self.debt);
+        if !lots.is_empty() || owed > 0 {
+            let mut draft = Draft::default();
+            for lot in &lots {
+                draft.add(lot.number, -lot.free, -lot.held);
+            }
+            draft.debt = -owed;
+            self.push(EntryKind::Adjust, cause.clone(), draft, out);
+        }
+        // First what is owed, so that nothing is ever available beside it.
+        if owed > 0 {
+            other.debt += owed;
+            let draft = Draft {
+                debt: owed,
+                ..Draft::default()
+            };
+            other.post(EntryKind::Adjust, cause.clone(), draft, there);
+        }
+        let mut numbers = BTreeMap::new();
+        for lot in lots {
+            let moved = Lot {
+                number: other.entries + 1,
+                amount: lot.free + lot.held,
+                ..lot
+            };
+            numbers.insert(lot.number, moved.number);
+            other.put(moved);
+            let mut draft = Draft {
+                lot: Some(moved),
+                ..Draft::default()
+            };
+            draft.add(moved.number, moved.free, moved.held);
+            other.post(EntryKind::Adjust, cause.clone(), draft, there);
+        }
+        // What they have pinned has moved with its lots.
+        for mut hold in holds {
+            self.push(EntryKind::Release, cause.clone(), Draft::of(hold.id), out);
+            for pin in &mut hold.pins {
+                pin.lot = numbers.get(&pin.lot).copied().unwrap_or(pin.lot);
+            }
+            let draft = Draft::of(hold.id);
+            let place = other.holds.partition_point(|known| known.id < hold.id);
+            other.holds.insert(place, hold);
+            other.push(EntryKind::Hold, cause.clone(), draft, there);
+        }
+        Ok(())
+    }
+
     /// How much more it may come to.
     pub fn room(&self) -> i64 {
         MOST - self.balances().total()
@@ -540,6 +606,34 @@ impl Ledger {
         cause: Cause,
         out: &mut Vec<Entry>,
     ) -> Result<(), LedgerError> {
+        self.back(spent, amount, grace, true, cause, out)
+    }
+
+    /// The same of what was spent out of another ledger, whose owner was merged into this one's since: it comes back as a
+    /// lot of its own, with the last of their ends.
+    ///
+    /// # Errors
+    /// As [`Ledger::give_back`].
+    pub fn give_back_moved(
+        &mut self,
+        spent: &mut Spent,
+        amount: i64,
+        grace: Option<Millis>,
+        cause: Cause,
+        out: &mut Vec<Entry>,
+    ) -> Result<(), LedgerError> {
+        self.back(spent, amount, grace, false, cause, out)
+    }
+
+    fn back(
+        &mut self,
+        spent: &mut Spent,
+        amount: i64,
+        grace: Option<Millis>,
+        is_own: bool,
+        cause: Cause,
+        out: &mut Vec<Entry>,
+    ) -> Result<(), LedgerError> {
         if amount < 1 {
             return Err(LedgerError::NoAmount);
         }
@@ -553,7 +647,7 @@ impl Ledger {
         let now = cause.at;
         let mut draft = Draft::default();
         let mut left = amount;
-        let mut late = 0;
+        let (mut late, mut late_end) = (0, Some(Millis::MIN));
         for share in spent.shares.iter_mut().rev() {
             let back = left.min(share.amount - share.given_back);
             if back <= 0 {
@@ -562,8 +656,11 @@ impl Ledger {
             share.given_back += back;
             left -= back;
             let has_ended = share.lot.ends_at.is_some_and(|at| at <= now);
-            if has_ended && grace.is_some_and(|until| until > now) {
+            let lives_on = has_ended && grace.is_some_and(|until| until > now);
+            if lives_on || !is_own {
                 late += back;
+                let end = if lives_on { grace } else { share.lot.ends_at };
+                late_end = late_end.zip(end).map(|(one, other)| one.max(other));
                 continue;
             }
             if self.lot_mut(share.lot.number).is_none() {
@@ -587,7 +684,7 @@ impl Ledger {
                 held: 0,
                 earned_at: now,
                 ready_at: None,
-                ends_at: grace,
+                ends_at: late_end,
                 source: cause.source,
             };
             self.put(lot);

@@ -131,6 +131,11 @@ impl Books {
     /// Opens a member's account, brought up to this instant; `None` = there is no such member.
     pub(crate) fn open(state: &State, member: MemberId, now: Millis) -> Result<Option<Self>, NeedKeys> {
         let account = match state.account(member)? {
+            // Whoever still names who is one with another means that one.
+            Some(account) if let Some(into) = account.merged_into => match state.account(into)? {
+                Some(account) => account.clone(),
+                None => return Ok(None),
+            },
             Some(account) => account.clone(),
             None if state.member(member)?.is_some() => Account::new(member),
             None => return Ok(None),
@@ -145,6 +150,8 @@ impl Books {
         member: MemberId,
         now: Millis,
     ) -> Result<Option<Self>, NeedKeys> {
+        let known = state.account(member)?.and_then(|account| account.merged_into);
+        let member = known.unwrap_or(member);
         let changed = changes.accounts.iter().rev().find(|account| account.member == member);
         match changed {
             Some(account) => Ok(Some(Self::of(account.clone(), now))),
@@ -236,8 +243,10 @@ impl Books {
         cause: Cause,
     ) -> Result<(), LedgerError> {
         let mut spent = spent.clone();
-        self.with(spent.asset, |ledger, out| {
-            ledger.give_back(&mut spent, amount, grace, cause, out)
+        let is_own = spent.member == self.account.member;
+        self.with(spent.asset, |ledger, out| match is_own {
+            true => ledger.give_back(&mut spent, amount, grace, cause, out),
+            false => ledger.give_back_moved(&mut spent, amount, grace, cause, out),
         })?;
         self.spents.push(spent);
         Ok(())
@@ -801,7 +810,7 @@ impl Post {
                 Posting::Adjust(amount) => known.amount == amount,
                 Posting::Earn { .. } | Posting::TakeBack { .. } => true,
             };
-            return Ok(if same && known.member == self.member {
+            return Ok(if same && [self.member, books.account.member].contains(&known.member) {
                 replayed(&books, known.amount)
             } else {
                 PostAnswer::AnotherEarning
@@ -820,7 +829,9 @@ impl Post {
                     return Ok(PostAnswer::NothingEarned);
                 };
                 if let Some(known) = state.earning(source)? {
-                    let same = (known.member, known.paid, &known.category) == (self.member, *paid, category)
+                    let is_theirs = [self.member, books.account.member].contains(&known.member);
+                    let same = is_theirs
+                        && (known.paid, &known.category) == (*paid, category)
                         && amount.is_none_or(|amount| amount == known.amount);
                     return Ok(if same || planted!("earns_again", true, false) {
                         replayed(&books, known.amount)
@@ -853,7 +864,7 @@ impl Post {
                 // Nothing is an answer too: the same thing does not earn later by another rule.
                 changes.earnings.push(Earning {
                     source,
-                    member: self.member,
+                    member: books.account.member,
                     entry: books.account.ledger(self.asset).entries + 1,
                     amount,
                     taken_back: 0,
@@ -877,7 +888,9 @@ impl Post {
                 }
             }
             Posting::TakeBack { earned, stays } => {
-                let Some(known) = state.earning(*earned)?.filter(|known| known.member == self.member) else {
+                let whose = [self.member, books.account.member];
+                let known = state.earning(*earned)?.filter(|known| whose.contains(&known.member));
+                let Some(known) = known else {
                     return Ok(PostAnswer::NothingEarned);
                 };
                 let rule = match known.rule {

@@ -75,7 +75,7 @@ impl OperationKind for TopUp {
         }
         changes.earnings.push(Earning {
             source: own,
-            member: self.member,
+            member: books.account().member,
             entry,
             amount: self.amount,
             taken_back: 0,
@@ -100,7 +100,7 @@ pub(super) fn undo(
 ) -> Result<(bool, i64), NeedKeys> {
     let own = source(Origin::TopUp, undone.id);
     // A counter does not know what was earned with what; and what came to nothing has nothing to be taken back.
-    let Some(earning) = state.earning(own)?.filter(|earning| earning.member == member) else {
+    let Some(earning) = state.earning(own)? else {
         return Ok((true, 0));
     };
     let due = planted!("paid_in_stays", 0, earning.amount - earning.taken_back);

@@ -61,7 +61,7 @@ pub(crate) const RULES: &[Rule] = &[
         broken: &[
             "SELECT c.id AS id, 'it is ' || c.state || ', and its last entry says ' || e.what AS what
              FROM coupons c JOIN coupon_entries e ON e.tenant = c.tenant AND e.coupon = c.id AND e.version = c.version
-             WHERE NOT ((c.state IN ('redeemed', 'frozen') AND e.what IN ('used_again', 'use_withdrawn'))
+             WHERE NOT (e.what = 'moved' OR (c.state IN ('redeemed', 'frozen') AND e.what IN ('used_again', 'use_withdrawn'))
                  OR (c.state = 'redeemed' AND e.what = 'redeemed' AND e.source = c.holder)
                  OR (c.state = 'frozen' AND e.what = 'frozen' AND e.source = c.holder)
                  OR (c.state = 'expired' AND e.what = 'expired')

@@ -204,7 +204,8 @@ async fn put_off(app: &App, taken: &Taken, trouble: &Trouble) -> Result<(), DbEr
     };
     let uncounted = matches!(trouble, Trouble::NoCarrier | Trouble::Carrier(CarrierError::LeftAlone));
     // What an earlier try may have left stays in doubt.
-    let sure = taken.errand == Errand::Order && taken.tries == 1 && planted!("doubt_forgotten", true, trouble.is_sure());
+    let sure =
+        taken.errand == Errand::Order && taken.tries == 1 && planted!("doubt_forgotten", true, trouble.is_sure());
     let mut lease = app.db.lease_behind().await?;
     let mut transaction = lease.begin().await?;
     let until = app.clock.now().saturating_add(wait);
@@ -262,12 +263,7 @@ async fn order(app: &Arc<App>, taken: &Taken) -> Result<(), Trouble> {
 }
 
 /// What a carrier answered to an order, written down. What can't be written is found again under our own key.
-async fn written(
-    app: &App,
-    taken: &Taken,
-    carrier: &str,
-    answer: Result<String, CarrierError>,
-) -> Result<(), Trouble> {
+async fn written(app: &App, taken: &Taken, carrier: &str, answer: Result<String, CarrierError>) -> Result<(), Trouble> {
     match give(app, taken, carrier, &answer?).await? {
         Given::Taken => Err(Trouble::Taken),
         Given::Live | Given::Known | Given::Surplus => Ok(()),

@@ -20,6 +20,10 @@ use crate::{
 
 const SELECT: Text = select_by_id!("SELECT id, number, name, phone, recent_stores, version FROM members");
 const CONTACTS: Text = select_by_id!("SELECT id, number, email FROM members");
+const SELECT_STANDING: Text = Text::new(
+    "SELECT id, number, name, phone, recent_stores, version FROM members WHERE tenant = $1 AND merged_into IS NULL AND id IN (",
+    ") ORDER BY id",
+);
 const UPDATE: Text = Text::new(
     "UPDATE members SET recent_stores = v.column3, version = members.version + 1 FROM (VALUES ",
     ") AS v WHERE members.tenant = $1 AND members.id = v.column1 AND members.version = v.column2",
@@ -74,7 +78,42 @@ pub async fn load(
     .collect()
 }
 
-/// Finds the member with this number, however it is typed.
+/// As [`load`], without those who were merged into others: nothing more is theirs.
+///
+/// # Errors
+/// As [`load`].
+pub async fn load_standing(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    ids: &[MemberId],
+    lock: &'static str,
+) -> Result<Vec<(i64, Member)>, DbError> {
+    fetch(connection, SELECT_STANDING, lock, tenant, ids, |b, id| {
+        b.bytes(id.bytes());
+    })
+    .await?
+    .read(|row| Ok((row.try_get("version")?, read(row)?)))
+    .collect()
+}
+
+/// Who a member is by now: whom they were merged into, else themselves. Nobody, if there is no such member.
+///
+/// # Errors
+/// As [`load`].
+pub async fn current(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    member: MemberId,
+) -> Result<Option<MemberId>, DbError> {
+    let row = sqlx::query("SELECT COALESCE(merged_into, id) AS id FROM members WHERE tenant = $1 AND id = $2")
+        .bind(tenant.bytes().to_vec())
+        .bind(member.bytes().to_vec())
+        .fetch_optional(connection)
+        .await?;
+    row.map(|row| id(&row, "id", MemberId::from_bytes)).transpose()
+}
+
+/// Finds the member with this number, however it is typed; the number of who was merged finds whom they are one with.
 ///
 /// # Errors
 /// As [`load`].
@@ -84,7 +123,10 @@ pub async fn by_number(
     number: &str,
 ) -> Result<Option<Member>, DbError> {
     let row =
-        sqlx::query("SELECT id, number, name, phone, recent_stores FROM members WHERE tenant = $1 AND number = $2")
+        sqlx::query(
+            "SELECT m.id, m.number, m.name, m.phone, m.recent_stores FROM members n JOIN members m ON m.tenant = n.tenant AND m.id = COALESCE(n.merged_into, n.id) \
+             WHERE n.tenant = $1 AND n.number = $2",
+        )
             .bind(tenant.bytes().to_vec())
             .bind(typed::member_number(number))
             .fetch_optional(connection)
@@ -106,10 +148,10 @@ pub async fn after(
     // Two texts: each reads along its own index.
     let query = match phone {
         Some(_) => sqlx::query(
-            "SELECT id, number, name, phone, recent_stores FROM members WHERE tenant = $1 AND id > $2 AND phone = $4 ORDER BY id LIMIT $3",
+            "SELECT id, number, name, phone, recent_stores FROM members WHERE tenant = $1 AND id > $2 AND merged_into IS NULL AND phone = $4 ORDER BY id LIMIT $3",
         ),
         None => sqlx::query(
-            "SELECT id, number, name, phone, recent_stores FROM members WHERE tenant = $1 AND id > $2 ORDER BY id LIMIT $3",
+            "SELECT id, number, name, phone, recent_stores FROM members WHERE tenant = $1 AND id > $2 AND merged_into IS NULL ORDER BY id LIMIT $3",
         ),
     };
     let mut query = query
@@ -122,7 +164,10 @@ pub async fn after(
     query.fetch_all(connection).await?.iter().map(read).collect()
 }
 
-const SELECT_BY_NUMBER: Text = Text::new("SELECT number, id FROM members WHERE tenant = $1 AND number IN (", ")");
+const SELECT_BY_NUMBER: Text = Text::new(
+    "SELECT number, COALESCE(merged_into, id) AS id FROM members WHERE tenant = $1 AND number IN (",
+    ")",
+);
 
 /// The members of these numbers, in the form they are stored in; a number that is nobody's is left out.
 ///
@@ -151,8 +196,8 @@ pub async fn by_phone(
     phone: &str,
 ) -> Result<Option<Member>, DbError> {
     let row = sqlx::query(
-        "SELECT id, number, name, phone, recent_stores FROM members WHERE tenant = $1 AND phone = $2 \
-         ORDER BY id DESC LIMIT 1",
+        "SELECT m.id, m.number, m.name, m.phone, m.recent_stores FROM members n JOIN members m ON m.tenant = n.tenant AND m.id = COALESCE(n.merged_into, n.id) \
+         WHERE n.tenant = $1 AND n.phone = $2 ORDER BY n.id DESC LIMIT 1",
     )
     .bind(tenant.bytes().to_vec())
     .bind(typed::phone(phone))

@@ -20,7 +20,9 @@ impl Table for Members {
     async fn load(&mut self, loading: Loading<'_>) -> Result<(), DbError> {
         let wanted = loading.state.members.take_wanted();
         if !wanted.is_empty() {
-            for (version, member) in rows::load(loading.connection, loading.tenant, &wanted, loading.lock).await? {
+            for (version, member) in
+                rows::load_standing(loading.connection, loading.tenant, &wanted, loading.lock).await?
+            {
                 loading.state.members.found_at(version, member);
             }
         }

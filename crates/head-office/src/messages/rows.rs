@@ -21,7 +21,10 @@ const INSERT_OWN: Text = Text::new(
     "INSERT INTO member_messages (tenant, member, message, arrived_at) VALUES ",
     " ON CONFLICT DO NOTHING",
 );
-const MEMBERS_BY_NUMBER: Text = Text::new("SELECT id FROM members WHERE tenant = $1 AND number IN (", ")");
+const MEMBERS_BY_NUMBER: Text = Text::new(
+    "SELECT COALESCE(merged_into, id) AS id FROM members WHERE tenant = $1 AND number IN (",
+    ")",
+);
 
 /// Gives the next number of a message to all. Whoever sends another one waits until this one is there, so that nobody
 /// who looks meanwhile passes it by.

@@ -88,7 +88,9 @@ async fn run(app: Arc<App>, consumer: &'static dyn Consumer) {
             tracing::warn!(%error, topic = consumer.topic(), "messages that are done could not be confirmed yet");
         }
         match take(&app, consumer, &hands).await {
-            Ok(calls) => calls.into_iter().for_each(|messages| hands.give(&app, consumer, messages)),
+            Ok(calls) => calls
+                .into_iter()
+                .for_each(|messages| hands.give(&app, consumer, messages)),
             Err(error) => tracing::warn!(%error, topic = consumer.topic(), "no messages can be taken at the moment"),
         }
         let now = app.clock.now();
@@ -190,11 +192,7 @@ fn panicked() -> NotDone {
 }
 
 /// What became of each: together, and where that comes to nothing, one by one.
-async fn done(
-    app: &Arc<App>,
-    consumer: &'static dyn Consumer,
-    messages: Vec<Message>,
-) -> Vec<Result<Done, NotDone>> {
+async fn done(app: &Arc<App>, consumer: &'static dyn Consumer, messages: Vec<Message>) -> Vec<Result<Done, NotDone>> {
     let messages = Arc::new(messages);
     if messages.len() > 1 {
         let (app, all) = (Arc::clone(app), Arc::clone(&messages));

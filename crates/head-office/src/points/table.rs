@@ -8,8 +8,10 @@ use std::{
 use async_trait::async_trait;
 use counterfoil_domain::{
     ids::{FreezeId, MemberId, TenantId},
-    points::{Asset, Lot, earning::EarningRule},
+    points::{Asset, Lot, Posted, earning::EarningRule},
+    transition::State,
 };
+use sqlx::AnyConnection;
 
 use super::{
     days,
@@ -103,19 +105,8 @@ impl Table for Accounts {
         if !added.is_empty() {
             rows::insert(connection, tenant, &added).await?;
         }
-        if !facts.posted.is_empty() {
-            let touched = Touched::of(&facts.posted);
-            let lots = |made: bool| touched.lots(state, made);
-            let made = lots(true);
-            rows::insert_lots(connection, tenant, &made).await?;
-            days::insert(connection, tenant, &made).await?;
-            rows::update_lots(connection, tenant, &lots(false)).await?;
-            let (there, gone) = touched.holds(state);
-            rows::delete_holds(connection, tenant, &gone).await?;
-            rows::insert_holds(connection, tenant, &there).await?;
-            rows::insert_entries(connection, tenant, &facts.posted).await?;
-            rows::insert_shares(connection, tenant, &facts.posted).await?;
-        }
+        let made = store_posted(connection, tenant, state, &facts.posted).await?;
+        days::insert(connection, tenant, &made).await?;
         let back: Vec<_> = state.spents.written();
         if !back.is_empty() {
             rows::give_back(connection, tenant, &back).await?;
@@ -132,6 +123,31 @@ impl Table for Accounts {
     }
 }
 
+/// Stores entries, and the lots and holds that they touched as they are in `state`; the lots that are new.
+///
+/// # Errors
+/// The driver's, and [`DbError::RowCount`] when something of it is not as it was loaded.
+pub(crate) async fn store_posted(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    state: &State,
+    posted: &[Posted],
+) -> Result<Vec<LotNow>, DbError> {
+    if posted.is_empty() {
+        return Ok(Vec::new());
+    }
+    let touched = Touched::of(posted);
+    let made = touched.lots(state, true);
+    rows::insert_lots(connection, tenant, &made).await?;
+    rows::update_lots(connection, tenant, &touched.lots(state, false)).await?;
+    let (there, gone) = touched.holds(state);
+    rows::delete_holds(connection, tenant, &gone).await?;
+    rows::insert_holds(connection, tenant, &there).await?;
+    rows::insert_entries(connection, tenant, posted).await?;
+    rows::insert_shares(connection, tenant, posted).await?;
+    Ok(made)
+}
+
 /// The lots and holds that a group's entries touched.
 struct Touched {
     /// Each as it was made, where it was made in this group.
@@ -140,7 +156,7 @@ struct Touched {
 }
 
 impl Touched {
-    fn of(posted: &[counterfoil_domain::points::Posted]) -> Self {
+    fn of(posted: &[Posted]) -> Self {
         let mut touched = Self {
             lots: BTreeMap::new(),
             holds: BTreeSet::new(),
@@ -161,7 +177,7 @@ impl Touched {
     }
 
     /// Lots as they are now, those that were made in this group or the others.
-    fn lots(&self, state: &counterfoil_domain::transition::State, made: bool) -> Vec<LotNow> {
+    fn lots(&self, state: &State, made: bool) -> Vec<LotNow> {
         let lots = self.lots.iter().filter(|(_, new)| new.is_some() == made);
         lots.map(|(&(member, asset, number), new)| {
             let account = state.accounts.get(&member).and_then(Option::as_ref);
@@ -180,10 +196,7 @@ impl Touched {
     }
 
     /// Holds that are there now, and those that are not.
-    fn holds<'s>(
-        &self,
-        state: &'s counterfoil_domain::transition::State,
-    ) -> (Vec<rows::HoldNow<'s>>, Vec<rows::HoldKey>) {
+    fn holds<'s>(&self, state: &'s State) -> (Vec<rows::HoldNow<'s>>, Vec<rows::HoldKey>) {
         let (mut there, mut gone) = (Vec::new(), Vec::new());
         for &key in &self.holds {
             let (member, asset, id) = key;

@@ -101,7 +101,7 @@ async fn decide(app: &App, request: &SignedRequest, command: Command) -> Result<
 /// # Errors
 /// Problems of the signature; `rate_limited` after too many typed questions about what does not exist.
 pub async fn look_up(State(app): State<Arc<App>>, request: SignedRequest) -> Result<Json<LookupResponse>, ApiError> {
-    let asked: LookupRequest = request.read()?;
+    let mut asked: LookupRequest = request.read()?;
     let typed = match Typed::of(&asked) {
         Some((typed, true)) => Some(typed),
         Some((_, false)) => {
@@ -117,8 +117,13 @@ pub async fn look_up(State(app): State<Arc<App>>, request: SignedRequest) -> Res
         Some(_) => Some(app.own.of::<super::guessing::Turns>().take(request.device).await),
         None => None,
     };
-    if let LookupRequest::Member(member) = &asked {
-        active(&mut *app.db.snapshot().await?, &request).await?;
+    if let LookupRequest::Member(member) = &mut asked {
+        let mut snapshot = app.db.snapshot().await?;
+        active(&mut snapshot, &request).await?;
+        *member = members::rows::current(&mut snapshot, request.tenant, *member)
+            .await?
+            .unwrap_or(*member);
+        drop(snapshot);
         super::members::seen(&app, request.tenant, *member, request.store).await?;
     }
     let rows = find(&app, &request, asked, typed).await?;

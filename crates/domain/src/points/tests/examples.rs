@@ -349,3 +349,59 @@ fn amounts_that_make_no_sense_change_nothing() {
     }
     assert_eq!((ledger, out), (Ledger::default(), Vec::new()));
 }
+
+#[test]
+fn what_moves_keeps_its_ends_its_holds_and_what_is_owed() {
+    let (mut from, mut into) = (Ledger::default(), Ledger::default());
+    let (mut out, mut there) = (Vec::new(), Vec::new());
+    let now = at("2026-11-01");
+    let own = earn(&mut from, 300, Some("2026-11-30"), 1, now, &mut out);
+    earn(&mut from, 100, None, 2, now, &mut out);
+    let pin = cause(Reason::Purchase, Some(source(Origin::Hold, 1)), now);
+    from.hold(freeze(1), DEVICE, Millis::MAX, 350, pin, &mut out).unwrap();
+    let other = earn(&mut into, 40, None, 3, now, &mut there);
+    let shares = into
+        .spend(
+            EntryKind::Spend,
+            40,
+            cause(Reason::Exchange, Some(source(Origin::Exchange, 1)), now),
+            &mut there,
+        )
+        .unwrap();
+    let gone = cause(Reason::Returned, Some(source(Origin::Return, 1)), now);
+    into.take_back(other, 40, gone, &mut there).unwrap();
+    assert_eq!(into.balances().debt, 40);
+
+    let merged = cause(Reason::Merged, None, now);
+    from.move_to(&mut into, &merged, &mut out, &mut there).unwrap();
+    assert_eq!(from.balances(), Balances::default());
+    assert!(from.lots.is_empty() && from.holds.is_empty());
+    // 50 were not pinned: 40 of them settle the debt. What is pinned stays so, of the same ends.
+    let after = into.balances();
+    assert_eq!((after.available, after.held, after.debt), (10, 350, 0));
+    assert_eq!(into.lots[0].ends_at, out[0].lot.unwrap().ends_at);
+    assert_eq!(into.held_by(freeze(1)).unwrap().amount(), 350);
+    assert_eq!(folded(&out), (Vec::new(), 0));
+    let (lots, owed) = folded(&there);
+    let there_is: i64 = lots.iter().map(|(_, free, held)| free + held).sum();
+    assert_eq!((there_is, owed), (360, 0));
+    // It is spent there, and taken back from the lot that it was earned with.
+    let pay = cause(Reason::Purchase, Some(source(Origin::Order, 1)), now);
+    into.capture(freeze(1), 100, pay, &mut there).unwrap();
+    let back = cause(Reason::Returned, Some(source(Origin::Return, 2)), now);
+    into.take_back(own, 200, back, &mut there).unwrap();
+    assert_eq!(into.balances().available, 60);
+    assert!(into.lots.iter().all(|lot| lot.source != Some(own)), "{:?}", into.lots);
+    // What was spent before comes back as a lot of its own.
+    let mut spent = spent(source(Origin::Exchange, 1), 2, shares);
+    let refund = cause(Reason::Returned, Some(source(Origin::Refund, 1)), now);
+    into.give_back_moved(&mut spent, 40, None, refund, &mut there).unwrap();
+    assert_eq!(into.balances().available, 100);
+    // Too much for one account: nothing moves.
+    let (mut rich, mut richer) = (Ledger::default(), Ledger::default());
+    earn(&mut rich, MOST - 5, None, 4, now, &mut Vec::new());
+    earn(&mut richer, 6, None, 5, now, &mut Vec::new());
+    let before = rich.clone();
+    let refused = rich.move_to(&mut richer, &merged, &mut Vec::new(), &mut Vec::new());
+    assert_eq!((refused, rich), (Err(LedgerError::TooMuch), before));
+}

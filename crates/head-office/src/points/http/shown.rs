@@ -335,7 +335,14 @@ pub(crate) async fn to_counter(
         return Err(ApiError::not_found());
     }
     let whose = (asked.member, asked.asset);
-    let found = rows::statement(&mut snapshot, request.tenant, whose, asked.before, STATEMENT_LINES.into()).await?;
+    let found = rows::statement(
+        &mut snapshot,
+        request.tenant,
+        whose,
+        asked.before,
+        STATEMENT_LINES.into(),
+    )
+    .await?;
     let lines = found.into_iter().map(|line| StatementLine {
         number: line.number,
         kind: line.kind.as_str().to_owned(),

@@ -23,11 +23,11 @@ use uuid::Uuid;
 
 use crate::db::{
     DbError,
-    batch::{Binds, Text, execute, execute_all, fetch, id, json, word},
+    batch::{Binds, Text, execute, execute_all, fetch, id, id_or_null, json, word},
 };
 
 const SELECT: Text = Text::new(
-    "SELECT member, version, points_debt, points_entries, balance_debt, balance_entries, earned_day, earned, latest FROM accounts WHERE tenant = $1 AND member IN (",
+    "SELECT member, version, points_debt, points_entries, balance_debt, balance_entries, earned_day, earned, latest, merged_into FROM accounts WHERE tenant = $1 AND member IN (",
     ") ORDER BY member",
 );
 const SELECT_LOTS: Text = Text::new(
@@ -39,11 +39,11 @@ const SELECT_HOLDS: Text = Text::new(
     ") ORDER BY member, asset, hold",
 );
 const INSERT: Text = Text::new(
-    "INSERT INTO accounts (tenant, member, version, points_available, points_held, points_pending, points_debt, points_entries, balance_available, balance_held, balance_pending, balance_debt, balance_entries, earned_day, earned, latest, due_at) VALUES ",
+    "INSERT INTO accounts (tenant, member, version, points_available, points_held, points_pending, points_debt, points_entries, balance_available, balance_held, balance_pending, balance_debt, balance_entries, earned_day, earned, latest, due_at, merged_into) VALUES ",
     " ON CONFLICT DO NOTHING",
 );
 const UPDATE: Text = Text::new(
-    "UPDATE accounts SET version = v.column3, points_available = v.column4, points_held = v.column5, points_pending = v.column6, points_debt = v.column7, points_entries = v.column8, balance_available = v.column9, balance_held = v.column10, balance_pending = v.column11, balance_debt = v.column12, balance_entries = v.column13, earned_day = v.column14, earned = v.column15, latest = v.column16, due_at = v.column17 FROM (VALUES ",
+    "UPDATE accounts SET version = v.column3, points_available = v.column4, points_held = v.column5, points_pending = v.column6, points_debt = v.column7, points_entries = v.column8, balance_available = v.column9, balance_held = v.column10, balance_pending = v.column11, balance_debt = v.column12, balance_entries = v.column13, earned_day = v.column14, earned = v.column15, latest = v.column16, due_at = v.column17, merged_into = v.column18 FROM (VALUES ",
     ") AS v WHERE accounts.tenant = $1 AND accounts.member = v.column1 AND accounts.version = v.column2",
 );
 const INSERT_LOTS: Text = Text::new(
@@ -140,6 +140,7 @@ fn read(row: &AnyRow) -> Result<Account, DbError> {
         balance: ledger("balance_debt", "balance_entries")?,
         earned_on: (row.try_get("earned_day")?, row.try_get("earned")?),
         latest: latest.collect::<Result<_, _>>()?,
+        merged_into: id_or_null(row, "merged_into", MemberId::from_bytes)?,
         version: row.try_get("version")?,
     })
 }
@@ -235,7 +236,8 @@ fn bind_account(b: &mut Binds, account: &Account) {
     b.number(account.earned_on.0)
         .number(account.earned_on.1)
         .bytes_or_null((!latest.is_empty()).then_some(&latest))
-        .number_or_null(account.due());
+        .number_or_null(account.due())
+        .bytes_or_null(account.merged_into.as_ref().map(|id| &id.bytes()[..]));
 }
 
 /// Stores new accounts.

@@ -3,6 +3,7 @@
 mod api;
 mod damaged;
 mod ledger;
+mod merged;
 mod model;
 mod moving;
 mod raced;

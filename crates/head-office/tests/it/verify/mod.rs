@@ -112,6 +112,7 @@ async fn nothing_is_broken_and_every_damage_is_found(on: On) {
         "ledger_holds",
         "earnings",
         "point_days",
+        "merged_members",
         "stocks",
         "exchanges",
         "exchanged_goods",
