@@ -201,7 +201,7 @@ const BUGS: &[Bug] = &[
     Bug {
         name: "captured_hold_stays",
         found_by: FoundBy::Simulator,
-        what: "a hold that was spent pins on",
+        what: "what a capture leaves of a hold pins on",
     },
     Bug {
         name: "paid_without_points",
@@ -209,9 +209,59 @@ const BUGS: &[Bug] = &[
         what: "an order that is paid lets go of the points that pay for it",
     },
     Bug {
+        name: "released_pins_on",
+        found_by: FoundBy::Simulator,
+        what: "what a hold has pinned stays pinned when it is let go of",
+    },
+    Bug {
+        name: "released_points_gone",
+        found_by: FoundBy::Simulator,
+        what: "what a hold has pinned is nobody's when it is let go of",
+    },
+    Bug {
+        name: "paid_in_stays",
+        found_by: FoundBy::Simulator,
+        what: "money paid in at a counter stays when that is undone",
+    },
+    Bug {
+        name: "second_waybill_stays",
+        found_by: FoundBy::Simulator,
+        what: "nobody looks once more what the carrier has",
+    },
+    Bug {
+        name: "nothing_shipped",
+        found_by: FoundBy::Simulator,
+        what: "a message that asks for a parcel is confirmed without one",
+    },
+    Bug {
+        name: "unwanted_waybill_stays",
+        found_by: FoundBy::Simulator,
+        what: "the waybill of a parcel that goes nowhere, or somewhere else, is not cancelled",
+    },
+    Bug {
+        name: "cancelled_unsaid",
+        found_by: FoundBy::Simulator,
+        what: "nobody hears that a parcel was given up, and the points stay away",
+    },
+    Bug {
+        name: "lost_said_returned",
+        found_by: FoundBy::Simulator,
+        what: "a lost parcel's goods are back on the shelf",
+    },
+    Bug {
+        name: "doubt_forgotten",
+        found_by: FoundBy::Simulator,
+        what: "an order without an answer counts as one that was never given",
+    },
+    Bug {
         name: "oversells",
         found_by: FoundBy::Simulator,
         what: "more of a gift is taken than there is",
+    },
+    Bug {
+        name: "exchanges_again",
+        found_by: FoundBy::Domain,
+        what: "an exchange that is asked for again is told that it is another one",
     },
     Bug {
         name: "limit_forgotten",

@@ -4,7 +4,7 @@
 //! exception, or quarantined.
 
 use enum_dispatch::enum_dispatch;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use crate::transition::{CollectOrder, FailedAttempt, RedeemCoupon, TOP_UP_MOST, TopUp, VoidRedemption};
 use crate::{
@@ -164,6 +164,16 @@ pub enum QuarantineReason {
     HandlerFailed,
 }
 
+fn exception_or_other<'de, D: Deserializer<'de>>(from: D) -> Result<ExceptionKind, D::Error> {
+    let word = String::deserialize(from)?;
+    Ok(ExceptionKind::parse(&word).unwrap_or(ExceptionKind::StateConflict))
+}
+
+fn reason_or_other<'de, D: Deserializer<'de>>(from: D) -> Result<QuarantineReason, D::Error> {
+    let word = String::deserialize(from)?;
+    Ok(QuarantineReason::parse(&word).unwrap_or(QuarantineReason::Unreadable))
+}
+
 /// How an operation ended. Exactly one per operation, and it never changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
@@ -171,9 +181,17 @@ pub enum Outcome {
     /// It had its effect.
     Applied,
     /// It had its effect and broke a rule; a case is open.
-    AppliedWithException { exception: ExceptionKind },
+    AppliedWithException {
+        /// A word of a newer head office reads as [`ExceptionKind::StateConflict`]: a case is open, whatever it is called.
+        #[serde(deserialize_with = "exception_or_other")]
+        exception: ExceptionKind,
+    },
     /// It is kept, without effect, until a person has looked at it.
-    Quarantined { reason: QuarantineReason },
+    Quarantined {
+        /// A word of a newer head office reads as [`QuarantineReason::Unreadable`].
+        #[serde(deserialize_with = "reason_or_other")]
+        reason: QuarantineReason,
+    },
 }
 
 impl Outcome {
@@ -229,5 +247,34 @@ impl Times {
         let latest = self.received_at.saturating_add(TIME_GRACE);
         let earliest = self.settled_at.map_or(Millis::MIN, |at| at.saturating_sub(TIME_GRACE));
         self.occurred_at.min(latest).max(earliest.min(latest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_a_newer_head_office_stop_nobody() {
+        let read = |text: &str| serde_json::from_str::<Outcome>(text).unwrap();
+        let known = r#"{"outcome":"applied_with_exception","exception":"points_short"}"#;
+        assert_eq!(
+            read(known),
+            Outcome::AppliedWithException {
+                exception: ExceptionKind::PointsShort
+            }
+        );
+        assert_eq!(
+            read(&known.replace("points_short", "of_tomorrow")),
+            Outcome::AppliedWithException {
+                exception: ExceptionKind::StateConflict
+            }
+        );
+        assert_eq!(
+            read(r#"{"outcome":"quarantined","reason":"of_tomorrow"}"#),
+            Outcome::Quarantined {
+                reason: QuarantineReason::Unreadable
+            }
+        );
     }
 }

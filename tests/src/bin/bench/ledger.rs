@@ -15,6 +15,7 @@ use counterfoil_domain::{
     ids::MemberId,
     people::Member,
     points::{Asset, Cause, Origin, Reason},
+    time::DAY,
     transition::{Answer, Command, Post, PostAnswer, Posting},
 };
 use counterfoil_head_office::{
@@ -65,7 +66,8 @@ pub async fn with_accounts(chain: &Chain, count: usize, now: i64) -> anyhow::Res
     Ok(people)
 }
 
-/// Earns so much, or spends it where it is below zero.
+/// Earns so much, or spends it where it is below zero. What is earned after the beginning ends one day, so that it is spent
+/// first and accounts have few open lots, as members do who spend what they earn.
 fn posting(chain: &Chain, member: MemberId, source: &str, amount: i64, at: i64) -> Command {
     let what = if amount < 0 {
         Posting::Spend(-amount)
@@ -76,7 +78,7 @@ fn posting(chain: &Chain, member: MemberId, source: &str, amount: i64, at: i64) 
             paid: 0,
             category: None,
             at,
-            ends_at: None,
+            ends_at: (amount < ENOUGH).then_some(at + 400 * DAY),
         }
     };
     Command::Post(Post {
