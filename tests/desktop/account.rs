@@ -125,6 +125,7 @@ async fn an_account(language: &'static str, button: &str, machine: &str, clerk: 
     window.scans(&goods[0]).await;
     without_coupons(&window).await;
     window.sees("earns").await;
+    window.reads("account-as-of", "account_as_of").await;
     window.keeps("54-offline").await;
     let more: i64 = window.says("earns", "data-points").await.parse().unwrap();
     confirms(&window, "R-2002", "toBeDelivered").await;
