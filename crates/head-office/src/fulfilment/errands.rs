@@ -121,10 +121,13 @@ async fn take(app: &App, most: usize) -> Result<Vec<Taken>, DbError> {
     let waits = |one: &Taken| one.errand == Errand::Order && idle.contains(&one.tenant);
     let mut lease = app.db.lease_behind().await?;
     let mut transaction = lease.begin().await?;
-    for tenant in &idle {
-        let trouble = Trouble::NoCarrier.code();
-        let until = now.saturating_add(NO_CARRIER);
-        rows::put_off_orders(&mut transaction, *tenant, now, until, trouble, PUT_OFF).await?;
+    if !idle.is_empty() {
+        let (trouble, until) = (Trouble::NoCarrier.code(), now.saturating_add(NO_CARRIER));
+        let more = rows::due(&mut transaction, now, PUT_OFF).await?;
+        for tenant in &idle {
+            let theirs: Vec<&Taken> = more.iter().filter(|one| one.tenant == *tenant && waits(one)).collect();
+            rows::put_off_orders(&mut transaction, *tenant, &theirs, until, trouble).await?;
+        }
     }
     let mut taken = Vec::new();
     for one in seen.iter().filter(|one| !waits(one)) {

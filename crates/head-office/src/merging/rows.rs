@@ -28,7 +28,7 @@ const MOVES: &[&str] = &[
     "DELETE FROM inboxes WHERE tenant = $1 AND member = $2 AND $3 <> $2",
     "DELETE FROM member_sessions WHERE tenant = $1 AND member = $2 AND $3 <> $2",
     "INSERT INTO point_days (tenant, day, member, ends_at, told, tries, next_try_at) SELECT d.tenant, d.day, $3, d.ends_at, d.told, d.tries, d.next_try_at FROM point_days d \
-     JOIN (SELECT DISTINCT (ends_at - 259200000) / 86400000 AS day FROM ledger_lots WHERE tenant = $1 AND member = $3 AND (free > 0 OR held > 0) AND ends_at IS NOT NULL) AS l ON l.day = d.day \
+     JOIN (SELECT DISTINCT tenant, (ends_at - 259200000) / 86400000 AS day FROM ledger_lots WHERE tenant = $1 AND member = $3 AND (free > 0 OR held > 0) AND ends_at IS NOT NULL) AS l ON l.tenant = d.tenant AND l.day = d.day \
      WHERE d.tenant = $1 AND d.member = $2 ON CONFLICT DO NOTHING",
     "UPDATE accounts SET merged_into = $3, version = version + 1 WHERE tenant = $1 AND member IN (SELECT id FROM members WHERE tenant = $1 AND merged_into = $2)",
     "UPDATE members SET merged_into = $3, version = version + 1 WHERE tenant = $1 AND merged_into = $2",

@@ -322,7 +322,8 @@ async fn show(
 struct Entry {
     /// Its number: the coupon's version after it.
     number: i64,
-    /// What happened: `claimed`, `frozen`, `unfrozen`, `redeemed`, `voided`, `expired`.
+    /// What happened: `claimed`, `frozen`, `unfrozen`, `redeemed`, `voided`, `expired`; `moved` = its member was merged into
+    /// another.
     what: String,
     /// When, by the clock of whoever did it.
     at: Millis,

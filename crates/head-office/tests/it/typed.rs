@@ -208,13 +208,14 @@ impl Office {
 type Place = (&'static str, &'static str, &'static str);
 
 /// Every such place, as the test below tries them.
-const PLACES: [Place; 22] = [
+const PLACES: [Place; 23] = [
     ("get", "/v1/members", "phone"),
     ("get", "/v1/members/{number}", "number"),
     ("get", "/v1/members/{number}/coupons", "number"),
     ("put", "/v1/members/{number}/email", "number"),
     ("get", "/v1/members/{number}/account", "number"),
     ("get", "/v1/members/{number}/ledger", "number"),
+    ("post", "/v1/members/{number}/merge", "number"),
     ("post", "/v1/points/earnings", "member"),
     ("post", "/v1/points/top-ups", "member"),
     ("post", "/v1/points/adjustments", "member"),
@@ -392,6 +393,7 @@ async fn every_route_knows_every_form(on: On) {
     .unwrap();
     let mut secret = [0; 32];
     hex::decode_to_slice(key, &mut secret).unwrap();
+    let admin = crate::api::Api::new(&office.chain, office.chain.operator(OperatorRole::Admin).await);
     for (n, text) in numbers().into_iter().enumerate() {
         let path = format!("/v1/members/{}", encoded(&text));
         let (status, answer) = office.ask("GET", &path, None).await;
@@ -402,6 +404,10 @@ async fn every_route_knows_every_form(on: On) {
             let (status, answer) = office.ask("GET", &format!("{path}/{tail}"), None).await;
             assert_eq!(status, 200, "{text:?}: {answer}");
         }
+        // Found by either form, and the same person.
+        let into = json!({ "into": text });
+        let (status, answer) = admin.post(&format!("{path}/merge"), &format!("m{n}"), &into).await;
+        assert_eq!((status, &answer["code"]), (409, &json!("state_conflict")), "{text:?}");
         let posts = [
             (
                 "earnings",

@@ -14,6 +14,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use counterfoil_domain::{ids::MemberId, time::DAY};
 use counterfoil_head_office::{
     batches,
+    carriers::setting::{Adapter, NewSetting, set},
     clock::SystemRandom,
     coupons::{expiry, reminders, templates::ending},
     exceptions::lapse,
@@ -26,6 +27,7 @@ use counterfoil_head_office::{
     verify::verify,
 };
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 counterfoil_head_office::on_both! {
     nothing_reads_a_growing_table_again_and_again,
@@ -299,7 +301,23 @@ async fn track(chain: &Chain) {
 }
 
 async fn errands(chain: &Chain) {
-    assert!(fulfilment::errands::turn(&chain.app).await.unwrap() > 0);
+    let app = &chain.app;
+    // Nobody can be asked: all of it waits until somebody can.
+    assert_eq!(fulfilment::errands::turn(app).await.unwrap(), 0);
+    let carrier = NewSetting {
+        adapter: Adapter::Sandbox,
+        url: "http://127.0.0.1:9",
+        account: "",
+        secret: &Zeroizing::default(),
+        public: None,
+    };
+    set(&app.db, app.clock.as_ref(), app.random.as_ref(), chain.tenant, &carrier)
+        .await
+        .unwrap();
+    fulfilment::errands::carrier_is_there(&app.db, chain.tenant, app.clock.now())
+        .await
+        .unwrap();
+    assert!(fulfilment::errands::turn(app).await.unwrap() > 0);
 }
 
 async fn forget(chain: &Chain) {

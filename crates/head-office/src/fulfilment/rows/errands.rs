@@ -143,37 +143,24 @@ pub async fn put_off(
     Ok(())
 }
 
-/// Orders of a chain that are due and that nobody can be asked for now are put off, at most so many; nothing was begun.
+/// Orders of a chain, as they were read, that nobody can be asked for now are put off; nothing was begun.
 ///
 /// # Errors
 /// The driver's.
 pub async fn put_off_orders(
     connection: &mut AnyConnection,
     tenant: TenantId,
-    now: Millis,
+    seen: &[&Taken],
     until: Millis,
     trouble: &str,
-    most: i64,
 ) -> Result<u64, DbError> {
-    let due = sqlx::query(
-        "SELECT parcel, generation, turn FROM parcel_generations WHERE errand_at <= $1 AND tenant = $2 AND errand = 'order' ORDER BY errand_at LIMIT $3",
-    )
-    .bind(now)
-    .bind(tenant.bytes().to_vec())
-    .bind(most)
-    .fetch_all(&mut *connection)
-    .await?;
-    if due.is_empty() {
+    if seen.is_empty() {
         return Ok(0);
     }
-    let due: Vec<(Vec<u8>, i64, i64)> = due
-        .iter()
-        .map(|row| Ok::<_, DbError>((row.try_get("parcel")?, row.try_get("generation")?, row.try_get("turn")?)))
-        .collect::<Result<_, _>>()?;
-    execute(connection, PUT_OFF, tenant, &due, |b, (parcel, generation, turn)| {
-        b.bytes(parcel)
-            .number(*generation)
-            .number(*turn)
+    execute(connection, PUT_OFF, tenant, seen, |b, one| {
+        b.bytes(one.parcel.bytes())
+            .number(one.generation)
+            .number(one.turn)
             .number(until)
             .text(trouble);
     })
@@ -190,7 +177,7 @@ pub async fn resume(
     trouble: &str,
     now: Millis,
 ) -> Result<(), DbError> {
-    sqlx::query("UPDATE parcel_generations SET errand_at = $1 WHERE errand_at > $1 AND tenant = $2 AND trouble = $3")
+    sqlx::query("UPDATE parcel_generations SET errand_at = $1 WHERE tenant = $2 AND trouble = $3 AND errand_at > $1")
         .bind(now)
         .bind(tenant.bytes().to_vec())
         .bind(trouble.to_owned())
