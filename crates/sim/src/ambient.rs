@@ -176,6 +176,10 @@ impl Doom {
     pub fn disarm(&self) {
         self.left.store(0, Ordering::SeqCst);
     }
+    /// Whether it will end at a commit to come.
+    pub fn is_armed(&self) -> bool {
+        self.left.load(Ordering::SeqCst) > 0
+    }
     /// Whether it has ended.
     pub fn struck(&self) -> bool {
         self.dead.load(Ordering::SeqCst)

@@ -111,6 +111,8 @@ pub struct Net {
     turn: tokio::sync::Mutex<()>,
     /// Several requests are under way together, which somebody else puts in order.
     side_by_side: std::sync::atomic::AtomicBool,
+    /// Counters of those whose next requests go one counter after the other; whoever is not among them waits for nobody.
+    queue: tokio::sync::watch::Sender<Vec<usize>>,
     state: Mutex<State>,
 }
 
@@ -136,6 +138,20 @@ impl Net {
     }
     pub fn side_by_side(&self, yes: bool) {
         self.side_by_side.store(yes, std::sync::atomic::Ordering::SeqCst);
+    }
+    /// From now on the next requests of these counters go one counter after the other, each until it is [done](Net::done).
+    pub fn queue(&self, tills: Vec<usize>) {
+        self.queue.send_replace(tills);
+    }
+    pub fn done(&self, till: usize) {
+        self.queue.send_modify(|queue| queue.retain(|one| *one != till));
+    }
+    async fn comes_first(&self, till: usize) {
+        let mut queue = self.queue.subscribe();
+        // Whoever sends lives as long as the network.
+        let _ = queue
+            .wait_for(|queue| queue.first().is_none_or(|first| *first == till) || !queue.contains(&till))
+            .await;
     }
     pub fn late(&self) -> usize {
         locked(&self.state).late.len()
@@ -295,6 +311,7 @@ impl Transport for Wire {
         Box::pin(async move {
             let together = self.net.side_by_side.load(std::sync::atomic::Ordering::SeqCst);
             let _turn = if together {
+                self.net.comes_first(self.till).await;
                 None
             } else {
                 Some(self.net.turn.lock().await)

@@ -202,7 +202,8 @@ async fn done(app: &Arc<App>, consumer: &'static dyn Consumer, messages: Vec<Mes
         }
     }
     let mut results = Vec::with_capacity(messages.len());
-    for message in messages.iter().cloned() {
+    for message in messages.as_ref() {
+        let message = message.clone();
         let app = Arc::clone(app);
         let one = tokio::spawn(async move { consumer.handle(&app, &message).await });
         results.push(one.await.unwrap_or_else(|_| Err(panicked())));

@@ -106,26 +106,33 @@ impl Kind for Together {
         let Some(app) = world.app() else {
             return Ok("down".into());
         };
-        app.engine.gate().open(false);
-        world.net.side_by_side(true);
-        let mut exchanges: Vec<tokio::task::JoinHandle<Result<Turn, Error>>> = Vec::new();
+        // Who of several hears first that a history has begun, or that the program ends, is up to threads: then they come one
+        // by one.
+        let one_by_one = world.restored > 0 || world.office_doom.is_armed();
+        app.engine.gate().open(one_by_one);
+        world.net.side_by_side(!one_by_one);
+        let mut exchanges: Vec<(usize, tokio::task::JoinHandle<Result<Turn, Error>>)> = Vec::new();
         for place in &places {
             let Some(counter) = world.counter(*place) else { continue };
             let before = app.engine.submitted();
             // The next one begins when this one's operations wait, so that the order is always the same.
             let exchange = tokio::spawn(async move { counter.sync_turn().await });
-            until(|| exchange.is_finished() || app.engine.submitted() > before).await;
-            exchanges.push(exchange);
+            until(|| exchange.is_finished() || (!one_by_one && app.engine.submitted() > before)).await;
+            exchanges.push((*place, exchange));
         }
         if self.revoke
             && let Some(first) = places.first()
         {
             operators::decide(world, *first, true).await?;
         }
+        // What they ask besides goes one after the other, so that nobody reads now more, now less of the others'.
+        world.net.queue(exchanges.iter().map(|(place, _)| *place).collect());
         app.engine.gate().open(true);
         let mut words = Vec::new();
-        for exchange in exchanges {
-            words.push(match exchange.await.context("an exchange was cut off")? {
+        for (place, exchange) in exchanges {
+            let ended = exchange.await.context("an exchange was cut off")?;
+            world.net.done(place);
+            words.push(match ended {
                 Ok(turn) => match turn {
                     Turn::Asked { more } => format!("{more}"),
                     Turn::Resting { .. } => "resting".into(),
