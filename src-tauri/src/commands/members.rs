@@ -10,13 +10,7 @@ use crate::view::{MemberCard, Receipt, StatementView, ToppedUp};
 /// A member pays money in. `amount` is what was typed: `100`, `12.50`.
 #[tauri::command]
 #[specta::specta]
-pub async fn top_up(
-    app: App<'_>,
-    member: String,
-    amount: String,
-    tender: String,
-    receipt: String,
-) -> Result<ToppedUp> {
+pub async fn top_up(app: App<'_>, member: String, amount: String, tender: String, receipt: String) -> Result<ToppedUp> {
     let (counter, clerk) = app.at_work().await?;
     let member = id(&member, MemberId)?;
     let paid = counter::PaidIn {

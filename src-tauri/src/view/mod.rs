@@ -5,17 +5,17 @@ mod basket;
 mod desk;
 mod queue;
 mod sales;
-mod statement;
 pub mod state;
+mod statement;
 
 pub use basket::{Basket, Found, MemberCard, Opened, ProductView, QuoteView, Settled, ToppedUp};
-pub use statement::StatementView;
 pub use desk::{Confirmation, Receipt};
 pub use queue::{QueueRow, place_of, state_of};
 pub use sales::{ReturnLine, ReturnPolicy, ReturnPreview, SaleRow, SaleView, Slip};
 use serde::{Deserialize, Serialize};
 use specta::Type;
 pub use state::{AppState, ClerkView, LinkState, Mode, StateChanged, StoreView};
+pub use statement::StatementView;
 
 use crate::settings::Locale;
 

@@ -1,7 +1,9 @@
 //! Money paid in at a counter: it is there once, and its void takes it back.
 
 use super::{
-    Applied, State, Subject, TOP_UP_MOST, TopUp, accounts::source, effect,
+    Applied, State, Subject, TOP_UP_MOST, TopUp,
+    accounts::source,
+    effect,
     testing::{MEMBER, chain, device_id, doing, operation_id, void},
 };
 use crate::{
@@ -54,7 +56,10 @@ fn it_is_there_and_its_void_takes_it_back() {
     assert_eq!(balances(&state).available, 10_000);
     let account: &Account = state.account(MEMBER).unwrap().unwrap();
     assert_eq!(account.latest, [operation_id(1)]);
-    assert_eq!(account.balance.lots[0].source, Some(source(Origin::TopUp, operation_id(1))));
+    assert_eq!(
+        account.balance.lots[0].source,
+        Some(source(Origin::TopUp, operation_id(1)))
+    );
     assert_eq!(done(&mut state, 2, &void(operation_id(1))), Outcome::Applied);
     assert_eq!(balances(&state), Balances::default());
 }
@@ -88,7 +93,13 @@ fn of_nobody_it_is_a_case() {
 
 #[test]
 fn amounts_have_bounds() {
-    for (amount, sound) in [(1, true), (TOP_UP_MOST, true), (0, false), (-1, false), (TOP_UP_MOST + 1, false)] {
+    for (amount, sound) in [
+        (1, true),
+        (TOP_UP_MOST, true),
+        (0, false),
+        (-1, false),
+        (TOP_UP_MOST + 1, false),
+    ] {
         assert_eq!(top_up(amount).is_sound(), sound, "{amount}");
     }
     assert_eq!(top_up(5).subject(operation_id(1)), Some(Subject::Account(MEMBER)));

@@ -105,12 +105,7 @@ async fn rows(
             print.returned(db, who, &sale, &back, done).await?;
         }
         Some((Action::TopUp(paid), at)) => {
-            let done = Done {
-                id,
-                at,
-                by,
-                why: "",
-            };
+            let done = Done { id, at, by, why: "" };
             print.paid_in(db, who, &paid, done).await?;
         }
         Some(_) => return Err(Error::SlipUnavailable),
