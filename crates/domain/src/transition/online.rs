@@ -299,6 +299,9 @@ impl Decide for FreezeOnline {
             return Err(NeedKeys(missing));
         }
         let account = hold_account(state, asked, now, &mut refusals)?;
+        // Whoever names who was merged means whom they are one with.
+        let holder = account.as_ref().map(|books| books.account().member);
+        let member = holder.or(asked.member);
         let granted = refusals.is_empty();
         let mut coupons = Vec::new();
         if granted {
@@ -332,7 +335,7 @@ impl Decide for FreezeOnline {
                 OnlineStatus::Refused
             },
             question: asked.question.clone(),
-            member: asked.member,
+            member,
             amount: asked.amount,
             deadline: asked.deadline,
             asked_at: now,

@@ -12,11 +12,14 @@ use crate::{
     operations::{ExceptionKind, OperationKind},
     planted,
     points::{Asset, Earned, Earning, EntryKind, Origin, Reason},
+    text::clean,
 };
 
 /// The most that is paid in at once, minor units: what a card with a name may hold by the rules for prepaid cards of one
 /// company (单用途商业预付卡管理办法, 2012, article 18: 5,000 yuan).
 pub const TOP_UP_MOST: i64 = 500_000;
+/// Longest receipt number that the ledger keeps, in characters.
+const RECEIPT: usize = 64;
 
 /// A member paid money in: it is theirs as stored value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +68,8 @@ impl OperationKind for TopUp {
             ends_at: None,
         };
         let mut cause = cause_of(doing, Reason::TopUp, Origin::TopUp);
-        cause.note = Some(self.receipt.as_str().into());
+        let receipt: String = clean(&self.receipt).chars().take(RECEIPT).collect();
+        cause.note = Some(receipt.into());
         let entry = books.account().ledger(Asset::Balance).entries + 1;
         let done = books.with(Asset::Balance, |ledger, out| {
             ledger.earn(EntryKind::Earn, earned, cause, out)

@@ -217,6 +217,8 @@ async fn listed(
     }
     let mut ids: Vec<MemberId> = found.into_iter().map(|(_, id)| id).collect();
     ids.sort_unstable();
+    // Two numbers of one person, whose members were merged.
+    ids.dedup();
     Ok(ids)
 }
 

@@ -11,8 +11,10 @@ mod rows;
 mod rules;
 
 pub use capability::CAPABILITY;
+use std::collections::BTreeSet;
+
 use counterfoil_domain::{
-    ids::MemberId,
+    ids::{CouponId, MemberId, OrderId, StoreId},
     people::Member,
     points::{Account, Cause, Reason},
     transition::State,
@@ -20,10 +22,11 @@ use counterfoil_domain::{
 use counterfoil_protocol::problem::Code;
 
 use crate::{
-    coupons,
+    coupons::{self, card},
     deed::Deed,
+    feed::Item,
     http::ApiError,
-    members,
+    members, pickups,
     points::{rows as accounts, table::store_posted},
 };
 
@@ -69,13 +72,15 @@ pub async fn merge(
     if from.id == into.id {
         return Err(conflict("they are one member already"));
     }
-    move_account(deed, lock, by, &from, &into).await?;
-    let both = members::rows::load(deed, tenant, &[from.id, into.id], lock).await?;
+    // Held from here on: another process may merge one of them meanwhile, the other way round too.
+    let both = members::rows::load_standing(deed, tenant, &[from.id, into.id], lock).await?;
     let versions = |id| {
         let found = both.iter().find(|(_, member)| member.id == id);
-        found.cloned().ok_or_else(ApiError::not_found)
+        found.cloned().ok_or_else(|| ApiError::new(Code::ChangedMeanwhile))
     };
     let ((_, from), (version, mut into)) = (versions(from.id)?, versions(into.id)?);
+    let (coupons, orders) = rows::things_of(deed, from.id).await?;
+    move_account(deed, lock, by, &from, &into).await?;
     rows::move_all(deed, by, from.id, into.id).await?;
     // Everybody who held one of them hears of both: they forget the one, and have all that is the other's.
     let mut stores = into.recent_stores.clone();
@@ -86,18 +91,48 @@ pub async fn merge(
     stores.extend(others);
     into.recent_stores = stores.iter().copied().take(STORES).collect();
     members::rows::update_stores(deed, tenant, &[(version, &into)]).await?;
-    let card = coupons::card::with_templates(deed, tenant, into.id).await?;
-    for store in stores {
-        let of_from = coupons::card::with_templates(deed, tenant, from.id).await?;
-        for item in of_from.iter().chain(&card) {
-            deed.tell(store, *item);
+    let all = card::with_templates(deed, tenant, into.id).await?;
+    for store in &stores {
+        let of_from = card::with_templates(deed, tenant, from.id).await?;
+        for item in of_from.iter().chain(&all) {
+            deed.tell(*store, *item);
         }
     }
+    tell_of_things(deed, &stores, &coupons, &orders).await?;
     deed.audit("member.merged", &format!("{} {}", from.id, into.id)).await?;
     Ok(Merged {
         from: from.id,
         into: into.id,
     })
+}
+
+/// Who holds a copy of what has moved beside the members' stores hears of it too.
+async fn tell_of_things(
+    deed: &mut Deed<'_>,
+    stores: &[StoreId],
+    coupons: &[CouponId],
+    orders: &[OrderId],
+) -> Result<(), ApiError> {
+    let tenant = deed.tenant();
+    for coupon in coupons::rows::load(deed, tenant, coupons, "").await? {
+        let told: BTreeSet<StoreId> = coupon
+            .told
+            .iter()
+            .chain(&coupon.home_store)
+            .chain(stores)
+            .copied()
+            .collect();
+        for store in told {
+            deed.tell(store, Item::Coupon(coupon.id));
+        }
+    }
+    for order in pickups::rows::load(deed, tenant, orders, "").await? {
+        let told: BTreeSet<StoreId> = order.told.iter().copied().chain([order.store]).collect();
+        for store in told {
+            deed.tell(store, Item::Order(order.id));
+        }
+    }
+    Ok(())
 }
 
 async fn move_account(

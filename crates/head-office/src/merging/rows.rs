@@ -2,7 +2,7 @@
 
 use counterfoil_domain::{
     coupons::{ONLINE_DEVICE, ONLINE_STORE},
-    ids::MemberId,
+    ids::{CouponId, MemberId, OrderId},
 };
 
 use crate::{db::DbError, deed::Deed};
@@ -33,6 +33,31 @@ const MOVES: &[&str] = &[
     "UPDATE accounts SET merged_into = $3, version = version + 1 WHERE tenant = $1 AND member IN (SELECT id FROM members WHERE tenant = $1 AND merged_into = $2)",
     "UPDATE members SET merged_into = $3, version = version + 1 WHERE tenant = $1 AND merged_into = $2",
 ];
+
+/// Coupons and pickup orders of a member, whatever became of them: counters hold copies of both.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn things_of(deed: &mut Deed<'_>, member: MemberId) -> Result<(Vec<CouponId>, Vec<OrderId>), DbError> {
+    let tenant = deed.tenant();
+    let mut found: [Vec<Vec<u8>>; 2] = Default::default();
+    let of = [
+        "SELECT id FROM coupons WHERE tenant = $1 AND member = $2 ORDER BY id",
+        "SELECT id FROM orders WHERE tenant = $1 AND member = $2 ORDER BY id",
+    ];
+    for (ids, sql) in found.iter_mut().zip(of) {
+        *ids = sqlx::query_scalar(sql)
+            .bind(tenant.bytes().to_vec())
+            .bind(member.bytes().to_vec())
+            .fetch_all(&mut **deed)
+            .await?;
+    }
+    let unread = |_| DbError::Decode { column: "id" };
+    let [coupons, orders] = found;
+    let coupons = coupons.iter().map(|id| CouponId::from_bytes(id).map_err(unread));
+    let orders = orders.iter().map(|id| OrderId::from_bytes(id).map_err(unread));
+    Ok((coupons.collect::<Result<_, _>>()?, orders.collect::<Result<_, _>>()?))
+}
 
 /// Everything that a member has beside points becomes another one's.
 ///

@@ -18,6 +18,7 @@ use crate::{
     app::App,
     deed::Deed,
     http::{ApiError, Asked, Body, Fields, MemberSession, Nothing, Operator, Page, Paging, Path, Query},
+    members,
 };
 
 /// Longest title.
@@ -154,17 +155,20 @@ async fn send_in(
             let mut wanted: Vec<String> = numbers.iter().map(|number| typed::member_number(number)).collect();
             wanted.sort_unstable();
             wanted.dedup();
-            let mut members: Vec<MemberId> = rows::members(deed, tenant, &wanted).await?;
-            members.sort_unstable();
-            members.dedup();
+            let wanted: Vec<&str> = wanted.iter().map(String::as_str).collect();
+            let found = members::rows::ids_by_number(deed, tenant, &wanted).await?;
             let mut fields = Fields::default();
             fields.check(
-                members.len() == wanted.len(),
+                found.len() == wanted.len(),
                 "members",
                 "unknown",
                 "not every number is a member's",
             );
             fields.done()?;
+            // Two numbers may be one person's, whose members were merged.
+            let mut members: Vec<MemberId> = found.into_iter().map(|(_, member)| member).collect();
+            members.sort_unstable();
+            members.dedup();
             super::send_to(deed, tenant, &message, &members).await?;
         }
     }

@@ -10,7 +10,7 @@ use sqlx::{AnyConnection, Row, any::AnyRow};
 use super::{Message, Words};
 use crate::db::{
     DbError,
-    batch::{Text, execute, fetch, id},
+    batch::{Text, execute, id},
 };
 
 const INSERT: Text = Text::new(
@@ -20,10 +20,6 @@ const INSERT: Text = Text::new(
 const INSERT_OWN: Text = Text::new(
     "INSERT INTO member_messages (tenant, member, message, arrived_at) VALUES ",
     " ON CONFLICT DO NOTHING",
-);
-const MEMBERS_BY_NUMBER: Text = Text::new(
-    "SELECT COALESCE(merged_into, id) AS id FROM members WHERE tenant = $1 AND number IN (",
-    ")",
 );
 
 /// Gives the next number of a message to all. Whoever sends another one waits until this one is there, so that nobody
@@ -79,23 +75,6 @@ pub async fn insert_own(
     })
     .await?;
     Ok(())
-}
-
-/// Members by their numbers in the form they are stored in, those that exist.
-///
-/// # Errors
-/// The driver's.
-pub async fn members(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    numbers: &[String],
-) -> Result<Vec<MemberId>, DbError> {
-    fetch(connection, MEMBERS_BY_NUMBER, "", tenant, numbers, |b, number| {
-        b.text(number);
-    })
-    .await?
-    .read(|row| id(row, "id", MemberId::from_bytes))
-    .collect()
 }
 
 /// Up to which number messages were sent to all, where the member has not looked so far.
@@ -279,7 +258,7 @@ pub async fn set_email(
     number: &str,
     email: Option<String>,
 ) -> Result<Option<MemberId>, DbError> {
-    let row = sqlx::query("UPDATE members SET email = $1 WHERE tenant = $2 AND number = $3 RETURNING id")
+    let row = sqlx::query("UPDATE members SET email = $1 WHERE tenant = $2 AND id = (SELECT COALESCE(merged_into, id) FROM members WHERE tenant = $2 AND number = $3) RETURNING id")
         .bind(email)
         .bind(tenant.bytes().to_vec())
         .bind(typed::member_number(number))

@@ -117,7 +117,7 @@ kinds! {
     operators: Revoke, Decide;
     disks: FillOffice, FillTill;
     hostile: Attack;
-    points: Earn, TakeBack, Hold, PayIn;
+    points: Earn, TakeBack, Hold, PayIn, Merge;
     gifts: Exchange, EndExchange;
     parcels: Ship, Parcel, Dispatch, CarrierTrouble;
 }

@@ -304,3 +304,30 @@ impl Kind for PayIn {
         })
     }
 }
+
+/// Two members turn out to be one person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merge {
+    from: usize,
+    into: usize,
+}
+
+impl Kind for Merge {
+    const WEIGHT: u32 = 4;
+
+    fn make(making: &mut Making<'_>, _: usize) -> Self {
+        Self {
+            from: making.dice.usize(..9),
+            into: making.dice.usize(..9),
+        }
+    }
+    async fn perform(&self, world: &mut World) -> Result<String> {
+        let number = |place: usize| world.base.members[place % world.base.members.len()].1.clone();
+        let (from, into) = (number(self.from), number(self.into));
+        let now = world.time.now();
+        let token = world.base.operator.clone();
+        let key = format!("merge-{from}-{into}-{}", now / (15 * MINUTE));
+        let question = Question::new(format!("/v1/members/{from}/merge"), json!({ "into": into }), now);
+        post(world, &token, key, question, None).await
+    }
+}

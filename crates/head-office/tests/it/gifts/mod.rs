@@ -2,6 +2,7 @@
 
 mod damaged;
 mod exchanging;
+mod merged;
 mod office;
 mod paying;
 mod raced;
