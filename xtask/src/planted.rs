@@ -1,13 +1,14 @@
 //! `cargo xtask planted`: plants each known bug in turn and looks which check finds it.
 
 use std::{
+    collections::BTreeSet,
     fs,
     process::{Command, ExitCode, Stdio},
 };
 
 use anyhow::{Context, Result, bail};
 
-use crate::{places, shell};
+use crate::{cleanup::Cleanup, places, postgres::Postgres, shell};
 
 /// Seeds that a bug is given, and steps of each.
 const SEEDS: u64 = 60;
@@ -255,7 +256,7 @@ const BUGS: &[Bug] = &[
     },
     Bug {
         name: "oversells",
-        found_by: FoundBy::Simulator,
+        found_by: FoundBy::Domain,
         what: "more of a gift is taken than there is",
     },
     Bug {
@@ -339,21 +340,29 @@ pub fn planted(options: &Options) -> Result<ExitCode> {
         let names: Vec<&str> = BUGS.iter().map(|bug| bug.name).collect();
         bail!("no such bug; there are {}", names.join(", "));
     }
-    let feature = ["--features", "counterfoil-sim/planted"];
-    shell::run(shell::cargo(
-        ["build", "--release", "-p", "counterfoil-sim"]
-            .into_iter()
-            .chain(feature),
-    ))?;
+    if chosen.iter().any(|bug| bug.found_by == FoundBy::Simulator) {
+        let feature = ["--features", "counterfoil-sim/planted"];
+        shell::run(shell::cargo(
+            ["build", "--release", "-p", "counterfoil-sim"]
+                .into_iter()
+                .chain(feature),
+        ))?;
+    }
+    let mut cleanup = Cleanup::start()?;
+    let postgres = Postgres::start(&mut cleanup)?;
+    let mut tests = Tests {
+        postgres: postgres.url,
+        sound: BTreeSet::new(),
+    };
     let mut rows = String::new();
     let mut missed = 0;
     for bug in &chosen {
         let found = match bug.found_by {
             FoundBy::Simulator => simulate(bug)?,
-            FoundBy::Domain => test(bug, "domain", &[])?,
-            FoundBy::Counter => test(bug, "counter", &["--lib"])?,
-            FoundBy::HeadOffice(module) => test(bug, "head-office", &["--test", "it", &format!("{module}::")])?,
-            FoundBy::Concurrency => overlap(bug)?,
+            FoundBy::Domain => tests.find(bug, "domain", &[])?,
+            FoundBy::Counter => tests.find(bug, "counter", &["--lib"])?,
+            FoundBy::HeadOffice(module) => tests.find(bug, "head-office", &["--test", "it", &format!("{module}::")])?,
+            FoundBy::Concurrency => overlap(&mut tests, bug)?,
         };
         match &found {
             Some(how) => println!("{}: found by {how}", bug.name),
@@ -407,39 +416,62 @@ fn simulate(bug: &Bug) -> Result<Option<String>> {
     Ok(None)
 }
 
-/// Whether a crate's own tests find it.
-fn test(bug: &Bug, krate: &str, only: &[&str]) -> Result<Option<String>> {
-    let mut command = shell::cargo(["test", "-q", "-p"]);
-    command
-        .arg(format!("counterfoil-{krate}"))
-        .args(["--features", "counterfoil-domain/planted"])
-        .args(only);
-    let output = command.env(VARIABLE, bug.name).stdin(Stdio::null()).output()?;
-    if output.status.success() {
-        return Ok(None);
+/// The crates' own tests.
+struct Tests {
+    /// Where the engine runs that half of them are for.
+    postgres: String,
+    /// Which of them were seen to pass where nothing is planted.
+    sound: BTreeSet<String>,
+}
+
+impl Tests {
+    /// The test of a crate that finds it. Tests that fail without it find nothing.
+    fn find(&mut self, bug: &Bug, krate: &str, only: &[&str]) -> Result<Option<String>> {
+        let which = format!("{krate} {}", only.join(" "));
+        if !self.sound.contains(&which) {
+            if let Some(failing) = self.failing("", krate, only)? {
+                bail!("without any bug `{failing}` of {krate} fails");
+            }
+            self.sound.insert(which);
+        }
+        let failing = self.failing(bug.name, krate, only)?;
+        Ok(failing.map(|name| format!("the test `{}` of {krate}", name.rsplit("::").next().unwrap_or(&name))))
     }
-    let said = String::from_utf8_lossy(&output.stdout);
-    let first = said
-        .lines()
-        .find_map(|line| line.strip_prefix("---- ")?.strip_suffix(" stdout ----"));
-    match first {
-        Some(name) => Ok(Some(format!(
-            "the test `{}` of {krate}",
-            name.rsplit("::").next().unwrap_or(name)
-        ))),
-        None => bail!(
-            "the tests of {krate} could not be run:\n{}",
-            String::from_utf8_lossy(&output.stderr)
-        ),
+
+    /// The first test that fails.
+    fn failing(&self, bug: &str, krate: &str, only: &[&str]) -> Result<Option<String>> {
+        let mut command = shell::cargo(["test", "-q", "-p"]);
+        command
+            .arg(format!("counterfoil-{krate}"))
+            .args(["--features", "counterfoil-domain/planted"])
+            .args(only)
+            .env(VARIABLE, bug)
+            .env("COUNTERFOIL_TEST_POSTGRES", &self.postgres)
+            .env("COUNTERFOIL_BIN_DIR", places::target().join("debug"));
+        let output = command.stdin(Stdio::null()).output()?;
+        if output.status.success() {
+            return Ok(None);
+        }
+        let said = String::from_utf8_lossy(&output.stdout);
+        let first = said
+            .lines()
+            .find_map(|line| line.strip_prefix("---- ")?.strip_suffix(" stdout ----"));
+        match first {
+            Some(name) => Ok(Some(name.to_owned())),
+            None => bail!(
+                "the tests of {krate} could not be run:\n{}",
+                String::from_utf8_lossy(&output.stderr)
+            ),
+        }
     }
 }
 
 /// Whether the real server is found out when requests overlap.
-fn overlap(bug: &Bug) -> Result<Option<String>> {
+fn overlap(tests: &mut Tests, bug: &Bug) -> Result<Option<String>> {
     let feature = ["--features", "counterfoil-domain/planted"];
     let hq = ["build", "-p", "counterfoil-head-office", "--bin", "counterfoil-hq"];
     shell::run(shell::cargo(hq.into_iter().chain(feature)))?;
-    test(bug, "tests", &["--test", "concurrency", "sqlite"])
+    tests.find(bug, "tests", &["--test", "concurrency", "sqlite"])
 }
 
 fn write_table(rows: &str) -> Result<()> {

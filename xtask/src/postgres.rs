@@ -64,7 +64,7 @@ impl Postgres {
         let mut start = as_user(user, &bin.join("pg_ctl"));
         start.args(["start", "-w", "-t", "60", "-s", "-D"]).arg(&data).arg("-l").arg(&log).arg("-o").arg(format!(
             "-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={} -c max_connections=200 -c fsync=on \
-             -c synchronous_commit=on -c full_page_writes=on",
+             -c synchronous_commit=on -c full_page_writes=on -c max_wal_size=256MB",
             data.display()
         ));
         if let Err(error) = run_quietly(start) {

@@ -63,7 +63,40 @@ macro_rules! on_both {
 /// A fresh database that goes when this is dropped.
 pub struct Fresh {
     pub url: String,
-    _folder: Option<tempfile::TempDir>,
+    _home: Home,
+}
+
+/// Where a fresh database is.
+enum Home {
+    /// In a folder, which is removed with it.
+    Folder { _folder: tempfile::TempDir },
+    /// On a server, which holds hundreds of them in one run of the tests if they stay: gigabytes.
+    Server { server: String, name: String },
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        let Self::Server { server, name } = self else { return };
+        let (server, name) = (std::mem::take(server), std::mem::take(name));
+        // A thread of its own: whoever drops this is in the middle of a runtime, or at the end of one.
+        let dropped = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(sqlx::Error::Io)?;
+            runtime.block_on(async {
+                let mut admin = AnyConnection::connect(&server).await?;
+                sqlx::query(sqlx::AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")))
+                    .execute(&mut admin)
+                    .await?;
+                admin.close().await?;
+                Ok::<_, crate::db::DbError>(())
+            })
+        });
+        if !matches!(dropped.join(), Ok(Ok(()))) {
+            eprintln!("a test's database could not be removed");
+        }
+    }
 }
 
 pub async fn fresh(on: On) -> Fresh {
@@ -73,7 +106,7 @@ pub async fn fresh(on: On) -> Fresh {
             let folder = tempfile::tempdir().unwrap();
             Fresh {
                 url: format!("sqlite:{}/head-office.db", folder.path().display()),
-                _folder: Some(folder),
+                _home: Home::Folder { _folder: folder },
             }
         }
         On::Postgres => {
@@ -89,7 +122,7 @@ pub async fn fresh(on: On) -> Fresh {
             let (base, _) = server.rsplit_once('/').unwrap();
             Fresh {
                 url: format!("{base}/{name}"),
-                _folder: None,
+                _home: Home::Server { name, server },
             }
         }
     }

@@ -1,7 +1,7 @@
 //! The text of a statement over many rows, and how many values its rows have.
 
 /// The text of a statement around its rows of values. `$1` is always the tenant.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Text {
     /// What stands before the rows.
     pub(super) head: &'static str,

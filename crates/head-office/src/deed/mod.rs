@@ -17,12 +17,19 @@ use sqlx::AnyConnection;
 
 use crate::{
     clock::{self, Random},
-    db::{DbError, Trouble, Tx},
+    db::{
+        DbError, Trouble, Tx,
+        batch::{Text, execute_all},
+    },
     feed::{self, Item},
 };
 
 /// Who stands in the audit log for what is done on the command line.
 const ADMIN: &str = "admin";
+const INSERT_AUDIT: Text = Text::new(
+    "INSERT INTO audit (tenant, id, at, actor, action, detail) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
 /// Longest name of anything.
 pub(crate) const NAME_CHARACTERS: usize = 80;
 /// Longest code of a tenant or a store.
@@ -102,17 +109,31 @@ impl<'d> Deed<'d> {
     /// # Errors
     /// The database's.
     pub async fn audit(&mut self, action: &str, detail: &str) -> Result<(), DbError> {
-        let id = OperationId::new(self.now, self.fresh()?);
-        sqlx::query("INSERT INTO audit (tenant, id, at, actor, action, detail) VALUES ($1, $2, $3, $4, $5, $6)")
-            .bind(self.actor.tenant.bytes().to_vec())
-            .bind(id.bytes().to_vec())
-            .bind(self.now)
-            .bind(self.actor.name.clone())
-            .bind(action.to_owned())
-            .bind(detail.to_owned())
-            .execute(&mut *self.transaction)
-            .await?;
-        Ok(())
+        self.audit_all(&[(action, detail)]).await
+    }
+
+    /// Adds lines to the audit log, each an action and its detail, which must hold no secret.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn audit_all<D: AsRef<str> + Sync>(&mut self, lines: &[(&str, D)]) -> Result<(), DbError> {
+        let rows: Vec<(OperationId, &str, &str)> = lines
+            .iter()
+            .map(|(action, detail)| Ok((OperationId::new(self.now, self.fresh()?), *action, detail.as_ref())))
+            .collect::<Result<_, DbError>>()?;
+        let Actor { tenant, name } = &self.actor;
+        let now = self.now;
+        execute_all(
+            &mut self.transaction,
+            "audit",
+            INSERT_AUDIT,
+            *tenant,
+            &rows,
+            |b, (id, action, detail)| {
+                b.bytes(id.bytes()).number(now).text(name).text(action).text(detail);
+            },
+        )
+        .await
     }
 
     /// A store's counters, or with [`TENANT_FEED`](crate::feed::TENANT_FEED) all, are to hear of a row.

@@ -15,12 +15,15 @@ use counterfoil_domain::{
 use sqlx::AnyConnection;
 
 use super::{
-    Answered, Errand, Parts, Refusal,
+    Answered, Errand, Line, Parts, Refusal,
     blame::{Suspected, alone},
     tables::{Loading, Storing, Table, Told},
 };
 use crate::{
-    db::{self, DbError, Trouble},
+    db::{
+        self, DbError, Trouble,
+        batch::{Text, execute},
+    },
     feed::{self, Item},
 };
 
@@ -184,13 +187,18 @@ impl Writer {
         let heads = self.tell(connection, tenant, &facts, &told).await?;
         let history = db::history_of(connection, tenant).await?;
         let mut answers = Vec::with_capacity(decided.len());
+        let mut lines = Vec::new();
         for (decided, errand) in decided.into_iter().zip(errands) {
             let Some((answer, device)) = decided else {
                 answers.push(Err(Refusal::Failed));
                 continue;
             };
             let kept = match &errand.keep {
-                Some(keep) => Some(keep.keep(connection, tenant, &answer).await?),
+                Some(keep) => {
+                    let (kept, line) = keep.keep(connection, tenant, &answer).await?;
+                    lines.extend(line);
+                    Some(kept)
+                }
                 None => None,
             };
             let feed = match (&answer, &device) {
@@ -218,6 +226,7 @@ impl Writer {
                 history,
             }));
         }
+        write_lines(connection, tenant, &lines).await?;
         Ok(Done {
             answers,
             heads,
@@ -255,6 +264,24 @@ impl Writer {
             .map_err(|error| DbError::config(error.to_string()))?;
         feed::append(connection, tenant, &news, i64::from_be_bytes(mark)).await
     }
+}
+
+/// Writes what keeps the answers, with one statement for each kind of line.
+async fn write_lines(connection: &mut AnyConnection, tenant: TenantId, lines: &[Line]) -> Result<(), DbError> {
+    let mut of: Vec<(Text, Vec<&Line>)> = Vec::new();
+    for line in lines {
+        match of.iter_mut().find(|(statement, _)| *statement == line.statement) {
+            Some((_, lines)) => lines.push(line),
+            None => of.push((line.statement, vec![line])),
+        }
+    }
+    for (statement, lines) in of {
+        let written = execute(connection, statement, tenant, &lines, |b, line| (line.bind)(b)).await?;
+        if written != lines.len() as u64 {
+            return Err(DbError::Answered);
+        }
+    }
+    Ok(())
 }
 
 /// Decides every command on the rows, each seeing what the ones before it changed.

@@ -32,7 +32,10 @@ use tracing::Instrument;
 
 use crate::{
     clock::{Clock, Random},
-    db::{Db, DbError, Trouble},
+    db::{
+        Db, DbError, Trouble,
+        batch::{Binds, Text},
+    },
     feed::watch::Watch,
 };
 
@@ -83,17 +86,25 @@ pub enum Refusal {
 /// What is written beside a command's effect, in its transaction: the answer to the question that it came with. Whoever
 /// asks again, even if the program ended before anybody heard the answer, then gets that one.
 pub trait Keep: Send + Sync {
-    /// Writes the answer and says what it is, as it is to be said again.
+    /// The answer as it is to be said again, and the line that keeps it, if it is to be kept. When that line is there
+    /// already, the question was answered meanwhile, in another process: then the effect does not happen either.
     ///
     /// # Errors
-    /// The database's; [`DbError::Answered`] when the question was answered meanwhile, in another process: then the effect
-    /// does not happen either.
+    /// The database's.
     fn keep<'c>(
         &'c self,
         connection: &'c mut AnyConnection,
         tenant: TenantId,
         answer: &'c Answer,
-    ) -> BoxFuture<'c, Result<Kept, DbError>>;
+    ) -> BoxFuture<'c, Result<(Kept, Option<Line>), DbError>>;
+}
+
+/// A line that keeps an answer. Those of a group are written with one statement for each kind.
+pub struct Line {
+    /// How such lines are inserted, unless they are there.
+    pub statement: Text,
+    /// The values of this one.
+    pub bind: Box<dyn Fn(&mut Binds) + Send + Sync>,
 }
 
 /// An answer as it was written.

@@ -66,20 +66,26 @@ pub(super) fn check(fields: &mut Fields, request: &mut ShipRequest) {
     check_address(fields, "address.", &mut request.address);
 }
 
-/// Makes a request, its first parcel, and the errand of its waybill; false when there is one of this source already, which
-/// then stays as it is.
+/// Makes requests, each with its first parcel and the errand of its waybill. Where there is one of the same source already,
+/// it stays as it is. Who made which stands in the audit log.
 ///
 /// # Errors
 /// The database's.
-pub async fn create(deed: &mut Deed<'_>, request: &ShipRequest) -> Result<bool, DbError> {
+pub async fn create(deed: &mut Deed<'_>, requests: &[ShipRequest]) -> Result<(), DbError> {
     let (tenant, now) = (deed.tenant(), deed.now());
-    let place = request.member.map(|member| member.place()).unwrap_or_default();
-    let shipment = ShipmentId::placed(place, now, deed.fresh()?);
-    if !rows::insert_shipment(deed, tenant, shipment, request, now).await? {
-        return Ok(false);
-    }
-    let lines: Vec<(i64, i64)> = (0..).zip(&request.lines).map(|(n, line)| (n, line.quantity)).collect();
-    let parcel = ParcelId::placed(place, now, deed.fresh()?);
-    rows::insert_parcel(deed, tenant, shipment, parcel, 1, &lines, now).await?;
-    Ok(true)
+    let new: Vec<rows::New<'_>> = requests
+        .iter()
+        .map(|request| {
+            let place = request.member.map(|member| member.place()).unwrap_or_default();
+            Ok(rows::New {
+                id: ShipmentId::placed(place, now, deed.fresh()?),
+                parcel: ParcelId::placed(place, now, deed.fresh()?),
+                request,
+            })
+        })
+        .collect::<Result<_, DbError>>()?;
+    let made = rows::insert_shipments(deed, tenant, &new, now).await?;
+    let made = new.iter().filter(|new| made.contains(&new.id));
+    let lines: Vec<(&str, String)> = made.map(|new| ("shipment.made", new.request.key())).collect();
+    deed.audit_all(&lines).await
 }

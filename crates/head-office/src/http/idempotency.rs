@@ -36,11 +36,19 @@ use sqlx::{AnyConnection, Row};
 use super::{ApiError, IdempotencyKey, caller::Actor, input};
 use crate::{
     app::App,
-    db::{DbError, Lease, batch::hash},
+    db::{
+        DbError, Lease,
+        batch::{Binds, Text, execute, hash},
+    },
     deed::Deed,
-    engine::{Keep, Kept},
+    engine::{Keep, Kept, Line},
     turns::{Turn, Turns},
 };
+
+const INSERT: Text = Text::new(
+    "INSERT INTO idempotency (tenant, actor, key, request_hash, status, body, created_at) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
 
 /// How long an answer is kept.
 pub const KEPT: Millis = 7 * DAY;
@@ -114,7 +122,7 @@ impl<A: Serialize + 'static> Keep for Keeping<A> {
         connection: &'c mut AnyConnection,
         tenant: TenantId,
         answer: &'c Answer,
-    ) -> BoxFuture<'c, Result<Kept, DbError>> {
+    ) -> BoxFuture<'c, Result<(Kept, Option<Line>), DbError>> {
         Box::pin(async move {
             let decided = match (self.read)(connection, tenant, answer).await? {
                 Ok((status, body)) => self.question.decided(status, &body),
@@ -126,13 +134,15 @@ impl<A: Serialize + 'static> Keep for Keeping<A> {
                 }
             };
             let decided = decided.map_err(|_| DbError::config("an answer can't be written as JSON"))?;
-            if !planted!("answer_after_the_effect", true, store(connection, &decided).await?) {
-                return Err(DbError::Answered);
-            }
-            Ok(Kept {
+            let kept = Kept {
                 status: decided.status,
-                body: decided.body,
-            })
+                body: decided.body.clone(),
+            };
+            let line = Line {
+                statement: INSERT,
+                bind: Box::new(move |b| bind(b, &decided)),
+            };
+            Ok((kept, planted!("answer_after_the_effect", None, Some(line))))
         })
     }
 }
@@ -399,19 +409,20 @@ async fn load(connection: &mut AnyConnection, actor: &Actor, key: &str) -> Resul
 /// # Errors
 /// The driver's.
 pub async fn store(connection: &mut AnyConnection, decided: &Decided) -> Result<bool, DbError> {
-    let stored = sqlx::query(
-        "INSERT INTO idempotency (tenant, actor, key, request_hash, status, body, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
-    )
-    .bind(decided.actor.tenant.bytes().to_vec())
-    .bind(decided.actor.name.clone())
-    .bind(decided.key.clone())
-    .bind(decided.hash.to_vec())
-    .bind(i64::from(decided.status))
-    .bind(decided.body.clone())
-    .bind(decided.at)
-    .execute(connection)
+    let stored = execute(connection, INSERT, decided.actor.tenant, &[decided], |b, decided| {
+        bind(b, decided);
+    })
     .await?;
-    Ok(stored.rows_affected() == 1)
+    Ok(stored == 1)
+}
+
+fn bind(b: &mut Binds, decided: &Decided) {
+    b.text(&decided.actor.name)
+        .text(&decided.key)
+        .bytes(&decided.hash)
+        .number(i64::from(decided.status))
+        .text(&decided.body)
+        .number(decided.at);
 }
 
 /// Forgets some of the answers that nobody asks for any more; how many.

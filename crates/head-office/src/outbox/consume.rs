@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use counterfoil_domain::{
-    ids::TenantId,
+    ids::{OutgoingId, TenantId},
     time::Millis,
     transition::{Answer, Command},
 };
@@ -15,7 +15,7 @@ use crate::{
     app::App,
     db::DbError,
     deed::{Actor, Deed},
-    engine::{Keep, Kept},
+    engine::{Keep, Kept, Line},
 };
 
 const IN_INBOX: Done = Done { in_inbox: true };
@@ -42,50 +42,39 @@ impl Message {
         app: &App,
         effect: impl AsyncFnOnce(&mut Deed<'_>) -> Result<(), NotDone>,
     ) -> Result<Done, NotDone> {
-        let actor = Actor::of(self.tenant, &self.topic);
-        let mut lease = app.db.lease_behind().await?;
-        let mut deed = Deed::new(lease.begin().await?, app.random.as_ref(), actor, app.clock.now());
-        let now = deed.now();
-        if !rows::insert_inbox(&mut deed, self.tenant, &self.topic, self.id, now).await? {
-            deed.rollback().await?;
-            return Ok(IN_INBOX);
-        }
-        if let Err(error) = effect(&mut deed).await {
-            deed.rollback().await?;
-            return Err(error);
-        }
-        let heads = deed.commit("outbox.consume").await?;
-        app.moved(self.tenant, heads);
-        Ok(IN_INBOX)
+        Self::consume_together(std::slice::from_ref(self), app, async |deed, _| effect(deed).await).await
     }
 
-    /// As [`Message::consume`], of several of one chain and topic in one transaction: all of them, or none.
+    /// As [`Message::consume`], of several of one chain and topic in one transaction: all of them, or none. `effect` is given
+    /// those that have no line yet, if there are any.
     ///
     /// # Errors
     /// As [`Message::consume`].
     pub async fn consume_together(
         messages: &[Self],
         app: &App,
-        effect: impl AsyncFn(&mut Deed<'_>, &Self) -> Result<(), NotDone>,
+        effect: impl AsyncFnOnce(&mut Deed<'_>, &[&Self]) -> Result<(), NotDone>,
     ) -> Result<Done, NotDone> {
-        let Some(first) = messages.first() else {
+        let Some(Self { tenant, topic, .. }) = messages.first() else {
             return Ok(IN_INBOX);
         };
-        let actor = Actor::of(first.tenant, &first.topic);
+        let actor = Actor::of(*tenant, topic);
         let mut lease = app.db.lease_behind().await?;
         let mut deed = Deed::new(lease.begin().await?, app.random.as_ref(), actor, app.clock.now());
         let now = deed.now();
-        for message in messages {
-            if !rows::insert_inbox(&mut deed, message.tenant, &message.topic, message.id, now).await? {
-                continue;
-            }
-            if let Err(error) = effect(&mut deed, message).await {
-                deed.rollback().await?;
-                return Err(error);
-            }
+        let ids: Vec<OutgoingId> = messages.iter().map(|message| message.id).collect();
+        let new = rows::insert_inbox(&mut deed, *tenant, topic, &ids, now).await?;
+        let new: Vec<&Self> = messages.iter().filter(|message| new.contains(&message.id)).collect();
+        if new.is_empty() {
+            deed.rollback().await?;
+            return Ok(IN_INBOX);
+        }
+        if let Err(error) = effect(&mut deed, &new).await {
+            deed.rollback().await?;
+            return Err(error);
         }
         let heads = deed.commit("outbox.consume").await?;
-        app.moved(first.tenant, heads);
+        app.moved(*tenant, heads);
         Ok(IN_INBOX)
     }
 
@@ -131,10 +120,10 @@ struct Judged {
 impl Keep for Judged {
     fn keep<'c>(
         &'c self,
-        connection: &'c mut AnyConnection,
-        tenant: TenantId,
+        _connection: &'c mut AnyConnection,
+        _tenant: TenantId,
         answer: &'c Answer,
-    ) -> BoxFuture<'c, Result<Kept, DbError>> {
+    ) -> BoxFuture<'c, Result<(Kept, Option<Line>), DbError>> {
         Box::pin(async move {
             let (status, body) = match (self.judge)(answer) {
                 Ok(()) => (DONE, String::new()),
@@ -142,10 +131,8 @@ impl Keep for Judged {
                 Err(NotDone::Bad(why)) => (BAD, why),
             };
             let Message { topic, id, .. } = &self.message;
-            if status == DONE && !rows::insert_inbox(connection, tenant, topic, *id, self.now).await? {
-                return Err(DbError::Answered);
-            }
-            Ok(Kept { status, body })
+            let line = (status == DONE).then(|| rows::inbox_line(topic, *id, self.now));
+            Ok((Kept { status, body }, line))
         })
     }
 }

@@ -1,6 +1,6 @@
 //! SQL of the outbox and of the inbox.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use counterfoil_domain::{
     ids::{OutgoingId, TenantId},
@@ -14,8 +14,9 @@ use crate::{
     clock::{self, Random},
     db::{
         DbError, Dialect,
-        batch::{Text, execute, execute_all, fetch, id},
+        batch::{Binds, Text, execute, execute_all, fetch, id},
     },
+    engine::Line,
 };
 
 /// How long a message is remembered after it is confirmed.
@@ -49,6 +50,11 @@ const CONFIRM: Text = Text::new(
 const RELEASE: Text = Text::new(
     "UPDATE outbox SET next_try_at = v.column4 FROM (VALUES ",
     ") AS v WHERE outbox.tenant = $1 AND outbox.topic = v.column1 AND outbox.key = v.column2 AND outbox.number = v.column3 AND outbox.status = 'pending' AND outbox.next_try_at IS NULL",
+);
+
+const INSERT_INBOX: Text = Text::new(
+    "INSERT INTO inbox (tenant, consumer, message, done_at) VALUES ",
+    " ON CONFLICT DO NOTHING",
 );
 
 const FORGET_INBOX: Text = Text::new(
@@ -307,7 +313,7 @@ pub(super) async fn backlog(connection: &mut AnyConnection, topic: &str) -> Resu
     Ok((row.try_get("many")?, row.try_get("oldest")?))
 }
 
-/// Writes the line of a message into the inbox; false when it is there.
+/// Writes the lines of messages into the inbox; those that were not there.
 ///
 /// # Errors
 /// The driver's.
@@ -315,20 +321,29 @@ pub(super) async fn insert_inbox(
     connection: &mut AnyConnection,
     tenant: TenantId,
     consumer: &str,
-    message: OutgoingId,
+    messages: &[OutgoingId],
     now: Millis,
-) -> Result<bool, DbError> {
-    let inserted = sqlx::query(
-        "INSERT INTO inbox (tenant, consumer, message, done_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
-    )
-    .bind(tenant.bytes().to_vec())
-    .bind(consumer.to_owned())
-    .bind(message.bytes().to_vec())
-    .bind(now)
-    .execute(connection)
+) -> Result<BTreeSet<OutgoingId>, DbError> {
+    let statement = INSERT_INBOX.ending(" ON CONFLICT DO NOTHING RETURNING message");
+    fetch(connection, statement, "", tenant, messages, |b, message| {
+        bind_inbox(b, consumer, *message, now);
+    })
     .await?
-    .rows_affected();
-    Ok(inserted == 1)
+    .read(|row| id(row, "message", OutgoingId::from_bytes))
+    .collect()
+}
+
+/// The line of a message in the inbox, for who writes it beside an effect of the engine.
+pub(super) fn inbox_line(consumer: &str, message: OutgoingId, now: Millis) -> Line {
+    let consumer = consumer.to_owned();
+    Line {
+        statement: INSERT_INBOX,
+        bind: Box::new(move |b| bind_inbox(b, &consumer, message, now)),
+    }
+}
+
+fn bind_inbox(b: &mut Binds, consumer: &str, message: OutgoingId, now: Millis) {
+    b.text(consumer).bytes(message.bytes()).number(now);
 }
 
 /// Whether the line of a message is in the inbox.

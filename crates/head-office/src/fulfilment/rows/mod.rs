@@ -2,6 +2,7 @@
 //! it happened.
 
 mod errands;
+mod made;
 mod waybills;
 
 use counterfoil_domain::{
@@ -13,6 +14,7 @@ pub use errands::{
     Errand, Left, Taken, cleared, consignment, due, left, ordered, ordered_by_hand, put_off, put_off_orders, resume,
     take, to_be_cleared,
 };
+pub use made::{New, insert_shipments};
 use serde::{Deserialize, Serialize};
 use sqlx::{AnyConnection, Row, any::AnyRow};
 use utoipa::ToSchema;
@@ -188,10 +190,6 @@ macro_rules! parcels {
     };
 }
 
-const INSERT_LINES: Text = Text::new(
-    "INSERT INTO shipment_lines (tenant, shipment, line, sku, name, ordered, in_parcels) VALUES ",
-    " ON CONFLICT DO NOTHING",
-);
 const INSERT_PARCEL_LINES: Text = Text::new(
     "INSERT INTO parcel_lines (tenant, parcel, line, quantity) VALUES ",
     " ON CONFLICT DO NOTHING",
@@ -223,56 +221,6 @@ const PARCEL_LINES_OF: Text = Text::new(
     "SELECT parcel, line, quantity FROM parcel_lines WHERE tenant = $1 AND parcel IN (",
     ") ORDER BY parcel, line",
 );
-
-/// Makes a request and its lines; false when there is one of this source already.
-///
-/// # Errors
-/// The driver's.
-pub async fn insert_shipment(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    shipment: ShipmentId,
-    request: &ShipRequest,
-    now: Millis,
-) -> Result<bool, DbError> {
-    let address = &request.address;
-    let made = sqlx::query(
-        "INSERT INTO shipments (tenant, id, kind, source, member, recipient, phone, region, street, parcels, cancelled_at, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0, NULL, $10) ON CONFLICT (tenant, kind, source) DO NOTHING",
-    )
-    .bind(tenant.bytes().to_vec())
-    .bind(shipment.bytes().to_vec())
-    .bind(request.kind.as_str().to_owned())
-    .bind(request.source.clone())
-    .bind(request.member.map(|member| member.bytes().to_vec()))
-    .bind(address.recipient.clone())
-    .bind(address.phone.clone())
-    .bind(address.region.clone())
-    .bind(address.street.clone())
-    .bind(now)
-    .execute(&mut *connection)
-    .await?;
-    if made.rows_affected() == 0 {
-        return Ok(false);
-    }
-    let lines: Vec<(i64, &ShipLine)> = (0..).zip(&request.lines).collect();
-    execute_all(
-        connection,
-        "shipment_lines",
-        INSERT_LINES,
-        tenant,
-        &lines,
-        |b, (number, line)| {
-            b.bytes(shipment.bytes())
-                .number(*number)
-                .text(&line.sku)
-                .text(&line.name)
-                .number(line.quantity)
-                .number(0);
-        },
-    )
-    .await?;
-    Ok(true)
-}
 
 /// Makes a parcel of so many pieces of these lines, each named once, and the errand of its waybill.
 ///

@@ -183,9 +183,12 @@ impl Consumer for Together {
         self.handle_together(app, std::slice::from_ref(message)).await
     }
     async fn handle_together(&self, app: &Arc<App>, messages: &[Message]) -> Result<Done, NotDone> {
-        Message::consume_together(messages, app, async |deed, message| {
-            Self::look(message)?;
-            Ok(deed.audit("done", &message.source).await?)
+        Message::consume_together(messages, app, async |deed, messages| {
+            for message in messages {
+                Self::look(message)?;
+                deed.audit("done", &message.source).await?;
+            }
+            Ok(())
         })
         .await
     }
