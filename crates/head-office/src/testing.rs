@@ -86,9 +86,11 @@ impl Drop for Home {
                 .map_err(sqlx::Error::Io)?;
             runtime.block_on(async {
                 let mut admin = AnyConnection::connect(&server).await?;
-                sqlx::query(sqlx::AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")))
-                    .execute(&mut admin)
-                    .await?;
+                sqlx::query(sqlx::AssertSqlSafe(format!(
+                    "DROP DATABASE IF EXISTS {name} WITH (FORCE)"
+                )))
+                .execute(&mut admin)
+                .await?;
                 admin.close().await?;
                 Ok::<_, crate::db::DbError>(())
             })

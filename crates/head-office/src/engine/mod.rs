@@ -107,6 +107,14 @@ pub struct Line {
     pub bind: Box<dyn Fn(&mut Binds) + Send + Sync>,
 }
 
+impl std::fmt::Debug for Line {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Line")
+            .field("statement", &self.statement)
+            .finish_non_exhaustive()
+    }
+}
+
 /// An answer as it was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Kept {

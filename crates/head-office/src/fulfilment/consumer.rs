@@ -51,7 +51,10 @@ impl Consumer for Ships {
 }
 
 async fn ship(deed: &mut Deed<'_>, messages: &[&Message]) -> Result<(), NotDone> {
-    let requests: Vec<ShipRequest> = messages.iter().map(|message| asked(message)).collect::<Result<_, _>>()?;
+    let requests: Vec<ShipRequest> = messages
+        .iter()
+        .map(|message| asked(message))
+        .collect::<Result<_, _>>()?;
     if planted!("nothing_shipped", false, true) {
         requests::create(deed, &requests).await?;
     }

@@ -37,9 +37,11 @@ const TAKE: Text = Text::new(
     ") AS v WHERE outbox.tenant = $1 AND outbox.id = v.column1 AND outbox.status <> 'confirmed' AND outbox.next_try_at <= v.column3 RETURNING tenant, id, topic, key, number, source, body, tries, created_at",
 );
 
+// With each the next one of its topic and key, which is changed as well: whoever writes a message holds the last one of its
+// key, and two that hold and wait in different orders would wait for each other.
 const SENT: Text = Text::new(
-    "SELECT id, topic, key, number FROM outbox WHERE tenant = $1 AND id IN (",
-    ") AND status = 'sent' ORDER BY topic, key, number",
+    "SELECT o.id, o.topic, o.key, o.number FROM outbox s JOIN outbox o ON o.tenant = s.tenant AND o.topic = s.topic AND o.key = s.key AND o.number IN (s.number, s.number + 1) WHERE s.tenant = $1 AND s.status = 'sent' AND s.id IN (",
+    ") ORDER BY o.topic, o.key, o.number",
 );
 
 const CONFIRM: Text = Text::new(
@@ -221,7 +223,10 @@ pub(super) async fn confirm(
     let mut next: Vec<(String, String, i64)> = Vec::with_capacity(found.len());
     for row in &found {
         let id = id(row, "id", OutgoingId::from_bytes)?;
-        sent.push((id, in_inbox.remove(&id).unwrap_or(false)));
+        let Some(in_inbox) = in_inbox.remove(&id) else {
+            continue;
+        };
+        sent.push((id, in_inbox));
         let number: i64 = row.try_get("number")?;
         next.push((row.try_get("topic")?, row.try_get("key")?, number.saturating_add(1)));
     }

@@ -5,7 +5,8 @@ use crate::{db::DbError, deed::Deed};
 
 impl Deed<'_> {
     /// Sends a message: it commits with the rest of the deed, and is handed over from then on. False when there is one of
-    /// this topic and source already; then this one is not sent.
+    /// this topic and source already; then this one is not sent. Who sends several does so in the order of their keys: each
+    /// holds the last message of its key.
     ///
     /// # Errors
     /// The driver's; [`DbError::RowCount`] when another process sends one of the same key in this very moment.

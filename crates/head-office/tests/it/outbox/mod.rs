@@ -88,8 +88,10 @@ fn to(key: &str, source: &str) -> Outgoing {
     }
 }
 
-/// Sends these, in one deed.
+/// Sends these, in one deed and in the order of their keys.
 async fn send(app: &App, tenant: TenantId, messages: &[Outgoing]) {
+    let mut messages: Vec<&Outgoing> = messages.iter().collect();
+    messages.sort_by(|one, other| one.key.cmp(&other.key));
     let mut lease = app.db.lease().await.unwrap();
     let mut deed = deed(app, tenant, &mut lease).await;
     for message in messages {
