@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use sqlx::{AssertSqlSafe, Executor, SqlSafeStr};
+use sqlx::{AssertSqlSafe, Executor, Row, SqlSafeStr};
 
 use super::{
     Db,
@@ -19,6 +19,9 @@ const UNTYPED: [&str; 2] = ["42883", "42804"];
 crate::on_both! {
     both_engines_know_every_table_and_column_of_every_statement,
 }
+
+/// Rows of a statement: one, some, many.
+const ROWS: [usize; 4] = [1, 8, 64, 512];
 
 /// The texts between quotes of what follows a mark, up to the parenthesis that closes it.
 fn texts(mut code: &str) -> Vec<String> {
@@ -93,4 +96,37 @@ async fn both_engines_know_every_table_and_column_of_every_statement(on: On) {
     }
     let least = if on == On::Sqlite { all } else { all / 2 };
     assert!(prepared_at_all >= least, "{prepared_at_all} of {all}");
+}
+
+/// SQLite knows nothing of how many rows a tenant has, and takes them for few: it may read all of them to look each up
+/// among the values.
+#[tokio::test]
+async fn no_statement_over_some_rows_reads_all_of_a_tenants() {
+    let fresh = fresh(On::Sqlite).await;
+    let db = Db::open(&fresh.url, &ManualClock::at(START), &SystemRandom)
+        .await
+        .unwrap();
+    let mut found = Vec::new();
+    statements(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found);
+    let mut connection = db.apart().await.unwrap();
+    let mut wrong = Vec::new();
+    for statement in found {
+        for rows in ROWS {
+            let sql = written(&connection, statement, rows).to_string();
+            let lines = sqlx::query(AssertSqlSafe(format!("EXPLAIN QUERY PLAN {sql}")))
+                .fetch_all(&mut connection)
+                .await
+                .unwrap();
+            let says = lines.iter().map(|line| line.get::<String, _>(3));
+            let all: Vec<String> = says
+                .filter(|says| {
+                    says.starts_with("SEARCH ") && says.ends_with("(tenant=?)") && !says.contains("tenants_1 ")
+                })
+                .collect();
+            if !all.is_empty() {
+                wrong.push(format!("{rows} rows: {all:?} in {sql:.300}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

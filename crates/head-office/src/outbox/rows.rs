@@ -22,9 +22,10 @@ use crate::{
 /// How long a message is remembered after it is confirmed.
 const REMEMBERED: Millis = 90 * DAY;
 
+// `CROSS JOIN`, here and below: SQLite then goes from the few to the many, and not the other way round.
 const LAST: Text = Text::new(
     "SELECT o.topic, o.key, o.number, o.status FROM (VALUES ",
-    ") AS v JOIN outbox o ON o.tenant = $1 AND o.topic = v.column1 AND o.key = v.column2 AND o.number = (SELECT MAX(l.number) FROM outbox l WHERE l.tenant = $1 AND l.topic = v.column1 AND l.key = v.column2) ORDER BY o.topic, o.key",
+    ") AS v CROSS JOIN outbox o WHERE o.tenant = $1 AND o.topic = v.column1 AND o.key = v.column2 AND o.number = (SELECT MAX(l.number) FROM outbox l WHERE l.tenant = $1 AND l.topic = v.column1 AND l.key = v.column2) ORDER BY o.topic, o.key",
 );
 
 const INSERT: Text = Text::new(
@@ -40,7 +41,7 @@ const TAKE: Text = Text::new(
 // With each the next one of its topic and key, which is changed as well: whoever writes a message holds the last one of its
 // key, and two that hold and wait in different orders would wait for each other.
 const SENT: Text = Text::new(
-    "SELECT o.id, o.topic, o.key, o.number FROM outbox s JOIN outbox o ON o.tenant = s.tenant AND o.topic = s.topic AND o.key = s.key AND o.number IN (s.number, s.number + 1) WHERE s.tenant = $1 AND s.status = 'sent' AND s.id IN (",
+    "SELECT o.id, o.topic, o.key, o.number FROM outbox s CROSS JOIN outbox o WHERE o.tenant = s.tenant AND o.topic = s.topic AND o.key = s.key AND o.number IN (s.number, s.number + 1) AND s.tenant = $1 AND s.status = 'sent' AND s.id IN (",
     ") ORDER BY o.topic, o.key, o.number",
 );
 
@@ -49,9 +50,14 @@ const CONFIRM: Text = Text::new(
     ") AS v WHERE outbox.tenant = $1 AND outbox.id = v.column1 AND outbox.status = 'sent'",
 );
 
+const NEXT: Text = Text::new(
+    "SELECT id FROM outbox WHERE tenant = $1 AND status = 'pending' AND next_try_at IS NULL AND (topic, key, number) IN (VALUES ",
+    ")",
+);
+
 const RELEASE: Text = Text::new(
-    "UPDATE outbox SET next_try_at = v.column4 FROM (VALUES ",
-    ") AS v WHERE outbox.tenant = $1 AND outbox.topic = v.column1 AND outbox.key = v.column2 AND outbox.number = v.column3 AND outbox.status = 'pending' AND outbox.next_try_at IS NULL",
+    "UPDATE outbox SET next_try_at = v.column2 FROM (VALUES ",
+    ") AS v WHERE outbox.tenant = $1 AND outbox.id = v.column1 AND outbox.status = 'pending' AND outbox.next_try_at IS NULL",
 );
 
 const INSERT_INBOX: Text = Text::new(
@@ -234,8 +240,16 @@ pub(super) async fn confirm(
         b.bytes(id.bytes()).number(now).number(i64::from(*in_inbox));
     })
     .await?;
-    execute(connection, RELEASE, tenant, &next, |b, (topic, key, number)| {
-        b.text(topic).text(key).number(*number).number(now);
+    // Looked for only now: what was written while its row was waited for is seen.
+    let next = fetch(connection, NEXT, "", tenant, &next, |b, (topic, key, number)| {
+        b.text(topic).text(key).number(*number);
+    })
+    .await?;
+    let next: Vec<OutgoingId> = next
+        .read(|row| id(row, "id", OutgoingId::from_bytes))
+        .collect::<Result<_, _>>()?;
+    execute(connection, RELEASE, tenant, &next, |b, id| {
+        b.bytes(id.bytes()).number(now);
     })
     .await?;
     Ok(())

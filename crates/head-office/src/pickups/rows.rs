@@ -37,10 +37,6 @@ const INSERT_CODES: Text = Text::new(
 );
 
 const REST: Text = Text::new(
-    "UPDATE pickup_codes SET rests_until = v.column2 FROM (VALUES ",
-    ") AS v WHERE pickup_codes.tenant = $1 AND pickup_codes.order_id = v.column1",
-);
-const REST_ANEW: Text = Text::new(
     "UPDATE pickup_codes SET rests_until = v.column3 FROM (VALUES ",
     ") AS v WHERE pickup_codes.tenant = $1 AND pickup_codes.code = v.column1 AND pickup_codes.order_id = v.column2 AND pickup_codes.rests_until IS NULL",
 );
@@ -213,33 +209,17 @@ pub async fn number_exists(connection: &mut AnyConnection, tenant: TenantId, num
     Ok(row.is_some())
 }
 
-/// Lets the code of a cancelled order rest until then.
+/// Lets the codes of orders that stand as cancelled rest until then, unless they rest already or were given to others.
 ///
 /// # Errors
 /// The driver's.
 pub async fn rest_codes(
     connection: &mut AnyConnection,
     tenant: TenantId,
-    orders: &[OrderId],
-    until: Millis,
-) -> Result<(), DbError> {
-    execute_all(connection, "pickup_codes", REST, tenant, orders, |b, order| {
-        b.bytes(order.bytes()).number(until);
-    })
-    .await
-}
-
-/// Lets the codes of orders that stand as cancelled rest until then, unless they rest already or were given to others.
-///
-/// # Errors
-/// The driver's.
-pub async fn rest_codes_anew(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
     orders: &[&Order],
     until: Millis,
 ) -> Result<(), DbError> {
-    execute(connection, REST_ANEW, tenant, orders, |b, order| {
+    execute(connection, REST, tenant, orders, |b, order| {
         b.text(&order.code).bytes(order.id.bytes()).number(until);
     })
     .await?;

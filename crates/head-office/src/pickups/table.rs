@@ -47,7 +47,7 @@ impl Table for Orders {
             let orders = changed.iter().map(|(_, order)| *order);
             let rest: Vec<&Order> = orders.filter(|order| order.state == OrderState::Cancelled).collect();
             if !rest.is_empty() {
-                rows::rest_codes_anew(storing.connection, storing.tenant, &rest, storing.now + CODE_RESTS).await?;
+                rows::rest_codes(storing.connection, storing.tenant, &rest, storing.now + CODE_RESTS).await?;
             }
         }
         let added = storing.state.orders.added();

@@ -29,13 +29,14 @@ const SELECT_BY_SKU: Text = Text::new(
     "SELECT id, sku, name_zh, name_en, category, merchant, unit_price, currency, picture, active, version FROM products WHERE tenant = $1 AND sku IN (",
     ")",
 );
+// Put in order here: for the sake of an order in the statement SQLite would read all of a chain's rows.
 const SELECT_BARCODES: Text = Text::new(
     "SELECT barcode, product FROM product_barcodes WHERE tenant = $1 AND product IN (",
-    ") ORDER BY barcode",
+    ")",
 );
 const SELECT_FOLDED: Text = Text::new(
     "SELECT sku, folded_sku FROM products WHERE tenant = $1 AND folded_sku IN (",
-    ") ORDER BY sku",
+    ")",
 );
 const SELECT_HOLDERS: Text = Text::new(
     "SELECT form, product FROM product_barcodes WHERE tenant = $1 AND form IN (",
@@ -89,6 +90,7 @@ async fn with_barcodes(
     }
     for (id, product) in &mut products {
         product.barcodes = barcodes.remove(id).unwrap_or_default();
+        product.barcodes.sort_unstable();
     }
     Ok(products)
 }
@@ -163,6 +165,7 @@ pub async fn by_folded_sku(
             .or_default()
             .push(row.try_get("sku")?);
     }
+    found.values_mut().for_each(|skus| skus.sort_unstable());
     Ok(found)
 }
 

@@ -324,11 +324,8 @@ impl<'a> Work<'a> {
             orders.extend(self.order(index).map(|order| Order { code, ..order }));
         }
         pickups::rows::insert(&mut deed, self.tenant, &orders, self.now).await?;
-        let cancelled: Vec<OrderId> = orders
-            .iter()
-            .filter(|order| order.state == OrderState::Cancelled)
-            .map(|order| order.id)
-            .collect();
+        let cancelled = orders.iter().filter(|order| order.state == OrderState::Cancelled);
+        let cancelled: Vec<&Order> = cancelled.collect();
         if !cancelled.is_empty() {
             let until = self.now + CODE_RESTS;
             pickups::rows::rest_codes(&mut deed, self.tenant, &cancelled, until).await?;

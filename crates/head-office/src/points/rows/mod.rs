@@ -71,11 +71,12 @@ const INSERT_SHARES: Text = Text::new(
     "INSERT INTO ledger_shares (tenant, member, asset, entry, lot, free, held) VALUES ",
     " ON CONFLICT DO NOTHING",
 );
+// `CROSS JOIN`: SQLite then goes from what is named to its shares, and not the other way round.
 const SELECT_SPENTS: Text = Text::new(
     "SELECT e.asset AS asset, e.source_of AS source_of, e.source AS source, e.member AS member, e.entry AS entry, s.free AS taken_free, s.held AS taken_held, s.given_back AS given_back, l.lot AS lot, l.amount AS amount, l.earned_at AS earned_at, l.ready_at AS ready_at, l.ends_at AS ends_at, l.source_of AS lot_source_of, l.source AS lot_source \
-     FROM ledger_entries e JOIN ledger_shares s ON s.tenant = e.tenant AND s.member = e.member AND s.asset = e.asset AND s.entry = e.entry \
-     JOIN ledger_lots l ON l.tenant = s.tenant AND l.member = s.member AND l.asset = s.asset AND l.lot = s.lot \
-     WHERE e.tenant = $1 AND e.kind IN ('spend', 'capture') AND (e.asset, e.source_of, e.source) IN (VALUES ",
+     FROM ledger_entries e CROSS JOIN ledger_shares s CROSS JOIN ledger_lots l \
+     WHERE s.tenant = e.tenant AND s.member = e.member AND s.asset = e.asset AND s.entry = e.entry \
+     AND l.tenant = s.tenant AND l.member = s.member AND l.asset = s.asset AND l.lot = s.lot AND e.tenant = $1 AND e.kind IN ('spend', 'capture') AND (e.asset, e.source_of, e.source) IN (VALUES ",
     ")",
 );
 const GIVE_BACK: Text = Text::new(
