@@ -220,6 +220,16 @@ const BUGS: &[Bug] = &[
         what: "what a hold has pinned is nobody's when it is let go of",
     },
     Bug {
+        name: "released_twice",
+        found_by: FoundBy::Simulator,
+        what: "what a hold has pinned comes back twice",
+    },
+    Bug {
+        name: "hold_never_lapses",
+        found_by: FoundBy::Simulator,
+        what: "what a counter's hold has pinned stays pinned when its time is up",
+    },
+    Bug {
         name: "paid_in_stays",
         found_by: FoundBy::Simulator,
         what: "money paid in at a counter stays when that is undone",

@@ -256,7 +256,9 @@ impl Ledger {
     /// When something happens to it by itself next: a lot becomes available or ends, a counter's hold lapses.
     pub fn due(&self) -> Option<Millis> {
         let lots = self.lots.iter().filter_map(Lot::due);
-        lots.chain(self.holds.iter().map(|hold| hold.until)).min()
+        let holds = self.holds.iter().map(|hold| hold.until);
+        lots.chain(holds.filter(|_| planted!("hold_never_lapses", false, true)))
+            .min()
     }
 
     /// Lets happen what happens by itself up to an instant, in the order of time, so that it does not matter how often
@@ -540,7 +542,8 @@ impl Ledger {
         for pin in hold.pins {
             if let Some(lot) = self.lot_mut(pin.lot) {
                 lot.held -= planted!("released_pins_on", 0, pin.amount);
-                lot.free += planted!("released_points_gone", 0, pin.amount);
+                let back = planted!("released_twice", 2 * pin.amount, pin.amount);
+                lot.free += planted!("released_points_gone", 0, back);
                 draft.add(pin.lot, pin.amount, -pin.amount);
             }
         }

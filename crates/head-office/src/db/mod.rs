@@ -7,6 +7,7 @@ pub mod batch;
 mod error;
 pub mod found;
 mod migrations;
+mod people;
 mod place;
 pub mod rule;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use std::{str::FromStr, sync::Arc, time::Duration};
 
 use counterfoil_domain::ids::{HistoryId, TenantId};
 pub use error::{DbError, Trouble};
+pub use people::{People, Waiting};
 pub use place::Place;
 use sqlx::{
     Any, AnyConnection, AnyPool, AssertSqlSafe, Connection, Transaction,
@@ -98,6 +100,7 @@ pub struct Db {
     writer: Mutex<Option<AnyConnection>>,
     /// Whose turn it is among those whom nobody waits for.
     behind: Mutex<()>,
+    people: People,
     readers: AnyPool,
     faults: Option<Arc<dyn Faults>>,
     broker: Arc<dyn Broker>,
@@ -155,6 +158,7 @@ impl Db {
             options,
             writer: Mutex::new(None),
             behind: Mutex::new(()),
+            people: People::default(),
             #[cfg(feature = "testing")]
             room: std::sync::atomic::AtomicI64::new(0),
             readers,
@@ -194,7 +198,9 @@ impl Db {
     /// # Errors
     /// [`DbError`] when there is no connection to be had.
     pub async fn lease(&self) -> Result<Lease<'_>, DbError> {
+        let waiting = self.people.waiting();
         let mut slot = self.writer.lock().await;
+        drop(waiting);
         if slot.is_none() {
             *slot = Some(self.connect_writer().await?);
         }
@@ -209,18 +215,24 @@ impl Db {
         })
     }
 
-    /// As [`Db::lease`], for work in the background: of all that asks like this one at a time stands in the line, so that
-    /// people and counters wait for one of them at most.
+    /// As [`Db::lease`], for work in the background: it waits until nobody else does, though not for long, and of all that
+    /// asks like this one at a time stands in the line.
     ///
     /// # Errors
     /// As [`Db::lease`].
     pub async fn lease_behind(&self) -> Result<Lease<'_>, DbError> {
         let turn = self.behind.lock().await;
+        self.people.gone().await;
         let lease = self.lease().await?;
         Ok(Lease {
             _behind: Some(turn),
             ..lease
         })
+    }
+
+    /// Those who wait for something to be written.
+    pub fn people(&self) -> &People {
+        &self.people
     }
 
     async fn connect_writer(&self) -> Result<AnyConnection, DbError> {

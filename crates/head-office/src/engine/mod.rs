@@ -33,7 +33,7 @@ use tracing::Instrument;
 use crate::{
     clock::{Clock, Random},
     db::{
-        Db, DbError, Trouble,
+        Db, DbError, People, Trouble,
         batch::{Binds, Text},
     },
     feed::watch::Watch,
@@ -144,6 +144,7 @@ pub struct Engine {
     settled: Settled,
     gate: Gate,
     submitted: Arc<AtomicU64>,
+    people: People,
 }
 
 /// When each device last had nothing left to deliver. Kept in memory, stored with the device's next operation: after
@@ -207,6 +208,7 @@ impl Engine {
             tokio::spawn(tend(Arc::clone(&parts.db), Arc::clone(&parts.clock), writes));
         }
         let opened = gate.0.subscribe();
+        let people = parts.db.people().clone();
         let writer = group::Writer::new(parts, tables);
         tokio::spawn(run(writer, interactive_jobs, bulk_jobs, written, opened));
         Self {
@@ -215,6 +217,7 @@ impl Engine {
             settled,
             gate,
             submitted: Arc::default(),
+            people,
         }
     }
 
@@ -281,6 +284,7 @@ impl Engine {
             &self.bulk
         };
         let (reply, answer) = oneshot::channel();
+        let _waiting = self.people.waiting();
         queue
             .try_send(Job { tenant, errands, reply })
             .map_err(|_| Refusal::Busy)?;

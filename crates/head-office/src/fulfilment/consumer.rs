@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Requests that are made in one transaction: few enough that people wait no longer for it than for a group of their own.
-const TOGETHER: usize = 16;
+const TOGETHER: usize = 32;
 
 /// The consumer of [`TOPIC_SHIP`].
 #[derive(Debug)]
