@@ -83,9 +83,11 @@ const READERS: u32 = 8;
 const SQLITE_AT_LEAST: (u32, u32, u32) = (3, 51, 3);
 const POSTGRES_AT_LEAST: i64 = 140_000;
 
-/// Pages of the write-ahead log (32 MB) at which a commit folds it back itself. [`Db::tend`] beside the writer leaves
-/// it little to do then, and the log begins anew.
-const AUTO_CHECKPOINT: &str = "8000";
+/// Pages of the write-ahead log (64 MB) at which a commit folds it back itself. [`Db::tend`] does so beside the writer long
+/// before.
+const AUTO_CHECKPOINT: &str = "16000";
+/// Folds the write-ahead log back as far as nobody reads it.
+const FOLD_BACK: &str = "PRAGMA wal_checkpoint(PASSIVE)";
 
 /// The statements are few and long: planning one anew each time costs more than running it. A database that is spread
 /// over nodes needs the values before it can plan: where the URL, the role or the database says otherwise, that holds.
@@ -342,9 +344,13 @@ impl Db {
         };
         match self.dialect {
             Dialect::Sqlite => {
-                sqlx::raw_sql("PRAGMA wal_checkpoint(PASSIVE)")
-                    .execute(&mut *reader)
-                    .await?;
+                sqlx::raw_sql(FOLD_BACK).execute(&mut *reader).await?;
+                // The little that was written meanwhile, while nobody writes: the log then begins anew, and never grows to
+                // where a commit has to fold it back while people wait.
+                let mut lease = self.lease().await?;
+                if let Some(writer) = lease.slot.as_mut() {
+                    sqlx::raw_sql(FOLD_BACK).execute(writer).await?;
+                }
             }
             Dialect::Postgres => analyze_grown(&mut reader).await?,
         }

@@ -47,8 +47,8 @@ const INTERACTIVE_QUEUE: usize = 4_096;
 const BULK_QUEUE: usize = 256;
 /// Each so manyth group begins with bulk work.
 const BULK_TURN: u64 = 4;
-/// How often the database is tended at most.
-const TEND_EVERY: Duration = Duration::from_millis(250);
+/// How often the database is tended at most: often, since what is folded back at once is what commits wait for meanwhile.
+const TEND_EVERY: Duration = Duration::from_millis(50);
 /// How often a group is tried again before whoever waits is told to come back.
 const TRIES: u32 = 8;
 
