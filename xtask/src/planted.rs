@@ -226,7 +226,7 @@ const BUGS: &[Bug] = &[
     },
     Bug {
         name: "hold_never_lapses",
-        found_by: FoundBy::Simulator,
+        found_by: FoundBy::Domain,
         what: "what a counter's hold has pinned stays pinned when its time is up",
     },
     Bug {
