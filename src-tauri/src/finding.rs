@@ -3,7 +3,7 @@
 use counterfoil_counter::{Counter, Input, MemberAnswer, Thing};
 use counterfoil_domain::products::{By, Meant, Product};
 use counterfoil_domain::scans::without_aim;
-use counterfoil_scan::{self as scan, Format, classify};
+use counterfoil_scan::{self as scan, Format, PickupForms, classify, classify_with};
 
 use crate::codes::Nobody;
 use crate::problem::Result;
@@ -18,7 +18,7 @@ const PHONE_DIGITS: usize = 11;
 const LEAST_DIGITS: usize = 6;
 
 /// What the form of a text says it is.
-pub fn form_of(shell: &Shell, text: &str, source: Source) -> scan::Scanned {
+pub async fn form_of(shell: &Shell, counter: &Counter, text: &str, source: Source) -> Result<scan::Scanned> {
     let source = match source {
         Source::Typed => scan::Source::Typed,
         Source::Pasted => scan::Source::Pasted,
@@ -26,7 +26,8 @@ pub fn form_of(shell: &Shell, text: &str, source: Source) -> scan::Scanned {
         // Eight digits may be a product or an order; the kind of symbol tells.
         Source::Camera => scan::Source::Symbol(shell.symbol_of(text).map_or(Format::QrCode, |symbol| symbol.format)),
     };
-    classify(text, source)
+    let forms = PickupForms::new(counter.pickup_policies().await?);
+    Ok(classify_with(&forms, text, source))
 }
 
 /// The same, for what a coupon was scanned or typed as.

@@ -350,6 +350,7 @@ pub fn planted(options: &Options) -> Result<ExitCode> {
         let names: Vec<&str> = BUGS.iter().map(|bug| bug.name).collect();
         bail!("no such bug; there are {}", names.join(", "));
     }
+    let mut cleanup = Cleanup::start()?;
     if chosen.iter().any(|bug| bug.found_by == FoundBy::Simulator) {
         let feature = ["--features", "counterfoil-sim/planted"];
         shell::run(shell::cargo(
@@ -358,10 +359,12 @@ pub fn planted(options: &Options) -> Result<ExitCode> {
                 .chain(feature),
         ))?;
     }
-    let mut cleanup = Cleanup::start()?;
-    let postgres = Postgres::start(&mut cleanup)?;
+    let postgres = match chosen.iter().any(|bug| bug.found_by != FoundBy::Simulator) {
+        true => Postgres::start(&mut cleanup)?.url,
+        false => String::new(),
+    };
     let mut tests = Tests {
-        postgres: postgres.url,
+        postgres,
         sound: BTreeSet::new(),
     };
     let mut rows = String::new();

@@ -50,6 +50,7 @@ mod line;
 mod members;
 mod overlay;
 pub mod people;
+mod pickups;
 mod points;
 mod products;
 mod queue;

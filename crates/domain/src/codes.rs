@@ -1,4 +1,4 @@
-//! Codes that people read and type: 18-digit coupon codes, 8-digit pickup codes.
+//! Coupon codes that people read and type, 18 digits by default. (Pickup codes: `pickup_codes`.)
 
 use sha2::{Digest, Sha256};
 
@@ -6,8 +6,6 @@ use crate::code_policy;
 
 /// Digits of a coupon code under the default policy.
 pub const COUPON_DIGITS: usize = 18;
-/// Digits of a pickup code under the default policy.
-pub const PICKUP_DIGITS: usize = 8;
 
 const HALF: u64 = 10_000;
 /// Enough rounds that neither half of a code tells anything about the counter behind it.
@@ -88,21 +86,9 @@ pub(crate) fn day_digits(key: &[u8; 32], yymmdd: u32) -> String {
     places.iter().map(|&place| char::from(digits[place])).collect()
 }
 
-/// An 8-digit pickup code: 6 digits that look random, then 2 that name the shard.
-///
-/// Returns `None` when `shard` needs more than two digits.
-pub fn pickup_code(random: u32, shard: u8) -> Option<String> {
-    (shard < 100).then(|| format!("{:06}{shard:02}", random % 1_000_000))
-}
-
 /// Whether the text has the form of a coupon code, under whatever policy.
 pub fn is_coupon_code(text: &str) -> bool {
     (code_policy::FEWEST..=code_policy::MOST).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-/// Whether the text has the form of a pickup code.
-pub fn is_pickup_code(text: &str) -> bool {
-    text.len() == PICKUP_DIGITS && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 #[cfg(test)]
@@ -152,7 +138,5 @@ mod tests {
     fn what_does_not_fit_is_refused() {
         assert_eq!(permute(&[0; 32], 0, COUPON_ROOM), None);
         assert_eq!(coupon_code(&[0; 32], 10_000, 0, 0), None);
-        assert_eq!(pickup_code(1, 100), None);
-        assert_eq!(pickup_code(1_000_042, 7).as_deref(), Some("00004207"));
     }
 }

@@ -7,11 +7,14 @@
 //! ```
 //!
 //! The ten high bits of the twelve that a UUIDv7 calls `rand_a` say a [`Place`]; the other 64 are random (`r`).
+//!
+//! The id of a pickup order says besides where its rows are kept: byte 15 is its [`Shard`], and the version is 8 (RFC 9562,
+//! section 5.8) so that orders from before there were shards, whose last byte says nothing, are told apart.
 
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::time::Millis;
+use crate::{pickup_codes::Shard, time::Millis};
 
 /// The bytes are not an id: an id is exactly 16 bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -44,8 +47,17 @@ impl Place {
     /// The place that an id says. An id that is no UUIDv7 says none, which is place 0; one that was made before there
     /// were places says any.
     pub fn of(id: &Uuid) -> Self {
+        Self::of_version(id, &[7])
+    }
+
+    /// The same for an order's id, which may be of version 8 too.
+    fn of_order(id: &Uuid) -> Self {
+        Self::of_version(id, &[7, SHARDED])
+    }
+
+    fn of_version(id: &Uuid, versions: &[usize]) -> Self {
         let bytes = id.as_bytes();
-        if id.get_version_num() != 7 {
+        if !versions.contains(&id.get_version_num()) {
             return Self::ZERO;
         }
         Self(u16::from(bytes[6] & 0x0f) << 6 | u16::from(bytes[7] >> 2))
@@ -68,6 +80,9 @@ impl From<Place> for i64 {
         place.number()
     }
 }
+
+/// The version of ids that say a shard.
+const SHARDED: usize = 8;
 
 /// The one constructor of ids. `random` comes from the caller's source of randomness; ten of its bits give way.
 pub fn make(place: Place, at: Millis, mut random: [u8; 10]) -> Uuid {
@@ -120,7 +135,9 @@ impl KeyPart for u32 {
 }
 
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+    (@place) => { Place::of };
+    (@place $place:ident) => { Place::$place };
+    ($($(#[$doc:meta])* $name:ident $(by $place:ident)?),+ $(,)?) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
@@ -140,7 +157,7 @@ macro_rules! ids {
 
             /// The place that it says, see [`Place::of`].
             pub fn place(&self) -> Place {
-                Place::of(&self.0)
+                ids!(@place $($place)?)(&self.0)
             }
 
             /// The 16 bytes, as databases and signatures hold them.
@@ -211,7 +228,7 @@ ids! {
     /// Work that head office does in the background.
     JobId,
     /// Goods waiting in a store.
-    OrderId,
+    OrderId by of_order,
     /// One signed write made on a device.
     OperationId,
     /// A reservation of a coupon, of points or of a pickup order.
@@ -238,6 +255,25 @@ ids! {
     ParcelId,
     /// One unbroken history of head office's database; a restore from a backup begins another.
     HistoryId,
+}
+
+impl OrderId {
+    /// A new id for this instant of an order that waits in a store of this place and is kept in this shard.
+    pub fn sharded(place: Place, shard: Shard, at: Millis, random: [u8; 10]) -> Self {
+        let mut bytes = make(place, at, random).into_bytes();
+        bytes[6] = 0x80 | (bytes[6] & 0x0f);
+        bytes[15] = shard.byte();
+        Self(Uuid::from_bytes(bytes))
+    }
+
+    /// Where it is kept. Orders from before there were shards are in the first one.
+    pub fn shard(&self) -> Shard {
+        let [.., last] = *self.0.as_bytes();
+        match self.0.get_version_num() {
+            SHARDED => Shard::try_from(last).unwrap_or_default(),
+            _ => Shard::ZERO,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -295,6 +331,19 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn an_orders_id_says_its_shard(number in 0..100_u8, place in 0..=1023_i64, at in 0..1_i64 << 48, random: [u8; 10]) {
+            let (place, shard) = (Place::try_from(place).unwrap(), Shard::try_from(number).unwrap());
+            let id = OrderId::sharded(place, shard, at, random);
+            prop_assert_eq!((id.place(), id.shard()), (place, shard));
+            prop_assert_eq!(id.0.get_variant(), uuid::Variant::RFC4122);
+            // All but the version and the last byte is as in any other id.
+            let plain = OrderId::placed(place, at, random);
+            prop_assert_eq!((plain.place(), plain.shard()), (place, Shard::ZERO));
+            prop_assert_eq!(id.0.as_bytes()[..6].to_vec(), plain.0.as_bytes()[..6].to_vec());
+            prop_assert_eq!(id.0.as_bytes()[7..15].to_vec(), plain.0.as_bytes()[7..15].to_vec());
+        }
+
         #[test]
         fn a_place_is_read_back_and_all_else_stays(number in 0..=1023_i64, at in 0..1_i64 << 48, random: [u8; 10]) {
             let place = Place::try_from(number).unwrap();

@@ -16,6 +16,7 @@ pub mod offline;
 pub mod operations;
 pub mod outbox;
 pub mod people;
+pub mod pickup_codes;
 pub mod pickups;
 pub mod planted;
 pub mod points;

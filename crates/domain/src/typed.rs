@@ -2,7 +2,8 @@
 //! in the form made here, on both sides: the desk's recogniser is built of the same functions.
 
 use crate::{
-    codes::{is_coupon_code, is_pickup_code},
+    codes::is_coupon_code,
+    pickup_codes,
     scans::without_aim,
     text::{is_dash, plain},
 };
@@ -33,9 +34,14 @@ pub fn coupon_code(text: &str) -> Option<String> {
     Some(compact(&unnamed(text))).filter(|code| is_coupon_code(code))
 }
 
-/// The digits of a pickup code; `None` when the text has not the form of one.
+/// The signs of a pickup code, letters as capitals; `None` when it could be one under no policy. Whether it is one is for
+/// the [`PickupPolicy`](pickup_codes::PickupPolicy) to say.
 pub fn pickup_code(text: &str) -> Option<String> {
-    Some(compact(&unnamed(text))).filter(|code| is_pickup_code(code))
+    let mut code = compact(&unnamed(text));
+    code.make_ascii_uppercase();
+    let fits = (pickup_codes::FEWEST..=pickup_codes::MOST).contains(&code.len())
+        && code.bytes().all(|sign| sign.is_ascii_alphanumeric());
+    fits.then_some(code)
 }
 
 /// The eleven digits of a mobile number, without the country's prefix; `None` when the text is none.
@@ -120,7 +126,10 @@ mod tests {
             assert_eq!(coupon_code(text), None, "{text:?}");
         }
         assert_eq!(pickup_code("１２３４-5607").as_deref(), Some("12345607"));
-        assert_eq!(pickup_code("1234560"), None);
+        assert_eq!(pickup_code(" ab12-3c ").as_deref(), Some("AB123C"));
+        for text in ["12345", "123456789012345678901", "1234_5607", "一二三四五六"] {
+            assert_eq!(pickup_code(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -229,7 +229,7 @@ pub async fn chain_at(on: On, coupon_count: usize, now: i64) -> Chain {
         .map(|n| Order {
             id: OrderId::new(now, random10()),
             number: format!("O{n}"),
-            code: format!("{n:08}"),
+            code: format!("{n:06}00"),
             store,
             member: Some(member),
             collector: "member".into(),

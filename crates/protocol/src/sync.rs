@@ -6,6 +6,7 @@ use counterfoil_domain::{
     offline::OfflineLimits,
     operations::Outcome,
     people::{Clerk, Member, Store},
+    pickup_codes::PickupPolicy,
     pickups::Order,
     points::{Account, earning::EarningRule},
     products::Product,
@@ -234,6 +235,8 @@ pub enum Image {
     Account(Account),
     /// A version of the chain's rule of earning.
     EarningRule(EarningRule),
+    /// A version of how the chain's pickup codes are made.
+    PickupPolicy(PickupPolicy),
     /// A product of the chain.
     Product(Product),
     /// A public key that tokens are signed with.

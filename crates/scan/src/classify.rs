@@ -1,6 +1,7 @@
 //! What a text is, by its form alone. Whether such a coupon or order exists is for the counter to find out.
 
 use counterfoil_domain::{
+    pickup_codes::{self, PickupPart, PickupPolicy},
     products::gtin_fits,
     scans::{Aim, gs1_product, without_aim},
     text::plain,
@@ -16,7 +17,7 @@ const TOKEN: &str = "CF1:";
 const ENROLMENT: &str = "CFENROL:";
 /// 18 by the default policy of coupon codes; a tenant's own policy may make them this long or short.
 const COUPON_DIGITS: std::ops::RangeInclusive<usize> = 16..=24;
-const PICKUP_DIGITS: usize = 8;
+const EAN8_DIGITS: usize = 8;
 
 /// How a text came to the desk. It decides where the form alone leaves a doubt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub enum Source {
 pub enum Scanned {
     /// 16 to 24 digits, 18 by default.
     Coupon(String),
-    /// 8 digits.
+    /// 8 digits by default; a chain's own policy may make them otherwise.
     Pickup(String),
     /// A product's barcode with a correct check digit: EAN-13 as 13 digits, also for UPC-A; EAN-8 as 8; that of a case
     /// as 14.
@@ -51,11 +52,45 @@ pub enum Scanned {
     Unknown(String),
 }
 
+/// How pickup codes look that a desk may be shown.
+#[derive(Debug, Clone)]
+pub struct PickupForms(Vec<PickupPolicy>);
+
+impl Default for PickupForms {
+    /// Of a desk that was told of no policy: any eight digits.
+    fn default() -> Self {
+        Self(vec![PickupPolicy {
+            parts: vec![PickupPart::Random { signs: 8 }],
+            ..PickupPolicy::default()
+        }])
+    }
+}
+
+impl PickupForms {
+    /// Those of the chain's policies, in whatever order; with none of them the default ones.
+    pub fn new(policies: Vec<PickupPolicy>) -> Self {
+        if policies.is_empty() {
+            return Self::default();
+        }
+        Self(policies.into_iter().chain([PickupPolicy::default()]).collect())
+    }
+
+    /// The code's one form; `None` where the text is none.
+    fn read(&self, text: &str) -> Option<String> {
+        pickup_codes::read(&self.0, text).map(|read| read.code)
+    }
+}
+
+/// Says what a text is, where pickup codes are any eight digits; see [`classify_with`].
+pub fn classify(text: &str, source: Source) -> Scanned {
+    classify_with(&PickupForms::default(), text, source)
+}
+
 /// Says what a text is.
 ///
 /// Full-width characters (an input method left on), spaces, dashes, control and invisible characters are undone
 /// first, and the symbol's name by AIM is taken off. Eight digits are a pickup code, unless they came as an EAN-8 symbol.
-pub fn classify(text: &str, source: Source) -> Scanned {
+pub fn classify_with(forms: &PickupForms, text: &str, source: Source) -> Scanned {
     if text.len() > MAX_TEXT {
         return Scanned::Unknown(cut(&plain(cut(text))).to_owned());
     }
@@ -92,20 +127,25 @@ pub fn classify(text: &str, source: Source) -> Scanned {
         return Scanned::Phone(digits);
     }
     if is_digits(&compact) {
-        return by_digits(compact, source).unwrap_or(Scanned::Unknown(text));
+        return by_digits(forms, compact, source).unwrap_or(Scanned::Unknown(text));
     }
     if let Some(number) = member_card(&compact) {
         return Scanned::Member(number);
     }
+    if let Some(code) = forms.read(&compact) {
+        return Scanned::Pickup(code);
+    }
     Scanned::Unknown(text)
 }
 
-fn by_digits(digits: String, source: Source) -> Option<Scanned> {
+fn by_digits(forms: &PickupForms, digits: String, source: Source) -> Option<Scanned> {
     let as_barcode = matches!(source, Source::Symbol(format) if format.is_retail());
     match digits.len() {
         length if COUPON_DIGITS.contains(&length) => Some(Scanned::Coupon(digits)),
-        PICKUP_DIGITS if as_barcode => is_gtin(&digits).then_some(Scanned::Product(digits)),
-        PICKUP_DIGITS => Some(Scanned::Pickup(digits)),
+        EAN8_DIGITS if as_barcode => is_gtin(&digits).then_some(Scanned::Product(digits)),
+        _ if forms.read(&digits).is_some() => forms.read(&digits).map(Scanned::Pickup),
+        // Where codes have another length, eight digits are a product or nothing.
+        EAN8_DIGITS => is_gtin(&digits).then_some(Scanned::Product(digits)),
         12 => is_gtin(&digits).then(|| Scanned::Product(format!("0{digits}"))),
         13 => is_gtin(&digits).then_some(Scanned::Product(digits)),
         // Of a single article, the first of fourteen is zero; otherwise it is a case of several.
@@ -145,6 +185,29 @@ mod tests {
 
     fn typed(text: &str) -> Scanned {
         classify(text, Source::Typed)
+    }
+
+    #[test]
+    fn pickup_codes_look_as_the_chain_makes_them() {
+        let policy = |parts: Vec<PickupPart>, alphabet: &str| PickupPolicy {
+            version: 1,
+            parts,
+            alphabet: alphabet.into(),
+            ..PickupPolicy::default()
+        };
+        let seven = PickupForms::new(vec![policy(vec![PickupPart::Random { signs: 7 }], "0123456789")]);
+        let typed = |forms: &PickupForms, text| classify_with(forms, text, Source::Typed);
+        assert_eq!(typed(&seven, "１234-567"), Scanned::Pickup("1234567".into()));
+        // Those of before there was a policy live on, and no others.
+        assert_eq!(typed(&seven, "12345600"), Scanned::Pickup("12345600".into()));
+        assert_eq!(typed(&seven, "12345607"), Scanned::Unknown("12345607".into()));
+        assert_eq!(typed(&seven, "96385074"), Scanned::Product("96385074".into()));
+        let letters = vec![PickupPart::Fixed { text: "K".into() }, PickupPart::Random { signs: 6 }];
+        let letters = PickupForms::new(vec![policy(letters, "0123456789ABCDEFGHJKLMN")]);
+        assert_eq!(typed(&letters, "k-12a 45n"), Scanned::Pickup("K12A45N".into()));
+        assert_eq!(typed(&letters, "K12A45Z"), Scanned::Unknown("K12A45Z".into()));
+        assert_eq!(typed(&letters, "M00012345"), Scanned::Member("M00012345".into()));
+        assert_eq!(typed(&letters, "13800138000"), Scanned::Phone("13800138000".into()));
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod read;
 pub mod render;
 mod text;
 
-pub use classify::{MAX_TEXT, Scanned, Source, classify, is_gtin};
+pub use classify::{MAX_TEXT, PickupForms, Scanned, Source, classify, classify_with, is_gtin};
 pub use decode::{Effort, Symbol, decode, decode_with, find};
 pub use format::Format;
 pub use picture::{PictureError, PictureLimits, load};

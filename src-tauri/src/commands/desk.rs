@@ -15,7 +15,7 @@ use crate::view::{Confirmation, Found, PictureText, ProductView, Receipt, Source
 #[specta::specta]
 pub async fn look_up(app: App<'_>, text: String, source: Source) -> Result<Found> {
     let (counter, _) = app.at_work().await?;
-    let form = finding::form_of(&app, &text, source);
+    let form = finding::form_of(&app, &counter, &text, source).await?;
     finding::find(&counter, form, source).await
 }
 

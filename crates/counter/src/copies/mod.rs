@@ -11,6 +11,7 @@ use counterfoil_domain::{
     coupons::{Coupon, Template},
     ids::{MemberId, OperationId},
     people::{Clerk, Member, Store},
+    pickup_codes::PickupPolicy,
     pickups::Order,
     points::{Account, earning::EarningRule},
     products::Product,
@@ -262,6 +263,7 @@ copies! {
         Product: Product;
         TokenKey: TokenKey;
         EarningRule: EarningRule;
+        PickupPolicy: PickupPolicy;
         Limits: StoreLimits;
     }
 }

@@ -12,6 +12,7 @@ use std::{
 
 use counterfoil_domain::{
     ids::{NotAnId, TenantId},
+    pickup_codes::Shard,
     words::Word,
 };
 use sqlx::{AnyConnection, Arguments, AssertSqlSafe, Row, any::AnyArguments, any::AnyRow};
@@ -20,6 +21,7 @@ use uuid::Uuid;
 
 use super::{DbError, found::Found};
 
+use super::text::Common;
 pub use super::text::Text;
 pub(crate) use super::text::select_by_id;
 
@@ -101,7 +103,36 @@ impl Parameters {
     }
 }
 
-const TENANT: &str = "$1";
+/// What all rows of a statement have in common: the parameters before those of its rows.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope {
+    tenant: TenantId,
+    shard: Option<Shard>,
+}
+
+impl Scope {
+    /// Rows of one shard of a tenant's: `$2` of the statement.
+    pub fn shard(tenant: TenantId, shard: Shard) -> Self {
+        Self {
+            tenant,
+            shard: Some(shard),
+        }
+    }
+
+    /// Adds the parameter that stands there.
+    fn bind(self, binds: &mut Binds, parameter: Common) {
+        match (parameter, self.shard) {
+            (Common::Tenant, _) => binds.bytes(self.tenant.bytes()),
+            (Common::Shard, shard) => binds.number(shard.unwrap_or_default().number()),
+        };
+    }
+}
+
+impl From<TenantId> for Scope {
+    fn from(tenant: TenantId) -> Self {
+        Self { tenant, shard: None }
+    }
+}
 
 type Texts = HashMap<(&'static str, &'static str, &'static str, Parameters, usize), Arc<str>>;
 static TEXTS: LazyLock<RwLock<Texts>> = LazyLock::new(RwLock::default);
@@ -114,12 +145,18 @@ fn text(text: Text, suffix: &'static str, parameters: Parameters, rows: usize) -
         return Arc::clone(known);
     }
     let mut sql = String::with_capacity(text.head.len() + text.tail.len() + rows * text.columns * 6);
+    let common = |part: &str| match parameters {
+        Parameters::Nameless => Common::ALL
+            .iter()
+            .fold(part.to_owned(), |part, common| part.replace(common.as_str(), "?")),
+        Parameters::Numbered => part.to_owned(),
+    };
     let tenant = match parameters {
         Parameters::Nameless => "?",
-        Parameters::Numbered => TENANT,
+        Parameters::Numbered => Common::Tenant.as_str(),
     };
-    sql.push_str(&text.head.replace(TENANT, tenant));
-    let mut parameter = 2;
+    sql.push_str(&common(text.head));
+    let mut parameter = text.common + 1;
     for row in 0..rows {
         sql.push_str(if row == 0 { "(" } else { ",(" });
         if text.tenant_first {
@@ -138,7 +175,7 @@ fn text(text: Text, suffix: &'static str, parameters: Parameters, rows: usize) -
         }
         sql.push(')');
     }
-    sql.push_str(&text.tail.replace(TENANT, tenant));
+    sql.push_str(&common(text.tail));
     sql.push_str(suffix);
     let sql: Arc<str> = sql.into();
     if let Ok(mut texts) = TEXTS.write() {
@@ -155,7 +192,7 @@ pub(super) fn written(connection: &AnyConnection, statement: Text, rows: usize) 
 
 /// The values in the order in which the text wants them.
 fn binds<T>(
-    tenant: TenantId,
+    scope: Scope,
     statement: Text,
     parameters: Parameters,
     rows: &[T],
@@ -164,20 +201,24 @@ fn binds<T>(
 ) -> AnyArguments {
     let mut binds = Binds::default();
     let nameless = parameters == Parameters::Nameless;
-    let tenants = |binds: &mut Binds, text: &str| {
-        for _ in text.matches(TENANT) {
-            binds.bytes(tenant.bytes());
-        }
-    };
+    debug_assert!(
+        statement.common == 1 || scope.shard.is_some(),
+        "{} is of one shard",
+        statement.head
+    );
+    let common = |binds: &mut Binds, text: &str| Common::of(text).for_each(|common| scope.bind(binds, common));
     if nameless {
-        tenants(&mut binds, statement.head);
+        common(&mut binds, statement.head);
     } else {
-        binds.bytes(tenant.bytes());
+        Common::ALL
+            .iter()
+            .take(statement.common)
+            .for_each(|common| scope.bind(&mut binds, *common));
     }
     let padding = rows.last().into_iter().cycle().take(padded - rows.len());
     for row in rows.iter().chain(padding) {
         if nameless && statement.tenant_first {
-            binds.bytes(tenant.bytes());
+            scope.bind(&mut binds, Common::Tenant);
         }
         let before = binds.0.len();
         bind(&mut binds, row);
@@ -189,7 +230,7 @@ fn binds<T>(
         );
     }
     if nameless {
-        tenants(&mut binds, statement.tail);
+        common(&mut binds, statement.tail);
     }
     binds.0
 }
@@ -198,13 +239,13 @@ fn prepare<T>(
     connection: &AnyConnection,
     statement: Text,
     suffix: &'static str,
-    tenant: TenantId,
+    scope: Scope,
     rows: &[T],
     bind: &impl Fn(&mut Binds, &T),
 ) -> (AssertSqlSafe<Arc<str>>, AnyArguments) {
     let parameters = Parameters::of(connection);
     let padded = if statement.pad { padded(rows.len()) } else { rows.len() };
-    let arguments = binds(tenant, statement, parameters, rows, padded, bind);
+    let arguments = binds(scope, statement, parameters, rows, padded, bind);
     (AssertSqlSafe(text(statement, suffix, parameters, padded)), arguments)
 }
 
@@ -220,13 +261,13 @@ fn at_once(statement: Text) -> usize {
 pub async fn execute<T: Sync>(
     connection: &mut AnyConnection,
     statement: Text,
-    tenant: TenantId,
+    scope: impl Into<Scope>,
     rows: &[T],
     bind: impl Fn(&mut Binds, &T),
 ) -> Result<u64, DbError> {
-    let mut changed = 0;
+    let (scope, mut changed) = (scope.into(), 0);
     for chunk in rows.chunks(at_once(statement)) {
-        let (sql, arguments) = prepare(connection, statement, "", tenant, chunk, &bind);
+        let (sql, arguments) = prepare(connection, statement, "", scope, chunk, &bind);
         changed += sqlx::query_with(sql, arguments)
             .execute(&mut *connection)
             .await?
@@ -243,11 +284,11 @@ pub async fn execute_all<T: Sync>(
     connection: &mut AnyConnection,
     table: &'static str,
     statement: Text,
-    tenant: TenantId,
+    scope: impl Into<Scope>,
     rows: &[T],
     bind: impl Fn(&mut Binds, &T),
 ) -> Result<(), DbError> {
-    let found = execute(connection, statement, tenant, rows, bind).await?;
+    let found = execute(connection, statement, scope, rows, bind).await?;
     let expected = rows.len() as u64;
     if found == expected {
         Ok(())
@@ -264,13 +305,13 @@ pub async fn fetch<T: Sync>(
     connection: &mut AnyConnection,
     statement: Text,
     suffix: &'static str,
-    tenant: TenantId,
+    scope: impl Into<Scope>,
     rows: &[T],
     bind: impl Fn(&mut Binds, &T),
 ) -> Result<Found, DbError> {
-    let mut found = Vec::new();
+    let (scope, mut found) = (scope.into(), Vec::new());
     for chunk in rows.chunks(at_once(statement)) {
-        let (sql, arguments) = prepare(connection, statement, suffix, tenant, chunk, &bind);
+        let (sql, arguments) = prepare(connection, statement, suffix, scope, chunk, &bind);
         found.extend(sqlx::query_with(sql, arguments).fetch_all(&mut *connection).await?);
     }
     Ok(Found::new(found, statement))

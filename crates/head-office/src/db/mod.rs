@@ -345,8 +345,11 @@ impl Db {
         match self.dialect {
             Dialect::Sqlite => {
                 sqlx::raw_sql(FOLD_BACK).execute(&mut *reader).await?;
+                // Whoever waits for the writer keeps no reader from others.
+                drop(reader);
                 // The little that was written meanwhile, while nobody writes: the log then begins anew, and never grows to
-                // where a commit has to fold it back while people wait.
+                // where a commit has to fold it back while people wait. It stands in line as they do: behind them it would come
+                // too late whenever there are many.
                 let mut lease = self.lease().await?;
                 if let Some(writer) = lease.slot.as_mut() {
                     sqlx::raw_sql(FOLD_BACK).execute(writer).await?;

@@ -1,6 +1,34 @@
 //! The text of a statement over many rows, and how many values its rows have.
 
-/// The text of a statement around its rows of values. `$1` is always the tenant.
+/// What all rows have in common.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Common {
+    Tenant,
+    Shard,
+}
+
+impl Common {
+    /// All of them, by their numbers.
+    pub(super) const ALL: [Self; 2] = [Self::Tenant, Self::Shard];
+
+    /// As it stands in a text.
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tenant => "$1",
+            Self::Shard => "$2",
+        }
+    }
+
+    /// Those that a text names, in its order.
+    pub(super) fn of(text: &str) -> impl Iterator<Item = Self> {
+        text.match_indices('$').filter_map(|(at, _)| {
+            let named = |common: &&Self| text[at..].starts_with(common.as_str());
+            Self::ALL.iter().find(named).copied()
+        })
+    }
+}
+
+/// The text of a statement around its rows of values. `$1` is always the tenant, `$2` the shard where there is one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Text {
     /// What stands before the rows.
@@ -13,6 +41,8 @@ pub struct Text {
     pub(super) tenant_first: bool,
     /// Whether a repeated row does no harm. It does where `ON CONFLICT` updates.
     pub(super) pad: bool,
+    /// Parameters that all rows have in common: the tenant, and the shard where the text names it.
+    pub(super) common: usize,
 }
 
 impl Text {
@@ -39,6 +69,11 @@ impl Text {
             columns,
             tenant_first,
             pad: true,
+            common: if names(text, b"$2") || names(tail.as_bytes(), b"$2") {
+                2
+            } else {
+                1
+            },
         }
     }
 
@@ -63,6 +98,17 @@ macro_rules! select_by_id {
 }
 
 pub(crate) use select_by_id;
+
+const fn names(text: &[u8], word: &[u8]) -> bool {
+    let mut at = 0;
+    while at < text.len() {
+        if begins_at(text, at, word) {
+            return true;
+        }
+        at += 1;
+    }
+    false
+}
 
 const fn begins_at(text: &[u8], at: usize, word: &[u8]) -> bool {
     if at + word.len() > text.len() {

@@ -33,7 +33,7 @@ use tracing::Instrument;
 use crate::{
     clock::{Clock, Random},
     db::{
-        Db, DbError, People, Trouble,
+        Db, DbError, Dialect, People, Trouble,
         batch::{Binds, Text},
     },
     feed::watch::Watch,
@@ -47,8 +47,12 @@ const INTERACTIVE_QUEUE: usize = 4_096;
 const BULK_QUEUE: usize = 256;
 /// Each so manyth group begins with bulk work.
 const BULK_TURN: u64 = 4;
-/// How often the database is tended at most: often, since what is folded back at once is what commits wait for meanwhile.
-const TEND_EVERY: Duration = Duration::from_millis(50);
+/// How often SQLite's log is folded back at most: often, since what is folded back at once is what commits wait for meanwhile.
+const FOLD_EVERY: Duration = Duration::from_millis(50);
+/// How often PostgreSQL is asked at most which tables have grown.
+const ANALYZE_EVERY: Duration = Duration::from_millis(250);
+/// The database is tended at least so often.
+const TEND_AT_LEAST: Duration = Duration::from_secs(1);
 /// How often a group is tried again before whoever waits is told to come back.
 const TRIES: u32 = 8;
 
@@ -359,12 +363,25 @@ impl Intake {
 
 /// Tends the database beside the writer, so that no group waits for that.
 async fn tend(db: Arc<Db>, clock: Arc<dyn Clock>, mut writes: mpsc::Receiver<()>) {
-    while writes.recv().await.is_some() {
+    let pause = match db.dialect() {
+        Dialect::Sqlite => FOLD_EVERY,
+        Dialect::Postgres => ANALYZE_EVERY,
+    };
+    loop {
+        tokio::select! {
+            written = writes.recv() => {
+                if written.is_none() {
+                    return;
+                }
+            }
+            // What works in the background writes as well, and says nothing here.
+            () = clock.sleep(TEND_AT_LEAST) => {}
+        }
         if let Err(error) = db.tend().await {
             // Nothing is lost, and the next round tries again.
             tracing::warn!(%error, "the database could not be tended");
         }
-        clock.sleep(TEND_EVERY).await;
+        clock.sleep(pause).await;
     }
 }
 

@@ -67,6 +67,8 @@ items! {
     "account" => Account(member: MemberId) from Account,
     /// A version of the rule of earning.
     "earning_rule" => EarningRule(version: i64),
+    /// A version of how pickup codes are made.
+    "pickup_policy" => PickupPolicy(version: i64),
     /// A product, by the id of its row.
     "product" => Product(id: Uuid),
 }

@@ -233,6 +233,8 @@ async fn take(app: &App, consumer: &dyn Consumer, hands: &Hands) -> Result<Vec<V
         return Ok(Vec::new());
     }
     let mut lease = app.db.lease_behind().await?;
+    // Their time begins once they are handed over, not while this waited for its turn.
+    let now = app.clock.now();
     let mut transaction = lease.begin().await?;
     let mut taken: Vec<Vec<Message>> = Vec::new();
     for (tenant, ids) in of {
@@ -264,17 +266,22 @@ async fn settle(app: &App, hands: &mut Hands, ended: &mut Vec<Ended>) -> Result<
     while let Some(tenant) = ended.last().map(|one| one.message.tenant) {
         let now = app.clock.now();
         let mut deed = Deed::new(lease.begin().await?, app.random.as_ref(), Actor::of(tenant, ACTOR), now);
-        let mut done = Vec::new();
-        let mut alerts = 0;
+        let (mut done, mut failed) = (Vec::new(), Vec::new());
         for one in ended.iter().filter(|one| one.message.tenant == tenant) {
             match &one.result {
                 Ok(Done { in_inbox }) => done.push((one.message.id, *in_inbox)),
-                Err(error) => alerts += u64::from(fail(app, &mut deed, &one.message, error).await?),
+                Err(error) => failed.push((&one.message, error)),
             }
         }
         if !done.is_empty() {
             rows::confirm(&mut deed, tenant, &done, now).await?;
             deed.sends();
+        }
+        // After those that are held in the order of their keys, and in that order themselves.
+        failed.sort_by(|(one, _), (other, _)| (&one.key, one.number).cmp(&(&other.key, other.number)));
+        let mut alerts = 0;
+        for (message, error) in failed {
+            alerts += u64::from(fail(app, &mut deed, message, error).await?);
         }
         deed.commit("outbox.settle").await?;
         if alerts > 0 {

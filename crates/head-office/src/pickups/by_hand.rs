@@ -1,33 +1,27 @@
 //! Pickup orders made by hand.
 
-use std::collections::BTreeSet;
-
 use counterfoil_domain::{
-    codes::pickup_code,
     ids::{OrderId, StoreId, TenantId},
     people::Member,
+    pickup_codes::Owner,
     pickups::{Order, OrderLine, OrderState},
     time::{DAY, Millis},
-    typed,
 };
 use sqlx::AnyConnection;
 
-use super::rows;
+use super::{
+    codes::{self, FromSystem},
+    policies, rows,
+};
 use crate::{
     clock::{Clock, Random},
     coupons::card,
-    db::{Db, DbError, Trouble},
+    db::{Db, Trouble},
     deed::{Actor, AdminError, Deed, check_name, fresh},
     feed::Item,
     members, stores,
 };
 
-/// The shard of this database: there is one so far.
-pub(crate) const SHARD: u8 = 0;
-/// Candidates of the first query; each further one doubles them.
-const FIRST_CANDIDATES: usize = 4;
-/// Queries before the shard counts as full: 4, 8, 16, 32, 64 candidates.
-const QUERIES: u32 = 5;
 /// How often an order is tried again when somebody else took its code first.
 const TRIES: usize = 4;
 
@@ -102,23 +96,39 @@ async fn attempt(
         None => None,
         Some(number) => Some(find_member(&mut deed, tenant, number).await?),
     };
+    let policy = policies::newest(&mut deed, tenant).await?;
+    let owner = member
+        .as_ref()
+        .map_or(Owner::Number(new.number), |member| Owner::Member(member.id));
+    let shard = policy.shards.of(tenant, owner);
+    let place = stores::rows::place(&mut deed, tenant, new.store).await?;
+    let id = OrderId::sharded(place, shard, now, fresh(random)?);
     let code = match new.code {
-        Some(code) => {
-            let code = typed::pickup_code(code).ok_or_else(|| AdminError::malformed("code", "8 digits"))?;
-            let wanted = [code.clone()];
-            if !rows::taken_codes(&mut deed, tenant, &wanted).await?.is_empty() {
+        Some(typed) => {
+            let read = policy
+                .read(typed)
+                .filter(|read| read.shard.is_none_or(|said| said == shard));
+            let code = read
+                .ok_or_else(|| AdminError::malformed("code", "a code of the chain's policy, in the order's shard"))?;
+            let wanted = [code.code];
+            if !rows::taken_codes(&mut deed, tenant, shard, &wanted).await?.is_empty() {
+                let [name] = wanted;
                 return Err(AdminError::Taken {
                     what: "pickup code",
-                    name: code,
+                    name,
                 });
             }
+            let [code] = wanted;
             code
         }
-        None => free_code(&mut deed, tenant, &BTreeSet::new(), &mut FromSystem(random)).await?,
+        None => {
+            let mut draw = FromSystem(random);
+            let issued = codes::issue(&mut deed, tenant, &policy, &[(id, new.number)], &mut draw, now).await?;
+            issued.0.into_iter().next().ok_or(AdminError::CodesFull)?
+        }
     };
-    let place = stores::rows::place(&mut deed, tenant, new.store).await?;
     let order = Order {
-        id: OrderId::placed(place, now, fresh(random)?),
+        id,
         number: new.number.to_owned(),
         code: code.clone(),
         store: new.store,
@@ -131,8 +141,7 @@ async fn attempt(
         surplus: Vec::new(),
         told: Vec::new(),
     };
-    let id = order.id;
-    rows::insert(&mut deed, tenant, &[order], now).await?;
+    codes::store(&mut deed, tenant, &policy, &[order], now).await?;
     let lock = db.dialect().lock_suffix();
     if let Some(member) = member
         && let Some((version, member)) = members::rows::load(&mut deed, tenant, &[member.id], lock).await?.pop()
@@ -174,48 +183,4 @@ pub(crate) async fn find_member(
     members::rows::by_number(connection, tenant, number)
         .await?
         .ok_or_else(|| AdminError::NotFound(format!("there is no member {number}")))
-}
-
-/// Where numbers for pickup codes come from.
-pub(crate) trait Candidates {
-    /// The next one.
-    fn next(&mut self) -> Result<u32, DbError>;
-}
-
-/// Numbers of the system's randomness.
-pub(crate) struct FromSystem<'a>(pub(crate) &'a dyn Random);
-
-impl Candidates for FromSystem<'_> {
-    fn next(&mut self) -> Result<u32, DbError> {
-        Ok(u32::from_be_bytes(fresh(self.0)?))
-    }
-}
-
-/// The first candidate, unchecked.
-pub(crate) fn first_code(candidates: &mut dyn Candidates) -> Result<String, DbError> {
-    pickup_code(candidates.next()?, SHARD).ok_or(DbError::Decode { column: "code" })
-}
-
-/// A pickup code that nobody holds: candidates in doubling batches, one query a batch. The unique index decides
-/// when the order is stored. `promised` are codes that this transaction is about to store itself.
-pub(crate) async fn free_code(
-    connection: &mut AnyConnection,
-    tenant: TenantId,
-    promised: &BTreeSet<String>,
-    candidates: &mut (dyn Candidates + Send),
-) -> Result<String, AdminError> {
-    for query in 0..QUERIES {
-        let mut codes = Vec::new();
-        for _ in 0..FIRST_CANDIDATES << query {
-            codes.extend(pickup_code(candidates.next()?, SHARD));
-        }
-        let taken = rows::taken_codes(connection, tenant, &codes).await?;
-        if let Some(free) = codes
-            .into_iter()
-            .find(|code| !taken.contains(code) && !promised.contains(code))
-        {
-            return Ok(free);
-        }
-    }
-    Err(AdminError::CodesFull)
 }

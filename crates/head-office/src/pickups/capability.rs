@@ -1,12 +1,28 @@
 //! What pickups bring along.
 
-use super::{image, rules, table};
-use crate::capability::Capability;
+use counterfoil_domain::time::HOUR;
+
+use super::{full, http, image, rows, rules, table};
+use crate::{capability::Capability, jobs::Due};
 
 /// The line in the list of capabilities.
 pub const CAPABILITY: Capability = Capability {
     tables: |_| vec![Box::new(table::Orders)],
-    images: &[&image::Orders],
+    people: http::routes,
+    due: &[Due {
+        name: "pickup_codes.count",
+        period: HOUR,
+        sweep: |app| {
+            Box::pin(async move {
+                full::sweep(&app, app.clock.now()).await?;
+                Ok(false)
+            })
+        },
+    }],
+    forgets: &[|connection, now, most| {
+        Box::pin(async move { Ok(rows::forget_rested(connection, now, most).await? >= most.unsigned_abs()) })
+    }],
+    images: &[&image::Orders, &image::Policies],
     rules: rules::RULES,
     ..Capability::NONE
 };

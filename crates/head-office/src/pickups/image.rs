@@ -8,7 +8,7 @@ use counterfoil_domain::{
 use counterfoil_protocol::sync::Image;
 use uuid::Uuid;
 
-use super::rows;
+use super::{policies, rows};
 use crate::{
     db::DbError,
     feed::{
@@ -58,5 +58,32 @@ fn mask(order: &mut Order, viewer: Viewer) {
         && held.device != viewer.device
     {
         held.freeze = FreezeId(Uuid::nil());
+    }
+}
+
+/// Versions of how pickup codes are made.
+#[derive(Debug)]
+pub struct Policies;
+
+#[async_trait]
+impl Images for Policies {
+    async fn load(&self, wanted: Wanted<'_>) -> Result<Vec<Found>, DbError> {
+        let versions = wanted.own(|item| match item {
+            Item::PickupPolicy(version) => Some(*version),
+            _ => None,
+        });
+        if versions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let found = policies::load(wanted.connection, wanted.tenant, &versions).await?;
+        let told = found.into_iter().map(|published| {
+            let version = published.policy.version;
+            (
+                Item::PickupPolicy(version),
+                version,
+                Image::PickupPolicy(published.policy),
+            )
+        });
+        Ok(told.collect())
     }
 }

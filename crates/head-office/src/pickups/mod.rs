@@ -2,7 +2,11 @@
 
 pub mod by_hand;
 mod capability;
+pub mod codes;
+pub mod full;
+mod http;
 pub mod image;
+pub mod policies;
 pub mod rows;
 mod rules;
 pub mod table;

@@ -1,46 +1,68 @@
-//! SQL of pickup orders and their codes.
+//! SQL of pickup orders and their codes. Each statement is of one shard: on PostgreSQL that is one partition.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use counterfoil_domain::{
     ids::{DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TenantId},
+    pickup_codes::{self, Shard},
     pickups::{Order, OrderFreeze, OrderState},
     time::Millis,
-    typed,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
+use super::policies;
 use crate::{
-    db::batch::select_by_id,
     db::told,
     db::{
         DbError,
-        batch::{Text, execute, execute_all, fetch, id, id_or_null, json},
+        batch::{Scope, Text, execute, execute_all, fetch, id, id_or_null, json},
     },
 };
 
-const SELECT: Text = select_by_id!(
-    "SELECT id, number, code, store, member, collector, deadline, lines, state, holder, held_at, held_where, version, surplus, told FROM orders"
+const SELECT: Text = Text::new(
+    "SELECT id, number, code, store, member, collector, deadline, lines, state, holder, held_at, held_where, version, surplus, told FROM orders WHERE tenant = $1 AND shard = $2 AND id IN (",
+    ") ORDER BY id",
 );
-const SELECT_BY_CODE: &str = "SELECT o.id, o.number, o.code, o.store, o.member, o.collector, o.deadline, o.lines, o.state, o.holder, o.held_at, o.held_where, o.version, o.surplus, o.told FROM pickup_codes c JOIN orders o ON o.tenant = c.tenant AND o.id = c.order_id WHERE c.tenant = $1 AND c.code = $2";
+const SELECT_BY_CODE: Text = Text::new(
+    "SELECT o.id, o.number, o.code, o.store, o.member, o.collector, o.deadline, o.lines, o.state, o.holder, o.held_at, o.held_where, o.version, o.surplus, o.told FROM pickup_codes c JOIN orders o ON o.tenant = c.tenant AND o.shard = c.shard AND o.id = c.order_id WHERE c.tenant = $1 AND c.shard = $2 AND o.shard = $2 AND c.code IN (",
+    ")",
+);
 const UPDATE: Text = Text::new(
     "UPDATE orders SET state = v.column3, holder = v.column4, held_at = v.column5, held_where = v.column6, version = v.column7, surplus = v.column8, told = v.column9 FROM (VALUES ",
-    ") AS v WHERE orders.tenant = $1 AND orders.id = v.column1 AND orders.version = v.column2",
+    ") AS v WHERE orders.tenant = $1 AND orders.shard = $2 AND orders.id = v.column1 AND orders.version = v.column2",
 );
 const INSERT: Text = Text::new(
-    "INSERT INTO orders (tenant, id, number, code, store, member, collector, deadline, lines, state, created_at, version) VALUES ",
+    "INSERT INTO orders (tenant, shard, id, number, code, store, member, collector, deadline, lines, state, created_at, version) VALUES ",
+    " ON CONFLICT DO NOTHING",
+);
+const INSERT_NUMBERS: Text = Text::new(
+    "INSERT INTO order_numbers (tenant, number, order_id) VALUES ",
     " ON CONFLICT DO NOTHING",
 );
 const INSERT_CODES: Text = Text::new(
-    "INSERT INTO pickup_codes (tenant, code, order_id) VALUES ",
+    "INSERT INTO pickup_codes (tenant, shard, code, order_id) VALUES ",
     " ON CONFLICT DO NOTHING",
 );
-
 const REST: Text = Text::new(
     "UPDATE pickup_codes SET rests_until = v.column3 FROM (VALUES ",
-    ") AS v WHERE pickup_codes.tenant = $1 AND pickup_codes.code = v.column1 AND pickup_codes.order_id = v.column2 AND pickup_codes.rests_until IS NULL",
+    ") AS v WHERE pickup_codes.tenant = $1 AND pickup_codes.shard = $2 AND pickup_codes.code = v.column1 AND pickup_codes.order_id = v.column2 AND pickup_codes.rests_until IS NULL",
 );
-const SELECT_TAKEN: Text = Text::new("SELECT code FROM pickup_codes WHERE tenant = $1 AND code IN (", ")");
+const WAKE: Text = Text::new(
+    "UPDATE pickup_codes SET rests_until = NULL FROM (VALUES ",
+    ") AS v WHERE pickup_codes.tenant = $1 AND pickup_codes.shard = $2 AND pickup_codes.code = v.column1 AND pickup_codes.order_id = v.column2",
+);
+const RENAME: Text = Text::new(
+    "UPDATE orders SET code = v.column2 FROM (VALUES ",
+    ") AS v WHERE orders.tenant = $1 AND orders.shard = $2 AND orders.id = v.column1",
+);
+const SELECT_TAKEN: Text = Text::new(
+    "SELECT code FROM pickup_codes WHERE tenant = $1 AND shard = $2 AND code IN (",
+    ")",
+);
+const SELECT_NUMBERS: Text = Text::new(
+    "SELECT number FROM order_numbers WHERE tenant = $1 AND number IN (",
+    ")",
+);
 
 fn read(row: &AnyRow) -> Result<Order, DbError> {
     let state: String = row.try_get("state")?;
@@ -80,7 +102,16 @@ fn read(row: &AnyRow) -> Result<Order, DbError> {
     })
 }
 
-/// Loads orders; `lock` holds them until the transaction ends.
+/// Things of several shards, those of each.
+fn by_shard<T>(things: impl IntoIterator<Item = T>, shard: impl Fn(&T) -> Shard) -> BTreeMap<Shard, Vec<T>> {
+    let mut sorted: BTreeMap<Shard, Vec<T>> = BTreeMap::new();
+    for thing in things {
+        sorted.entry(shard(&thing)).or_default().push(thing);
+    }
+    sorted
+}
+
+/// Loads orders; `lock` holds them until the transaction ends, in the order of shards and ids.
 ///
 /// # Errors
 /// The driver's, and [`DbError::Decode`].
@@ -90,28 +121,69 @@ pub async fn load(
     ids: &[OrderId],
     lock: &'static str,
 ) -> Result<Vec<Order>, DbError> {
-    fetch(connection, SELECT, lock, tenant, ids, |b, id| {
-        b.bytes(id.bytes());
-    })
-    .await?
-    .read(read)
-    .collect()
+    let mut found = Vec::with_capacity(ids.len());
+    for (shard, ids) in by_shard(ids.iter().copied(), OrderId::shard) {
+        let scope = Scope::shard(tenant, shard);
+        let rows = fetch(connection, SELECT, lock, scope, &ids, |b, id| {
+            b.bytes(id.bytes());
+        });
+        for order in rows.await?.read(read) {
+            found.push(order?);
+        }
+    }
+    Ok(found)
 }
 
-/// Finds the order that holds this pickup code: one indexed read.
+/// Finds the order that holds this pickup code. The code says its shard, so it is one read in one partition; a code that is
+/// the order's number leads there by the map of numbers. What is no code of the tenant's is not asked for.
 ///
 /// # Errors
 /// As [`load`].
 pub async fn by_code(connection: &mut AnyConnection, tenant: TenantId, code: &str) -> Result<Option<Order>, DbError> {
-    let Some(code) = typed::pickup_code(code) else {
+    let policies = policies::all(connection, tenant).await?;
+    let Some(read_code) = pickup_codes::read(&policies, code) else {
         return Ok(None);
     };
-    let row = sqlx::query(SELECT_BY_CODE)
+    let Some(shard) = read_code.shard else {
+        let found = by_number(connection, tenant, &read_code.code).await?;
+        return Ok(found.filter(|order| order.code == read_code.code));
+    };
+    let codes = [read_code.code];
+    fetch(
+        connection,
+        SELECT_BY_CODE,
+        "",
+        Scope::shard(tenant, shard),
+        &codes,
+        |b, code| {
+            b.text(code);
+        },
+    )
+    .await?
+    .read(read)
+    .next()
+    .transpose()
+}
+
+/// Finds the order that is known by this number: the map of numbers leads to its id, and that to its shard.
+///
+/// # Errors
+/// As [`load`].
+pub async fn by_number(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    number: &str,
+) -> Result<Option<Order>, DbError> {
+    let row = sqlx::query("SELECT order_id FROM order_numbers WHERE tenant = $1 AND number = $2")
         .bind(tenant.bytes().to_vec())
-        .bind(code)
-        .fetch_optional(connection)
+        .bind(number.to_owned())
+        .fetch_optional(&mut *connection)
         .await?;
-    row.as_ref().map(read).transpose()
+    let Some(row) = row else {
+        return Ok(None);
+    };
+    let id = id(&row, "order_id", OrderId::from_bytes)?;
+    Ok(load(connection, tenant, &[id], "").await?.pop())
 }
 
 /// Stores orders that changed, each with the version it was loaded at.
@@ -119,29 +191,33 @@ pub async fn by_code(connection: &mut AnyConnection, tenant: TenantId, code: &st
 /// # Errors
 /// [`DbError::RowCount`] when one of them is no longer at that version.
 pub async fn update(connection: &mut AnyConnection, tenant: TenantId, orders: &[(i64, &Order)]) -> Result<(), DbError> {
-    execute_all(connection, "orders", UPDATE, tenant, orders, |b, (loaded, order)| {
-        let (holder, held_at, held_where) = match &order.state {
-            OrderState::Ready { freeze: Some(held) } => (
-                Some(&held.freeze.bytes()[..]),
-                Some(held.until),
-                Some(&held.device.bytes()[..]),
-            ),
-            OrderState::Collected { operation, at, store } => {
-                (Some(&operation.bytes()[..]), Some(*at), Some(&store.bytes()[..]))
-            }
-            _ => (None, None, None),
-        };
-        b.bytes(order.id.bytes())
-            .number(*loaded)
-            .text(order.state.as_str())
-            .bytes_or_null(holder)
-            .number_or_null(held_at)
-            .bytes_or_null(held_where)
-            .number(order.version)
-            .text_or_null(told::surplus(&order.surplus).as_deref())
-            .bytes_or_null(told::stores(&order.told).as_deref());
-    })
-    .await
+    for (shard, orders) in by_shard(orders.iter().copied(), |(_, order)| order.id.shard()) {
+        let scope = Scope::shard(tenant, shard);
+        execute_all(connection, "orders", UPDATE, scope, &orders, |b, (loaded, order)| {
+            let (holder, held_at, held_where) = match &order.state {
+                OrderState::Ready { freeze: Some(held) } => (
+                    Some(&held.freeze.bytes()[..]),
+                    Some(held.until),
+                    Some(&held.device.bytes()[..]),
+                ),
+                OrderState::Collected { operation, at, store } => {
+                    (Some(&operation.bytes()[..]), Some(*at), Some(&store.bytes()[..]))
+                }
+                _ => (None, None, None),
+            };
+            b.bytes(order.id.bytes())
+                .number(*loaded)
+                .text(order.state.as_str())
+                .bytes_or_null(holder)
+                .number_or_null(held_at)
+                .bytes_or_null(held_where)
+                .number(order.version)
+                .text_or_null(told::surplus(&order.surplus).as_deref())
+                .bytes_or_null(told::stores(&order.told).as_deref());
+        })
+        .await?;
+    }
+    Ok(())
 }
 
 /// Stores new orders that wait, and takes their codes.
@@ -160,7 +236,8 @@ pub async fn insert(
         .collect::<Result<_, _>>()
         .map_err(|_| DbError::Decode { column: "lines" })?;
     execute_all(connection, "orders", INSERT, tenant, &lines, |b, (lines, order)| {
-        b.bytes(order.id.bytes())
+        b.number(order.id.shard().number())
+            .bytes(order.id.bytes())
             .text(&order.number)
             .text(&order.code)
             .bytes(order.store.bytes())
@@ -173,26 +250,122 @@ pub async fn insert(
             .number(order.version);
     })
     .await?;
+    let numbers: Vec<(&str, OrderId)> = orders.iter().map(|order| (order.number.as_str(), order.id)).collect();
+    insert_numbers(connection, tenant, &numbers).await?;
+    insert_codes(connection, tenant, &orders.iter().collect::<Vec<_>>()).await
+}
+
+/// Lets numbers lead to their orders.
+///
+/// # Errors
+/// [`DbError::RowCount`] when one of them leads to another order.
+pub async fn insert_numbers(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    numbers: &[(&str, OrderId)],
+) -> Result<(), DbError> {
+    execute_all(
+        connection,
+        "order_numbers",
+        INSERT_NUMBERS,
+        tenant,
+        numbers,
+        |b, (number, id)| {
+            b.text(number).bytes(id.bytes());
+        },
+    )
+    .await
+}
+
+async fn insert_codes(connection: &mut AnyConnection, tenant: TenantId, orders: &[&Order]) -> Result<(), DbError> {
     execute_all(connection, "pickup_codes", INSERT_CODES, tenant, orders, |b, order| {
-        b.text(&order.code).bytes(order.id.bytes());
+        b.number(order.id.shard().number())
+            .text(&order.code)
+            .bytes(order.id.bytes());
     })
     .await
 }
 
-/// Which of these codes are taken.
+/// Which of these codes of a shard are taken, or rest.
 ///
 /// # Errors
 /// The driver's.
 pub async fn taken_codes(
     connection: &mut AnyConnection,
     tenant: TenantId,
+    shard: Shard,
     codes: &[String],
 ) -> Result<BTreeSet<String>, DbError> {
-    fetch(connection, SELECT_TAKEN, "", tenant, codes, |b, code| {
-        b.text(code);
-    })
+    fetch(
+        connection,
+        SELECT_TAKEN,
+        "",
+        Scope::shard(tenant, shard),
+        codes,
+        |b, code| {
+            b.text(code);
+        },
+    )
     .await?
     .read(|row| Ok(row.try_get("code")?))
+    .collect()
+}
+
+/// The codes of a shard that are taken, or rest, from one to another, both included.
+///
+/// # Errors
+/// The driver's.
+pub async fn taken_between(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    shard: Shard,
+    (from, to): (&str, &str),
+) -> Result<BTreeSet<String>, DbError> {
+    let codes: Vec<String> = sqlx::query_scalar(
+        "SELECT code FROM pickup_codes WHERE tenant = $1 AND shard = $2 AND code >= $3 AND code <= $4",
+    )
+    .bind(tenant.bytes().to_vec())
+    .bind(shard.number())
+    .bind(from.to_owned())
+    .bind(to.to_owned())
+    .fetch_all(connection)
+    .await?;
+    Ok(codes.into_iter().collect())
+}
+
+/// The numbers that lead to an order, from one to another, both included.
+///
+/// # Errors
+/// The driver's.
+pub async fn numbers_between(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    (from, to): (&str, &str),
+) -> Result<BTreeSet<String>, DbError> {
+    let numbers: Vec<String> =
+        sqlx::query_scalar("SELECT number FROM order_numbers WHERE tenant = $1 AND number >= $2 AND number <= $3")
+            .bind(tenant.bytes().to_vec())
+            .bind(from.to_owned())
+            .bind(to.to_owned())
+            .fetch_all(connection)
+            .await?;
+    Ok(numbers.into_iter().collect())
+}
+
+/// Which of these numbers lead to an order.
+///
+/// # Errors
+/// The driver's.
+pub async fn taken_numbers(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    numbers: &[String],
+) -> Result<BTreeSet<String>, DbError> {
+    fetch(connection, SELECT_NUMBERS, "", tenant, numbers, |b, number| {
+        b.text(number);
+    })
+    .await?
+    .read(|row| Ok(row.try_get("number")?))
     .collect()
 }
 
@@ -201,7 +374,7 @@ pub async fn taken_codes(
 /// # Errors
 /// The driver's.
 pub async fn number_exists(connection: &mut AnyConnection, tenant: TenantId, number: &str) -> Result<bool, DbError> {
-    let row = sqlx::query("SELECT id FROM orders WHERE tenant = $1 AND number = $2")
+    let row = sqlx::query("SELECT order_id FROM order_numbers WHERE tenant = $1 AND number = $2")
         .bind(tenant.bytes().to_vec())
         .bind(number.to_owned())
         .fetch_optional(connection)
@@ -209,7 +382,7 @@ pub async fn number_exists(connection: &mut AnyConnection, tenant: TenantId, num
     Ok(row.is_some())
 }
 
-/// Lets the codes of orders that stand as cancelled rest until then, unless they rest already or were given to others.
+/// Lets the codes of orders that wait no more rest until then, unless they rest already or were given to others.
 ///
 /// # Errors
 /// The driver's.
@@ -219,9 +392,95 @@ pub async fn rest_codes(
     orders: &[&Order],
     until: Millis,
 ) -> Result<(), DbError> {
-    execute(connection, REST, tenant, orders, |b, order| {
-        b.text(&order.code).bytes(order.id.bytes()).number(until);
-    })
+    for (shard, orders) in by_shard(orders.iter().copied(), |order| order.id.shard()) {
+        execute(connection, REST, Scope::shard(tenant, shard), &orders, |b, order| {
+            b.text(&order.code).bytes(order.id.bytes()).number(until);
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Lets orders that wait again have their codes again, which rested meanwhile. Those whose code has been given to others
+/// since, or is free: they need another one.
+///
+/// # Errors
+/// The driver's.
+pub async fn wake_codes<'o>(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    orders: &[&'o Order],
+) -> Result<Vec<&'o Order>, DbError> {
+    let mut lost = Vec::new();
+    for (shard, orders) in by_shard(orders.iter().copied(), |order| order.id.shard()) {
+        let scope = Scope::shard(tenant, shard);
+        let bind = |b: &mut crate::db::batch::Binds, order: &&Order| {
+            b.text(&order.code).bytes(order.id.bytes());
+        };
+        if execute(connection, WAKE, scope, &orders, bind).await? == orders.len() as u64 {
+            continue;
+        }
+        for order in orders {
+            if execute(connection, WAKE, scope, &[order], bind).await? == 0 {
+                lost.push(order);
+            }
+        }
+    }
+    Ok(lost)
+}
+
+/// Gives orders other codes than they had.
+///
+/// # Errors
+/// [`DbError::RowCount`] when one of the codes is taken: nothing may be kept then.
+pub async fn rename(connection: &mut AnyConnection, tenant: TenantId, orders: &[&Order]) -> Result<(), DbError> {
+    insert_codes(connection, tenant, orders).await?;
+    for (shard, orders) in by_shard(orders.iter().copied(), |order| order.id.shard()) {
+        execute_all(
+            connection,
+            "orders",
+            RENAME,
+            Scope::shard(tenant, shard),
+            &orders,
+            |b, order| {
+                b.bytes(order.id.bytes()).text(&order.code);
+            },
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// Frees codes whose rest is over, at most so many; how many they were.
+///
+/// # Errors
+/// The driver's.
+pub async fn forget_rested(connection: &mut AnyConnection, now: Millis, most: i64) -> Result<u64, DbError> {
+    let done = sqlx::query(
+        "DELETE FROM pickup_codes WHERE (tenant, shard, code) IN (SELECT tenant, shard, code FROM pickup_codes WHERE rests_until <= $1 LIMIT $2) AND rests_until <= $1",
+    )
+    .bind(now)
+    .bind(most)
+    .execute(connection)
     .await?;
+    Ok(done.rows_affected())
+}
+
+/// Frees codes of a shard whose rest is over.
+///
+/// # Errors
+/// The driver's.
+pub async fn forget_rested_of(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    shard: Shard,
+    now: Millis,
+) -> Result<(), DbError> {
+    sqlx::query("DELETE FROM pickup_codes WHERE tenant = $1 AND shard = $2 AND rests_until <= $3")
+        .bind(tenant.bytes().to_vec())
+        .bind(shard.number())
+        .bind(now)
+        .execute(connection)
+        .await?;
     Ok(())
 }

@@ -18,11 +18,27 @@ pub(crate) const RULES: &[Rule] = &[
         counted: "SELECT COUNT(*) FROM orders WHERE state = 'ready'",
         broken: &[
             "SELECT r.id AS id, 'it waits, and its code is not its own' AS what
-             FROM orders r LEFT JOIN pickup_codes p ON p.tenant = r.tenant AND p.code = r.code
+             FROM orders r LEFT JOIN pickup_codes p ON p.tenant = r.tenant AND p.shard = r.shard AND p.code = r.code
              WHERE r.state = 'ready' AND (p.code IS NULL OR p.order_id <> r.id OR p.rests_until IS NOT NULL)",
             "SELECT p.order_id AS id, 'a code names it that is not its own' AS what
-             FROM pickup_codes p LEFT JOIN orders r ON r.tenant = p.tenant AND r.id = p.order_id
+             FROM pickup_codes p LEFT JOIN orders r ON r.tenant = p.tenant AND r.shard = p.shard AND r.id = p.order_id
              WHERE r.id IS NULL OR r.code <> p.code",
+            "SELECT r.id AS id, 'it waits no more, and its code does not rest' AS what
+             FROM pickup_codes p JOIN orders r ON r.tenant = p.tenant AND r.shard = p.shard AND r.id = p.order_id
+             WHERE r.state <> 'ready' AND p.rests_until IS NULL",
+        ],
+    },
+    Rule {
+        place: 141,
+        name: "order_numbers",
+        counted: "SELECT COUNT(*) FROM order_numbers",
+        broken: &[
+            "SELECT r.id AS id, 'its number does not lead to it' AS what
+             FROM orders r LEFT JOIN order_numbers n ON n.tenant = r.tenant AND n.number = r.number
+             WHERE n.order_id IS NULL OR n.order_id <> r.id",
+            "SELECT n.order_id AS id, 'a number leads to it that is neither its own nor its code' AS what
+             FROM order_numbers n LEFT JOIN orders r ON r.tenant = n.tenant AND r.id = n.order_id
+             WHERE r.id IS NULL OR (r.number <> n.number AND r.code <> n.number)",
         ],
     },
 ];

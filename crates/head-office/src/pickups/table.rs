@@ -1,21 +1,21 @@
 //! Pickup orders within a group.
 
-use std::collections::BTreeSet;
-
-use super::{by_hand, rows};
-use crate::deed::AdminError;
-use crate::{
-    db::DbError,
-    engine::tables::{Loading, Place, Storing, Table},
-};
 use async_trait::async_trait;
 use counterfoil_domain::{
+    ids::OrderId,
     pickups::{Order, OrderState},
-    time::{DAY, Millis},
+    time::DAY,
 };
 
-/// How long the code of an order that was called off rests.
-pub(crate) const CODE_RESTS: Millis = 30 * DAY;
+use super::{
+    codes::{self, FromSystem},
+    policies, rows,
+};
+use crate::{
+    db::DbError,
+    deed::AdminError,
+    engine::tables::{Loading, Place, Storing, Table},
+};
 
 /// Pickup orders.
 #[derive(Debug)]
@@ -41,31 +41,38 @@ impl Table for Orders {
     }
 
     async fn store(&mut self, storing: Storing<'_>) -> Result<(), DbError> {
-        let changed = storing.state.orders.changed();
-        if !changed.is_empty() {
-            rows::update(storing.connection, storing.tenant, &changed).await?;
-            let orders = changed.iter().map(|(_, order)| *order);
-            let rest: Vec<&Order> = orders.filter(|order| order.state == OrderState::Cancelled).collect();
-            if !rest.is_empty() {
-                rows::rest_codes(storing.connection, storing.tenant, &rest, storing.now + CODE_RESTS).await?;
+        let (changed, added) = (storing.state.orders.changed(), storing.state.orders.added());
+        let (connection, tenant, now) = (storing.connection, storing.tenant, storing.now);
+        if changed.is_empty() && added.is_empty() {
+            return Ok(());
+        }
+        let policy = policies::newest(connection, tenant).await?;
+        rows::update(connection, tenant, &changed).await?;
+        let (mut resting, mut waiting) = (Vec::new(), Vec::new());
+        for (_, order) in changed {
+            match order.state {
+                OrderState::Collected { .. } | OrderState::Returned | OrderState::Cancelled => resting.push(order),
+                OrderState::Ready { freeze: None } => waiting.push(order),
+                OrderState::Ready { freeze: Some(_) } => {}
             }
         }
-        let added = storing.state.orders.added();
-        if !added.is_empty() {
-            let mut codes = BTreeSet::new();
-            let mut orders = Vec::with_capacity(added.len());
-            for order in added {
-                let mut draw = by_hand::FromSystem(storing.random);
-                let code = by_hand::free_code(storing.connection, storing.tenant, &codes, &mut draw).await;
-                let code = code.map_err(|error| match error {
-                    AdminError::Db(error) => error,
-                    other => DbError::config(other.to_string()),
-                })?;
-                codes.insert(code.clone());
-                orders.push(Order { code, ..order.clone() });
-            }
-            rows::insert(storing.connection, storing.tenant, &orders, storing.now).await?;
-        }
-        Ok(())
+        rows::rest_codes(connection, tenant, &resting, now + policy.rest_days * DAY).await?;
+        let mut draw = FromSystem(storing.random);
+        let lost = rows::wake_codes(connection, tenant, &waiting).await?;
+        let mut issue = async |orders: Vec<&Order>| -> Result<Vec<Order>, DbError> {
+            let wanted: Vec<(OrderId, &str)> = orders.iter().map(|order| (order.id, order.number.as_str())).collect();
+            let issued = codes::issue(connection, tenant, &policy, &wanted, &mut draw, now).await;
+            let (codes, _) = issued.map_err(|error| match error {
+                AdminError::Db(error) => error,
+                other => DbError::config(other.to_string()),
+            })?;
+            let coded = orders.into_iter().zip(codes);
+            Ok(coded.map(|(order, code)| Order { code, ..order.clone() }).collect())
+        };
+        // A hand-over was taken back so late that the code had its rest behind it.
+        let renamed = issue(lost).await?;
+        let orders = issue(added).await?;
+        rows::rename(connection, tenant, &renamed.iter().collect::<Vec<_>>()).await?;
+        codes::store(connection, tenant, &policy, &orders, now).await
     }
 }

@@ -8,6 +8,7 @@ use counterfoil_domain::{
     offline::OfflineLimits,
     people::{Clerk, Member, Role, Store},
     pickups::{Order, OrderState},
+    time::DAY,
 };
 use sqlx::{AnyConnection, Row};
 
@@ -29,9 +30,7 @@ use crate::{
     db::{Db, DbError, batch},
     deed::{self, Actor, Deed},
     feed::{Item, TENANT_FEED},
-    members,
-    pickups::{self, table::CODE_RESTS},
-    stores, tenants,
+    members, pickups, stores, tenants,
 };
 
 /// Rows of one commit. Others get their turn between two of them.
@@ -301,35 +300,19 @@ impl<'a> Work<'a> {
         if missing.is_empty() {
             return Ok(());
         }
-        // One query for everybody's first candidate; who finds it taken looks for another one alone.
-        let mut candidates = Vec::new();
-        for &index in &missing {
-            let mut numbers = Numbers::of(self.plan.seed, Kind::PickupCode, index);
-            let code = pickups::by_hand::first_code(&mut numbers)?;
-            candidates.push((index, numbers, code));
-        }
-        let codes: Vec<String> = candidates.iter().map(|(_, _, code)| code.clone()).collect();
-        let taken = pickups::rows::taken_codes(&mut deed, self.tenant, &codes).await?;
-        let mut promised = BTreeSet::new();
-        let mut orders = Vec::new();
-        for (index, mut numbers, code) in candidates {
-            let code = if taken.contains(&code) || promised.contains(&code) {
-                pickups::by_hand::free_code(&mut deed, self.tenant, &promised, &mut numbers)
-                    .await
-                    .map_err(as_database_error)?
-            } else {
-                code
-            };
-            promised.insert(code.clone());
-            orders.extend(self.order(index).map(|order| Order { code, ..order }));
-        }
-        pickups::rows::insert(&mut deed, self.tenant, &orders, self.now).await?;
+        let policy = pickups::policies::newest(&mut deed, self.tenant).await?;
+        let bare: Vec<Order> = missing.iter().filter_map(|index| self.order(*index)).collect();
+        let wanted: Vec<(OrderId, &str)> = bare.iter().map(|order| (order.id, order.number.as_str())).collect();
+        let mut numbers = Numbers::of(self.plan.seed, Kind::PickupCode, from);
+        let issued = pickups::codes::issue(&mut deed, self.tenant, &policy, &wanted, &mut numbers, self.now).await;
+        let (codes, _) = issued.map_err(as_database_error)?;
+        let coded = bare.iter().zip(codes);
+        let orders: Vec<Order> = coded.map(|(order, code)| Order { code, ..order.clone() }).collect();
+        pickups::codes::store(&mut deed, self.tenant, &policy, &orders, self.now).await?;
         let cancelled = orders.iter().filter(|order| order.state == OrderState::Cancelled);
         let cancelled: Vec<&Order> = cancelled.collect();
-        if !cancelled.is_empty() {
-            let until = self.now + CODE_RESTS;
-            pickups::rows::rest_codes(&mut deed, self.tenant, &cancelled, until).await?;
-        }
+        let until = self.now + policy.rest_days * DAY;
+        pickups::rows::rest_codes(&mut deed, self.tenant, &cancelled, until).await?;
         let mut news = News::new();
         for order in &orders {
             news.entry(order.store).or_default().push(Item::Order(order.id));

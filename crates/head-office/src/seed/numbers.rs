@@ -2,7 +2,7 @@
 
 use counterfoil_domain::{ids::Place, time::Millis};
 
-use crate::{db::DbError, pickups::by_hand::Candidates};
+use crate::{db::DbError, pickups::codes::Candidates};
 
 /// When demo data's ids say it was made: 2026-01-01. Fixed, so that the same seed gives the same ids.
 const BASE_TIME: Millis = 1_767_225_600_000;
@@ -64,8 +64,8 @@ impl Numbers {
 }
 
 impl Candidates for Numbers {
-    fn next(&mut self) -> Result<u32, DbError> {
-        Ok(u32::try_from(Self::next(self) >> 32).unwrap_or(0))
+    fn next(&mut self) -> Result<u64, DbError> {
+        Ok(Self::next(self))
     }
 }
 

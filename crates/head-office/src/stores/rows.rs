@@ -125,6 +125,19 @@ pub async fn place(connection: &mut AnyConnection, tenant: TenantId, store: Stor
         .map_err(|_| DbError::Decode { column: "place" })
 }
 
+/// The longest that a counter of the tenant's stores may be without head office, hours; 0 where there is no store.
+///
+/// # Errors
+/// The driver's.
+pub async fn longest_offline(connection: &mut AnyConnection, tenant: TenantId) -> Result<i64, DbError> {
+    Ok(
+        sqlx::query_scalar("SELECT COALESCE(MAX(max_hours), 0) FROM stores WHERE tenant = $1")
+            .bind(tenant.bytes().to_vec())
+            .fetch_one(connection)
+            .await?,
+    )
+}
+
 /// Stores a new store; its place is the one in its id.
 ///
 /// # Errors

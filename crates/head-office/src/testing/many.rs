@@ -171,14 +171,20 @@ pub async fn many(on: On, coupons: i64) -> Chain {
     .await;
     fill(
         coupons / 10,
-        "orders (tenant, id, number, code, store, collector, lines, state, created_at, version)",
-        format!("{id}, {code}, {code}, {store}, 'x', '[]', 'ready', {START}, 1"),
+        "orders (tenant, shard, id, number, code, store, collector, lines, state, created_at, version)",
+        format!("0, {id}, {code}, {code}, {store}, 'x', '[]', 'ready', {START}, 1"),
     )
     .await;
     fill(
         coupons / 10,
-        "pickup_codes (tenant, code, order_id)",
+        "order_numbers (tenant, number, order_id)",
         format!("{code}, {id}"),
+    )
+    .await;
+    fill(
+        coupons / 10,
+        "pickup_codes (tenant, shard, code, order_id)",
+        format!("0, {code}, {id}"),
     )
     .await;
     let (mut first, mut second) = (chain.counter().await, chain.counter().await);

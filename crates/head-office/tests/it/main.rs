@@ -28,6 +28,7 @@ mod messages;
 mod orders;
 mod outbox;
 mod paths;
+mod pickups;
 mod points;
 mod program;
 mod quoting;

@@ -91,17 +91,17 @@ async fn schema(on: On, connection: &mut AnyConnection) -> Schema {
             }
         }
         On::Postgres => {
-            let tables = "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = 'public'";
+            let tables = "SELECT CAST(c.relname AS TEXT) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = 'public' AND c.relkind IN ('r', 'p') AND NOT c.relispartition";
             schema.tables = rows(connection, tables.into())
                 .await
                 .iter()
                 .map(|row| row.get(0))
                 .collect();
-            let unique = "SELECT CAST(c.relname AS TEXT), CAST(a.attname AS TEXT) FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = x.indkey[0] WHERE x.indisunique AND n.nspname = 'public'";
+            let unique = "SELECT CAST(c.relname AS TEXT), CAST(a.attname AS TEXT) FROM pg_index x JOIN pg_class c ON c.oid = x.indrelid JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = x.indkey[0] WHERE x.indisunique AND n.nspname = 'public' AND NOT c.relispartition";
             for row in rows(connection, unique.into()).await {
                 schema.unique.push((row.get(0), row.get(1)));
             }
-            let references = "SELECT CAST(c.relname AS TEXT), CAST(a.attname AS TEXT), CAST(r.relname AS TEXT) FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN pg_class r ON r.oid = f.confrelid JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = f.conkey[1] WHERE f.contype = 'f'";
+            let references = "SELECT CAST(c.relname AS TEXT), CAST(a.attname AS TEXT), CAST(r.relname AS TEXT) FROM pg_constraint f JOIN pg_class c ON c.oid = f.conrelid JOIN pg_class r ON r.oid = f.confrelid JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = f.conkey[1] WHERE f.contype = 'f' AND NOT c.relispartition";
             for row in rows(connection, references.into()).await {
                 schema.references.push((row.get(0), row.get(1), row.get(2)));
             }
@@ -351,7 +351,7 @@ async fn pages_keep_room_by_a_migration_and_not_at_each_start() {
     let clock = ManualClock::at(START);
     Db::open(&fresh.url, &clock, &SystemRandom).await.unwrap().close().await;
     let mut connection = AnyConnection::connect(&fresh.url).await.unwrap();
-    let roomy = "SELECT CAST(relname AS TEXT) FROM pg_class WHERE relkind = 'r' AND 'fillfactor=70' = ANY (reloptions) ORDER BY relname";
+    let roomy = "SELECT DISTINCT CASE WHEN relispartition THEN regexp_replace(CAST(relname AS TEXT), '_[0-9]+$', '') ELSE CAST(relname AS TEXT) END AS name FROM pg_class WHERE relkind = 'r' AND 'fillfactor=70' = ANY (reloptions) ORDER BY name";
     let found = async |connection: &mut AnyConnection| -> Vec<String> {
         rows(connection, roomy.into())
             .await

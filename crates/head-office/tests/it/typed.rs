@@ -44,7 +44,7 @@ counterfoil_head_office::on_both! {
 const MEMBER: &str = "M00012345";
 const PHONE: &str = "13800138000";
 const CODE: &str = "100120260712345678";
-const PICKUP: &str = "12345607";
+const PICKUP: &str = "12345600";
 
 /// Groups of so many.
 fn grouped(text: &str, by: &str) -> String {
@@ -136,7 +136,7 @@ async fn office(on: On) -> Office {
     let new = admin::NewOrder {
         store: chain.store,
         number: "P-1",
-        code: Some(" １２３４-5607 "),
+        code: Some(" １２３４-5600 "),
         lines: vec![line],
         collector: "Anna",
         member: Some(" m000 12345 "),

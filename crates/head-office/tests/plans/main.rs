@@ -21,7 +21,7 @@ use counterfoil_head_office::{
     fulfilment, gifts, grants, jobs,
     messages::notify::{Inbox, Notifier},
     online::{self, owner::OrderOwner},
-    points,
+    pickups, points,
     site::{Caller, notices},
     testing::{Chain, HOUR, MANY_END, On, START, in_time, many},
     verify::verify,
@@ -41,6 +41,7 @@ pub const GROWING: &[&str] = &[
     "coupon_entries",
     "coupon_days",
     "orders",
+    "order_numbers",
     "pickup_codes",
     "freezes",
     "operations",
@@ -94,6 +95,8 @@ pub const GROWING: &[&str] = &[
 /// Tables with a row for each chain, store, person at work, device, template or kind of sweep, or with one in all.
 const SMALL: &[&str] = &[
     "earning_rules",
+    "pickup_policies",
+    "pickup_shards",
     "processes",
     "tenants",
     "token_keys",
@@ -196,7 +199,7 @@ async fn tables(chain: &Chain, on: On) -> BTreeSet<String> {
             "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%' AND name NOT LIKE '%migrations'"
         }
         On::Postgres => {
-            "SELECT CAST(tablename AS TEXT) FROM pg_tables WHERE schemaname = current_schema() AND tablename NOT LIKE '%migrations'"
+            "SELECT CAST(c.relname AS TEXT) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = current_schema() AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname NOT LIKE '%migrations'"
         }
     };
     let mut reader = chain.app.db.reader().acquire().await.unwrap();
@@ -227,6 +230,7 @@ const WORK: &[(&str, Work)] = &[
     ("parcels.track", |chain| Box::pin(track(chain))),
     ("errands", |chain| Box::pin(errands(chain))),
     ("exceptions.lapse", |chain| Box::pin(lapse(chain))),
+    ("pickup_codes.find", |chain| Box::pin(find_pickups(chain))),
     ("site.tell", |chain| Box::pin(tell(chain))),
     ("orders.ask", |chain| Box::pin(ask(chain))),
     ("a batch", |chain| Box::pin(batch(chain))),
@@ -271,6 +275,23 @@ async fn settle(chain: &Chain) {
 
 async fn lapse(chain: &Chain) {
     lapse::sweep(&chain.app, START + HOUR, 200).await.unwrap();
+}
+
+async fn find_pickups(chain: &Chain) {
+    let mut snapshot = chain.app.db.snapshot().await.unwrap();
+    let some = [chain.orders[0]];
+    let order = pickups::rows::load(&mut snapshot, chain.tenant, &some, "")
+        .await
+        .unwrap()
+        .remove(0);
+    let found = pickups::rows::by_code(&mut snapshot, chain.tenant, &order.code)
+        .await
+        .unwrap();
+    assert_eq!(found.unwrap(), order);
+    let found = pickups::rows::by_number(&mut snapshot, chain.tenant, &order.number)
+        .await
+        .unwrap();
+    assert_eq!(found.unwrap(), order);
 }
 
 async fn tell(chain: &Chain) {

@@ -6,6 +6,7 @@ use axum::{Json, extract::State, response::Response};
 use counterfoil_domain::{
     gifts::{Gift, GiftStatus, GivenBy, judge},
     ids::{AddressId, ExchangeId, GiftId, LocationId, OrderId, StockId, StoreId, TenantId},
+    pickup_codes::{Owner, Shard},
     stock::Stock,
     time::Millis,
     transition::{AskedExchange, Command, ExchangeGift, Named},
@@ -26,7 +27,7 @@ use crate::{
     fulfilment::addresses,
     gifts::{id_of, rows},
     http::{ApiError, Asked, Begun, MemberSession, Once, Page, Paging, Path, Query},
-    points, stock, stores,
+    pickups, points, stock, stores,
 };
 
 /// A gift that the member may have, or why not.
@@ -312,6 +313,13 @@ async fn command(app: &App, session: &MemberSession, once: &Once, new: &NewExcha
         Named::Known(store) => stores::rows::place(&mut connection, tenant, store).await?,
         Named::Missing | Named::Unknown => counterfoil_domain::ids::Place::ZERO,
     };
+    let shard = match store {
+        Named::Known(_) => {
+            let policy = pickups::policies::newest(&mut connection, tenant).await?;
+            policy.shards.of(tenant, Owner::Member(session.member))
+        }
+        Named::Missing | Named::Unknown => Shard::ZERO,
+    };
     drop(connection);
     let asked = AskedExchange {
         id: id_of(tenant, session.member, once.key()),
@@ -319,7 +327,7 @@ async fn command(app: &App, session: &MemberSession, once: &Once, new: &NewExcha
         gift: new.gift,
         address,
         store,
-        order: OrderId::placed(place, now, fresh(app.random.as_ref())?),
+        order: OrderId::sharded(place, shard, now, fresh(app.random.as_ref())?),
         stock: gift
             .zip(location)
             .map(|(gift, location)| StockId::of(location, &gift.sku)),

@@ -138,7 +138,7 @@ async fn typed_codes_that_do_not_exist_are_counted_and_come_to_an_end(on: On) {
     let codes = async |asked: LookupRequest| code_of(look(&office, &counter, asked).await).1;
     assert_eq!(codes(known.clone()).await, "rate_limited");
     assert_eq!(
-        codes(LookupRequest::PickupCode("00000001".into())).await,
+        codes(LookupRequest::PickupCode("00000100".into())).await,
         "rate_limited"
     );
     assert_eq!(

@@ -83,7 +83,7 @@ async fn rows_are_looked_up_by_code(on: On) {
     assert_eq!(kinds.len(), 3, "template, member, coupon: {coupon:?}");
     assert!(matches!(coupon[2].image, Image::Coupon(_)));
     assert_eq!(look(LookupRequest::CouponCode("000000000000000009".into())).await, []);
-    let order = look(LookupRequest::PickupCode("00000001".into())).await;
+    let order = look(LookupRequest::PickupCode("00000100".into())).await;
     assert!(matches!(&order[2].image, Image::Order(order) if order.number == "O1"));
     assert_eq!(look(LookupRequest::Order(office.chain.orders[2])).await.len(), 3);
     assert_eq!(look(LookupRequest::CouponCode("\u{0}".into())).await, []);
@@ -113,7 +113,7 @@ async fn rows_are_looked_up_by_code(on: On) {
         .unwrap();
     transaction.commit("test").await.unwrap();
     drop(lease);
-    let found = look(LookupRequest::PickupCode("00000001".into())).await;
+    let found = look(LookupRequest::PickupCode("00000100".into())).await;
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(matches!(&found[0].image, Image::Store(store) if store.id == elsewhere.id));
     assert!(matches!(&found[1].image, Image::Order(order) if order.lines.is_empty() && order.member.is_none()));

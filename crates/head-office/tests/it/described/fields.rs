@@ -56,7 +56,8 @@ impl Fields<'_> {
                 "{}, {place}: it takes a field that it does not know: {answer}",
                 self.operation.name()
             )),
-            Ok(known) if known != described => {
+            // The word that says of which kind it is is read before the rest, and then not named.
+            Ok(known) if known != described && known != without_word(&self.office.document, fields) => {
                 let of = |one: &BTreeSet<String>, other: &BTreeSet<String>| {
                     one.difference(other).cloned().collect::<Vec<_>>()
                 };
@@ -123,6 +124,17 @@ fn fields_of(message: &str) -> Option<BTreeSet<String>> {
     let (_, rest) = message.split_once("expected only ")?;
     let (list, _) = rest.split_once(", found an unknown field")?;
     Some(list.split(", ").map(str::to_owned).collect())
+}
+
+/// The fields but for the word that says of which kind an object is.
+fn without_word(document: &Value, fields: &Map<String, Value>) -> BTreeSet<String> {
+    let is_word = |field: &Value| {
+        resolved(document, field)["enum"]
+            .as_array()
+            .is_some_and(|words| words.len() == 1)
+    };
+    let others = fields.iter().filter(|(_, field)| !is_word(field));
+    others.map(|(name, _)| name.clone()).collect()
 }
 
 /// What must stand beside a field for it to be looked at: the word that says of which kind the object is, and what the

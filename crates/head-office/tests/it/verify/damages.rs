@@ -198,6 +198,22 @@ pub(super) const DAMAGES: &[Damage] = &[
     damage("pickup_codes", "DELETE FROM pickup_codes", &["pickup_codes"]),
     damage(
         "pickup_codes",
+        "UPDATE pickup_codes SET rests_until = NULL WHERE rests_until IS NOT NULL",
+        &["pickup_codes"],
+    ),
+    damage("order_numbers", "DELETE FROM order_numbers", &["order_numbers"]),
+    damage(
+        "order_numbers",
+        "UPDATE order_numbers SET number = number || 'X'",
+        &["order_numbers"],
+    ),
+    damage(
+        "order_numbers",
+        "UPDATE order_numbers SET order_id = $1",
+        &["order_numbers"],
+    ),
+    damage(
+        "pickup_codes",
         "UPDATE pickup_codes SET rests_until = 5",
         &["pickup_codes"],
     ),
