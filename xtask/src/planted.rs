@@ -305,6 +305,11 @@ const BUGS: &[Bug] = &[
         what: "what is asked for in other words is answered as if it had happened",
     },
     Bug {
+        name: "placed_again",
+        found_by: FoundBy::Domain,
+        what: "an order that is asked for twice is taken for another one",
+    },
+    Bug {
         name: "foreign_hold",
         found_by: FoundBy::HeadOffice("points"),
         what: "a device spends what another's hold has pinned",

@@ -8,6 +8,35 @@ use crate::{
     time::Millis,
 };
 
+/// The number by which people know an order: 1 to 64 bytes that can be printed, blanks at neither end. It is what it is,
+/// letter by letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OrderNumber {
+    length: u8,
+    bytes: [u8; Self::MOST],
+}
+
+impl OrderNumber {
+    /// Most bytes of one.
+    pub const MOST: usize = 64;
+
+    /// The number that a text is; `None` when it is none.
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim();
+        let fits = !text.is_empty() && !text.chars().any(char::is_control);
+        let mut bytes = [0; Self::MOST];
+        bytes.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        let length = u8::try_from(text.len()).ok()?;
+        fits.then_some(Self { length, bytes })
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        let bytes = self.bytes.get(..usize::from(self.length)).unwrap_or_default();
+        std::str::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
 /// One product of a pickup order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OrderLine {

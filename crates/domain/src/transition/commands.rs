@@ -4,13 +4,13 @@ use enum_dispatch::enum_dispatch;
 
 use super::{
     AskFreeze, CancelFreeze, Changes, ClaimCoupon, DeviceStatus, EndExchange, ExchangeGift, ExpireCoupon, Key, Lapse,
-    NeedKeys, NotClaimable, Post, PostAnswer, Seen, SettleAccount, State, Swept, TakeGrant,
+    NeedKeys, NotClaimable, PlaceOrder, Post, PostAnswer, Seen, SettleAccount, State, Swept, TakeGrant,
     journal::Arrival,
     online::{EndOnline, FreezeOnline, OnlineOrder, OnlineStatus},
 };
 use crate::{
     gifts::{Exchange, ExchangeStatus, NotExchangeable},
-    ids::CouponId,
+    ids::{CouponId, OrderId},
     operations::Outcome,
     points::Amounts,
     time::Millis,
@@ -71,6 +71,8 @@ pub enum Command {
     Exchange(ExchangeGift),
     /// An exchange was paid, came to nothing, or its gift came back or was lost.
     EndExchange(EndExchange),
+    /// The shop's own site places an order that waits in a store.
+    PlaceOrder(PlaceOrder),
 }
 
 /// What head office answers.
@@ -100,6 +102,10 @@ pub enum Answer {
     DeviceBarred { status: DeviceStatus },
     /// No such device.
     UnknownDevice,
+    /// The pickup order is placed; `replayed` when it was placed before.
+    Placed { order: OrderId, replayed: bool },
+    /// The number is that of another pickup order.
+    AnotherOrder,
     /// The order placed online, as it stands afterwards.
     Order(Box<OnlineOrder>),
     /// The number was used for an order that asked for something else.

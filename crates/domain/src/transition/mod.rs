@@ -35,6 +35,7 @@ pub mod online;
 #[cfg(test)]
 mod online_tests;
 mod orders;
+mod placing;
 mod sales;
 #[cfg(test)]
 mod sales_tests;
@@ -76,6 +77,7 @@ pub use journal::{
     Applied, Arrival, Device, DeviceStatus, Doing, Fingerprint, Position, Stored, effect, genesis, isolate,
 };
 pub use orders::CollectOrder;
+pub use placing::{Numbered, PlaceOrder};
 pub use tables::{Changes, Entity, Fact, Key, NeedKeys, Row, Rows, State, Subject};
 pub use told::{Card, Seen};
 pub use topups::{TOP_UP_MOST, TopUp};

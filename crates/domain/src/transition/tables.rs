@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Applied, Arrival, Batch, Card, Case, Claim, Closed, CouponEntry, Device, Excused, Freeze, Given, Grant, Holding,
-    Offer, Part, Position, Recorded, Stored,
+    Numbered, Offer, Part, Position, Recorded, Stored,
     online::{OnlineOrder, Taken},
     subjects::About,
 };
@@ -463,6 +463,8 @@ tables! {
         Exchange exchange, exchanges: Exchange;
         /// How much of an article there is at a location.
         Stock stock, stocks: Stock;
+        /// Which order is known by a number.
+        OrderNumber order_number, order_numbers: Numbered;
     }
     facts {
         /// Operations for head office's copy of the journal.

@@ -134,6 +134,25 @@ pub async fn by_number(
     row.as_ref().map(read).transpose()
 }
 
+/// The members who became one with this one.
+///
+/// # Errors
+/// As [`load`].
+pub async fn merged_into(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    member: MemberId,
+) -> Result<Vec<MemberId>, DbError> {
+    sqlx::query("SELECT id FROM members WHERE tenant = $1 AND merged_into = $2 ORDER BY id")
+        .bind(tenant.bytes().to_vec())
+        .bind(member.bytes().to_vec())
+        .fetch_all(connection)
+        .await?
+        .iter()
+        .map(|row| id(row, "id", MemberId::from_bytes))
+        .collect()
+}
+
 /// Members behind `after`, by id; those with this phone number, however it is typed, or all.
 ///
 /// # Errors

@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use counterfoil_domain::{
     ids::{DeviceId, FreezeId, MemberId, OperationId, OrderId, StoreId, TenantId},
     pickup_codes::{self, Shard},
-    pickups::{Order, OrderFreeze, OrderState},
+    pickups::{Order, OrderFreeze, OrderNumber, OrderState},
     time::Millis,
+    transition::Numbered,
 };
 use sqlx::{AnyConnection, Row, any::AnyRow};
 
@@ -58,6 +59,10 @@ const RENAME: Text = Text::new(
 const SELECT_TAKEN: Text = Text::new(
     "SELECT code FROM pickup_codes WHERE tenant = $1 AND shard = $2 AND code IN (",
     ")",
+);
+const SELECT_ORDERS: Text = Text::new(
+    "SELECT number, order_id FROM order_numbers WHERE tenant = $1 AND number IN (",
+    ") ORDER BY number",
 );
 const SELECT_NUMBERS: Text = Text::new(
     "SELECT number FROM order_numbers WHERE tenant = $1 AND number IN (",
@@ -184,6 +189,64 @@ pub async fn by_number(
     };
     let id = id(&row, "order_id", OrderId::from_bytes)?;
     Ok(load(connection, tenant, &[id], "").await?.pop())
+}
+
+/// A member's orders in these shards, the latest first, before an id.
+///
+/// # Errors
+/// As [`load`].
+pub async fn of_member(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    shards: &BTreeSet<Shard>,
+    member: MemberId,
+    before: Option<OrderId>,
+    limit: i64,
+) -> Result<Vec<Order>, DbError> {
+    let before = before.map_or(vec![0xff; 17], |id| id.bytes().to_vec());
+    let mut found = Vec::new();
+    for shard in shards {
+        let rows = sqlx::query(
+            "SELECT id, number, code, store, member, collector, deadline, lines, state, holder, held_at, held_where, version, surplus, told FROM orders WHERE tenant = $1 AND shard = $2 AND member = $3 AND id < $4 ORDER BY id DESC LIMIT $5",
+        )
+        .bind(tenant.bytes().to_vec())
+        .bind(shard.number())
+        .bind(member.bytes().to_vec())
+        .bind(before.clone())
+        .bind(limit)
+        .fetch_all(&mut *connection)
+        .await?;
+        for row in &rows {
+            found.push(self::read(row)?);
+        }
+    }
+    found.sort_by_key(|order| std::cmp::Reverse(order.id));
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    Ok(found)
+}
+
+/// The orders that are known by these numbers.
+///
+/// # Errors
+/// The driver's, and [`DbError::Decode`].
+pub async fn load_numbers(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    numbers: &[OrderNumber],
+    lock: &'static str,
+) -> Result<Vec<Numbered>, DbError> {
+    fetch(connection, SELECT_ORDERS, lock, tenant, numbers, |b, number| {
+        b.text(number.as_str());
+    })
+    .await?
+    .read(|row| {
+        let number: String = row.try_get("number")?;
+        Ok(Numbered {
+            number: OrderNumber::new(&number).ok_or(DbError::Decode { column: "number" })?,
+            order: id(row, "order_id", OrderId::from_bytes)?,
+        })
+    })
+    .collect()
 }
 
 /// Stores orders that changed, each with the version it was loaded at.

@@ -28,6 +28,14 @@ impl Table for Orders {
     }
 
     async fn load(&mut self, loading: Loading<'_>) -> Result<(), DbError> {
+        let wanted = loading.state.order_numbers.take_wanted();
+        if !wanted.is_empty() {
+            // Nobody changes such a row: the order itself is held.
+            for row in rows::load_numbers(loading.connection, loading.tenant, &wanted, "").await? {
+                loading.state.orders.want(row.order);
+                loading.state.order_numbers.found(row);
+            }
+        }
         let wanted = loading.state.orders.take_wanted();
         if !wanted.is_empty() {
             for row in rows::load(loading.connection, loading.tenant, &wanted, loading.lock).await? {

@@ -10,7 +10,7 @@ use counterfoil_domain::{
 };
 use counterfoil_head_office::{admin::AdminError, clock::Clock, jobs, pickups::full};
 
-use super::{by_code, order, order_of, policy, sound, with};
+use super::{by_code, literal, order, order_of, policy, sound, with};
 use crate::common::{Chain, HOUR, On, START, random10};
 
 counterfoil_head_office::on_both! {
@@ -38,12 +38,7 @@ async fn fill(chain: &Chain, free: &[u64]) {
         .filter(|draw| !free.contains(draw))
         .filter_map(|draw| policy.code(Shard::ZERO, draw))
         .collect();
-    let id = random10();
-    let id = hex::encode(OrderId::new(START, id).bytes());
-    let id = match chain.fresh.url.starts_with("sqlite") {
-        true => format!("x'{id}'"),
-        false => format!("'\\x{id}'"),
-    };
+    let id = literal(chain, OrderId::new(START, random10()).bytes());
     let values: Vec<String> = codes
         .iter()
         .map(|code| format!("((SELECT tenant FROM tenants), 0, '{code}', {id})"))

@@ -2,6 +2,7 @@
 
 mod found;
 mod issued;
+mod placed;
 mod policies;
 
 use counterfoil_domain::{
@@ -108,6 +109,16 @@ async fn member(chain: &Chain) -> (MemberId, String) {
 
 async fn who(chain: &Chain, role: OperatorRole) -> Api {
     Api::new(chain, chain.operator(role).await)
+}
+
+/// Bytes as this engine writes them.
+fn literal(chain: &Chain, bytes: &[u8]) -> String {
+    let hex = hex::encode(bytes);
+    if chain.fresh.url.starts_with("sqlite") {
+        format!("x'{hex}'")
+    } else {
+        format!("'\\x{hex}'")
+    }
 }
 
 /// Everything that `verify` knows holds.

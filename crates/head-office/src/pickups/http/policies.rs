@@ -10,9 +10,8 @@ use counterfoil_domain::{
 use counterfoil_protocol::problem::Code;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
-use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{full, policies};
+use crate::pickups::{full, policies};
 use crate::{
     app::App,
     deed::Deed,
@@ -20,12 +19,6 @@ use crate::{
     http::{ApiError, Asked, Fields, Operator, Page, Paging, Query},
     stores,
 };
-
-pub fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(list, publish))
-        .routes(routes!(shards))
-}
 
 /// One part of a code.
 #[derive(ToSchema)]
@@ -74,7 +67,7 @@ struct ShardsForm {
 /// How pickup codes are made. What is not mentioned is as by default.
 #[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewPickupPolicy {
+pub(super) struct NewPickupPolicy {
     /// The parts of a code, in their order.
     #[serde(default = "default_parts")]
     #[schema(value_type = Vec<PartForm>, min_items = 1, max_items = 20)]
@@ -134,7 +127,7 @@ impl NewPickupPolicy {
 
 /// A version of how pickup codes are made.
 #[derive(Debug, Clone, Serialize, ToSchema)]
-struct PublishedPickupPolicy {
+pub(super) struct PublishedPickupPolicy {
     /// From 1; the highest counts.
     version: i64,
     /// When it was published.
@@ -182,7 +175,7 @@ impl From<policies::Published> for PublishedPickupPolicy {
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
-struct Wanted {
+pub(super) struct Wanted {
     /// `next` of the page before.
     after: Option<String>,
     /// Versions in the page.
@@ -196,7 +189,7 @@ struct Wanted {
     responses((status = 200, description = "A page", body = Page<PublishedPickupPolicy>)),
     security(("operator" = ["admin", "operator", "auditor"]))
 )]
-async fn list(
+pub(super) async fn list(
     State(app): State<Arc<App>>,
     operator: Operator,
     Query(wanted): Query<Wanted>,
@@ -220,7 +213,7 @@ async fn list(
     ),
     security(("operator" = ["admin"]))
 )]
-async fn publish(
+pub(super) async fn publish(
     State(app): State<Arc<App>>,
     operator: Operator,
     asked: Asked<NewPickupPolicy>,
@@ -287,7 +280,7 @@ async fn publish_in(
 
 /// How full a shard is with pickup codes.
 #[derive(Debug, Serialize, ToSchema)]
-struct PickupShard {
+pub(super) struct PickupShard {
     /// Its number: database * tables + table.
     shard: i64,
     /// Codes that are taken, or rest.
@@ -307,7 +300,10 @@ struct PickupShard {
     responses((status = 200, description = "At most 100", body = Vec<PickupShard>)),
     security(("operator" = ["admin", "operator", "auditor"]))
 )]
-async fn shards(State(app): State<Arc<App>>, operator: Operator) -> Result<Json<Vec<PickupShard>>, ApiError> {
+pub(super) async fn shards(
+    State(app): State<Arc<App>>,
+    operator: Operator,
+) -> Result<Json<Vec<PickupShard>>, ApiError> {
     let mut snapshot = app.db.snapshot().await?;
     let found = full::load(&mut snapshot, operator.tenant).await?;
     let shown = found.into_iter().map(|counted| PickupShard {
