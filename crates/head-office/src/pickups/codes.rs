@@ -29,13 +29,17 @@ const QUERIES: u32 = 5;
 const STRIDE: u64 = 5_000;
 
 /// Where numbers come from that codes are drawn with.
-pub(crate) trait Candidates: Send {
+pub trait Candidates: Send {
     /// The next one.
+    ///
+    /// # Errors
+    /// The source's.
     fn next(&mut self) -> Result<u64, DbError>;
 }
 
 /// Numbers of the system's randomness.
-pub(crate) struct FromSystem<'a>(pub(crate) &'a dyn Random);
+#[derive(Debug)]
+pub struct FromSystem<'a>(pub &'a dyn Random);
 
 impl Candidates for FromSystem<'_> {
     fn next(&mut self) -> Result<u64, DbError> {
@@ -55,7 +59,7 @@ pub struct Taken {
 ///
 /// # Errors
 /// [`AdminError::CodesFull`] when a shard has no free code; else the driver's.
-pub(crate) async fn issue(
+pub async fn issue(
     connection: &mut AnyConnection,
     tenant: TenantId,
     policy: &PickupPolicy,

@@ -11,6 +11,7 @@ mod http;
 mod launch;
 mod ledger;
 mod members;
+mod pickups;
 mod pictures;
 mod quote;
 mod simulator;
@@ -30,7 +31,7 @@ struct Options {
     /// Also measure what can be run beside it.
     #[arg(long)]
     peer: bool,
-    /// Only the parts whose name contains this: engine, ledger, exchanges, claims, http, members, verify, counter, quote, decide, simulator,
+    /// Only the parts whose name contains this: engine, ledger, exchanges, pickups, claims, http, members, verify, counter, quote, decide, simulator,
     /// member, launch; pictures, with `--pictures`; and worst, which nothing else asks for.
     #[arg(long)]
     only: Option<String>,
@@ -134,6 +135,9 @@ fn main() -> anyhow::Result<()> {
         }
         if wanted("exchanges") {
             runtime.block_on(exchanges::measure(on, span))?;
+        }
+        if wanted("pickups") {
+            runtime.block_on(pickups::measure(on, span))?;
         }
         if wanted("claims") {
             runtime.block_on(claims::measure(on, span))?;
