@@ -36,9 +36,10 @@ CREATE TABLE orders (
 
 -- An order's number leads to its id, and so to its shard. A number is that of one order of the chain.
 CREATE TABLE order_numbers (
-    tenant   BYTEA NOT NULL,
-    number   TEXT  NOT NULL,
-    order_id BYTEA NOT NULL,
+    tenant   BYTEA  NOT NULL,
+    number   TEXT   NOT NULL,
+    shard    BIGINT NOT NULL,
+    order_id BYTEA  NOT NULL,
     PRIMARY KEY (tenant, number)
 );
 
@@ -62,7 +63,7 @@ CREATE TABLE pickup_codes (
 INSERT INTO orders (tenant, shard, id, number, code, store, member, collector, deadline, lines, state, holder, held_at, held_where, created_at, version, surplus, told)
 SELECT tenant, 0, id, number, code, store, member, collector, deadline, lines, state, holder, held_at, held_where, created_at, version, surplus, told FROM orders_before;
 
-INSERT INTO order_numbers (tenant, number, order_id) SELECT tenant, number, id FROM orders_before;
+INSERT INTO order_numbers (tenant, number, shard, order_id) SELECT tenant, number, 0, id FROM orders_before;
 
 -- Codes of orders that wait no more rest from now on as well: 30 days after they were collected, 2,592,000,000 ms.
 INSERT INTO pickup_codes (tenant, shard, code, order_id, rests_until)

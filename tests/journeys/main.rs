@@ -12,6 +12,7 @@ mod at_rest;
 mod claims;
 mod offline_and_back;
 mod parcels;
+mod pickups;
 mod race;
 mod restore;
 mod sales;

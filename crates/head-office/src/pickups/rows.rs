@@ -37,7 +37,7 @@ const INSERT: Text = Text::new(
     " ON CONFLICT DO NOTHING",
 );
 const INSERT_NUMBERS: Text = Text::new(
-    "INSERT INTO order_numbers (tenant, number, order_id) VALUES ",
+    "INSERT INTO order_numbers (tenant, number, shard, order_id) VALUES ",
     " ON CONFLICT DO NOTHING",
 );
 const INSERT_CODES: Text = Text::new(
@@ -334,7 +334,7 @@ pub async fn insert_numbers(
         tenant,
         numbers,
         |b, (number, id)| {
-            b.text(number).bytes(id.bytes());
+            b.text(number).number(id.shard().number()).bytes(id.bytes());
         },
     )
     .await

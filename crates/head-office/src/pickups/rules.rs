@@ -37,7 +37,7 @@ pub(crate) const RULES: &[Rule] = &[
              FROM orders r LEFT JOIN order_numbers n ON n.tenant = r.tenant AND n.number = r.number
              WHERE n.order_id IS NULL OR n.order_id <> r.id",
             "SELECT n.order_id AS id, 'a number leads to it that is neither its own nor its code' AS what
-             FROM order_numbers n LEFT JOIN orders r ON r.tenant = n.tenant AND r.id = n.order_id
+             FROM order_numbers n LEFT JOIN orders r ON r.tenant = n.tenant AND r.shard = n.shard AND r.id = n.order_id
              WHERE r.id IS NULL OR (r.number <> n.number AND r.code <> n.number)",
         ],
     },

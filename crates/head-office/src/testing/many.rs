@@ -177,8 +177,8 @@ pub async fn many(on: On, coupons: i64) -> Chain {
     .await;
     fill(
         coupons / 10,
-        "order_numbers (tenant, number, order_id)",
-        format!("{code}, {id}"),
+        "order_numbers (tenant, number, shard, order_id)",
+        format!("{code}, 0, {id}"),
     )
     .await;
     fill(

@@ -240,8 +240,8 @@ async fn look_up(on: On, span: Duration) -> anyhow::Result<()> {
                 format!("{tenant}, {shard}, {code}, {id}"),
             ),
             (
-                "order_numbers (tenant, number, order_id)",
-                format!("{tenant}, CAST(i AS TEXT), {id}"),
+                "order_numbers (tenant, number, shard, order_id)",
+                format!("{tenant}, CAST(i AS TEXT), {shard}, {id}"),
             ),
         ] {
             chain
