@@ -9,6 +9,7 @@ use crate::shell;
 
 const DOMAIN: &str = "counterfoil-domain";
 const PROTOCOL: &str = "counterfoil-protocol";
+const QR: &str = "counterfoil-qr";
 const SCAN: &str = "counterfoil-scan";
 const COUNTER: &str = "counterfoil-counter";
 const HEAD_OFFICE: &str = "counterfoil-head-office";
@@ -21,9 +22,10 @@ const TESTS: &str = "counterfoil-tests";
 const ALLOWED: &[(&str, &[&str])] = &[
     (DOMAIN, &[]),
     (PROTOCOL, &[DOMAIN]),
-    (SCAN, &[DOMAIN]),
+    (QR, &[]),
+    (SCAN, &[DOMAIN, QR]),
     (COUNTER, &[DOMAIN, PROTOCOL]),
-    (HEAD_OFFICE, &[DOMAIN, PROTOCOL]),
+    (HEAD_OFFICE, &[DOMAIN, PROTOCOL, QR]),
     (SIM, &[DOMAIN, PROTOCOL, COUNTER, HEAD_OFFICE]),
     (DESKTOP, &[DOMAIN, PROTOCOL, SCAN, COUNTER, HEAD_OFFICE]),
     (TESTS, &[DOMAIN, PROTOCOL, SCAN, COUNTER, HEAD_OFFICE, DESKTOP, SIM]),

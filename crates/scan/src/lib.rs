@@ -2,7 +2,7 @@
 //!
 //! * [`decode`] reads a PNG or JPEG and finds the symbols in it; [`find`] does the same on a grey picture.
 //! * [`classify`] says what a text is (a coupon code, a pickup code, a token, ...). It is pure.
-//! * [`render`] draws a text as a QR code.
+//! * [`render`] draws a text as a QR code: a crate of its own, as head office draws without reading.
 //! * [`frames`] is the camera, behind a trait that stills and folders of pictures also fulfil.
 //!
 //! Nothing here knows the database or the network, and nothing here decides whether a code may be honoured.
@@ -16,8 +16,9 @@ mod looks;
 mod picture;
 mod prepare;
 mod read;
-pub mod render;
 mod text;
+
+pub use counterfoil_qr as render;
 
 pub use classify::{MAX_TEXT, PickupForms, Scanned, Source, classify, classify_with, is_gtin};
 pub use decode::{Effort, Symbol, decode, decode_with, find};

@@ -51,13 +51,25 @@ impl Api {
         self.send(request).await
     }
 
-    async fn send(&self, mut request: Request<Body>) -> (u16, Value) {
+    /// The status, the kind of what is answered, and its bytes.
+    pub async fn bytes(&self, path: &str) -> (u16, String, Vec<u8>) {
+        self.answer(Request::get(path).body(Body::empty()).unwrap()).await
+    }
+
+    async fn send(&self, request: Request<Body>) -> (u16, Value) {
+        let (status, _, bytes) = self.answer(request).await;
+        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        (status, body)
+    }
+
+    async fn answer(&self, mut request: Request<Body>) -> (u16, String, Vec<u8>) {
         let bearer = format!("Bearer {}", self.token).parse().unwrap();
         request.headers_mut().insert(header::AUTHORIZATION, bearer);
         let response = self.router.clone().oneshot(request).await.unwrap();
         let status = response.status().as_u16();
+        let kind = response.headers().get(header::CONTENT_TYPE);
+        let kind = kind.map_or("", |kind| kind.to_str().unwrap()).to_owned();
         let bytes = to_bytes(response.into_body(), 1 << 20).await.unwrap();
-        let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        (status, body)
+        (status, kind, bytes.to_vec())
     }
 }

@@ -2,6 +2,7 @@
 
 mod orders;
 mod policies;
+mod shown;
 
 use std::sync::Arc;
 
@@ -13,6 +14,9 @@ pub fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(orders::find, orders::place))
         .routes(routes!(orders::show))
+        .routes(routes!(shown::qr))
+        .routes(routes!(shown::mine))
+        .routes(routes!(shown::my_qr))
         .routes(routes!(policies::list, policies::publish))
         .routes(routes!(policies::shards))
 }

@@ -1,6 +1,6 @@
 //! Pickup orders: placed by the shop's own site, found by code, number or member.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use axum::{Json, extract::State, http::StatusCode, response::Response};
 use counterfoil_domain::{
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::AnyConnection;
 use utoipa::{IntoParams, ToSchema};
 
+use super::shown::shards_of;
 use crate::{
     app::App,
     db::DbError,
@@ -124,7 +125,11 @@ pub(super) struct PickupOrder {
 }
 
 impl PickupOrder {
-    fn of(order: Order, role: Option<OperatorRole>) -> Self {
+    pub(super) fn id(&self) -> OrderId {
+        self.id
+    }
+
+    pub(super) fn of(order: Order, role: Option<OperatorRole>) -> Self {
         let masked = role == Some(OperatorRole::Auditor);
         let collected = match order.state {
             OrderState::Collected { at, store, .. } => Some((at, store)),
@@ -338,18 +343,7 @@ pub(super) async fn find(
         (None, None, Some(member)) => {
             let member = members::rows::by_number(&mut snapshot, tenant, member).await?;
             let member = member.ok_or_else(ApiError::not_found)?.id;
-            // Orders stay where they were when two members became one.
-            let mut owners = members::rows::merged_into(&mut snapshot, tenant, member).await?;
-            owners.push(member);
-            let policies = policies::all(&mut snapshot, tenant).await?;
-            let shards: BTreeSet<_> = policies
-                .iter()
-                .flat_map(|policy| {
-                    owners
-                        .iter()
-                        .map(|owner| policy.shards.of(tenant, Owner::Member(*owner)))
-                })
-                .collect();
+            let shards = shards_of(&mut snapshot, tenant, member).await?;
             rows::of_member(&mut snapshot, tenant, &shards, member, paging.after, paging.rows()).await?
         }
         _ => {
@@ -362,7 +356,7 @@ pub(super) async fn find(
         .into_iter()
         .map(|order| PickupOrder::of(order, Some(operator.role)))
         .collect();
-    Ok(Json(paging.page(views, |last| last.id)))
+    Ok(Json(paging.page(views, PickupOrder::id)))
 }
 
 /// A pickup order.

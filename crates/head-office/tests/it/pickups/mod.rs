@@ -1,5 +1,6 @@
 //! Pickup orders and their codes on SQLite and on PostgreSQL. Here stands what the tests share.
 
+mod drawn;
 mod found;
 mod issued;
 mod placed;

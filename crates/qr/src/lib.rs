@@ -26,6 +26,7 @@ pub enum Correction {
     High,
 }
 
+/// How a code is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QrStyle {
     /// Side of one module, pixels.
@@ -45,6 +46,7 @@ impl Default for QrStyle {
     }
 }
 
+/// Why a text was not drawn.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum RenderError {
     #[error("there is no text to draw")]
