@@ -65,10 +65,10 @@ items! {
     "sale" => Sale(id: OperationId) from Sale,
     /// What a member has of points and stored value.
     "account" => Account(member: MemberId) from Account,
-    /// A version of the rule of earning.
-    "earning_rule" => EarningRule(version: i64),
     /// A version of how pickup codes are made.
     "pickup_policy" => PickupPolicy(version: i64),
+    /// A version of the rule of earning.
+    "earning_rule" => EarningRule(version: i64),
     /// A product, by the id of its row.
     "product" => Product(id: Uuid),
 }
