@@ -77,7 +77,7 @@ pub use journal::{
     Applied, Arrival, Device, DeviceStatus, Doing, Fingerprint, Position, Stored, effect, genesis, isolate,
 };
 pub use orders::CollectOrder;
-pub use placing::{Numbered, PlaceOrder};
+pub use placing::{Numbered, PlaceOrder, READY};
 pub use tables::{Changes, Entity, Fact, Key, NeedKeys, Row, Rows, State, Subject};
 pub use told::{Card, Seen};
 pub use topups::{TOP_UP_MOST, TopUp};

@@ -2,16 +2,22 @@
 
 use std::sync::Arc;
 
+use serde_json::json;
+
 use super::{
     Answer, Changes, Decide, Key, NeedKeys, Row, State,
     told::{seen, tell},
 };
 use crate::{
     ids::OrderId,
+    outbox::Outgoing,
     pickups::{Order, OrderNumber},
     planted,
     time::Millis,
 };
+
+/// The topic of what a member is told once their order waits.
+pub const READY: &str = "pickup_ready";
 
 /// Which order is known by a number. Of each number there is one, for as long as it is remembered. Storage writes the row
 /// with the order itself.
@@ -87,6 +93,14 @@ impl Decide for PlaceOrder {
             order: order.id,
         });
         let id = order.id;
+        if order.member.is_some() {
+            changes.outgoing.push(Outgoing {
+                topic: READY,
+                key: id.to_string(),
+                source: id.to_string(),
+                body: json!({ "order": id }).to_string(),
+            });
+        }
         changes.orders.push(order);
         Ok((
             Answer::Placed {
@@ -153,6 +167,8 @@ mod tests {
         // Its store hears of it, and holds the member from now on.
         assert!(changes.feed.iter().any(|(store, _)| *store == store_of(2)));
         assert_eq!(changes.members[0].recent_stores, [store_of(2), store_of(0)]);
+        // And the member, once.
+        assert_eq!((changes.outgoing.len(), changes.outgoing[0].topic), (1, READY));
         state.absorb(&changes);
         let nothing = Changes::default();
         let again = asked(SECOND, " A-1 ", 1).decide(&state, NOW).unwrap();

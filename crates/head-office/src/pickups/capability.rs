@@ -2,7 +2,7 @@
 
 use counterfoil_domain::time::HOUR;
 
-use super::{full, http, image, rows, rules, table};
+use super::{full, http, image, ready, rows, rules, table};
 use crate::{capability::Capability, jobs::Due};
 
 /// The line in the list of capabilities.
@@ -22,6 +22,7 @@ pub const CAPABILITY: Capability = Capability {
     forgets: &[|connection, now, most| {
         Box::pin(async move { Ok(rows::forget_rested(connection, now, most).await? >= most.unsigned_abs()) })
     }],
+    consumers: &[&ready::Ready, &ready::Tell],
     images: &[&image::Orders, &image::Policies],
     rules: rules::RULES,
     ..Capability::NONE

@@ -7,6 +7,7 @@ pub mod full;
 mod http;
 pub mod image;
 pub mod policies;
+pub mod ready;
 pub mod rows;
 mod rules;
 pub mod table;

@@ -5,6 +5,7 @@ mod found;
 mod issued;
 mod placed;
 mod policies;
+mod ready;
 
 use counterfoil_domain::{
     ids::MemberId,
