@@ -199,5 +199,9 @@ async fn card(inner: &Inner, db: &mut SqliteConnection, member: Member, asked: b
 }
 
 mod calls;
+mod statement;
 #[cfg(test)]
 mod tests;
+mod top_up;
+
+pub use top_up::PaidIn;

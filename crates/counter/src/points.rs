@@ -1,11 +1,6 @@
 //! Points and stored value at the desk: what a member has, as head office last told it and this counter's own operations
 //! have changed it.
 
-mod statement;
-mod top_up;
-
-pub use top_up::PaidIn;
-
 use counterfoil_domain::{
     ids::{MemberId, OperationId},
     points::{Account, Balances, Lot, MOST, earning::EarningRule},
