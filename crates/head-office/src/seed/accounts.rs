@@ -21,6 +21,7 @@ use crate::{
     db::DbError,
     deed::{Actor, Deed},
     feed::{Item, TENANT_FEED},
+    fulfilment::{self, Address, ShipLine, ShipRequest, ShipmentKind},
     gifts,
     points::{
         rows::{self, LotNow},
@@ -39,6 +40,19 @@ const GIFTS: [(&str, &str, &str, i64, i64, bool); 3] = [
     ("GIFT-MUG", "山岚马克杯", "Shanlan mug", 800, 0, false),
     ("GIFT-DRIP", "手冲壶套装", "Pour-over set", 3_000, 0, true),
     ("GIFT-BAG", "帆布袋", "Canvas bag", 500, 990, false),
+];
+
+/// What is to be sent in the demo: recipient, phone, region, street, and how many of each line.
+const SHIPPED: [(&str, &str, &str, &str, i64); 3] = [
+    ("王芳", "13800000001", "上海市 徐汇区", "漕溪北路 18 号 3 楼", 1),
+    ("Anna Lee", "13800000002", "浙江省 杭州市 西湖区", "文三路 90 号", 2),
+    (
+        "陈志强",
+        "13800000003",
+        "广东省 深圳市 南山区",
+        "科技园南区 5 栋 12 层",
+        1,
+    ),
 ];
 
 /// One point for each whole yuan, worth a fen, to the end of the month a year later.
@@ -117,8 +131,38 @@ impl Work<'_> {
                 deed.tell(store.id, Item::Account(member));
             }
         }
+        self.shipments(&mut deed).await?;
         deed.commit("seed.accounts").await?;
         Ok(())
+    }
+
+    /// Purchases of the first members that are to be sent: something to pack. Waybills follow once a carrier is set up.
+    async fn shipments(&self, deed: &mut Deed<'_>) -> Result<(), DbError> {
+        let requests: Vec<ShipRequest> = SHIPPED
+            .into_iter()
+            .zip(0_u64..)
+            .map(|((recipient, phone, region, street, quantity), index)| ShipRequest {
+                kind: ShipmentKind::Purchase,
+                source: format!("W{:05}-{index:04}", self.plan.seed),
+                member: (index < self.plan.members).then(|| self.member_id(index)),
+                lines: GIFTS
+                    .into_iter()
+                    .take(usize::try_from(index + 1).unwrap_or(1))
+                    .map(|(sku, name_zh, name_en, ..)| ShipLine {
+                        sku: sku.to_owned(),
+                        name: format!("{name_zh} / {name_en}"),
+                        quantity,
+                    })
+                    .collect(),
+                address: Address {
+                    recipient: recipient.to_owned(),
+                    phone: phone.to_owned(),
+                    region: region.to_owned(),
+                    street: street.to_owned(),
+                },
+            })
+            .collect();
+        fulfilment::create(deed, &requests).await
     }
 
     async fn gifts(&self, deed: &mut Deed<'_>, lock: &'static str) -> Result<(), DbError> {
