@@ -408,8 +408,8 @@ impl PickupPolicy {
         Some(ReadCode { code, shard })
     }
 
-    /// A text that is a code of both policies and leads to another database or table by the other one; `None` where there is
-    /// none, and both may be used side by side.
+    /// A text that is a code of both policies and leads to another shard, database or table by the other one; `None` where
+    /// there is none, and both may be used side by side.
     pub fn conflict(&self, other: &Self) -> Option<String> {
         if self.length() != other.length() {
             return None;
@@ -444,10 +444,11 @@ impl PickupPolicy {
             }
             let places = (self.shard_at(&text), other.shard_at(&text));
             let apart = match places {
-                (Led::To(mine), Led::To(theirs)) => mine != theirs,
+                // Rows are kept by the number, and databases are told apart by the place: both have to stay.
+                (Led::To(mine, place), Led::To(theirs, other)) => (mine, place) != (theirs, other),
                 (Led::Nowhere, _) | (_, Led::Nowhere) => false,
                 (Led::ByNumber, Led::ByNumber) => false,
-                (Led::ByNumber, Led::To(_)) | (Led::To(_), Led::ByNumber) => true,
+                (Led::ByNumber, Led::To(..)) | (Led::To(..), Led::ByNumber) => true,
             };
             apart.then(|| String::from_utf8_lossy(&text).into_owned())
         })
@@ -524,7 +525,7 @@ impl PickupPolicy {
         } else {
             Some(Shard::ZERO)
         };
-        shard.map_or(Led::Nowhere, |shard| Led::To(self.shards.place(shard)))
+        shard.map_or(Led::Nowhere, |shard| Led::To(shard, self.shards.place(shard)))
     }
 
     fn places(&self) -> Vec<Place> {
@@ -559,8 +560,8 @@ impl PickupPolicy {
 
 /// Where a text leads.
 enum Led {
-    /// To this database and table.
-    To((u8, u8)),
+    /// To this database and table, which are one shard.
+    To(Shard, (u8, u8)),
     /// By the map of numbers.
     ByNumber,
     /// It is no code.

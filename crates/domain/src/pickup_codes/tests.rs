@@ -208,6 +208,10 @@ fn a_change_that_leads_elsewhere_is_seen() {
     assert!(conflict(&policy(FLAT, 4, 5)).is_some());
     assert_eq!(conflict(&policy(FLAT, 5, 4)), None);
     assert_eq!(conflict(&policy(FLAT, 1, 1)), None);
+    // By digits the place stays where there are more tables, and the shard's number does not.
+    let digits = policy(BY_DIGITS, 4, 4);
+    assert!(digits.conflict(&policy(BY_DIGITS, 4, 5)).is_some());
+    assert_eq!(digits.conflict(&policy(BY_DIGITS, 5, 4)), None);
     // Another length is another code.
     assert_eq!(
         conflict(&policy(
@@ -376,8 +380,8 @@ proptest! {
                 let shard = shard(number % one.shards.count());
                 let code = one.code(shard, one.draw(draw)).unwrap();
                 let place = |policy: &PickupPolicy| {
-                    let read = policy.read(&code)?;
-                    Some(policy.shards.place(read.shard?))
+                    let shard = policy.read(&code)?.shard?;
+                    Some((shard, policy.shards.place(shard)))
                 };
                 prop_assert!(place(&two).is_none() || place(&one) == place(&two), "{code}");
             }

@@ -76,10 +76,10 @@ pub async fn issue(
         codes: vec![None; orders.len()],
         taken: Taken::default(),
     };
+    let of_numbers = issuing.of_numbers(orders).await?;
     let mut waiting: BTreeMap<Shard, Vec<usize>> = BTreeMap::new();
-    for (at, (id, number)) in orders.iter().enumerate() {
-        match policy.code_of_number(number) {
-            // Whether it is another order's too, is for the map of numbers to say.
+    for (at, ((id, _), code)) in orders.iter().zip(of_numbers).enumerate() {
+        match code {
             Some(code) => issuing.give(at, code),
             None => waiting.entry(id.shard()).or_default().push(at),
         }
@@ -118,6 +118,42 @@ impl Issuing<'_> {
         if let Some(place) = self.codes.get_mut(at) {
             *place = Some(code);
         }
+    }
+
+    /// The codes that are the orders' own numbers, where codes are numbers. A number that is written otherwise than its code,
+    /// and whose code leads to another order, gives none.
+    async fn of_numbers(&mut self, orders: &[(OrderId, &str)]) -> Result<Vec<Option<String>>, DbError> {
+        let mut codes: Vec<Option<String>> = orders
+            .iter()
+            .map(|(_, number)| self.policy.code_of_number(number))
+            .collect();
+        let own: BTreeSet<&str> = orders.iter().map(|(_, number)| *number).collect();
+        let others: Vec<String> = codes
+            .iter()
+            .flatten()
+            .filter(|code| !own.contains(code.as_str()))
+            .cloned()
+            .collect();
+        if others.is_empty() && codes.iter().all(Option::is_none) {
+            return Ok(codes);
+        }
+        let taken = if others.is_empty() {
+            BTreeSet::new()
+        } else {
+            self.taken.queries += 1;
+            rows::taken_numbers(self.connection, self.tenant, &others).await?
+        };
+        let mut given = BTreeSet::new();
+        for (code, (_, number)) in codes.iter_mut().zip(orders) {
+            let is_own = code.as_deref() == Some(*number);
+            let free = code.as_ref().is_some_and(|code| {
+                is_own || (!taken.contains(code) && !own.contains(code.as_str()) && given.insert(code.clone()))
+            });
+            if !free {
+                *code = None;
+            }
+        }
+        Ok(codes)
     }
 
     async fn taken(&mut self, shard: Shard, codes: &[String]) -> Result<BTreeSet<String>, DbError> {

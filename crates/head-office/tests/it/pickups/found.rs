@@ -65,9 +65,14 @@ async fn a_code_may_be_the_orders_number(on: On) {
         let shard = shard_of(&chain, &policy, Owner::Number(&order.number));
         assert_eq!(order.id.shard().byte(), shard);
     }
-    // Two numbers that are one code are two orders' by no means.
-    assert!(order_of(&chain, "abc-0000001", None, None).await.is_err());
-    assert_eq!(by_number(&chain, "abc-0000001").await, None);
+    // Two numbers that would be one code are two orders all the same: the second one is given a code.
+    let second = order(&chain, "abc-0000001").await;
+    assert_ne!(second.code, own.code);
+    assert_eq!(by_code(&chain, &own.code).await.unwrap(), own);
+    assert_eq!(by_code(&chain, &second.code).await.unwrap(), second);
+    assert_eq!(by_number(&chain, "abc-0000001").await.unwrap(), second);
+    // A number that is another order's code is not free any more.
+    assert!(order_of(&chain, "D202600001", None, None).await.is_err());
     sound(&chain).await;
 }
 
