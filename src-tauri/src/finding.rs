@@ -40,10 +40,17 @@ pub fn coupon_of(text: &str) -> Input {
 }
 
 /// Finds it, wherever it is. What is the barcode of a product is that product, whatever else its form may be.
-pub async fn find(counter: &Counter, form: scan::Scanned, source: Source) -> Result<Found> {
+pub async fn find(counter: &Counter, text: &str, form: scan::Scanned, source: Source) -> Result<Found> {
     if let Some(barcode) = possible_barcode(&form, source)
         && let Some(meant) = counter.product_named(barcode).await?
         && meant.by == By::Barcode
+    {
+        return Ok(goods(&meant));
+    }
+    // A chain's own codes may look like a sku; nothing is asked of head office then, and nothing counts as a guess.
+    if let scan::Scanned::Pickup(code) = &form
+        && !is_eight_digits(code)
+        && let Some(meant) = counter.product_named(text.trim()).await?
     {
         return Ok(goods(&meant));
     }
@@ -68,6 +75,10 @@ pub async fn find(counter: &Counter, form: scan::Scanned, source: Source) -> Res
         scan::Scanned::Unknown(text) => named(counter, text).await,
         scan::Scanned::Enrolment(text) => verdict(counter, Input::Other(text)).await,
     }
+}
+
+fn is_eight_digits(code: &str) -> bool {
+    code.len() == 8 && code.bytes().all(|sign| sign.is_ascii_digit())
 }
 
 /// The text, where it may be the barcode of a product although its form is that of something else.

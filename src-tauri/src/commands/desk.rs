@@ -16,7 +16,7 @@ use crate::view::{Confirmation, Found, PictureText, ProductView, Receipt, Source
 pub async fn look_up(app: App<'_>, text: String, source: Source) -> Result<Found> {
     let (counter, _) = app.at_work().await?;
     let form = finding::form_of(&app, &counter, &text, source).await?;
-    finding::find(&counter, form, source).await
+    finding::find(&counter, &text, form, source).await
 }
 
 /// The product that a text is the barcode of; looks for nobody.

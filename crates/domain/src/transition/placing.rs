@@ -85,6 +85,10 @@ impl Decide for PlaceOrder {
         }
         let mut order = (*self.order).clone();
         if let Some(member) = order.member {
+            // They became one with somebody else meanwhile, whose order it is: it has to be asked for anew.
+            if state.member(member)?.is_none() {
+                return Ok((Answer::ComeBack, changes));
+            }
             seen(state, member, order.store, &mut changes)?;
         }
         tell(state, &mut order, None, &mut changes)?;
@@ -177,6 +181,15 @@ mod tests {
         assert_eq!(other, (Answer::AnotherOrder, nothing));
         let (answer, _) = asked(SECOND, "B-1", 1).decide(&state, NOW).unwrap();
         assert_eq!(answer, placed(SECOND, false));
+    }
+
+    #[test]
+    fn a_member_who_became_another_meanwhile_is_asked_for_anew() {
+        let mut state = chain();
+        state.order_numbers.note_missing(OrderNumber::new("A-1").unwrap());
+        state.members.insert(MEMBER, None);
+        let answered = asked(FIRST, "A-1", 1).decide(&state, NOW).unwrap();
+        assert_eq!(answered, (Answer::ComeBack, Changes::default()));
     }
 
     #[test]

@@ -25,8 +25,10 @@ use crate::{
 const FIRST_CANDIDATES: usize = 4;
 /// Queries before the shard is gone through: 4, 8, 16, 32, 64 candidates.
 const QUERIES: u32 = 5;
-/// Codes that are looked at at once where a shard is gone through.
-const STRIDE: u64 = 5_000;
+/// Codes that are looked at at once where a shard is gone through: few at first, since one in a hundred may be free, then
+/// twice as many each time, up to so many.
+const FIRST_STRIDE: u64 = 256;
+const LONGEST_STRIDE: u64 = 8_192;
 
 /// Where numbers come from that codes are drawn with.
 pub trait Candidates: Send {
@@ -196,9 +198,11 @@ impl Issuing<'_> {
     async fn go_through(&mut self, shard: Shard, mut waiting: Vec<usize>) -> Result<(), DbError> {
         let room = self.policy.room();
         let start = self.policy.draw(self.candidates.next()?);
+        let mut stride = FIRST_STRIDE;
         for (mut from, until) in [(start, room), (0, start)] {
             while from < until {
-                let end = until.min(from.saturating_add(STRIDE));
+                let end = until.min(from.saturating_add(stride));
+                stride = (stride * 2).min(LONGEST_STRIDE);
                 let (Some(first), Some(last)) = (self.policy.code(shard, from), self.policy.code(shard, end - 1))
                 else {
                     return Ok(());

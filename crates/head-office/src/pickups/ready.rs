@@ -49,6 +49,8 @@ struct Waits {
 #[derive(Debug, Serialize, Deserialize)]
 struct Told {
     order: OrderId,
+    /// When it was ready: the notice is the same by every channel.
+    at: Millis,
     channel: String,
 }
 
@@ -93,6 +95,7 @@ impl Consumer for Ready {
                     let key = format!("{order}:{channel}");
                     let told = Told {
                         order,
+                        at,
                         channel: channel.to_owned(),
                     };
                     let body = serde_json::to_string(&told).map_err(|error| NotDone::Bad(error.to_string()))?;
@@ -125,7 +128,7 @@ impl Consumer for Tell {
     }
 
     async fn handle(&self, app: &Arc<App>, message: &Message) -> Result<Done, NotDone> {
-        let Told { order, channel } = message.read()?;
+        let Told { order, at, channel } = message.read()?;
         let notifiers = app.own.of::<Notifiers>().get();
         let notifier = notifiers
             .into_iter()
@@ -135,7 +138,7 @@ impl Consumer for Tell {
             return Err(NotDone::Later(format!("no {channel} is set up here")));
         };
         let mut snapshot = app.db.snapshot().await?;
-        let notice = notice(&mut snapshot, message, order, message.created_at).await?;
+        let notice = notice(&mut snapshot, message, order, at).await?;
         drop(snapshot);
         let Some(notice) = notice else {
             return Ok(Done::KNOWN);
@@ -194,7 +197,8 @@ async fn notice(
     }))
 }
 
-/// The code is not in it: mails and sites of others are no place for what opens the door.
+/// The code is not in it, as mails and sites of others are no place for what opens the door; where a chain makes numbers the
+/// codes, whoever knows the number may collect.
 fn words(order: &Order, store: &Store) -> Words {
     let until = order.deadline.and_then(|deadline| {
         let zone = TimeZone::get(&store.time_zone).unwrap_or(TimeZone::UTC);

@@ -40,13 +40,17 @@ const INSERT_NUMBERS: Text = Text::new(
     "INSERT INTO order_numbers (tenant, number, shard, order_id) VALUES ",
     " ON CONFLICT DO NOTHING",
 );
+const FORGET_NUMBERS: Text = Text::new(
+    "DELETE FROM order_numbers WHERE tenant = $1 AND (number, order_id) IN (VALUES ",
+    ")",
+);
 const INSERT_CODES: Text = Text::new(
     "INSERT INTO pickup_codes (tenant, shard, code, order_id) VALUES ",
     " ON CONFLICT DO NOTHING",
 );
 const REST: Text = Text::new(
     "UPDATE pickup_codes SET rests_until = v.column3 FROM (VALUES ",
-    ") AS v WHERE pickup_codes.tenant = $1 AND pickup_codes.shard = $2 AND pickup_codes.code = v.column1 AND pickup_codes.order_id = v.column2 AND pickup_codes.rests_until IS NULL",
+    ") AS v WHERE pickup_codes.tenant = $1 AND pickup_codes.shard = $2 AND pickup_codes.code = v.column1 AND pickup_codes.order_id = v.column2",
 );
 const WAKE: Text = Text::new(
     "UPDATE pickup_codes SET rests_until = NULL FROM (VALUES ",
@@ -340,6 +344,22 @@ pub async fn insert_numbers(
     .await
 }
 
+/// Lets numbers lead to their orders no more.
+///
+/// # Errors
+/// The driver's.
+pub async fn forget_numbers(
+    connection: &mut AnyConnection,
+    tenant: TenantId,
+    numbers: &[(&str, OrderId)],
+) -> Result<(), DbError> {
+    execute(connection, FORGET_NUMBERS, tenant, numbers, |b, (number, id)| {
+        b.text(number).bytes(id.bytes());
+    })
+    .await?;
+    Ok(())
+}
+
 async fn insert_codes(connection: &mut AnyConnection, tenant: TenantId, orders: &[&Order]) -> Result<(), DbError> {
     execute_all(connection, "pickup_codes", INSERT_CODES, tenant, orders, |b, order| {
         b.number(order.id.shard().number())
@@ -445,7 +465,7 @@ pub async fn number_exists(connection: &mut AnyConnection, tenant: TenantId, num
     Ok(row.is_some())
 }
 
-/// Lets the codes of orders that wait no more rest until then, unless they rest already or were given to others.
+/// Lets the codes of orders that wait no more rest until then, unless they were given to others.
 ///
 /// # Errors
 /// The driver's.

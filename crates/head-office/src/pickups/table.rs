@@ -60,8 +60,7 @@ impl Table for Orders {
         for (_, order) in changed {
             match order.state {
                 OrderState::Collected { .. } | OrderState::Returned | OrderState::Cancelled => resting.push(order),
-                OrderState::Ready { freeze: None } => waiting.push(order),
-                OrderState::Ready { freeze: Some(_) } => {}
+                OrderState::Ready { .. } => waiting.push(order),
             }
         }
         rows::rest_codes(connection, tenant, &resting, now + policy.rest_days * DAY).await?;
@@ -78,8 +77,19 @@ impl Table for Orders {
             Ok(coded.map(|(order, code)| Order { code, ..order.clone() }).collect())
         };
         // A hand-over was taken back so late that the code had its rest behind it.
-        let renamed = issue(lost).await?;
+        let before: Vec<(&str, OrderId)> = lost
+            .iter()
+            .filter(|order| order.code != order.number)
+            .map(|order| (order.code.as_str(), order.id))
+            .collect();
+        let renamed = issue(lost.clone()).await?;
         let orders = issue(added).await?;
+        if policy.is_number() {
+            // The old code was its own only where it led there beside the number.
+            rows::forget_numbers(connection, tenant, &before).await?;
+            let codes: Vec<(&str, OrderId)> = renamed.iter().map(|order| (order.code.as_str(), order.id)).collect();
+            rows::insert_numbers(connection, tenant, &codes).await?;
+        }
         rows::rename(connection, tenant, &renamed.iter().collect::<Vec<_>>()).await?;
         codes::store(connection, tenant, &policy, &orders, now).await
     }

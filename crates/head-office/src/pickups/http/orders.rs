@@ -280,6 +280,10 @@ fn placed<'c>(
                 let status = if *replayed { StatusCode::OK } else { StatusCode::CREATED };
                 Ok((status, PickupOrder::of(order, None)))
             }
+            Answer::ComeBack => Err(ApiError::detailed(
+                Code::StateConflict,
+                "its member has just become one with another: ask again, under another key",
+            )),
             Answer::AnotherOrder => Err(ApiError::detailed(
                 Code::StateConflict,
                 "the number is that of another order",
@@ -328,6 +332,10 @@ pub(super) async fn find(
 ) -> Result<Json<Page<PickupOrder>>, ApiError> {
     let paging = Paging::<OrderId>::read(wanted.after.as_deref(), wanted.limit)?;
     let tenant = operator.tenant;
+    // Whoever sees no codes can't try them either.
+    if wanted.code.is_some() && operator.role == OperatorRole::Auditor {
+        return Err(ApiError::new(Code::Forbidden));
+    }
     let mut snapshot = app.db.snapshot().await?;
     let found: Vec<Order> = match (&wanted.code, &wanted.number, &wanted.member) {
         (Some(code), None, None) => rows::by_code(&mut snapshot, tenant, code).await?.into_iter().collect(),

@@ -76,7 +76,7 @@ pub(super) struct NewPickupPolicy {
     #[serde(default = "default_alphabet")]
     #[schema(min_length = 10, max_length = 36)]
     alphabet: String,
-    /// What orders are spread over.
+    /// What orders are spread over; absent = as before. There are never fewer than there were.
     #[serde(default)]
     shards: Option<ShardsForm>,
     /// For how many stores there has to be room.
@@ -107,7 +107,7 @@ fn default_rest() -> i64 {
 }
 
 impl NewPickupPolicy {
-    fn into_policy(self, version: i64) -> PickupPolicy {
+    fn into_policy(self, version: i64, before: Shards) -> PickupPolicy {
         let shards = self.shards.map(|shards| Shards {
             databases: shards.databases,
             tables: shards.tables,
@@ -116,7 +116,7 @@ impl NewPickupPolicy {
             version,
             parts: self.parts,
             alphabet: self.alphabet,
-            shards: shards.unwrap_or_default(),
+            shards: shards.unwrap_or(before),
             stores: self.stores,
             orders_a_day: self.orders_a_day,
             waiting_days: self.waiting_days,
@@ -232,8 +232,9 @@ async fn publish_in(
 ) -> Result<(StatusCode, PublishedPickupPolicy), ApiError> {
     let tenant = deed.tenant();
     let earlier = policies::all(deed, tenant).await?;
-    let newest = earlier.first().map_or(0, |policy| policy.version);
-    let policy = new.into_policy(newest + 1);
+    let newest = earlier.first();
+    let version = newest.map_or(0, |policy| policy.version) + 1;
+    let policy = new.into_policy(version, newest.map(|policy| policy.shards).unwrap_or_default());
     let mut fields = Fields::default();
     for fault in policy.faults() {
         fields.refuse(fault.field(), "out_of_range", fault.to_string());
@@ -244,6 +245,15 @@ async fn publish_in(
         "rest_days",
         "out_of_range",
         "a code rests longer than any counter may be without head office",
+    );
+    // Orders are in them, and need codes of their own shard as long as they may wait again.
+    fields.check(
+        earlier
+            .iter()
+            .all(|other| other.shards.count() <= policy.shards.count()),
+        "shards",
+        "out_of_range",
+        "orders are spread over more of them already",
     );
     fields.done()?;
     if policy.version > policies::MOST {
@@ -274,7 +284,10 @@ async fn publish_in(
     policies::insert(deed, tenant, &published).await?;
     let version = published.policy.version;
     deed.audit("pickup_policy.published", &version.to_string()).await?;
-    deed.tell(TENANT_FEED, Item::PickupPolicy(version));
+    // All of them: what a migration published for codes of before was told to nobody.
+    for version in 1..=version {
+        deed.tell(TENANT_FEED, Item::PickupPolicy(version));
+    }
     Ok((StatusCode::CREATED, published.into()))
 }
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeSet;
 
 use counterfoil_domain::{
-    ids::{ClerkId, OperationId, OrderId},
+    ids::{ClerkId, FreezeId, OperationId, OrderId},
     operations::{Action, VoidRedemption},
     pickup_codes::{PickupPart, PickupPolicy, Shard},
+    points::Amounts,
     time::DAY,
+    transition::{AskFreeze, Command, Subject},
 };
 use counterfoil_head_office::{admin::AdminError, clock::Clock, jobs, pickups::full};
 
@@ -17,6 +19,8 @@ counterfoil_head_office::on_both! {
     a_shard_is_full_only_when_no_code_is_free,
     a_code_rests_before_it_is_used_again,
     a_hand_over_that_is_taken_back_has_its_code_again,
+    a_code_wakes_also_where_a_freeze_follows_at_once,
+    an_order_whose_number_is_its_code_has_one_again,
     half_a_shard_is_said_once,
 }
 
@@ -168,4 +172,47 @@ async fn half_a_shard_is_said_once(on: On) {
             .await,
         1
     );
+}
+
+async fn a_code_wakes_also_where_a_freeze_follows_at_once(on: On) {
+    let chain = with(on, policy(6, 1, 1)).await;
+    let order = order(&chain, "A").await;
+    let mut till = chain.counter().await;
+    let handed = till.make(chain.collect(order.id), START);
+    chain.push(std::slice::from_ref(&handed)).await;
+    let undo = till.make(void(handed.id), START + 1);
+    let ask = AskFreeze {
+        amounts: Amounts::default(),
+        id: FreezeId::new(START, random10()),
+        device: till.device,
+        subject: Subject::Order(order.id),
+        presented_by: None,
+        now: START,
+    };
+    // Both in one group.
+    chain.submit(vec![Command::Operation(undo), Command::Freeze(ask)]).await;
+    let resting = "SELECT COUNT(*) FROM pickup_codes WHERE rests_until IS NOT NULL";
+    assert_eq!(chain.number(resting).await, 0);
+    sound(&chain).await;
+}
+
+async fn an_order_whose_number_is_its_code_has_one_again(on: On) {
+    let number = PickupPolicy {
+        version: 1,
+        parts: vec![PickupPart::Number { signs: 10 }],
+        ..PickupPolicy::default()
+    };
+    let chain = with(on, number).await;
+    let order = order(&chain, "W-1").await;
+    let mut till = chain.counter().await;
+    let handed = till.make(chain.collect(order.id), START);
+    chain.push(std::slice::from_ref(&handed)).await;
+    chain.clock.advance(31 * DAY);
+    while jobs::upkeep::forget(&chain.app).await.unwrap() {}
+    let undo = till.make(void(handed.id), START + 1);
+    chain.push(&[undo]).await;
+    let found = super::by_number(&chain, "W-1").await.unwrap();
+    assert_eq!((found.id, found.code.len()), (order.id, 10));
+    assert_eq!(by_code(&chain, &found.code).await.unwrap().id, order.id);
+    sound(&chain).await;
 }

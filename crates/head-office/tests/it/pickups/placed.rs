@@ -110,6 +110,7 @@ async fn orders_are_found_by_code_number_and_member(on: On) {
         (&page["items"][0]["code"], &page["items"][0]["collector"]),
         (&Value::Null, &Value::Null)
     );
+    assert_eq!(auditor.get("/v1/pickups?code=12345600").await.0, 403);
     assert_eq!(auditor.post("/v1/pickups", "z", &new(&chain, "Z")).await.0, 403);
     // Two members who become one: the orders stay where they are, and are found.
     let other = literal(&chain, &random10().repeat(2)[..16]);

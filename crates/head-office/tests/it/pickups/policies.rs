@@ -38,7 +38,7 @@ async fn a_policy_is_published_and_told(on: On) {
     assert_eq!(again, body);
     let nine = json!({
         "parts": [{"kind": "random", "signs": 6}, {"kind": "shard"}, {"kind": "check"}],
-        "shards": {"databases": 2, "tables": 3}, "stores": 10, "orders_a_day": 5, "waiting_days": 3,
+        "stores": 10, "orders_a_day": 5, "waiting_days": 3,
     });
     assert_eq!(admin.post("/v1/pickup-policies", "q", &nine).await.0, 201);
     let (_, listed) = operator.get("/v1/pickup-policies?limit=1").await;
@@ -47,11 +47,20 @@ async fn a_policy_is_published_and_told(on: On) {
     let (_, rest) = operator.get(&format!("/v1/pickup-policies?after={next}")).await;
     assert_eq!(rest["items"], json!([body]));
     for (sql, count) in [
-        ("SELECT COUNT(*) FROM feed WHERE entity = 'pickup_policy'", 2),
+        ("SELECT COUNT(DISTINCT id) FROM feed WHERE entity = 'pickup_policy'", 2),
         ("SELECT COUNT(*) FROM audit WHERE action = 'pickup_policy.published'", 2),
     ] {
         assert_eq!(chain.number(sql).await, count, "{sql}");
     }
+    // Orders are in sixteen shards: there are never fewer.
+    let mut fewer = nine.clone();
+    fewer["shards"] = json!({"databases": 3, "tables": 5});
+    let (status, body) = admin.post("/v1/pickup-policies", "r", &fewer).await;
+    assert_eq!(
+        (status, body["errors"][0]["field"].as_str()),
+        (422, Some("shards")),
+        "{body}"
+    );
     // New codes are made by the newest, and those of before live on.
     let made = order(&chain, "A").await;
     assert_eq!(made.code.len(), 9);
@@ -138,6 +147,7 @@ async fn codes_that_would_lead_elsewhere_are_seen_first(on: On) {
     let mut more = eight();
     more["shards"]["databases"] = json!(5);
     assert_eq!(admin.post("/v1/pickup-policies", "c", &more).await.0, 201);
+    digits["shards"]["databases"] = json!(5);
     digits["parts"][0]["signs"] = json!(7);
     assert_eq!(admin.post("/v1/pickup-policies", "d", &digits).await.0, 201);
     // Once all of that length have rested, it may be changed.
