@@ -31,7 +31,7 @@ const WIDTH: f64 = 24.0;
 
 /// A file.
 #[derive(Debug, utoipa::ToSchema)]
-#[schema(as = File, value_type = String, format = Binary)]
+#[schema(as = Binary, value_type = String, format = Binary)]
 pub struct File(#[expect(dead_code, reason = "only described")] Vec<u8>);
 
 /// What a table is written as.

@@ -208,7 +208,7 @@ impl Office {
 type Place = (&'static str, &'static str, &'static str);
 
 /// Every such place, as the test below tries them.
-const PLACES: [Place; 23] = [
+const PLACES: [Place; 28] = [
     ("get", "/v1/members", "phone"),
     ("get", "/v1/members/{number}", "number"),
     ("get", "/v1/members/{number}/coupons", "number"),
@@ -227,6 +227,11 @@ const PLACES: [Place; 23] = [
     ("post", "/v1/order-freezes", "coupons"),
     ("post", "/v1/member/sessions", "member"),
     ("get", "/v1/exchanges", "member"),
+    ("get", "/v1/pickups", "code"),
+    ("get", "/v1/pickups", "number"),
+    ("get", "/v1/pickups", "member"),
+    ("post", "/v1/pickups", "number"),
+    ("post", "/v1/pickups", "member"),
     ("post", "/v1/shipments", "member"),
     ("post", "/v1/shipments/{id}/address", "phone"),
     ("post", "/v1/member/addresses", "phone"),
@@ -453,6 +458,19 @@ async fn every_route_knows_every_form(on: On) {
         let (status, answer) = office.ask("POST", "/v1/order-freezes", Some(asked.to_string())).await;
         let member = json!(office.chain.member);
         assert_eq!((status, &answer["member"]), (200, &member), "{text:?}: {answer}");
+        let order = json!({
+            "number": format!(" W-{n} "), "store": office.chain.store, "member": text, "collector": "Anna",
+            "lines": [{"sku": "A", "name_zh": "甲", "name_en": "A", "quantity": 1, "unit_price": 100}],
+        });
+        let (status, answer) = office.ask("POST", "/v1/pickups", Some(order.to_string())).await;
+        assert_eq!(
+            (status, &answer["number"], &answer["member"]),
+            (201, &json!(format!("W-{n}")), &member),
+            "{text:?}: {answer}"
+        );
+        let path = format!("/v1/pickups?member={}&limit=200", encoded(&text));
+        let (_, page) = office.ask("GET", &path, None).await;
+        assert!(page["items"].as_array().unwrap().contains(&answer), "{text:?}: {page}");
         let link = Link {
             tenant: "demo",
             member: &text,
@@ -462,6 +480,25 @@ async fn every_route_knows_every_form(on: On) {
             json!({ "tenant": "demo", "member": text, "expires": link.expires, "signature": link.sign(&secret) });
         let (status, answer) = office.ask("POST", "/v1/member/sessions", Some(body.to_string())).await;
         assert_eq!((status, &answer["member"]), (201, &member), "{text:?}: {answer}");
+    }
+    for text in forms(PICKUP) {
+        let path = format!("/v1/pickups?code={}", encoded(&text));
+        let (status, page) = office.ask("GET", &path, None).await;
+        assert_eq!(
+            (status, &page["items"][0]["number"]),
+            (200, &json!("P-1")),
+            "{text:?}: {page}"
+        );
+    }
+    // A shop's own numbers are what they are, but for blanks around them.
+    for text in ["W-1", " W-1", "W-1\r\n", "\tW-1 "] {
+        let path = format!("/v1/pickups?number={}", encoded(text));
+        let (status, page) = office.ask("GET", &path, None).await;
+        assert_eq!(
+            (status, &page["items"][0]["number"]),
+            (200, &json!("W-1")),
+            "{text:?}: {page}"
+        );
     }
     // What is somebody else's stays so.
     for text in ["M00012346", "M0001234", "00012345", ""] {
