@@ -251,6 +251,12 @@ describe.each(['en', 'zh-CN'] as const)('in %s', (language) => {
     }
   });
 
+  it('what may be said of points says nothing of coupons', () => {
+    for (const code of ['online_only', 'points_short', 'balance_short']) {
+      expect(reasonSentence({ code, params: {} }), code).not.toMatch(language === 'en' ? /coupon/i : /券(?!码)/);
+    }
+  });
+
   it('an unknown phone number is no unknown code', () => {
     for (const code of ['unknown_member', 'unknown_member_offline']) {
       expect(reasonSentence({ code, params: {} })).not.toMatch(/此码|such code|this code/);
